@@ -1,0 +1,161 @@
+//! What an agent answers on `/status`: how each of its devices is. Pure.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version this code writes.
+pub const VERSION: u32 = 1;
+
+/// The whole answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// [`VERSION`]; fields may be added without a new one.
+    pub version: u32,
+    /// The agent's own version.
+    pub agent_version: String,
+    /// Why the newest configuration document is not in use, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_problem: Option<String>,
+    /// In the configuration's order.
+    pub devices: Vec<DeviceStatus>,
+}
+
+/// How one device is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceStatus {
+    /// As in the configuration.
+    pub name: String,
+    /// The id at the hub.
+    pub device_id: String,
+    /// The hub it is at, or was assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_hub: Option<String>,
+    /// The connection's true state.
+    pub connection: Connection,
+    /// Why some of its tags cannot be read, if so: field and fix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// The connection's true state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// Whether the hub has accepted the device and has not gone away since.
+    pub state: ConnectionState,
+    /// When it came to be so.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: ConnectionReason,
+    /// In words, with the fix where there is one; never a secret.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Whether the hub has accepted the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConnectionState {
+    /// Accepted, and not gone since.
+    Connected,
+    /// Not accepted, or gone.
+    Disconnected,
+}
+
+/// Why a connection is as it is: stable words for conditions, events and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ConnectionReason {
+    /// The hub accepted the device.
+    Connected,
+    /// The first attempt is under way.
+    Connecting,
+    /// A registration at DPS is under way.
+    Registering,
+    /// The credentials folder or a file in it cannot be read or is no key.
+    CredentialsUnreadable,
+    /// The name does not resolve.
+    HostNotFound,
+    /// The host does not answer, or refuses on that port.
+    HostUnreachable,
+    /// The server's certificate is not signed by a trusted CA, or not for that name, or out of date.
+    CertificateNotTrusted,
+    /// TLS failed otherwise.
+    TlsFailed,
+    /// The hub refuses the key, does not know the device or has disabled it (CONNACK 4 or 5).
+    Unauthorized,
+    /// The hub does not know its own name in the user name, or is busy (CONNACK 3).
+    HubUnavailable,
+    /// The server refuses the protocol or the client id (CONNACK 1 or 2).
+    ProtocolRefused,
+    /// DPS refuses the key, or does not know id scope or enrollment.
+    RegistrationUnauthorized,
+    /// DPS says that the enrollment is disabled.
+    EnrollmentDisabled,
+    /// DPS ended the registration without a hub.
+    RegistrationFailed,
+    /// The server closed the connection, or it broke.
+    ConnectionLost,
+    /// The server accepted a message and did not acknowledge it, or did not answer in time.
+    Timeout,
+    /// The agent closed the connection to use a new token, credential or configuration.
+    Renewing,
+    /// The agent is ending.
+    ShuttingDown,
+    /// Something newer than this reader.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ConnectionReason {
+    /// The word in conditions, events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "Connected",
+            Self::Connecting => "Connecting",
+            Self::Registering => "Registering",
+            Self::CredentialsUnreadable => "CredentialsUnreadable",
+            Self::HostNotFound => "HostNotFound",
+            Self::HostUnreachable => "HostUnreachable",
+            Self::CertificateNotTrusted => "CertificateNotTrusted",
+            Self::TlsFailed => "TlsFailed",
+            Self::Unauthorized => "Unauthorized",
+            Self::HubUnavailable => "HubUnavailable",
+            Self::ProtocolRefused => "ProtocolRefused",
+            Self::RegistrationUnauthorized => "RegistrationUnauthorized",
+            Self::EnrollmentDisabled => "EnrollmentDisabled",
+            Self::RegistrationFailed => "RegistrationFailed",
+            Self::ConnectionLost => "ConnectionLost",
+            Self::Timeout => "Timeout",
+            Self::Renewing => "Renewing",
+            Self::ShuttingDown => "ShuttingDown",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_answer_is_stable_and_tolerates_newer_agents() {
+        let text = r#"{"version":1,"agentVersion":"0.1.0","devices":[{"name":"press-17","deviceId":"press-17","assignedHub":"contoso.azure-devices.net","connection":{"state":"Disconnected","since":"2026-01-02T03:04:05Z","reason":"Unauthorized","message":"the hub refuses the key"}}]}"#;
+        let status: AgentStatus = serde_json::from_str(text).unwrap();
+        assert_eq!(status.devices[0].connection.reason, ConnectionReason::Unauthorized);
+        assert_eq!(serde_json::to_string(&status).unwrap(), text);
+        let newer = text.replace("Unauthorized", "EatenByMice").replace("\"version\":1", "\"version\":1,\"more\":{}");
+        let status: AgentStatus = serde_json::from_str(&newer).unwrap();
+        assert_eq!(status.devices[0].connection.reason.as_str(), "Unknown");
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_status_or_an_error(body: Vec<u8>) {
+            let _ = serde_json::from_slice::<AgentStatus>(&body);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Bodies of DPS requests and answers (ref §8.2, §8.3). Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// Body of a registration. Python writes `"payload":null` when it has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterRequest {
+    /// The same as in the user name.
+    pub registration_id: String,
+    /// Custom JSON for the allocation, such as `{"modelId":"dtmi:…;1"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<serde_json::Value>,
+}
+
+impl RegisterRequest {
+    /// A request that announces the device's model, if it has one.
+    #[must_use]
+    pub fn new(registration_id: &str, model_id: Option<&str>) -> Self {
+        Self {
+            registration_id: registration_id.to_owned(),
+            payload: model_id.map(|id| serde_json::json!({ "modelId": id })),
+        }
+    }
+}
+
+/// How far a registration is; DPS writes it in lower case, and it is read in any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationStatus {
+    /// Known, without a hub.
+    #[serde(alias = "Unassigned")]
+    Unassigned,
+    /// In progress: poll.
+    #[serde(alias = "Assigning")]
+    Assigning,
+    /// Done: the hub is named.
+    #[serde(alias = "Assigned")]
+    Assigned,
+    /// Ended without a hub; `errorCode` says why.
+    #[serde(alias = "Failed")]
+    Failed,
+    /// The enrollment is disabled.
+    #[serde(alias = "Disabled")]
+    Disabled,
+}
+
+/// Body of every answer below status 300.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationStatus {
+    /// For polling; empty when the enrollment is disabled.
+    #[serde(default)]
+    pub operation_id: String,
+    /// How far it is.
+    pub status: RegistrationStatus,
+    /// Details, once there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_state: Option<RegistrationState>,
+}
+
+/// What DPS knows of a registration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationState {
+    /// Who registered.
+    #[serde(default)]
+    pub registration_id: String,
+    /// First registration, ISO 8601 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_date_time_utc: Option<String>,
+    /// The hub to connect to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_hub: Option<String>,
+    /// The id at that hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// How far it is.
+    pub status: RegistrationStatus,
+    /// `initialAssignment`, `deviceDataMigrated` or `deviceDataReset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substatus: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<u32>,
+    /// Why it failed, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// Last change, ISO 8601 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_updated_date_time_utc: Option<String>,
+    /// Version of the registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// What the allocation returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<serde_json::Value>,
+    /// Which group the device belongs to, when it attested by symmetric key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symmetric_key: Option<SymmetricKeyRegistration>,
+}
+
+/// How a symmetric-key registration was attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SymmetricKeyRegistration {
+    /// The enrollment group; absent for an individual enrollment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment_group_id: Option<String>,
+}
+
+/// Body of every answer from status 300; the status is `errorCode / 1000` (ref §8.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceError {
+    /// Such as 401002.
+    pub error_code: u32,
+    /// For Microsoft's support.
+    #[serde(default)]
+    pub tracking_id: String,
+    /// In words.
+    #[serde(default)]
+    pub message: String,
+    /// When, ISO 8601 UTC.
+    #[serde(default)]
+    pub timestamp_utc: String,
+}
+
+/// A key or certificate that DPS does not accept, or an id scope it does not know (ref §8.3).
+pub const ERROR_UNAUTHORIZED: u32 = 401_002;
+/// A body that DPS cannot read, or whose id differs from the user name's (ref §8.3: the 400xxx pattern).
+pub const ERROR_BAD_REQUEST: u32 = 400_004;
+/// The allocation names no hub (ref §8.3).
+pub const ERROR_NO_HUB: u32 = 400_208;
+/// IoT Central: waiting for approval, or blocked (ref §8.3, §10.5).
+pub const ERROR_ALLOCATION_UNAUTHORIZED: u32 = 400_209;
+/// No such enrollment or registration (ref §8.3).
+pub const ERROR_NOT_FOUND: u32 = 404_201;
+/// Too many requests (ref §8.3).
+pub const ERROR_THROTTLED: u32 = 429_001;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Ref §8.2, "Assigned".
+    #[test]
+    fn assigned_body_is_read() {
+        let body = r#"{"operationId":"5.316aac5bdc130deb.b1e02da8-","status":"assigned",
+ "registrationState":{"x509":null,"registrationId":"dev1","createdDateTimeUtc":"2022-08-31T22:02:50.5163352Z",
+  "assignedHub":"contoso.azure-devices.net","deviceId":"dev1","status":"assigned","substatus":"initialAssignment",
+  "lastUpdatedDateTimeUtc":"2022-08-31T22:02:50.7370676Z","etag":"IjY5MDAzNTUyLTAwMDAtMDMwMC0wMDAwLTYzMGZkYThhMDAwMCI=","payload":{"any":"json"}}}"#;
+        let read: OperationStatus = serde_json::from_str(body).unwrap();
+        let state = read.registration_state.unwrap();
+        assert_eq!(read.status, RegistrationStatus::Assigned);
+        assert_eq!(state.assigned_hub.as_deref(), Some("contoso.azure-devices.net"));
+        assert_eq!((state.device_id.as_deref(), state.substatus.as_deref()), (Some("dev1"), Some("initialAssignment")));
+    }
+
+    /// Ref §8.2: answers on the way, and the ones without a hub.
+    #[test]
+    fn other_bodies_are_read() {
+        let read = |body| serde_json::from_str::<OperationStatus>(body).unwrap();
+        let started = read(r#"{"operationId":"5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550","status":"assigning"}"#);
+        assert_eq!((started.status, started.registration_state), (RegistrationStatus::Assigning, None));
+        let disabled = read(r#"{"operationId":"","status":"disabled","registrationState":{"registrationId":"dev1","status":"disabled"}}"#);
+        assert_eq!(disabled.status, RegistrationStatus::Disabled);
+        let failed = read(
+            r#"{"operationId":"5.a","status":"failed","registrationState":{"registrationId":"dev1","status":"failed","errorCode":400207,"errorMessage":"Custom allocation failed with status code: 400"}}"#,
+        );
+        assert_eq!(failed.registration_state.unwrap().error_code, Some(400_207));
+        let error: ServiceError = serde_json::from_str(
+            r#"{"errorCode":401002,"trackingId":"8ad0463c-6427-4479-9dfa-3e8bb7003e9b","message":"Invalid certificate.","timestampUtc":"2020-04-10T05:24:22.4718526Z"}"#,
+        )
+        .unwrap();
+        assert_eq!((error.error_code, error.message.as_str()), (ERROR_UNAUTHORIZED, "Invalid certificate."));
+    }
+
+    /// Ref §14.4: what the SDKs send.
+    #[test]
+    fn requests_of_the_sdks_are_read() {
+        let read = |body| serde_json::from_str::<RegisterRequest>(body).unwrap();
+        assert_eq!(read(r#"{"payload": null, "registrationId": "dev1"}"#), RegisterRequest::new("dev1", None));
+        assert_eq!(read(r#"{"registrationId":"dev1"}"#), RegisterRequest::new("dev1", None));
+        assert_eq!(
+            read(r#"{"payload": {"modelId": "dtmi:com:example:Thermostat;1"}, "registrationId": "dev1"}"#),
+            RegisterRequest::new("dev1", Some("dtmi:com:example:Thermostat;1"))
+        );
+        assert_eq!(serde_json::to_string(&RegisterRequest::new("dev1", None)).unwrap(), r#"{"registrationId":"dev1"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_or_refused(body: Vec<u8>, text in "[{}\\[\\]\",:a-zA-Z0-9 ]{0,80}") {
+            let _ = serde_json::from_slice::<OperationStatus>(&body);
+            let _ = serde_json::from_str::<RegisterRequest>(&text);
+            let _ = serde_json::from_str::<ServiceError>(&text);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Identifiers that Azure limits: device ids, registration ids and id scopes (ref §3.3). Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest device, module or registration id, in characters (ref §3.3).
+pub const MAX_LENGTH: usize = 128;
+
+/// Punctuation that a hub accepts in a device or module id besides ASCII letters and digits (ref §3.3).
+pub const DEVICE_ID_PUNCTUATION: &str = "-:.+%_#*?!(),=@;$'";
+
+/// Punctuation that DPS accepts in a registration id besides ASCII letters and digits (ref §3.3).
+pub const REGISTRATION_ID_PUNCTUATION: &str = "-._:";
+
+/// Why a text is not an identifier.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum IdError {
+    /// Nothing between the quotes.
+    #[error("{kind} is empty")]
+    Empty {
+        /// Which identifier was being read.
+        kind: &'static str,
+    },
+    /// More than [`MAX_LENGTH`] characters.
+    #[error("{kind} has {length} characters, the limit is {MAX_LENGTH}")]
+    TooLong {
+        /// Which identifier was being read.
+        kind: &'static str,
+        /// How many characters it has.
+        length: usize,
+    },
+    /// A character that Azure refuses there.
+    #[error("{kind} must not contain {character:?}; allowed are ASCII letters, digits and {allowed}")]
+    Character {
+        /// Which identifier was being read.
+        kind: &'static str,
+        /// The first refused character.
+        character: char,
+        /// The punctuation that is allowed.
+        allowed: &'static str,
+    },
+    /// DPS wants a letter, digit or `-` at the end.
+    #[error("{kind} must end with a letter, a digit or '-'")]
+    LastCharacter {
+        /// Which identifier was being read.
+        kind: &'static str,
+    },
+}
+
+fn check(kind: &'static str, text: &str, allowed: &'static str) -> Result<(), IdError> {
+    let length = text.chars().count();
+    if length == 0 {
+        return Err(IdError::Empty { kind });
+    }
+    if length > MAX_LENGTH {
+        return Err(IdError::TooLong { kind, length });
+    }
+    match text.chars().find(|&c| !c.is_ascii_alphanumeric() && !allowed.contains(c)) {
+        Some(character) => Err(IdError::Character { kind, character, allowed }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the grammar and keeps the text as it is, case included.
+            ///
+            /// # Errors
+            /// [`IdError`] names what Azure would refuse.
+            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+                let text = text.into();
+                let check: fn(&str) -> Result<(), IdError> = $check;
+                check(&text).map(|()| Self(text))
+            }
+
+            /// The text as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+identifier!(
+    /// A device's id at a hub: case-sensitive, at most 128 characters (ref §3.3).
+    DeviceId,
+    |text| check("device id", text, DEVICE_ID_PUNCTUATION)
+);
+
+identifier!(
+    /// A module's id under a device: the grammar of a device id (ref §3.3).
+    ModuleId,
+    |text| check("module id", text, DEVICE_ID_PUNCTUATION)
+);
+
+identifier!(
+    /// The name under which a device asks DPS for its hub. DPS compares without case, but keys and tokens are
+    /// computed over the exact text (ref §0.3 rule 10, §3.3).
+    RegistrationId,
+    |text| {
+        check("registration id", text, REGISTRATION_ID_PUNCTUATION)?;
+        if text.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-') {
+            Ok(())
+        } else {
+            Err(IdError::LastCharacter { kind: "registration id" })
+        }
+    }
+);
+
+identifier!(
+    /// A DPS instance's id scope, `0ne` and hexadecimal digits; compared exactly (ref §3.3).
+    IdScope,
+    |text| check("id scope", text, "")
+);
+
+impl RegistrationId {
+    /// Whether DPS takes both for the same registration (ref §3.3).
+    #[must_use]
+    pub fn same_registration(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn device_ids_take_the_hubs_punctuation() {
+        let odd = "a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
+        assert_eq!(DeviceId::new(odd).unwrap().as_str(), odd);
+        assert!(DeviceId::new("a".repeat(128)).is_ok());
+        assert_eq!(DeviceId::new("a".repeat(129)), Err(IdError::TooLong { kind: "device id", length: 129 }));
+        assert_eq!(DeviceId::new(""), Err(IdError::Empty { kind: "device id" }));
+        for refused in ["a/b", "a b", "ä", "a&b", "a\n"] {
+            assert!(matches!(DeviceId::new(refused), Err(IdError::Character { .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn registration_ids_are_narrower() {
+        for good in ["dev-01", "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6", "sensor:line3_a.7", "a-"] {
+            assert!(RegistrationId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["a.", "a:", "a_", "a+b", "a@b"] {
+            assert!(RegistrationId::new(bad).is_err(), "{bad}");
+        }
+        let (a, b) = (RegistrationId::new("Dev-01").unwrap(), RegistrationId::new("dev-01").unwrap());
+        assert!(a.same_registration(&b) && a != b);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_kept_as_it_is(text in "\\PC{0,140}") {
+            if let Ok(id) = DeviceId::new(text.clone()) {
+                prop_assert_eq!(id.as_str(), text.as_str());
+                prop_assert!(text.len() <= MAX_LENGTH && !text.contains('/') && !text.contains(' '));
+            }
+            if RegistrationId::new(text.clone()).is_ok() {
+                prop_assert!(DeviceId::new(text).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Symmetric keys, and the derivation of a device's key from its group's (ref §3.1). Pure.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// Smallest and largest key Azure takes, in bytes (ref §3.1).
+pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// Why a text is not a key. No variant carries any of the text.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyError {
+    /// Not standard base64 with padding.
+    #[error("the key is not base64: copy it whole, including the '=' at its end")]
+    NotBase64,
+    /// Fewer than 16 or more than 64 bytes.
+    #[error("the key decodes to {bytes} bytes, Azure takes 16 to 64")]
+    Length {
+        /// How many bytes it decodes to.
+        bytes: usize,
+    },
+}
+
+/// A device's, group's or policy's key. Wiped when dropped; `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SymmetricKey(Zeroizing<Vec<u8>>);
+
+impl SymmetricKey {
+    /// Reads standard base64; white space around it is ignored, because files and pasted text end with a newline.
+    ///
+    /// # Errors
+    /// [`KeyError`], which never repeats the text.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| KeyError::NotBase64)?);
+        if KEY_BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(KeyError::Length { bytes: bytes.len() }) }
+    }
+
+    /// The key as Azure and other software write it.
+    #[must_use]
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+
+    /// HMAC-SHA256 of `message` under this key.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 32] {
+        self.mac(message).finalize().into_bytes().into()
+    }
+
+    /// Whether `signature` is this key's HMAC-SHA256 of `message`; takes the same time wherever they differ.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.mac(message).verify_slice(signature).is_ok()
+    }
+
+    /// The key of the device that registers as `registration_id`, when this is the key of its enrollment group:
+    /// HMAC-SHA256 over the exact bytes of the id (ref §3.1).
+    #[must_use]
+    pub fn derive(&self, registration_id: &str) -> Self {
+        Self(Zeroizing::new(self.sign(registration_id.as_bytes()).to_vec()))
+    }
+
+    fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(message);
+        mac
+    }
+}
+
+impl std::fmt::Debug for SymmetricKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SymmetricKey(«redacted»)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const K64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+
+    /// Ref §3.2, vectors 1 to 7.
+    #[test]
+    fn derivation_vectors() {
+        let published = "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
+        let contoso = "G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
+        let vectors = [
+            (published, "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6", "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc="),
+            (K32, "dev-01", "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="),
+            (K64, "dev-01", "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="),
+            (K64, "DEV-01", "ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA="),
+            (K64, "sensor:line3_a.7", "aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c="),
+            (K64, "", "NJnxY/SGBMCxWsieTnxm8xT7OyA7isL1ZIKOYva+nZ0="),
+            (contoso, "contoso-simdevice", "prIvMivIPDAqwBH6aCT4P8raQxEulx32+eNjQpp5/bM="),
+        ];
+        for (group, id, device) in vectors {
+            let key = SymmetricKey::from_base64(group).unwrap().derive(id);
+            assert_eq!(key.to_base64().as_str(), device, "{id}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do_and_repeat_nothing() {
+        assert_eq!(SymmetricKey::from_base64("not base64!"), Err(KeyError::NotBase64));
+        assert_eq!(SymmetricKey::from_base64("AAEC"), Err(KeyError::Length { bytes: 3 }));
+        assert!(SymmetricKey::from_base64(&format!("  {K32}\n")).is_ok());
+        assert_eq!(format!("{:?}", SymmetricKey::from_base64(K32).unwrap()), "SymmetricKey(«redacted»)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_key_or_an_error(text in "\\PC{0,120}") {
+            if let Ok(key) = SymmetricKey::from_base64(&text) {
+                let written = key.to_base64();
+                prop_assert_eq!(written.as_str(), text.trim());
+            }
+        }
+
+        #[test]
+        fn a_key_verifies_what_it_signed_only(bytes in prop::collection::vec(any::<u8>(), 16..=64), a: Vec<u8>, b: Vec<u8>) {
+            let key = SymmetricKey::from_base64(&STANDARD.encode(bytes)).unwrap();
+            prop_assert!(key.verifies(&a, &key.sign(&a)));
+            prop_assert_eq!(key.verifies(&b, &key.sign(&a)), a == b);
+        }
+    }
+}

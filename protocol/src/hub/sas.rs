@@ -1,0 +1,318 @@
+//! Shared access signatures: made by devices, checked by hubs (ref §2). Pure; the caller brings the time.
+
+use std::fmt::Write as _;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::key::SymmetricKey;
+use super::property_bag::encode;
+
+/// The word every token starts with.
+const SCHEME: &str = "SharedAccessSignature ";
+
+/// Policy name that a device writes into a token for DPS (ref §2.2).
+pub const REGISTRATION_POLICY: &str = "registration";
+
+/// The resource a device's token covers at a hub (ref §2.2). `host` is the hub's own name, without a port, even
+/// when a gateway is dialled (ref §1.13).
+#[must_use]
+pub fn device_resource(host: &str, device_id: &str) -> String {
+    format!("{host}/devices/{device_id}")
+}
+
+/// The resource a device's token covers at DPS (ref §2.2).
+#[must_use]
+pub fn registration_resource(id_scope: &str, registration_id: &str) -> String {
+    format!("{id_scope}/registrations/{registration_id}")
+}
+
+/// A finished token, used as an MQTT password. Wiped when dropped; `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SasToken(Zeroizing<String>);
+
+impl SasToken {
+    /// Signs `resource` until `expiry` (seconds since 1970-01-01T00:00:00Z); `policy` becomes `skn` (ref §2.1).
+    #[must_use]
+    pub fn sign(key: &SymmetricKey, resource: &str, expiry: u64, policy: Option<&str>) -> Self {
+        let sr = encode(resource).to_string();
+        let signature = STANDARD.encode(key.sign(format!("{sr}\n{expiry}").as_bytes()));
+        // One exact reservation: a growing string would leave copies of the signature behind.
+        let room = SCHEME.len() + sr.len() + 3 * signature.len() + 64 + policy.map_or(0, |p| 3 * p.len());
+        let mut token = Zeroizing::new(String::with_capacity(room));
+        let written = write!(token, "{SCHEME}sr={sr}&sig={}&se={expiry}", encode(&signature));
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        if let Some(policy) = policy {
+            token.push_str("&skn=");
+            token.extend(encode(policy));
+        }
+        Self(token)
+    }
+
+    /// The text for the password field. Never log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SasToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SasToken(«redacted»)")
+    }
+}
+
+/// Why a text is not a token. No variant carries any of the text.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SasError {
+    /// It does not start with `SharedAccessSignature `.
+    #[error("the token does not start with 'SharedAccessSignature '")]
+    Scheme,
+    /// A part has no `=`, or is none of `sr`, `sig`, `se`, `skn`.
+    #[error("the token has a part other than sr, sig, se and skn")]
+    UnknownField,
+    /// A field stands twice.
+    #[error("the token has '{0}' twice")]
+    Duplicate(&'static str),
+    /// A field is missing.
+    #[error("the token lacks '{0}'")]
+    Missing(&'static str),
+    /// `se` is not a decimal number of seconds.
+    #[error("the token's 'se' is not a number of seconds")]
+    Expiry,
+    /// `sig` is not percent-encoded base64.
+    #[error("the token's 'sig' is not percent-encoded base64")]
+    Signature,
+    /// `sr` or `skn` is not percent-encoded UTF-8.
+    #[error("the token's '{0}' is not percent-encoded UTF-8")]
+    Encoding(&'static str),
+}
+
+/// A token as somebody presented it: its fields in any order, not yet verified (ref §2.1).
+pub struct PresentedToken<'a> {
+    sr: &'a str,
+    se: &'a str,
+    signature: Vec<u8>,
+    resource: String,
+    policy: Option<String>,
+    expiry: u64,
+}
+
+impl<'a> PresentedToken<'a> {
+    /// Takes a token apart. Fields may stand in any order; `+` is a plus, never a space (ref §2.1, §2.5).
+    ///
+    /// # Errors
+    /// [`SasError`] names the wrong field and repeats nothing of the token.
+    pub fn parse(token: &'a str) -> Result<Self, SasError> {
+        let fields = token.strip_prefix(SCHEME).ok_or(SasError::Scheme)?;
+        let (mut sr, mut sig, mut se, mut skn) = (None, None, None, None);
+        for field in fields.split('&') {
+            let (name, value) = field.split_once('=').ok_or(SasError::UnknownField)?;
+            let (slot, name) = match name {
+                "sr" => (&mut sr, "sr"),
+                "sig" => (&mut sig, "sig"),
+                "se" => (&mut se, "se"),
+                "skn" => (&mut skn, "skn"),
+                _ => return Err(SasError::UnknownField),
+            };
+            if slot.replace(value).is_some() {
+                return Err(SasError::Duplicate(name));
+            }
+        }
+        let sr = sr.ok_or(SasError::Missing("sr"))?;
+        let se = se.ok_or(SasError::Missing("se"))?;
+        let sig = sig.ok_or(SasError::Missing("sig"))?;
+        if se.is_empty() || !se.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(SasError::Expiry);
+        }
+        let mut decoded = percent_decode_str(sig).collect::<Vec<u8>>();
+        let signature = STANDARD.decode(&decoded).map_err(|_| SasError::Signature);
+        decoded.zeroize();
+        let text = |name, value: &str| {
+            percent_decode_str(value).decode_utf8().map(String::from).map_err(|_| SasError::Encoding(name))
+        };
+        Ok(Self {
+            sr,
+            se,
+            signature: signature?,
+            resource: text("sr", sr)?,
+            policy: skn.map(|skn| text("skn", skn)).transpose()?,
+            expiry: se.parse().map_err(|_| SasError::Expiry)?,
+        })
+    }
+
+    /// Whether `key` signed this token. The text signed is `sr` literally as received (ref §0.3 rule 1).
+    #[must_use]
+    pub fn verifies(&self, key: &SymmetricKey) -> bool {
+        key.verifies(format!("{}\n{}", self.sr, self.se).as_bytes(), &self.signature)
+    }
+
+    /// Whether the signed resource covers `resource`: segment by segment, the first (the host) without case, and
+    /// without what tools append behind a `?` (ref §2.1, §2.2).
+    #[must_use]
+    pub fn covers(&self, resource: &str) -> bool {
+        // A device id may itself contain '?', so the exact resource wins before anything is cut off.
+        covers(&self.resource, resource)
+            || self.resource.split_once("/?").is_some_and(|(bare, _)| covers(bare, resource))
+    }
+
+    /// When it ends, in seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn expiry(&self) -> u64 {
+        self.expiry
+    }
+
+    /// The policy it names (`skn`).
+    #[must_use]
+    pub fn policy(&self) -> Option<&str> {
+        self.policy.as_deref()
+    }
+
+    /// The resource it names (`sr`), decoded.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+}
+
+impl std::fmt::Debug for PresentedToken<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PresentedToken").field("resource", &self.resource).field("expiry", &self.expiry).finish_non_exhaustive()
+    }
+}
+
+fn covers(signed: &str, wanted: &str) -> bool {
+    let mut wanted = wanted.split('/');
+    signed.split('/').enumerate().all(|(position, segment)| match wanted.next() {
+        Some(other) if position == 0 => host_of(segment).eq_ignore_ascii_case(host_of(other)),
+        Some(other) => segment == other,
+        None => false,
+    })
+}
+
+/// Node writes the port it dials into the token when the connection string's host name has one (ref §14.1).
+fn host_of(segment: &str) -> &str {
+    segment.split_once(':').map_or(segment, |(host, _)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const K64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+    const KA: &str = "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==";
+
+    fn key(text: &str) -> SymmetricKey {
+        SymmetricKey::from_base64(text).unwrap()
+    }
+
+    /// Ref §2.5: complete tokens that carry our own field order and encoding.
+    #[test]
+    fn signed_tokens_match_the_published_and_captured_ones() {
+        let odd = "contoso.azure-devices.net/devices/a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
+        let vectors: [(&str, &str, u64, Option<&str>, &str); 10] = [
+            (KA, "MyExampleHub.azure-devices.net/devices/my-symkey-device", 1_663_119_026, None,
+             "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device&sig=f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D&se=1663119026"),
+            (K32, "contoso.azure-devices.net/devices/dev1", 1_700_000_000, None,
+             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000"),
+            (K32, "contoso.azure-devices.net/devices/dev1/modules/mod1", 1_700_000_000, None,
+             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1&sig=OBEqyWoUShx6qzstZyjJbvO5ZoOJk7Z%2FEr9y8CA3uHo%3D&se=1700000000"),
+            (K64, "contoso.azure-devices.net", 1_700_000_000, Some("iothubowner"),
+             "SharedAccessSignature sr=contoso.azure-devices.net&sig=adLzMgh%2FBmN6iyXOzYScqZzWmvLlNM7AwuHUUNkbK3k%3D&se=1700000000&skn=iothubowner"),
+            (K32, "0ne00ABCDEF/registrations/dev-01", 1_700_000_000, Some("registration"),
+             "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=7W88jbA80q2B9yCe8jeNSuWobXi8gXAFL7m8%2FzQv5ZA%3D&se=1700000000&skn=registration"),
+            (K64, "contoso-dps.azure-devices-provisioning.net", 1_700_000_000, Some("provisioningserviceowner"),
+             "SharedAccessSignature sr=contoso-dps.azure-devices-provisioning.net&sig=FPgvA7867YHQaEp3qBdp%2FH58vqXtA%2FElUrkrxqrpFYg%3D&se=1700000000&skn=provisioningserviceowner"),
+            (K32, odd, 1_700_000_000, None,
+             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2Ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=gB4DudiHOwPgqw3%2B8GsH6Sk3NlttfUEqa%2FvxkN5BYsE%3D&se=1700000000"),
+            (K64, "contoso.azure-devices.net/devices/dev1", 1_700_000_000, Some("device"),
+             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=Vgvt%2BeLdaCKoVpONEJL3tk%2BHUwiX1JTUeZTtgID3NXo%3D&se=1700000000&skn=device"),
+            (K32, "localhost/devices/dev1", 1_700_000_000, None,
+             "SharedAccessSignature sr=localhost%2Fdevices%2Fdev1&sig=Hw93slEtFrbgyUX77S%2F%2BSbvJmZKHRei4LjyPi1y%2BS5E%3D&se=1700000000"),
+            ("UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=", "contoso.azure-devices.net/devices/dev-01", 1_700_000_000, None,
+             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev-01&sig=mcAbvYcg%2BNDlba8%2FGV7vwtpHmNuC6NCueDHNFDtMVPc%3D&se=1700000000"),
+        ];
+        for (secret, resource, expiry, policy, token) in vectors {
+            assert_eq!(SasToken::sign(&key(secret), resource, expiry, policy).expose(), token);
+            let presented = PresentedToken::parse(token).unwrap();
+            assert!(presented.verifies(&key(secret)) && presented.covers(resource), "{resource}");
+            assert_eq!((presented.expiry(), presented.policy()), (expiry, policy));
+        }
+    }
+
+    /// Ref §2.5 E2, E3, H2 and §3.2: what other SDKs send, in their order and their encoding.
+    #[test]
+    fn tokens_of_other_encoders_verify() {
+        let dps = "0ne00ABCDEF/registrations/dev-01";
+        let odd = "contoso.azure-devices.net/devices/a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
+        let derived = "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=";
+        let vectors = [
+            (K32, dps, "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration"),
+            (K32, dps, "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000"),
+            (K32, odd, "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=vuGJBlZ%2FtrlWUStFhis3JkSHYdnbdfox1IA4eCHrGs0%3D&se=1700000000"),
+            (derived, dps, "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration"),
+            (K32, "contoso.azure-devices.net/devices/dev1", "SharedAccessSignature sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000&sr=contoso.azure-devices.net%2Fdevices%2Fdev1"),
+        ];
+        for (secret, resource, token) in vectors {
+            let presented = PresentedToken::parse(token).unwrap();
+            assert!(presented.verifies(&key(secret)) && presented.covers(resource), "{token}");
+            assert!(!presented.verifies(&key(K64)));
+        }
+    }
+
+    #[test]
+    fn a_token_covers_whole_segments_only() {
+        let token = |resource| SasToken::sign(&key(K32), resource, 1, None);
+        let covers = |signed, wanted| PresentedToken::parse(token(signed).expose()).unwrap().covers(wanted);
+        assert!(covers("hub/devices", "hub/devices/dev1"));
+        assert!(covers("hub/devices/dev1", "hub/devices/dev1/modules/m"));
+        assert!(covers("HUB/devices/dev1", "hub/devices/dev1"));
+        assert!(covers("localhost:18883/devices/dev1", "localhost/devices/dev1"));
+        assert!(covers("hub/devices/dev1/?api-version=2016-11-14", "hub/devices/dev1"));
+        assert!(!covers("hub/devices/dev", "hub/devices/dev1"));
+        assert!(!covers("hub/devices/dev2", "hub/devices/dev1"));
+        assert!(!covers("hub/devices/DEV1", "hub/devices/dev1"));
+        assert!(!covers("other/devices/dev1", "hub/devices/dev1"));
+    }
+
+    #[test]
+    fn wrong_tokens_name_the_field() {
+        let error = |text| PresentedToken::parse(text).unwrap_err();
+        assert_eq!(error("Bearer x"), SasError::Scheme);
+        assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D"), SasError::Missing("se"));
+        assert_eq!(error("SharedAccessSignature sr=a&se=1"), SasError::Missing("sig"));
+        assert_eq!(error("SharedAccessSignature sig=AA%3D%3D&se=1"), SasError::Missing("sr"));
+        assert_eq!(error("SharedAccessSignature sr=a&sr=b&sig=&se=1"), SasError::Duplicate("sr"));
+        assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=-1"), SasError::Expiry);
+        assert_eq!(error("SharedAccessSignature sr=a&sig=%%%&se=1"), SasError::Signature);
+        assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=1&x=1"), SasError::UnknownField);
+    }
+
+    /// Ref §2.5 negative tests: a signature whose `+` is left as it is stays a plus and verifies; as a space it is refused.
+    #[test]
+    fn plus_is_never_a_space() {
+        let raw = "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs/j3XsPN5ctMtRoJa7c+YA9RuV2Hs4XwTyXK8+w=&se=1700000000";
+        assert!(PresentedToken::parse(raw).unwrap().verifies(&key(K32)));
+        assert_eq!(PresentedToken::parse(&raw.replace('+', " ")).unwrap_err(), SasError::Signature);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_token_or_an_error(text in "\\PC{0,200}") {
+            let _ = PresentedToken::parse(&text);
+            let _ = PresentedToken::parse(&format!("SharedAccessSignature {text}"));
+        }
+
+        #[test]
+        fn what_is_signed_verifies_and_covers(resource in "[a-z]{1,8}(/[ -~&&[^/]]{1,12}){0,4}", expiry: u64, policy in proptest::option::of("[ -~]{0,12}")) {
+            let token = SasToken::sign(&key(K64), &resource, expiry, policy.as_deref());
+            let presented = PresentedToken::parse(token.expose()).unwrap();
+            prop_assert!(presented.verifies(&key(K64)) && !presented.verifies(&key(K32)));
+            prop_assert!(presented.covers(&resource));
+            prop_assert_eq!((presented.resource(), presented.expiry(), presented.policy()), (resource.as_str(), expiry, policy.as_deref()));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What Lanyard's programs say to each other and to Azure: pure, no I/O, no clock, no randomness.
+//!
+//! ```text
+//! hub/      everybody <-> IoT Hub and DPS: ids, keys, tokens, user names, topics, property bags, DPS bodies
+//! handoff/  operator -> agent (configuration, credentials) and agent -> operator (status)
+//! ```
+//!
+//! Protocol facts name their source as `ref §N`: section N of Azure's documented wire behaviour as Lanyard's
+//! reference restates it.
+
+pub mod hub;
+pub mod handoff;

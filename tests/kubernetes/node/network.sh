@@ -1,0 +1,46 @@
+# shellcheck shell=bash disable=SC2034
+# The node's network: a namespace of its own and one cable to the machine. The machine reaches the node, its pods and its services;
+# nothing of the cluster is forwarded or masqueraded beyond the machine, whose own rules stay untouched.
+
+# choose_range – the first 10.N.0.0/16 that no route of this machine touches
+choose_range() {
+  local n
+  for n in {173..199}; do
+    RANGE=10.$n
+    { ip -4 route show root "$RANGE.0.0/16" && ip -4 route show match "$RANGE.0.0/16"; } | grep -qv '^default' || return 0
+  done
+  fail "no free address range: every one of 10.173.0.0/16 … 10.199.0.0/16 has a route on this machine"
+}
+
+# addresses – where everything is, from the chosen range
+addresses() {
+  RANGE=$(<"$RUN/range")
+  HOST_IP=$RANGE.0.1 NODE_IP=$RANGE.0.2
+  PODS=$RANGE.64.0/20 SERVICES=$RANGE.128.0/18 API_SERVICE_IP=$RANGE.128.1 DNS_IP=$RANGE.128.10
+}
+
+create_network() {
+  choose_range
+  echo "$RANGE" >"$RUN/range"
+  addresses
+  ip netns add "$NAME"
+  ip link add "$NAME" type veth peer name eth0 netns "$NAME"
+  ip address add "$HOST_IP/24" dev "$NAME"
+  ip link set "$NAME" up
+  ip -n "$NAME" address add "$NODE_IP/24" dev eth0
+  ip -n "$NAME" address add "$DNS_IP/32" dev lo
+  ip -n "$NAME" link set lo up
+  ip -n "$NAME" link set eth0 up
+  ip -n "$NAME" route add default via "$HOST_IP"
+  ip route add "$RANGE.0.0/16" via "$NODE_IP" dev "$NAME"
+}
+
+remove_network() {
+  [[ -e /run/netns/$NAME ]] || return 0
+  local others
+  others=$(ip netns pids "$NAME")
+  [[ -z $others ]] || fail "network namespace $NAME is used by processes that are not of this checkout: ${others//$'\n'/ }"
+  ip netns delete "$NAME"
+  # the cable goes with the namespace, but some moments later
+  ip link delete "$NAME" 2>/dev/null || true
+}

@@ -1,0 +1,1 @@
+//! The test harness: starts the programs, waits for conditions, and shows what happened when a wait fails.
