@@ -207,7 +207,9 @@ impl Default for Buffer {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Written for another agent.
-    #[error("configuration version {found} is newer than this agent understands ({VERSION}): use an agent as new as the operator that wrote it")]
+    #[error(
+        "configuration version {found} is newer than this agent understands ({VERSION}): use an agent as new as the operator that wrote it"
+    )]
     Newer {
         /// The document's version.
         found: u32,
@@ -284,7 +286,10 @@ impl AgentConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         if self.devices.is_empty() {
-            found.push(Problem { field: "devices".to_owned(), message: "name at least one device".to_owned() });
+            found.push(Problem {
+                field: "devices".to_owned(),
+                message: "name at least one device".to_owned(),
+            });
         }
         let mut names = HashSet::new();
         for (position, device) in self.devices.iter().enumerate() {
@@ -304,7 +309,10 @@ impl Device {
         let mut report = |path: &str, message: String| {
             found.push(Problem { field: format!("{field}.{path}"), message });
         };
-        let is_folder = !self.name.is_empty() && self.name != "." && self.name != ".." && !self.name.contains(['/', '\\', '\0']);
+        let is_folder = !self.name.is_empty()
+            && self.name != "."
+            && self.name != ".."
+            && !self.name.contains(['/', '\\', '\0']);
         if !is_folder {
             report("name", "use a name that can be a folder, without '/'".to_owned());
         }
@@ -337,7 +345,10 @@ impl Device {
                 report(&format!("{path}.name"), format!("{:?} stands twice", tag.name));
             }
             if !sources.contains(tag.source.as_str()) {
-                report(&format!("{path}.source"), format!("there is no source {:?}; name one of sources", tag.source));
+                report(
+                    &format!("{path}.source"),
+                    format!("there is no source {:?}; name one of sources", tag.source),
+                );
             }
             if !Tag::SCAN_INTERVALS.contains(&tag.scan_interval) {
                 report(&format!("{path}.scanInterval"), "use 10ms to 99999990ms".to_owned());
@@ -396,8 +407,14 @@ devices:
     #[test]
     fn a_newer_document_fails_with_that_word() {
         let error = AgentConfig::parse("{version: 2, devices: [{surprise: 1}], more: x}").unwrap_err();
-        assert!(error.to_string().starts_with("configuration version 2 is newer than this agent understands (1)"), "{error}");
-        assert!(matches!(AgentConfig::parse("{version: 0, devices: []}"), Err(ConfigError::UnknownVersion { found: 0 })));
+        assert!(
+            error.to_string().starts_with("configuration version 2 is newer than this agent understands (1)"),
+            "{error}"
+        );
+        assert!(matches!(
+            AgentConfig::parse("{version: 0, devices: []}"),
+            Err(ConfigError::UnknownVersion { found: 0 })
+        ));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// The text is no length of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{text:?} is not a length of time: write whole numbers with ms, s, m or h, such as 500ms, 10s or 1h30m")]
+#[error(
+    "{text:?} is not a length of time: write whole numbers with ms, s, m or h, such as 500ms, 10s or 1h30m"
+)]
 pub struct IntervalError {
     text: String,
 }
@@ -50,8 +52,9 @@ impl Interval {
             let number: u64 = text.get(..digits)?.parse().ok()?;
             text = &text[digits..];
             // `ms` before `m`: the longer unit must win.
-            let (unit, millis) =
-                [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)].into_iter().find(|(unit, _)| text.starts_with(unit))?;
+            let (unit, millis) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
+                .into_iter()
+                .find(|(unit, _)| text.starts_with(unit))?;
             text = &text[unit.len()..];
             total = total.checked_add(number.checked_mul(millis)?)?;
             if text.is_empty() {
@@ -104,7 +107,14 @@ mod tests {
 
     #[test]
     fn common_texts() {
-        for (text, millis) in [("500ms", 500), ("10s", 10_000), ("2m", 120_000), ("1h30m", 5_400_000), ("0s", 0), ("8760h", 31_536_000_000)] {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1h30m", 5_400_000),
+            ("0s", 0),
+            ("8760h", 31_536_000_000),
+        ] {
             assert_eq!(Interval::parse(text).unwrap(), Interval::from_millis(millis), "{text}");
         }
         for bad in ["", "10", "s", "1.5s", "-1s", "1 s", "1d", "99999999999999999999h", "1s2"] {

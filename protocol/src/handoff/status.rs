@@ -147,7 +147,8 @@ mod tests {
         let status: AgentStatus = serde_json::from_str(text).unwrap();
         assert_eq!(status.devices[0].connection.reason, ConnectionReason::Unauthorized);
         assert_eq!(serde_json::to_string(&status).unwrap(), text);
-        let newer = text.replace("Unauthorized", "EatenByMice").replace("\"version\":1", "\"version\":1,\"more\":{}");
+        let newer =
+            text.replace("Unauthorized", "EatenByMice").replace("\"version\":1", "\"version\":1,\"more\":{}");
         let status: AgentStatus = serde_json::from_str(&newer).unwrap();
         assert_eq!(status.devices[0].connection.reason.as_str(), "Unknown");
     }

@@ -68,8 +68,12 @@ impl DeviceConnectionString {
                 "SharedAccessKey" => (&mut key, "SharedAccessKey"),
                 "GatewayHostName" => (&mut gateway, "GatewayHostName"),
                 "ModuleId" => return Err(E::Unsupported("a module's connection string")),
-                "SharedAccessSignature" => return Err(E::Unsupported("a ready-made SharedAccessSignature, which expires,")),
-                "SharedAccessKeyName" => return Err(E::Unsupported("a service connection string (SharedAccessKeyName)")),
+                "SharedAccessSignature" => {
+                    return Err(E::Unsupported("a ready-made SharedAccessSignature, which expires,"));
+                }
+                "SharedAccessKeyName" => {
+                    return Err(E::Unsupported("a service connection string (SharedAccessKeyName)"));
+                }
                 "x509" => return Err(E::Unsupported("x509")),
                 other => return Err(E::UnknownField(other.to_owned())),
             };
@@ -97,7 +101,9 @@ impl DeviceConnectionString {
         let Self { hostname, device_id, key, gateway_hostname } = self;
         let key = key.to_base64();
         let mut text = Zeroizing::new(String::with_capacity(512));
-        for part in ["HostName=", &hostname.to_string(), ";DeviceId=", device_id.as_str(), ";SharedAccessKey=", &key] {
+        for part in
+            ["HostName=", &hostname.to_string(), ";DeviceId=", device_id.as_str(), ";SharedAccessKey=", &key]
+        {
             text.push_str(part);
         }
         if let Some(gateway) = gateway_hostname {
@@ -119,7 +125,10 @@ mod tests {
     fn plain_and_gateway_forms() {
         let text = format!("HostName=contoso.azure-devices.net;DeviceId=dev1;SharedAccessKey={K32}");
         let parsed = DeviceConnectionString::parse(&format!(" {text}\n")).unwrap();
-        assert_eq!((parsed.hostname.host(), parsed.device_id.as_str()), ("contoso.azure-devices.net", "dev1"));
+        assert_eq!(
+            (parsed.hostname.host(), parsed.device_id.as_str()),
+            ("contoso.azure-devices.net", "dev1")
+        );
         assert_eq!(parsed.key.to_base64().as_str(), K32);
         assert_eq!(parsed.expose().as_str(), text);
         assert!(!format!("{parsed:?}").contains("AAEC"));
@@ -141,7 +150,12 @@ mod tests {
         assert_eq!(error("HostName=h;Other=i"), E::UnknownField("Other".into()));
         assert_eq!(error("HostName=h;nonsense"), E::NoValue { position: 2 });
         assert_eq!(error("HostName=h;DeviceId=d;SharedAccessKey=secret!"), E::Key(KeyError::NotBase64));
-        for other in ["ModuleId=m", "SharedAccessSignature=SharedAccessSignature sr=x", "SharedAccessKeyName=iothubowner", "x509=true"] {
+        for other in [
+            "ModuleId=m",
+            "SharedAccessSignature=SharedAccessSignature sr=x",
+            "SharedAccessKeyName=iothubowner",
+            "x509=true",
+        ] {
             assert!(matches!(error(other), E::Unsupported(_)), "{other}");
         }
     }

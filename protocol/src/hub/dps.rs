@@ -155,16 +155,23 @@ mod tests {
         let state = read.registration_state.unwrap();
         assert_eq!(read.status, RegistrationStatus::Assigned);
         assert_eq!(state.assigned_hub.as_deref(), Some("contoso.azure-devices.net"));
-        assert_eq!((state.device_id.as_deref(), state.substatus.as_deref()), (Some("dev1"), Some("initialAssignment")));
+        assert_eq!(
+            (state.device_id.as_deref(), state.substatus.as_deref()),
+            (Some("dev1"), Some("initialAssignment"))
+        );
     }
 
     /// Ref §8.2: answers on the way, and the ones without a hub.
     #[test]
     fn other_bodies_are_read() {
         let read = |body| serde_json::from_str::<OperationStatus>(body).unwrap();
-        let started = read(r#"{"operationId":"5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550","status":"assigning"}"#);
+        let started = read(
+            r#"{"operationId":"5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550","status":"assigning"}"#,
+        );
         assert_eq!((started.status, started.registration_state), (RegistrationStatus::Assigning, None));
-        let disabled = read(r#"{"operationId":"","status":"disabled","registrationState":{"registrationId":"dev1","status":"disabled"}}"#);
+        let disabled = read(
+            r#"{"operationId":"","status":"disabled","registrationState":{"registrationId":"dev1","status":"disabled"}}"#,
+        );
         assert_eq!(disabled.status, RegistrationStatus::Disabled);
         let failed = read(
             r#"{"operationId":"5.a","status":"failed","registrationState":{"registrationId":"dev1","status":"failed","errorCode":400207,"errorMessage":"Custom allocation failed with status code: 400"}}"#,
@@ -181,13 +188,19 @@ mod tests {
     #[test]
     fn requests_of_the_sdks_are_read() {
         let read = |body| serde_json::from_str::<RegisterRequest>(body).unwrap();
-        assert_eq!(read(r#"{"payload": null, "registrationId": "dev1"}"#), RegisterRequest::new("dev1", None));
+        assert_eq!(
+            read(r#"{"payload": null, "registrationId": "dev1"}"#),
+            RegisterRequest::new("dev1", None)
+        );
         assert_eq!(read(r#"{"registrationId":"dev1"}"#), RegisterRequest::new("dev1", None));
         assert_eq!(
             read(r#"{"payload": {"modelId": "dtmi:com:example:Thermostat;1"}, "registrationId": "dev1"}"#),
             RegisterRequest::new("dev1", Some("dtmi:com:example:Thermostat;1"))
         );
-        assert_eq!(serde_json::to_string(&RegisterRequest::new("dev1", None)).unwrap(), r#"{"registrationId":"dev1"}"#);
+        assert_eq!(
+            serde_json::to_string(&RegisterRequest::new("dev1", None)).unwrap(),
+            r#"{"registrationId":"dev1"}"#
+        );
     }
 
     proptest! {

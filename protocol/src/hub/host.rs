@@ -42,7 +42,8 @@ impl HostPort {
         let (host, port) = match text.split_once(':') {
             None => (text, MQTT_TLS_PORT),
             Some((host, port)) => {
-                let number = port.parse().ok().filter(|&n| n != 0 && port.bytes().all(|b| b.is_ascii_digit()));
+                let number =
+                    port.parse().ok().filter(|&n| n != 0 && port.bytes().all(|b| b.is_ascii_digit()));
                 (host, number.ok_or_else(|| HostError::Port { port: port.to_owned() })?)
             }
         };
@@ -74,7 +75,11 @@ impl HostPort {
 
 impl std::fmt::Display for HostPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.port == MQTT_TLS_PORT { f.write_str(&self.host) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.port == MQTT_TLS_PORT {
+            f.write_str(&self.host)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -108,7 +113,10 @@ mod tests {
         let plain = HostPort::parse("contoso.azure-devices.net").unwrap();
         assert_eq!((plain.host(), plain.port()), ("contoso.azure-devices.net", 8883));
         let other = HostPort::parse("localhost:18883").unwrap();
-        assert_eq!((other.host(), other.port(), other.to_string()), ("localhost", 18883, "localhost:18883".into()));
+        assert_eq!(
+            (other.host(), other.port(), other.to_string()),
+            ("localhost", 18883, "localhost:18883".into())
+        );
     }
 
     #[test]

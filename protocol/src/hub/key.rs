@@ -33,7 +33,11 @@ impl SymmetricKey {
     /// [`KeyError`], which never repeats the text.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| KeyError::NotBase64)?);
-        if KEY_BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(KeyError::Length { bytes: bytes.len() }) }
+        if KEY_BYTES.contains(&bytes.len()) {
+            Ok(Self(bytes))
+        } else {
+            Err(KeyError::Length { bytes: bytes.len() })
+        }
     }
 
     /// The key as Azure and other software write it.
@@ -80,15 +84,22 @@ mod tests {
     use proptest::prelude::*;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    const K64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+    const K64: &str =
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 
     /// Ref §3.2, vectors 1 to 7.
     #[test]
     fn derivation_vectors() {
-        let published = "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
-        let contoso = "G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
+        let published =
+            "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
+        let contoso =
+            "G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
         let vectors = [
-            (published, "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6", "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc="),
+            (
+                published,
+                "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6",
+                "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=",
+            ),
             (K32, "dev-01", "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="),
             (K64, "dev-01", "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="),
             (K64, "DEV-01", "ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA="),

@@ -178,7 +178,10 @@ impl<'a> PresentedToken<'a> {
 
 impl std::fmt::Debug for PresentedToken<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PresentedToken").field("resource", &self.resource).field("expiry", &self.expiry).finish_non_exhaustive()
+        f.debug_struct("PresentedToken")
+            .field("resource", &self.resource)
+            .field("expiry", &self.expiry)
+            .finish_non_exhaustive()
     }
 }
 
@@ -202,8 +205,10 @@ mod tests {
     use proptest::prelude::*;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    const K64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
-    const KA: &str = "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==";
+    const K64: &str =
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+    const KA: &str =
+        "18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==";
 
     fn key(text: &str) -> SymmetricKey {
         SymmetricKey::from_base64(text).unwrap()
@@ -214,26 +219,76 @@ mod tests {
     fn signed_tokens_match_the_published_and_captured_ones() {
         let odd = "contoso.azure-devices.net/devices/a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
         let vectors: [(&str, &str, u64, Option<&str>, &str); 10] = [
-            (KA, "MyExampleHub.azure-devices.net/devices/my-symkey-device", 1_663_119_026, None,
-             "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device&sig=f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D&se=1663119026"),
-            (K32, "contoso.azure-devices.net/devices/dev1", 1_700_000_000, None,
-             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000"),
-            (K32, "contoso.azure-devices.net/devices/dev1/modules/mod1", 1_700_000_000, None,
-             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1&sig=OBEqyWoUShx6qzstZyjJbvO5ZoOJk7Z%2FEr9y8CA3uHo%3D&se=1700000000"),
-            (K64, "contoso.azure-devices.net", 1_700_000_000, Some("iothubowner"),
-             "SharedAccessSignature sr=contoso.azure-devices.net&sig=adLzMgh%2FBmN6iyXOzYScqZzWmvLlNM7AwuHUUNkbK3k%3D&se=1700000000&skn=iothubowner"),
-            (K32, "0ne00ABCDEF/registrations/dev-01", 1_700_000_000, Some("registration"),
-             "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=7W88jbA80q2B9yCe8jeNSuWobXi8gXAFL7m8%2FzQv5ZA%3D&se=1700000000&skn=registration"),
-            (K64, "contoso-dps.azure-devices-provisioning.net", 1_700_000_000, Some("provisioningserviceowner"),
-             "SharedAccessSignature sr=contoso-dps.azure-devices-provisioning.net&sig=FPgvA7867YHQaEp3qBdp%2FH58vqXtA%2FElUrkrxqrpFYg%3D&se=1700000000&skn=provisioningserviceowner"),
-            (K32, odd, 1_700_000_000, None,
-             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2Ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=gB4DudiHOwPgqw3%2B8GsH6Sk3NlttfUEqa%2FvxkN5BYsE%3D&se=1700000000"),
-            (K64, "contoso.azure-devices.net/devices/dev1", 1_700_000_000, Some("device"),
-             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=Vgvt%2BeLdaCKoVpONEJL3tk%2BHUwiX1JTUeZTtgID3NXo%3D&se=1700000000&skn=device"),
-            (K32, "localhost/devices/dev1", 1_700_000_000, None,
-             "SharedAccessSignature sr=localhost%2Fdevices%2Fdev1&sig=Hw93slEtFrbgyUX77S%2F%2BSbvJmZKHRei4LjyPi1y%2BS5E%3D&se=1700000000"),
-            ("UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=", "contoso.azure-devices.net/devices/dev-01", 1_700_000_000, None,
-             "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev-01&sig=mcAbvYcg%2BNDlba8%2FGV7vwtpHmNuC6NCueDHNFDtMVPc%3D&se=1700000000"),
+            (
+                KA,
+                "MyExampleHub.azure-devices.net/devices/my-symkey-device",
+                1_663_119_026,
+                None,
+                "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device&sig=f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D&se=1663119026",
+            ),
+            (
+                K32,
+                "contoso.azure-devices.net/devices/dev1",
+                1_700_000_000,
+                None,
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000",
+            ),
+            (
+                K32,
+                "contoso.azure-devices.net/devices/dev1/modules/mod1",
+                1_700_000_000,
+                None,
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1&sig=OBEqyWoUShx6qzstZyjJbvO5ZoOJk7Z%2FEr9y8CA3uHo%3D&se=1700000000",
+            ),
+            (
+                K64,
+                "contoso.azure-devices.net",
+                1_700_000_000,
+                Some("iothubowner"),
+                "SharedAccessSignature sr=contoso.azure-devices.net&sig=adLzMgh%2FBmN6iyXOzYScqZzWmvLlNM7AwuHUUNkbK3k%3D&se=1700000000&skn=iothubowner",
+            ),
+            (
+                K32,
+                "0ne00ABCDEF/registrations/dev-01",
+                1_700_000_000,
+                Some("registration"),
+                "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=7W88jbA80q2B9yCe8jeNSuWobXi8gXAFL7m8%2FzQv5ZA%3D&se=1700000000&skn=registration",
+            ),
+            (
+                K64,
+                "contoso-dps.azure-devices-provisioning.net",
+                1_700_000_000,
+                Some("provisioningserviceowner"),
+                "SharedAccessSignature sr=contoso-dps.azure-devices-provisioning.net&sig=FPgvA7867YHQaEp3qBdp%2FH58vqXtA%2FElUrkrxqrpFYg%3D&se=1700000000&skn=provisioningserviceowner",
+            ),
+            (
+                K32,
+                odd,
+                1_700_000_000,
+                None,
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2Ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=gB4DudiHOwPgqw3%2B8GsH6Sk3NlttfUEqa%2FvxkN5BYsE%3D&se=1700000000",
+            ),
+            (
+                K64,
+                "contoso.azure-devices.net/devices/dev1",
+                1_700_000_000,
+                Some("device"),
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=Vgvt%2BeLdaCKoVpONEJL3tk%2BHUwiX1JTUeZTtgID3NXo%3D&se=1700000000&skn=device",
+            ),
+            (
+                K32,
+                "localhost/devices/dev1",
+                1_700_000_000,
+                None,
+                "SharedAccessSignature sr=localhost%2Fdevices%2Fdev1&sig=Hw93slEtFrbgyUX77S%2F%2BSbvJmZKHRei4LjyPi1y%2BS5E%3D&se=1700000000",
+            ),
+            (
+                "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=",
+                "contoso.azure-devices.net/devices/dev-01",
+                1_700_000_000,
+                None,
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev-01&sig=mcAbvYcg%2BNDlba8%2FGV7vwtpHmNuC6NCueDHNFDtMVPc%3D&se=1700000000",
+            ),
         ];
         for (secret, resource, expiry, policy, token) in vectors {
             assert_eq!(SasToken::sign(&key(secret), resource, expiry, policy).expose(), token);
@@ -250,11 +305,31 @@ mod tests {
         let odd = "contoso.azure-devices.net/devices/a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
         let derived = "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=";
         let vectors = [
-            (K32, dps, "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration"),
-            (K32, dps, "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000"),
-            (K32, odd, "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=vuGJBlZ%2FtrlWUStFhis3JkSHYdnbdfox1IA4eCHrGs0%3D&se=1700000000"),
-            (derived, dps, "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration"),
-            (K32, "contoso.azure-devices.net/devices/dev1", "SharedAccessSignature sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000&sr=contoso.azure-devices.net%2Fdevices%2Fdev1"),
+            (
+                K32,
+                dps,
+                "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",
+            ),
+            (
+                K32,
+                dps,
+                "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
+            ),
+            (
+                K32,
+                odd,
+                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=vuGJBlZ%2FtrlWUStFhis3JkSHYdnbdfox1IA4eCHrGs0%3D&se=1700000000",
+            ),
+            (
+                derived,
+                dps,
+                "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration",
+            ),
+            (
+                K32,
+                "contoso.azure-devices.net/devices/dev1",
+                "SharedAccessSignature sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000&sr=contoso.azure-devices.net%2Fdevices%2Fdev1",
+            ),
         ];
         for (secret, resource, token) in vectors {
             let presented = PresentedToken::parse(token).unwrap();

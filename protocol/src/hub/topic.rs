@@ -80,7 +80,9 @@ impl<'a> ToHub<'a> {
         if let Some(query) = topic.strip_prefix(TWIN_REPORTED) {
             return Ok(Self::TwinReported { rid: required(query, "$rid")? });
         }
-        if let Some((status, query)) = topic.strip_prefix(METHOD_RESPONSE).and_then(|rest| rest.split_once("/?")) {
+        if let Some((status, query)) =
+            topic.strip_prefix(METHOD_RESPONSE).and_then(|rest| rest.split_once("/?"))
+        {
             let status = status.parse().map_err(|_| TopicError::Parameter("status"))?;
             return Ok(Self::MethodResponse { status, rid: required(query, "$rid")? });
         }
@@ -115,7 +117,10 @@ impl<'a> ToDps<'a> {
             return Ok(Self::Register { rid: required(query, "$rid")? });
         }
         if let Some(query) = topic.strip_prefix(DPS_POLL) {
-            return Ok(Self::Poll { rid: required(query, "$rid")?, operation_id: required(query, "operationId")? });
+            return Ok(Self::Poll {
+                rid: required(query, "$rid")?,
+                operation_id: required(query, "operationId")?,
+            });
         }
         Err(TopicError::Unknown)
     }
@@ -206,7 +211,9 @@ impl<'a> FromHub<'a> {
             let bag = rest.strip_prefix("/messages/devicebound/").ok_or(TopicError::Unknown)?;
             return PropertyBag::parse(bag).map(Self::CloudToDevice).map_err(TopicError::Bag);
         }
-        if let Some((status, query)) = topic.strip_prefix(TWIN_RESPONSE).and_then(|rest| rest.split_once("/?")) {
+        if let Some((status, query)) =
+            topic.strip_prefix(TWIN_RESPONSE).and_then(|rest| rest.split_once("/?"))
+        {
             return Ok(Self::TwinResponse {
                 status: status.parse().map_err(|_| TopicError::Parameter("status"))?,
                 rid: required(query, "$rid")?,
@@ -217,10 +224,12 @@ impl<'a> FromHub<'a> {
             });
         }
         if let Some(query) = topic.strip_prefix(TWIN_DESIRED_PATCH) {
-            let version = required(query, "$version")?.parse().map_err(|_| TopicError::Parameter("$version"))?;
+            let version =
+                required(query, "$version")?.parse().map_err(|_| TopicError::Parameter("$version"))?;
             return Ok(Self::TwinDesired { version });
         }
-        if let Some((name, query)) = topic.strip_prefix(METHOD_REQUEST).and_then(|rest| rest.split_once("/?")) {
+        if let Some((name, query)) = topic.strip_prefix(METHOD_REQUEST).and_then(|rest| rest.split_once("/?"))
+        {
             return Ok(Self::Method { name, rid: required(query, "$rid")? });
         }
         Err(TopicError::Unknown)
@@ -280,7 +289,10 @@ mod tests {
         assert!(bag("devices/dev1/messages/events").is_empty());
         assert_eq!(bag("devices/dev1/messages/events/location=abcd&id=12345").get("id"), Some(Some("12345")));
         assert_eq!(bag("devices/dev1/messages/events/?k=v/").get("k"), Some(Some("v")));
-        assert_eq!(bag("devices/dev1/messages/events/$.ct=application%2Fjson%3Bcharset%3Dutf-8").get("$.ct"), Some(Some("application/json;charset=utf-8")));
+        assert_eq!(
+            bag("devices/dev1/messages/events/$.ct=application%2Fjson%3Bcharset%3Dutf-8").get("$.ct"),
+            Some(Some("application/json;charset=utf-8"))
+        );
         assert_eq!(parse("devices/dev2/messages/events/"), Err(TopicError::OtherIdentity));
         assert_eq!(parse("devices/dev1/messages/Events/"), Err(TopicError::Unknown));
         assert_eq!(parse("devices/dev1/messages/eventsx"), Err(TopicError::Unknown));
@@ -300,8 +312,14 @@ mod tests {
     fn twin_and_method_topics() {
         let parse = |topic| ToHub::parse(topic, "dev1", None);
         assert_eq!(parse("$iothub/twin/GET/?$rid=1"), Ok(ToHub::TwinGet { rid: "1" }));
-        assert_eq!(parse("$iothub/twin/PATCH/properties/reported/?$rid=a-b"), Ok(ToHub::TwinReported { rid: "a-b" }));
-        assert_eq!(parse("$iothub/methods/res/200/?$rid=1a"), Ok(ToHub::MethodResponse { status: 200, rid: "1a" }));
+        assert_eq!(
+            parse("$iothub/twin/PATCH/properties/reported/?$rid=a-b"),
+            Ok(ToHub::TwinReported { rid: "a-b" })
+        );
+        assert_eq!(
+            parse("$iothub/methods/res/200/?$rid=1a"),
+            Ok(ToHub::MethodResponse { status: 200, rid: "1a" })
+        );
         assert_eq!(parse("$iothub/twin/get/?$rid=1"), Err(TopicError::Unknown));
         assert_eq!(parse("$iothub/twin/GET/?rid=1"), Err(TopicError::Parameter("$rid")));
 
@@ -310,14 +328,23 @@ mod tests {
             parse("$iothub/twin/res/204/?$rid=x&$version=7"),
             Ok(FromHub::TwinResponse { status: 204, rid: "x", version: Some(7) })
         );
-        assert_eq!(parse("$iothub/twin/PATCH/properties/desired/?$version=13"), Ok(FromHub::TwinDesired { version: 13 }));
-        assert_eq!(parse("$iothub/methods/POST/reboot/?$rid=1a"), Ok(FromHub::Method { name: "reboot", rid: "1a" }));
-        let Ok(FromHub::CloudToDevice(bag)) =
-            parse("devices/dev1/messages/devicebound/%24.mid=m-1&%24.to=%2Fdevices%2Fdev1%2Fmessages%2FdeviceBound&iothub-ack=full&prop1&prop2=")
-        else {
+        assert_eq!(
+            parse("$iothub/twin/PATCH/properties/desired/?$version=13"),
+            Ok(FromHub::TwinDesired { version: 13 })
+        );
+        assert_eq!(
+            parse("$iothub/methods/POST/reboot/?$rid=1a"),
+            Ok(FromHub::Method { name: "reboot", rid: "1a" })
+        );
+        let Ok(FromHub::CloudToDevice(bag)) = parse(
+            "devices/dev1/messages/devicebound/%24.mid=m-1&%24.to=%2Fdevices%2Fdev1%2Fmessages%2FdeviceBound&iothub-ack=full&prop1&prop2=",
+        ) else {
             unreachable!()
         };
-        assert_eq!((bag.get("$.mid"), bag.get("prop1"), bag.get("prop2")), (Some(Some("m-1")), Some(None), Some(Some(""))));
+        assert_eq!(
+            (bag.get("$.mid"), bag.get("prop1"), bag.get("prop2")),
+            (Some(Some("m-1")), Some(None), Some(Some("")))
+        );
         assert_eq!(cloud_to_device("dev1"), "devices/dev1/messages/devicebound/#");
     }
 
@@ -327,7 +354,8 @@ mod tests {
         let register = ToDps::Register { rid: "679f47c8" };
         assert_eq!(register.to_string(), "$dps/registrations/PUT/iotdps-register/?$rid=679f47c8");
         assert_eq!(ToDps::parse(&register.to_string()), Ok(register));
-        let poll = ToDps::Poll { rid: "2", operation_id: "5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550" };
+        let poll =
+            ToDps::Poll { rid: "2", operation_id: "5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550" };
         assert_eq!(
             poll.to_string(),
             "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550"
@@ -336,7 +364,10 @@ mod tests {
         let answer = FromDps { status: 202, rid: "2", retry_after: Some(3) };
         assert_eq!(answer.to_string(), "$dps/registrations/res/202/?$rid=2&retry-after=3");
         assert_eq!(FromDps::parse(&answer.to_string()), Ok(answer));
-        assert_eq!(FromDps::parse("$dps/registrations/res/200/?retry-after=3&$rid=2"), Ok(FromDps { status: 200, ..answer }));
+        assert_eq!(
+            FromDps::parse("$dps/registrations/res/200/?retry-after=3&$rid=2"),
+            Ok(FromDps { status: 200, ..answer })
+        );
         assert_eq!(FromDps::parse("$dps/registrations/res/401/?$rid=1").unwrap().retry_after, None);
     }
 

@@ -13,7 +13,9 @@ pub const DPS_API_VERSION: &str = "2019-03-31";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserNameError {
     /// No `/` behind a host or id scope, or nothing before or behind it.
-    #[error("the user name is neither {{hub}}/{{device}}/?api-version=… nor {{idScope}}/registrations/{{id}}/api-version=…")]
+    #[error(
+        "the user name is neither {{hub}}/{{device}}/?api-version=… nor {{idScope}}/registrations/{{id}}/api-version=…"
+    )]
     Shape,
     /// A parameter that is not percent-encoded UTF-8.
     #[error("the user name's parameter {0:?} is not percent-encoded UTF-8")]
@@ -116,8 +118,11 @@ impl std::fmt::Display for HubUserName {
         if let Some(module) = &self.module_id {
             write!(f, "{module}/")?;
         }
-        let parameters =
-            [("api-version", &self.api_version), ("DeviceClientType", &self.client_type), ("model-id", &self.model_id)];
+        let parameters = [
+            ("api-version", &self.api_version),
+            ("DeviceClientType", &self.client_type),
+            ("model-id", &self.model_id),
+        ];
         let mut separator = '?';
         for (name, value) in parameters {
             if let Some(value) = value {
@@ -213,7 +218,10 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn decode(name: &str, value: &str) -> Result<String, UserNameError> {
-    percent_decode_str(value).decode_utf8().map(String::from).map_err(|_| UserNameError::Encoding(name.to_owned()))
+    percent_decode_str(value)
+        .decode_utf8()
+        .map(String::from)
+        .map_err(|_| UserNameError::Encoding(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -231,14 +239,26 @@ mod tests {
     /// Ref §1.2 and appendix F, as captured from Microsoft's SDKs.
     #[test]
     fn captured_hub_names_are_read() {
-        let node = hub("contoso.azure-devices.net/dev2/?api-version=2021-04-12&DeviceClientType=azure-iot-device%2F1.18.4%20(node%20v20.20.2%3B%20Debian%2012%3B%20x64)");
+        let node = hub(
+            "contoso.azure-devices.net/dev2/?api-version=2021-04-12&DeviceClientType=azure-iot-device%2F1.18.4%20(node%20v20.20.2%3B%20Debian%2012%3B%20x64)",
+        );
         assert_eq!((node.host.as_str(), node.device_id.as_str()), ("contoso.azure-devices.net", "dev2"));
-        assert_eq!(node.client_type.as_deref(), Some("azure-iot-device/1.18.4 (node v20.20.2; Debian 12; x64)"));
+        assert_eq!(
+            node.client_type.as_deref(),
+            Some("azure-iot-device/1.18.4 (node v20.20.2; Debian 12; x64)")
+        );
 
-        let raw = hub("localhost:18883/dev1/?api-version=2021-04-12&model-id=dtmi:com:example:Thermostat;1&DeviceClientType=azure-iot-device%2F1.18.4%20(node%E2%80%A6%3B%20x64)myprod%2F1.0");
-        assert_eq!((raw.host.as_str(), raw.model_id.as_deref()), ("localhost:18883", Some("dtmi:com:example:Thermostat;1")));
+        let raw = hub(
+            "localhost:18883/dev1/?api-version=2021-04-12&model-id=dtmi:com:example:Thermostat;1&DeviceClientType=azure-iot-device%2F1.18.4%20(node%E2%80%A6%3B%20x64)myprod%2F1.0",
+        );
+        assert_eq!(
+            (raw.host.as_str(), raw.model_id.as_deref()),
+            ("localhost:18883", Some("dtmi:com:example:Thermostat;1"))
+        );
 
-        let python = hub("localhost/dev1/?api-version=2020-09-30&DeviceClientType=azure-iot-device-iothub-py%2F2.14.0&model-id=dtmi%3Acom%3Aexample%3AThermostat%3B1");
+        let python = hub(
+            "localhost/dev1/?api-version=2020-09-30&DeviceClientType=azure-iot-device-iothub-py%2F2.14.0&model-id=dtmi%3Acom%3Aexample%3AThermostat%3B1",
+        );
         assert_eq!(python.model_id.as_deref(), Some("dtmi:com:example:Thermostat;1"));
     }
 
@@ -257,13 +277,21 @@ mod tests {
 
     #[test]
     fn ours_have_the_documented_form() {
-        let name = HubUserName::of_device("contoso.azure-devices.net", "dev1", Some("dtmi:contoso:Press;1"), "lanyard/0.1");
+        let name = HubUserName::of_device(
+            "contoso.azure-devices.net",
+            "dev1",
+            Some("dtmi:contoso:Press;1"),
+            "lanyard/0.1",
+        );
         assert_eq!(
             name.to_string(),
             "contoso.azure-devices.net/dev1/?api-version=2021-04-12&DeviceClientType=lanyard%2F0.1&model-id=dtmi%3Acontoso%3APress%3B1"
         );
         let name = DpsUserName::of_device("0ne00ABCDEF", "dev-01", "lanyard/0.1");
-        assert_eq!(name.to_string(), "0ne00ABCDEF/registrations/dev-01/api-version=2019-03-31&ClientVersion=lanyard%2F0.1");
+        assert_eq!(
+            name.to_string(),
+            "0ne00ABCDEF/registrations/dev-01/api-version=2019-03-31&ClientVersion=lanyard%2F0.1"
+        );
     }
 
     /// Ref §8.1 and appendix F.
