@@ -21,7 +21,7 @@ step() {
   printf '%s … ' "$text"
   # as a condition, the command would run without errexit
   set +e
-  (set -e && "$@") >"$STEP_LOG" 2>&1 </dev/null
+  (set -e; "$@") >"$STEP_LOG" 2>&1 </dev/null
   status=$?
   set -e
   if ((status == 0)); then
