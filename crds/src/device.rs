@@ -1,0 +1,197 @@
+//! `IoTDevice`: one identity at one hub. Pure.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Agent;
+use crate::refer::{SecretReference, TrustedCa};
+use crate::status::IoTDeviceStatus;
+use crate::stream::{Source, Tag, Telemetry};
+
+/// A device at an Azure IoT Hub or in an IoT Central application: its credential and the agent that streams its tags.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "lanyard.dev",
+    version = "v1alpha1",
+    kind = "IoTDevice",
+    namespaced,
+    shortname = "iotd",
+    category = "lanyard",
+    status = "IoTDeviceStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A device at an Azure IoT Hub or in an IoT Central application: its credential and the agent that streams its tags.",
+    selectable = ".spec.groupRef.name",
+    printcolumn(name = "Group", type_ = "string", json_path = ".spec.groupRef.name"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.provisioningState"),
+    printcolumn(name = "Connection", type_ = "string", json_path = ".status.connection.state"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Device Id", type_ = "string", json_path = ".status.deviceId", priority = 1),
+    printcolumn(name = "Hub", type_ = "string", json_path = ".status.assignedHub", priority = 1),
+    printcolumn(name = "Since", type_ = "date", json_path = ".status.connection.since", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    validation = kube::core::Rule::new("size(self.metadata.name) <= 63")
+        .message("metadata.name must not be longer than 63 characters; a longer device id can stand in spec.deviceId"),
+    validation = kube::core::Rule::new(
+        "(has(self.spec.deviceId) ? self.spec.deviceId : self.metadata.name) == (has(oldSelf.spec.deviceId) ? oldSelf.spec.deviceId : oldSelf.metadata.name)"
+    )
+    .message("deviceId cannot be changed: it is who the device is at the hub. Delete the object and create another one")
+    .field_path(".spec.deviceId")
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.groupRef) != has(self.hub)",
+        "message": "set exactly one of groupRef (a ProvisioningGroup tells the hub) and hub (straight to this one)"
+    },
+    {
+        "rule": "!has(self.groupRef) || !has(self.deviceId) || self.deviceId.matches('^[A-Za-z0-9._:-]*[A-Za-z0-9-]$')",
+        "message": "DPS registers no such deviceId: use ASCII letters, digits and - . _ : and end with a letter, a digit or -",
+        "fieldPath": ".deviceId"
+    },
+    {
+        "rule": "!has(self.sources) || !has(self.tags) || self.tags.all(t, self.sources.exists(s, s.name == t.source))",
+        "message": "a tag names a source that does not exist: the source of every tag must be the name of one of sources",
+        "fieldPath": ".tags"
+    },
+    {
+        "rule": "!has(self.hub) || !has(self.tags) || size(self.tags) == 0 || has(self.sources)",
+        "message": "tags need sources: a device with hub has no group to inherit them from",
+        "fieldPath": ".tags"
+    }
+]))]
+pub struct IoTDeviceSpec {
+    /// Who the device is at the hub; metadata.name unless it is set. It cannot be changed. At most 128 ASCII letters,
+    /// digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`; in a group letters, digits and `- . _ :` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9:.+%_#*?!(),=@;$'-]+$"))]
+    pub device_id: Option<String>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 148))]
+    pub display_name: Option<String>,
+    /// The model that the device announces to DPS and to the hub, such as `dtmi:contoso:Press;1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "model_id")]
+    pub model_id: Option<String>,
+    /// Take the device away from the hub: its agent is stopped and its credentials Secret deleted, until it is unblocked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
+    /// The ProvisioningGroup it belongs to, in the same namespace: DPS tells it its hub. Exactly one of groupRef and hub is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_ref: Option<GroupReference>,
+    /// The hub it connects to without asking DPS. Exactly one of groupRef and hub is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
+    /// Where its credentials are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// Where tags are read. Replaces the group's sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub sources: Option<Vec<Source>>,
+    /// What is read. Replaces the group's tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// How it is sent. Replaces the group's telemetry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// Where and with how much its agent runs. Replaces the group's agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+}
+
+/// A model's identifier, as the Digital Twins Definition Language has it.
+pub(crate) fn model_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "maxLength": 2048,
+        "pattern": "^dtmi:[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?(?::[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)*;[1-9][0-9]{0,8}(?:\\.[1-9][0-9]{0,5})?$"
+    })
+}
+
+/// A ProvisioningGroup in the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupReference {
+    /// Name of the ProvisioningGroup.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A hub, and how the device proves there who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hub {
+    /// The hub's name, such as `contoso.azure-devices.net`, with a port if it is not 8883.
+    #[schemars(schema_with = "host_port")]
+    pub hostname: String,
+    /// An IoT Edge gateway to connect to instead; the hub keeps its name in user name and token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "host_port")]
+    pub gateway_hostname: Option<String>,
+    /// Trusted besides the public roots, for the hub or the gateway.
+    #[serde(rename = "trustedCA", skip_serializing_if = "Option::is_none")]
+    pub trusted_ca: Option<TrustedCa>,
+    /// How the device proves who it is.
+    pub auth: Auth,
+}
+
+/// A host name with an optional port.
+pub(crate) fn host_port(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "maxLength": 259,
+        "pattern": "^[A-Za-z0-9_-]{1,63}(\\.[A-Za-z0-9_-]{1,63})*(:[0-9]{1,5})?$",
+        "x-kubernetes-validations": [{
+            "rule": "!self.contains(':') || (int(self.substring(self.indexOf(':') + 1)) >= 1 && int(self.substring(self.indexOf(':') + 1)) <= 65535)",
+            "message": "a port is a number from 1 to 65535"
+        }]
+    })
+}
+
+/// How a device proves to a hub who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.symmetricKey)",
+    "message": "set the kind of authentication: symmetricKey"
+}]))]
+pub struct Auth {
+    /// With a key of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symmetric_key: Option<DeviceKey>,
+}
+
+/// A device's own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceKey {
+    /// The Secret that holds it, as `connectionString` (`HostName=…;DeviceId=…;SharedAccessKey=…`) or as `primaryKey`.
+    pub secret_ref: SecretReference,
+}
+
+/// Where a device's credentials are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// Name of the Secret, which the operator makes and owns: `<metadata.name>-credentials` unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub secret_name: Option<String>,
+}
+
+impl IoTDevice {
+    /// The device's id at the hub.
+    #[must_use]
+    pub fn device_id(&self) -> &str {
+        self.spec.device_id.as_deref().or(self.metadata.name.as_deref()).unwrap_or_default()
+    }
+}

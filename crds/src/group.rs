@@ -1,0 +1,179 @@
+//! `ProvisioningGroup`: an enrollment group of DPS and what its devices inherit. Pure.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Agent;
+use crate::device::{host_port, model_id};
+use crate::refer::{SecretReference, TrustedCa};
+use crate::status::ProvisioningGroupStatus;
+use crate::stream::{Source, Tag, Telemetry};
+
+/// An enrollment group of an Azure Device Provisioning Service, or of an IoT Central application, for many devices.
+#[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "lanyard.dev",
+    version = "v1alpha1",
+    kind = "ProvisioningGroup",
+    namespaced,
+    shortname = "provgrp",
+    category = "lanyard",
+    status = "ProvisioningGroupStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "An enrollment group of an Azure Device Provisioning Service, or of an IoT Central application, for many devices.",
+    printcolumn(name = "Id Scope", type_ = "string", json_path = ".spec.dps.idScope"),
+    printcolumn(name = "Devices", type_ = "integer", json_path = ".status.devices.total"),
+    printcolumn(name = "Connected", type_ = "integer", json_path = ".status.devices.connected"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Key",
+        type_ = "string",
+        json_path = ".spec.attestation.symmetricKey.use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Registered",
+        type_ = "integer",
+        json_path = ".status.devices.registered",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Provisioned",
+        type_ = "integer",
+        json_path = ".status.devices.provisioned",
+        priority = 1
+    ),
+    printcolumn(name = "Blocked", type_ = "integer", json_path = ".status.devices.blocked", priority = 1),
+    printcolumn(
+        name = "Unassociated",
+        type_ = "integer",
+        json_path = ".status.devices.unassociated",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningGroupSpec {
+    /// The Device Provisioning Service that tells the devices their hub.
+    pub dps: Dps,
+    /// How the devices prove to it that they belong to the group.
+    pub attestation: Attestation,
+    /// What the devices inherit. A field that a device sets replaces the group's whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A Device Provisioning Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Dps {
+    /// The service's id scope, such as `0ne00ABCDEF`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]+$"))]
+    pub id_scope: String,
+    /// Where the service is reached, with a port if it is not 8883.
+    #[serde(default = "Dps::default_endpoint")]
+    #[schemars(schema_with = "host_port")]
+    pub endpoint: String,
+    /// Trusted besides the public roots, for the service and for the hubs it assigns.
+    #[serde(rename = "trustedCA", skip_serializing_if = "Option::is_none")]
+    pub trusted_ca: Option<TrustedCa>,
+}
+
+impl Dps {
+    /// The one name of all services in the public cloud.
+    fn default_endpoint() -> String {
+        "global.azure-devices-provisioning.net".to_owned()
+    }
+}
+
+/// How devices prove to DPS that they belong to the group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.symmetricKey)",
+    "message": "set the kind of attestation: symmetricKey"
+}]))]
+pub struct Attestation {
+    /// With keys derived from the group's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symmetric_key: Option<GroupKey>,
+}
+
+/// The group's key, which only the operator reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupKey {
+    /// The Secret that holds the enrollment group's keys, as `primaryKey` and `secondaryKey`.
+    pub secret_ref: SecretReference,
+    /// Which of the two the devices' keys are derived from: `Primary` or `Secondary`. To exchange a key without a gap,
+    /// change the one that is not used at DPS and in the Secret, then switch.
+    #[serde(default, rename = "use")]
+    pub key_in_use: KeyInUse,
+}
+
+/// One of a group's two keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum KeyInUse {
+    /// `primaryKey`.
+    #[default]
+    Primary,
+    /// `secondaryKey`.
+    Secondary,
+}
+
+impl KeyInUse {
+    /// Its name in the group's Secret.
+    #[must_use]
+    pub const fn secret_key(self) -> &'static str {
+        match self {
+            Self::Primary => "primaryKey",
+            Self::Secondary => "secondaryKey",
+        }
+    }
+}
+
+/// What the devices of a group inherit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.sources) || !has(self.tags) || self.tags.all(t, self.sources.exists(s, s.name == t.source))",
+    "message": "a tag names a source that does not exist: the source of every tag must be the name of one of sources",
+    "fieldPath": ".tags"
+}]))]
+pub struct Template {
+    /// The model that the devices announce to DPS and to the hub, such as `dtmi:contoso:Press;1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "model_id")]
+    pub model_id: Option<String>,
+    /// Where tags are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub sources: Option<Vec<Source>>,
+    /// What is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// How it is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// Where and with how much the agents run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+}
