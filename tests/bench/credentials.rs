@@ -1,0 +1,191 @@
+//! From applying devices to their credentials being ready, beside a bare client that makes the same writes. Writes the
+//! cluster, in namespaces of its own whose quota lets no pod start.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Namespace, ResourceQuota, Secret},
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use lanyard_protocol::hub::key::SymmetricKey;
+use serde_json::{Value, json};
+
+use crate::figure::Figure;
+
+/// How many writes the bare client keeps under way at once.
+const AT_ONCE: usize = 8;
+const GROUP_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+const LIMIT: Duration = Duration::from_secs(180);
+
+type Failure = Box<dyn std::error::Error>;
+
+/// `devices` devices in a new group, with the operator running; then the same writes by a bare client.
+pub async fn measure(client: &Client, devices: usize) -> Result<Figure, Failure> {
+    let namespace = Scratch::create(client, "bench-operator").await?;
+    let operator = by_operator(client, &namespace.name, devices).await?;
+    let written = written(client, &namespace.name, devices).await?;
+    namespace.delete(client).await?;
+
+    // Another name and no group, so that the operator has nothing to do there but to say so once.
+    let namespace = Scratch::create(client, "bench-floor").await?;
+    let floor = by_bare_client(client, &namespace.name, &written).await?;
+    namespace.delete(client).await?;
+    Ok(Figure::beside("credentials_50_devices", operator.as_secs_f64(), "s", floor.as_secs_f64(), 2.0))
+}
+
+fn resource(kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("lanyard.dev", "v1alpha1", kind))
+}
+
+fn device_name(number: usize) -> String {
+    format!("bench-{number:03}")
+}
+
+async fn by_operator(client: &Client, namespace: &str, devices: usize) -> Result<Duration, Failure> {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench-key"}, "stringData": {"primaryKey": GROUP_KEY}});
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    secrets.patch("bench-key", &apply(), &Patch::Apply(secret)).await?;
+    let groups: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("ProvisioningGroup"));
+    let group = json!({
+        "apiVersion": "lanyard.dev/v1alpha1", "kind": "ProvisioningGroup", "metadata": {"name": "bench"},
+        "spec": {
+            "dps": {"idScope": "0ne00ABCDEF", "endpoint": "dps.invalid"},
+            "attestation": {"symmetricKey": {"secretRef": {"name": "bench-key"}}},
+            "template": {
+                "sources": [{"name": "sim", "simulator": {}}],
+                "tags": [{"name": "Ramp", "source": "sim", "address": "RAMP(1000, 0, 100, 1)"}],
+            },
+        },
+    });
+    groups.patch("bench", &apply(), &Patch::Apply(group)).await?;
+
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
+    let started = Instant::now();
+    create_devices(&api, devices, &json!({"groupRef": {"name": "bench"}})).await?;
+    loop {
+        let ready = api.list(&ListParams::default()).await?.items.iter().filter(|d| credentials_are_ready(d)).count();
+        if ready == devices {
+            return Ok(started.elapsed());
+        }
+        if started.elapsed() > LIMIT {
+            return Err(format!("only {ready} of {devices} devices have credentials after {LIMIT:?}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+fn credentials_are_ready(device: &DynamicObject) -> bool {
+    let conditions = device.data.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "CredentialsReady" && c["status"] == "True"))
+}
+
+/// What the operator wrote, ready to be written again elsewhere.
+struct Written {
+    device: Value,
+    secret: Value,
+    config: Value,
+    deployment: Value,
+    status: Value,
+}
+
+async fn written(client: &Client, namespace: &str, devices: usize) -> Result<Vec<Written>, Failure> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
+    let (secrets, configs) = (Api::<Secret>::namespaced(client.clone(), namespace), Api::<ConfigMap>::namespaced(client.clone(), namespace));
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let mut all = Vec::with_capacity(devices);
+    for number in 0..devices {
+        let name = device_name(number);
+        let device = serde_json::to_value(api.get(&name).await?)?;
+        all.push(Written {
+            status: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "status": device["status"]}),
+            // The floor's devices name a hub no operator answers for, so that nobody else writes for them.
+            device: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": {"blocked": true, "groupRef": {"name": "bench"}}}),
+            secret: bare("v1", "Secret", &serde_json::to_value(secrets.get(&format!("{name}-credentials")).await?)?),
+            config: bare("v1", "ConfigMap", &serde_json::to_value(configs.get(&format!("{name}-agent")).await?)?),
+            deployment: bare("apps/v1", "Deployment", &serde_json::to_value(deployments.get(&format!("{name}-agent")).await?)?),
+        });
+    }
+    Ok(all)
+}
+
+/// The object without what the API server added and without its owner.
+fn bare(version: &str, kind: &str, object: &Value) -> Value {
+    let mut copy = object.clone();
+    copy["apiVersion"] = json!(version);
+    copy["kind"] = json!(kind);
+    copy["metadata"] = json!({"name": object["metadata"]["name"], "labels": object["metadata"]["labels"]});
+    if let Some(fields) = copy.as_object_mut() {
+        fields.remove("status");
+    }
+    copy
+}
+
+async fn by_bare_client(client: &Client, namespace: &str, all: &[Written]) -> Result<Duration, Failure> {
+    let devices: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
+    let (secrets, configs) = (Api::<Secret>::namespaced(client.clone(), namespace), Api::<ConfigMap>::namespaced(client.clone(), namespace));
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let group_key = SymmetricKey::from_base64(GROUP_KEY)?;
+    let started = Instant::now();
+    stream::iter(all.iter().enumerate())
+        .map(Ok::<_, Failure>)
+        .try_for_each_concurrent(AT_ONCE, |(number, item)| {
+            let (devices, secrets, configs, deployments) = (&devices, &secrets, &configs, &deployments);
+            let key = group_key.derive(&device_name(number));
+            async move {
+                let name = device_name(number);
+                devices.patch(&name, &apply(), &Patch::Apply(&item.device)).await?;
+                let mut secret = item.secret.clone();
+                secret["stringData"] = json!({"sharedAccessKey": key.to_base64().as_str()});
+                secrets.patch(&format!("{name}-credentials"), &apply(), &Patch::Apply(&secret)).await?;
+                configs.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.config)).await?;
+                deployments.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.deployment)).await?;
+                devices.patch_status(&name, &PatchParams::default(), &Patch::Merge(&item.status)).await?;
+                Ok(())
+            }
+        })
+        .await?;
+    Ok(started.elapsed())
+}
+
+async fn create_devices(api: &Api<DynamicObject>, devices: usize, spec: &Value) -> Result<(), Failure> {
+    stream::iter(0..devices)
+        .map(|number| async move {
+            let name = device_name(number);
+            let device = json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": spec});
+            api.patch(&name, &apply(), &Patch::Apply(device)).await
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(())
+}
+
+fn apply() -> PatchParams {
+    PatchParams::apply("lanyard-bench").force()
+}
+
+/// A namespace of the benchmark's own, in which no pod starts.
+struct Scratch {
+    name: String,
+}
+
+impl Scratch {
+    async fn create(client: &Client, prefix: &str) -> Result<Self, Failure> {
+        let namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{prefix}-")}}))?;
+        let name = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?.name_any();
+        let quota = serde_json::from_value(json!({"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}}))?;
+        Api::<ResourceQuota>::namespaced(client.clone(), &name).create(&PostParams::default(), &quota).await?;
+        Ok(Self { name })
+    }
+
+    async fn delete(self, client: &Client) -> Result<(), Failure> {
+        Api::<Namespace>::all(client.clone()).delete(&self.name, &DeleteParams::background()).await?;
+        Ok(())
+    }
+}
