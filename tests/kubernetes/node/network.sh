@@ -37,9 +37,12 @@ create_network() {
 
 remove_network() {
   [[ -e /run/netns/$NAME ]] || return 0
-  local others
-  others=$(ip netns pids "$NAME")
-  [[ -z $others ]] || fail "network namespace $NAME is used by processes that are not of this checkout: ${others//$'\n'/ }"
+  local others until=$((SECONDS + 15))
+  # a process whose parent was killed is there until the machine's first process has noticed
+  while others=$(ip netns pids "$NAME") && [[ -n $others ]]; do
+    ((SECONDS < until)) || fail "network namespace $NAME is used by processes that are not of this checkout: ${others//$'\n'/ }"
+    sleep 0.1
+  done
   ip netns delete "$NAME"
   # the cable goes with the namespace, but some moments later
   ip link delete "$NAME" 2>/dev/null || true

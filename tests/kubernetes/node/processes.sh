@@ -3,7 +3,8 @@
 # ends, the kernel ends all others and drops every mount, so nothing can be left behind, whatever was killed before.
 # A process on record is its id and its start time: an id alone may have gone to somebody else.
 
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# start_time PID – nothing if it has ended, reaped or not
+start_time() { sed -n 's/.*) //; /^[^ZX]/p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 record() { echo "$2 $(start_time "$2")" >"$RUN/$1.pid"; }
 
