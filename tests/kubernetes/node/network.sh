@@ -35,15 +35,26 @@ create_network() {
   ip route add "$RANGE.0.0/16" via "$NODE_IP" dev "$NAME"
 }
 
-remove_network() {
-  [[ -e /run/netns/$NAME ]] || return 0
-  local others until=$((SECONDS + 15))
-  # a process whose parent was killed is there until the machine's first process has noticed
-  while others=$(ip netns pids "$NAME") && [[ -n $others ]]; do
-    ((SECONDS < until)) || fail "network namespace $NAME is used by processes that are not of this checkout: ${others//$'\n'/ }"
-    sleep 0.1
+# end_strays – ends the processes of this checkout in another network namespace than ours: what is not on record, because a call was
+# killed or target/ removed
+end_strays() {
+  local pid
+  for pid in $(pgrep -f -- "$OUT/(bin|run)/"); do
+    [[ $(readlink "/proc/$pid/ns/net") == "$(readlink /proc/self/ns/net)" ]] || kill -KILL "$pid" 2>/dev/null || true
   done
-  ip netns delete "$NAME"
+}
+
+remove_network() {
+  end_strays
+  if [[ -e /run/netns/$NAME ]]; then
+    local others until=$((SECONDS + 15))
+    # a process whose parent was killed is there until the machine's first process has noticed
+    while others=$(ip netns pids "$NAME") && [[ -n $others ]]; do
+      ((SECONDS < until)) || fail "network namespace $NAME is used by processes that are not of this checkout: ${others//$'\n'/ }"
+      sleep 0.1
+    done
+    ip netns delete "$NAME"
+  fi
   # the cable goes with the namespace, but some moments later
   ip link delete "$NAME" 2>/dev/null || true
 }
