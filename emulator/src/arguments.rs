@@ -1,0 +1,91 @@
+//! The command line. Pure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Azure IoT Hub and DPS on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard-emulator", version)]
+pub struct Arguments {
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "LANYARD_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged, such as info or lanyard_emulator=debug.
+    #[arg(long, global = true, default_value = "info", env = "RUST_LOG")]
+    pub log_level: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve hubs and DPS until the process is told to end.
+    Serve(Serve),
+    /// Show the messages that arrived at a running emulator.
+    Events(Events),
+}
+
+/// Serve hubs and DPS.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Where the CA and the registrations are kept; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Hubs, devices and enrollments, in YAML or JSON with the field names of Azure's REST API.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where devices connect. The SDKs dial port 8883 and no other.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8883")]
+    pub mqtt: SocketAddr,
+    /// Where probes, metrics and the controls are. Anybody who reaches it can read all messages.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8880")]
+    pub web: SocketAddr,
+    /// A directory with ca.crt and ca.key to use instead of the CA in the data directory.
+    #[arg(long, value_name = "DIR")]
+    pub ca_dir: Option<PathBuf>,
+    /// One more name for the server's certificate; may be repeated.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+}
+
+/// Show messages.
+#[derive(Debug, clap::Args)]
+pub struct Events {
+    /// The emulator's --web address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8880")]
+    pub server: String,
+    /// Go on with what arrives from now on.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only of this device.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<String>,
+    /// At most this many of those that arrived already.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// How.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// How messages are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One line a message: time, device, properties, body.
+    Table,
+    /// One JSON object a line, with everything.
+    Json,
+}

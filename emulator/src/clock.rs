@@ -1,0 +1,48 @@
+//! What time it is; a parameter, so that tests can let tokens expire. Reads the system's clock.
+
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+
+/// Tells the time.
+pub trait Clock: Debug + Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Whole seconds since 1970, as tokens count them.
+    fn seconds(&self) -> i64 {
+        self.now().as_second()
+    }
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A clock that starts at a given second and follows tokio's (possibly paused) time.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TestClock {
+    base: Timestamp,
+    start: tokio::time::Instant,
+}
+
+#[cfg(test)]
+impl TestClock {
+    pub(crate) fn at(second: i64) -> Self {
+        Self { base: Timestamp::from_second(second).unwrap(), start: tokio::time::Instant::now() }
+    }
+}
+
+#[cfg(test)]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.base + self.start.elapsed()
+    }
+}

@@ -1,0 +1,74 @@
+//! Everything that stands in for Azure: hubs, DPS instances and the messages that arrived. In memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Clock;
+use crate::dps::service::Dps;
+use crate::events::store::EventStore;
+use crate::hub::registry::Hubs;
+
+/// How strictly tokens are taken (ref §1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenRules {
+    /// Seconds that clocks may differ: how long after its end a token still opens a connection.
+    pub skew: i64,
+    /// Seconds after its token's end at which an open connection is closed.
+    pub enforce_delay: i64,
+}
+
+/// What happened to connections of nobody in particular.
+#[derive(Debug, Default)]
+pub struct Totals {
+    tls_failures: AtomicU64,
+    refused: AtomicU64,
+    dps_answers: AtomicU64,
+}
+
+impl Totals {
+    /// Counts a connection without a TLS handshake.
+    pub fn tls_failed(&self) {
+        self.tls_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refused CONNECT.
+    pub fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer of DPS.
+    pub fn dps_answered(&self) {
+        self.dps_answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Failed handshakes, refused CONNECTs and answers of DPS.
+    #[must_use]
+    pub fn read(&self) -> [u64; 3] {
+        [&self.tls_failures, &self.refused, &self.dps_answers].map(|counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+/// The whole of it, shared by all connections.
+#[derive(Debug)]
+pub struct Cloud {
+    /// All hubs.
+    pub hubs: Hubs,
+    /// All DPS instances.
+    pub dps: Vec<Arc<Dps>>,
+    /// What arrived.
+    pub events: EventStore,
+    /// For hub and DPS alike.
+    pub tokens: TokenRules,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What happened to connections.
+    pub totals: Totals,
+}
+
+impl Cloud {
+    /// The DPS instance with exactly this id scope (ref §3.3).
+    #[must_use]
+    pub fn dps(&self, id_scope: &str) -> Option<&Arc<Dps>> {
+        self.dps.iter().find(|dps| dps.id_scope == id_scope)
+    }
+}

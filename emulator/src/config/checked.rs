@@ -1,0 +1,72 @@
+//! The configuration, ready to use: nothing in it is missing or wrong. Pure.
+
+use lanyard_protocol::hub::host::HostPort;
+
+use crate::cloud::TokenRules;
+use crate::dps::enrollment::{Allocation, Reprovisioning};
+use crate::dps::service::Pace;
+use crate::events::store::Limits;
+use crate::hub::device::Keys;
+
+/// The whole of it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The hubs.
+    pub hubs: Vec<Hub>,
+    /// The DPS instances.
+    pub dps: Vec<Dps>,
+    /// For the server's certificate.
+    pub certificate_names: Vec<String>,
+    /// For hub and DPS.
+    pub tokens: TokenRules,
+    /// Of DPS.
+    pub pace: Pace,
+    /// Of the messages kept.
+    pub limits: Limits,
+}
+
+/// A hub.
+#[derive(Debug)]
+pub struct Hub {
+    /// Under which devices know it.
+    pub host: HostPort,
+    /// Its registry.
+    pub devices: Vec<Device>,
+}
+
+/// A device of a hub.
+#[derive(Debug)]
+pub struct Device {
+    /// Case-sensitive.
+    pub id: String,
+    /// Its keys.
+    pub keys: Keys,
+    /// Whether it may connect.
+    pub enabled: bool,
+}
+
+/// A DPS instance.
+#[derive(Debug)]
+pub struct Dps {
+    /// `0ne…`.
+    pub id_scope: String,
+    /// Names and terms.
+    pub groups: Vec<(String, Terms)>,
+    /// Registration ids, device ids and terms.
+    pub individuals: Vec<(String, Option<String>, Terms)>,
+}
+
+/// What groups and individual enrollments have in common; the hubs by their place in [`Checked::hubs`].
+#[derive(Debug)]
+pub struct Terms {
+    /// The keys.
+    pub keys: Keys,
+    /// Whether devices may register.
+    pub enabled: bool,
+    /// How a hub is chosen…
+    pub allocation: Allocation,
+    /// …among these.
+    pub hubs: Vec<usize>,
+    /// For those who come again.
+    pub reprovisioning: Reprovisioning,
+}

@@ -1,0 +1,152 @@
+//! A device connected to DPS: it subscribes, registers and asks how far it is (ref §8.2). DPS keeps no session. Talks
+//! to the network.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use lanyard_protocol::hub::topic::{DPS_RESPONSES, ToDps};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::ending::Ending;
+use super::lifetime::Lifetime;
+use super::wire::Wire;
+use crate::cloud::Cloud;
+use crate::dps::answer::Answer;
+use crate::dps::attestation::AttestationError;
+use crate::dps::enrollment::Enrolled;
+use crate::dps::service::Dps;
+use crate::hub::subscription::{MAX_QOS, UnsupportedFilter};
+use crate::mqtt::answer;
+use crate::mqtt::packet::{Connect, Packet, Publish};
+use lanyard_protocol::hub::dps::ERROR_UNAUTHORIZED;
+
+/// Ref §8.7.
+pub const MAX_BODY: usize = 96 * 1024;
+
+/// Who registers where.
+#[derive(Debug)]
+pub struct Registration {
+    /// The instance, when the id scope names one.
+    pub dps: Option<Arc<Dps>>,
+    /// As it stands in the user name.
+    pub registration_id: String,
+    /// The enrollment, or why there is none.
+    pub attested: Result<Enrolled, AttestationError>,
+}
+
+struct Session<'a> {
+    cloud: &'a Cloud,
+    registration: Registration,
+    /// The QoS of the subscription to answers, once there is one.
+    granted: Option<u8>,
+    last_id: u16,
+}
+
+/// Serves one registering device.
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    connect: &Connect,
+    registration: Registration,
+    cloud: &Cloud,
+    stop: &CancellationToken,
+) -> Ending {
+    if let Err(error) = &registration.attested {
+        tracing::info!(%error, "the registration will be refused");
+    }
+    let mut lifetime = Lifetime::new(connect.keep_alive, None);
+    let mut session = Session { cloud, registration, granted: None, last_id: 0 };
+    answer::accept(&mut wire.output, false);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ending::Shutdown,
+            ending = lifetime.over(&*cloud.clock) => return ending,
+            filled = wire.fill() => {
+                if let Err(ending) = filled.and_then(|()| session.drain(wire, &mut lifetime)) {
+                    return ending;
+                }
+            }
+        }
+    }
+}
+
+impl Session<'_> {
+    fn drain<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        wire: &mut Wire<S>,
+        lifetime: &mut Lifetime,
+    ) -> Result<(), Ending> {
+        while let Some(packet) = wire.next()? {
+            lifetime.heard();
+            self.handle(packet, &mut wire.output)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, packet: Packet, out: &mut BytesMut) -> Result<(), Ending> {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish, out)?,
+            Packet::Subscribe(id, filters) => {
+                if let Some((other, _)) = filters.iter().find(|(filter, _)| filter != DPS_RESPONSES) {
+                    return Err(Ending::Filter(UnsupportedFilter(other.clone())));
+                }
+                let granted: Vec<u8> = filters.iter().map(|(_, qos)| (*qos).min(MAX_QOS)).collect();
+                self.granted = granted.last().copied();
+                answer::suback(out, id, &granted);
+            }
+            Packet::Unsubscribe(id, _) => {
+                self.granted = None;
+                answer::unsuback(out, id);
+            }
+            Packet::Pingreq => answer::pingresp(out),
+            Packet::Puback(_) => {}
+            Packet::Disconnect => return Err(Ending::Disconnected),
+            Packet::Connect(_) => return Err(Ending::OutOfOrder),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, publish: &Publish, out: &mut BytesMut) -> Result<(), Ending> {
+        if publish.qos() > MAX_QOS {
+            return Err(Ending::ExactlyOnce);
+        }
+        let (topic, body) = (publish.topic(), publish.payload());
+        if body.len() > MAX_BODY {
+            return Err(Ending::TooLargeForDps { bytes: body.len(), limit: MAX_BODY });
+        }
+        let request =
+            ToDps::parse(topic).map_err(|error| Ending::Topic { topic: topic.to_owned(), error })?;
+        if let Some(id) = publish.id() {
+            answer::puback(out, id);
+        }
+        let answer = self.answer(request, &body);
+        self.cloud.totals.dps_answered();
+        let (ToDps::Register { rid } | ToDps::Poll { rid, .. }) = request;
+        tracing::info!(?request, status = answer.status, "answered");
+        // Who did not subscribe does not hear it.
+        if let Some(qos) = self.granted {
+            let id = (qos > 0).then(|| self.next_id());
+            answer::publish(out, &answer.topic(rid), id, answer.body.as_bytes())
+                .map_err(|error| Ending::Malformed(format!("the request id cannot be echoed: {error:?}")))?;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: ToDps<'_>, body: &[u8]) -> Answer {
+        let now = self.cloud.clock.now();
+        let Registration { dps, registration_id, attested } = &self.registration;
+        match (dps, request) {
+            (None, _) => Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now),
+            (Some(dps), ToDps::Register { .. }) => dps.register(registration_id, attested, body, now),
+            (Some(dps), ToDps::Poll { operation_id, .. }) => {
+                dps.poll(registration_id, attested, operation_id, now)
+            }
+        }
+    }
+
+    fn next_id(&mut self) -> u16 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id
+    }
+}

@@ -1,0 +1,122 @@
+//! The first packet: CONNECT, and whether hub or DPS takes it from there (ref §1, §8.1, §14.1). Talks to the network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanyard_protocol::hub::user_name::{DpsUserName, UserName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::ending::Ending;
+use super::wire::Wire;
+use super::{dps_session, hub_session};
+use crate::cloud::Cloud;
+use crate::dps::attestation::{AttestationError, attest};
+use crate::hub::admission::admit;
+use crate::mqtt::answer::{self, Refusal};
+use crate::mqtt::packet::{Connect, Packet};
+
+/// How long a client may take to say who it is.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Carries one connection to its end, which it logs.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, cloud: Arc<Cloud>, stop: CancellationToken) {
+    let mut wire = Wire::new(stream);
+    let connect = tokio::select! {
+        connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(Ending::NoConnect(PATIENCE.as_secs()))),
+        () = stop.cancelled() => Err(Ending::Shutdown),
+    };
+    let ending = match connect {
+        Ok(connect) => greet(&mut wire, &connect, &cloud, &stop).await,
+        Err(ending) => ending,
+    };
+    if ending == Ending::ProtocolLevel {
+        answer::refuse(&mut wire.output, Refusal::ProtocolLevel);
+    }
+    if matches!(ending, Ending::ProtocolLevel | Ending::Refused(_)) {
+        cloud.totals.refuse();
+    }
+    tracing::info!(%ending, "connection closed");
+    // Whoever does not read his answer does not get it.
+    let _ = tokio::time::timeout(Duration::from_secs(2), async {
+        if wire.flush().await.is_ok() {
+            wire.shutdown().await;
+        }
+    })
+    .await;
+}
+
+async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Box<Connect>, Ending> {
+    loop {
+        match wire.next()? {
+            Some(Packet::Connect(connect)) => return Ok(connect),
+            Some(_) => return Err(Ending::OutOfOrder),
+            None => wire.fill().await?,
+        }
+    }
+}
+
+async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    connect: &Connect,
+    cloud: &Arc<Cloud>,
+    stop: &CancellationToken,
+) -> Ending {
+    let user = connect.user_name.as_deref().map(UserName::parse);
+    match user {
+        None => refuse(wire, Refusal::NotAuthorized, "there is no user name".to_owned()),
+        Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, error.to_string()),
+        Some(Ok(UserName::Hub(user))) => {
+            let now = cloud.clock.seconds();
+            match admit(&cloud.hubs, connect, &user, now, cloud.tokens.skew) {
+                Err(error) => refuse(wire, error.refusal(), error.to_string()),
+                Ok(admission) => {
+                    let span =
+                        tracing::info_span!("hub", hub = %admission.hub.name, device = %admission.device.id);
+                    hub_session::run(wire, connect, admission, cloud, stop).instrument(span).await
+                }
+            }
+        }
+        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, user, cloud, stop).await,
+    }
+}
+
+/// DPS takes everybody who shows a token, and answers the registration (ref §0.3 rule 6). Without a token there would
+/// have to be a certificate, and a wrong one is refused here (ref §8.1).
+async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    connect: &Connect,
+    user: DpsUserName,
+    cloud: &Arc<Cloud>,
+    stop: &CancellationToken,
+) -> Ending {
+    let Some(password) = &connect.password else {
+        return refuse(
+            wire,
+            Refusal::NotAuthorized,
+            "there is neither a password nor a certificate that is enrolled".to_owned(),
+        );
+    };
+    if !connect.client_id.eq_ignore_ascii_case(&user.registration_id) {
+        let message = format!(
+            "the client id {:?} is not the user name's {:?}",
+            connect.client_id, user.registration_id
+        );
+        return refuse(wire, Refusal::NotAuthorized, message);
+    }
+    let dps = cloud.dps(&user.id_scope);
+    let attested = match dps {
+        Some(dps) => attest(&dps.enrollments, &user, password, cloud.clock.seconds(), cloud.tokens.skew),
+        None => Err(AttestationError::UnknownScope(user.id_scope.clone())),
+    };
+    let span = tracing::info_span!("dps", id_scope = user.id_scope, registration_id = user.registration_id);
+    let registration =
+        dps_session::Registration { dps: dps.cloned(), registration_id: user.registration_id, attested };
+    dps_session::run(wire, connect, registration, cloud, stop).instrument(span).await
+}
+
+fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: String) -> Ending {
+    answer::refuse(&mut wire.output, refusal);
+    Ending::Refused(reason)
+}

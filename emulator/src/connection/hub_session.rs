@@ -1,0 +1,176 @@
+//! A device connected to a hub: its messages, subscriptions and end (ref §1). Talks to the network.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use lanyard_protocol::hub::topic::ToHub;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::ending::Ending;
+use super::lifetime::{Lifetime, token_end};
+use super::wire::Wire;
+use crate::cloud::Cloud;
+use crate::events::event::Origin;
+use crate::hub::admission::Admission;
+use crate::hub::device::Device;
+use crate::hub::telemetry::{Manner, accept};
+use crate::hub::{subscription, twin};
+use crate::mqtt::answer;
+use crate::mqtt::packet::{Connect, Packet, Publish, Will};
+
+/// What a session's packets are handled with.
+struct Session<'a> {
+    cloud: &'a Cloud,
+    device: Arc<Device>,
+    origin: Arc<Origin>,
+}
+
+/// Lets an admitted device in, serves it, and publishes its last will unless it says good-bye (ref §1.7).
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    connect: &Connect,
+    admission: Admission,
+    cloud: &Cloud,
+    stop: &CancellationToken,
+) -> Ending {
+    let origin = Origin {
+        hub: admission.hub.name.clone(),
+        device_id: admission.device.id.clone(),
+        generation_id: admission.device.generation_id.clone(),
+        model_id: admission.model_id,
+    };
+    let session = Session { cloud, device: admission.device, origin: Arc::new(origin) };
+    if let Some(will) = &connect.will
+        && let Err(ending) = session.check_will(will)
+    {
+        return ending;
+    }
+    let now = cloud.clock.seconds();
+    let mut lifetime =
+        Lifetime::new(connect.keep_alive, Some(token_end(admission.expiry, now, cloud.tokens)));
+    let mut attachment = session.device.attach(connect.clean_session, cloud.clock.now());
+    answer::accept(&mut wire.output, attachment.session_present);
+    tracing::info!(
+        clean_session = connect.clean_session,
+        session_present = attachment.session_present,
+        "device connected"
+    );
+    let ending = loop {
+        tokio::select! {
+            biased;
+            order = &mut attachment.close => break order.map_or(Ending::Requested, Ending::from),
+            () = stop.cancelled() => break Ending::Shutdown,
+            ending = lifetime.over(&*cloud.clock) => break ending,
+            filled = wire.fill() => {
+                if let Err(ending) = filled.and_then(|()| session.drain(wire, &mut lifetime)) {
+                    break ending;
+                }
+            }
+        }
+    };
+    if let Some(will) = connect.will.as_ref().filter(|_| ending != Ending::Disconnected) {
+        session.publish_will(will);
+    }
+    session.device.detach(&attachment, ending.to_string(), cloud.clock.now());
+    ending
+}
+
+impl Session<'_> {
+    /// Handles every packet that was read.
+    fn drain<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &mut Wire<S>,
+        lifetime: &mut Lifetime,
+    ) -> Result<(), Ending> {
+        while let Some(packet) = wire.next()? {
+            lifetime.heard();
+            self.handle(packet, &mut wire.output)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&self, packet: Packet, out: &mut BytesMut) -> Result<(), Ending> {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish, out)?,
+            Packet::Subscribe(id, filters) => {
+                let mut granted = Vec::with_capacity(filters.len());
+                for (filter, qos) in filters {
+                    let wanted = subscription::read(&filter, qos, &self.device.id).map_err(Ending::Filter)?;
+                    granted.push(wanted.qos);
+                    self.device.subscribe(wanted).map_err(Ending::Subscriptions)?;
+                }
+                answer::suback(out, id, &granted);
+            }
+            Packet::Unsubscribe(id, filters) => {
+                filters.iter().for_each(|filter| self.device.unsubscribe(filter));
+                answer::unsuback(out, id);
+            }
+            Packet::Pingreq => answer::pingresp(out),
+            // Nothing of QoS 1 is sent to devices yet.
+            Packet::Puback(_) => {}
+            Packet::Disconnect => return Err(Ending::Disconnected),
+            Packet::Connect(_) => return Err(Ending::OutOfOrder),
+        }
+        Ok(())
+    }
+
+    /// PUBACK is written once the message is stored (ref §1.6).
+    fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), Ending> {
+        if publish.qos() > subscription::MAX_QOS {
+            return Err(Ending::ExactlyOnce);
+        }
+        let topic = publish.topic();
+        let malformed = |error| Ending::Malformed(format!("the request id cannot be echoed: {error:?}"));
+        match ToHub::parse(topic, &self.device.id, None)
+            .map_err(|error| Ending::Topic { topic: topic.to_owned(), error })?
+        {
+            ToHub::Telemetry(properties) => {
+                let manner = Manner { retain: publish.retain(), will: false };
+                let message = accept(properties, publish.payload(), manner).map_err(Ending::Telemetry)?;
+                self.store(message);
+            }
+            ToHub::TwinGet { rid } => {
+                let twin = twin::get(rid);
+                answer::publish(out, &twin.topic, None, twin.body.as_bytes()).map_err(malformed)?;
+            }
+            ToHub::TwinReported { rid } => {
+                let refused = twin::report(rid, self.cloud.clock.now());
+                answer::publish(out, &refused.topic, None, refused.body.as_bytes()).map_err(malformed)?;
+            }
+            // Nobody called a method; an answer that nobody waits for is dropped (ref §7).
+            ToHub::MethodResponse { .. } => {}
+        }
+        if let Some(id) = publish.id() {
+            answer::puback(out, id);
+        }
+        Ok(())
+    }
+
+    fn store(&self, message: crate::hub::telemetry::Message) {
+        let now = self.cloud.clock.now();
+        self.device.counters.received(message.body.len(), now);
+        self.cloud.events.push(now, self.origin.clone(), message);
+    }
+
+    /// A last will goes to the device's telemetry topic, at QoS 0 or 1 (ref §1.7).
+    fn check_will(&self, will: &Will) -> Result<crate::hub::telemetry::Message, Ending> {
+        if will.qos > subscription::MAX_QOS {
+            return Err(Ending::ExactlyOnce);
+        }
+        let topic_error = |error| Ending::Topic { topic: will.topic.clone(), error };
+        match ToHub::parse(&will.topic, &self.device.id, None).map_err(topic_error)? {
+            ToHub::Telemetry(properties) => {
+                let manner = Manner { retain: will.retain, will: true };
+                accept(properties, will.payload.clone(), manner).map_err(Ending::Telemetry)
+            }
+            _ => Err(topic_error(lanyard_protocol::hub::topic::TopicError::Unknown)),
+        }
+    }
+
+    fn publish_will(&self, will: &Will) {
+        if let Ok(message) = self.check_will(will) {
+            self.store(message);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Accepts connections, shakes hands over TLS and gives each a task. Talks to the network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::greeting;
+use crate::cloud::Cloud;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// Accepts until `stop`, then waits for all connections to end.
+pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let span = tracing::info_span!("connection", %peer);
+                connections
+                    .spawn(connection(socket, tls.clone(), cloud.clone(), stop.clone()).instrument(span));
+            }
+            Err(error) => {
+                // Out of file handles, most likely: wait for some to come back.
+                tracing::warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn connection(
+    socket: tokio::net::TcpStream,
+    tls: TlsAcceptor,
+    cloud: Arc<Cloud>,
+    stop: CancellationToken,
+) {
+    // Answers are small and awaited; the socket is of no use without its option set, but works.
+    let _ = socket.set_nodelay(true);
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(HANDSHAKE, tls.accept(socket)) => handshake,
+        () = stop.cancelled() => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => greeting::serve(stream, cloud, stop).await,
+        Ok(Err(error)) => {
+            cloud.totals.tls_failed();
+            tracing::info!(%error, "TLS handshake failed; the client may not trust the emulator's CA");
+        }
+        Err(_) => {
+            cloud.totals.tls_failed();
+            tracing::info!(seconds = HANDSHAKE.as_secs(), "TLS handshake timed out");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Packets over a stream: reads them one by one, and collects answers until there is nothing more to read. Talks to
+//! the network.
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::ending::Ending;
+use crate::mqtt::{frame, packet};
+
+/// What is read at once.
+const READ: usize = 16 * 1024;
+
+/// A device's stream with what was read ahead and what waits to be written.
+#[derive(Debug)]
+pub struct Wire<S> {
+    stream: S,
+    input: BytesMut,
+    /// Answers; they leave with the next [`Wire::fill`].
+    pub output: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Nothing read, nothing to write.
+    pub fn new(stream: S) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
+    }
+
+    /// The next packet of those that were read already.
+    ///
+    /// # Errors
+    /// [`Ending::Malformed`].
+    pub fn next(&mut self) -> Result<Option<packet::Packet>, Ending> {
+        let frame = frame::next(&mut self.input).map_err(|error| Ending::Malformed(error.to_string()))?;
+        frame.map(|frame| packet::read(&frame).map_err(Ending::from)).transpose()
+    }
+
+    /// Writes what waits and reads more. Safe to be dropped half way.
+    ///
+    /// # Errors
+    /// [`Ending::Gone`] when the device is gone.
+    pub async fn fill(&mut self) -> Result<(), Ending> {
+        self.flush().await?;
+        if self.input.is_empty() && self.input.capacity() > 4 * READ {
+            // A large message came through; give its room back.
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(READ);
+        match self.stream.read_buf(&mut self.input).await {
+            Ok(0) => Err(Ending::Gone("it closed the connection without DISCONNECT".to_owned())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Ending::Gone(error.to_string())),
+        }
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// [`Ending::Gone`] when the device is gone.
+    pub async fn flush(&mut self) -> Result<(), Ending> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let gone = |error: std::io::Error| Ending::Gone(error.to_string());
+        self.stream.write_all_buf(&mut self.output).await.map_err(gone)?;
+        self.stream.flush().await.map_err(gone)
+    }
+
+    /// Says good-bye to the TLS layer, as well as it can.
+    pub async fn shutdown(&mut self) {
+        // The device may be gone already; then there is nobody to tell.
+        let _ = self.stream.shutdown().await;
+    }
+}

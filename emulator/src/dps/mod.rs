@@ -1,0 +1,7 @@
+//! The Device Provisioning Service, in the order in which a device meets it.
+
+pub mod enrollment;
+pub mod attestation;
+pub mod service;
+pub mod answer;
+pub mod journal;

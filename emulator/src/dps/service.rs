@@ -1,0 +1,266 @@
+//! A DPS instance: registers devices, sends each to a hub and tells it when it asks (ref §8). In memory, with a journal.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use lanyard_protocol::hub::dps::{
+    ERROR_BAD_REQUEST, ERROR_NO_HUB, ERROR_NOT_FOUND, ERROR_UNAUTHORIZED, OperationStatus, RegisterRequest,
+    RegistrationState, RegistrationStatus, SymmetricKeyRegistration,
+};
+
+use super::answer::{Answer, operation_id, time};
+use super::attestation::AttestationError;
+use super::enrollment::{Enrolled, Enrollments, Reprovisioning};
+use super::journal::{Assignment, Journal};
+
+/// What the configuration says of all DPS instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How often a device must ask until it is told; 0 tells it at once.
+    pub polls: u32,
+    /// Seconds it is asked to wait.
+    pub retry_after: u64,
+}
+
+/// A DPS instance.
+#[derive(Debug)]
+pub struct Dps {
+    /// `0ne…`.
+    pub id_scope: String,
+    /// Who may register.
+    pub enrollments: Enrollments,
+    pace: Pace,
+    records: Mutex<HashMap<String, Record>>,
+    journal: Option<Arc<Journal>>,
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    assignment: Option<Assignment>,
+    /// Where the device is told to connect to; carries a port, unlike the hub's name.
+    address: String,
+    operation: Option<Operation>,
+}
+
+#[derive(Debug, Clone)]
+struct Operation {
+    id: String,
+    polls_left: u32,
+}
+
+impl Dps {
+    /// An instance that knows no registration yet.
+    #[must_use]
+    pub fn new(
+        id_scope: String,
+        enrollments: Enrollments,
+        pace: Pace,
+        journal: Option<Arc<Journal>>,
+    ) -> Self {
+        Self { id_scope, enrollments, pace, records: Mutex::default(), journal }
+    }
+
+    /// Takes a remembered assignment up again, when its enrollment and hub still exist.
+    pub fn remember(&self, assignment: Assignment) {
+        let Some(enrolled) = self.enrollments.find(&assignment.registration_id, assignment.group.as_deref())
+        else {
+            return;
+        };
+        let Some(hub) = enrolled.terms.hubs.iter().find(|hub| *hub.name == *assignment.hub) else { return };
+        hub.put(&assignment.device_id, enrolled.keys, true);
+        let key = assignment.registration_id.to_ascii_lowercase();
+        let record = Record { assignment: Some(assignment), address: hub.address.clone(), operation: None };
+        self.records().insert(key, record);
+    }
+
+    /// Answers a registration of `registration_id`, attested or not.
+    pub fn register(
+        &self,
+        registration_id: &str,
+        attested: &Result<Enrolled, AttestationError>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Answer {
+        let Ok(enrolled) = attested else { return Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now) };
+        if let Err(message) = check_request(body, registration_id) {
+            return Answer::error(ERROR_BAD_REQUEST, &message, now);
+        }
+        if !enrolled.terms.enabled {
+            return disabled(registration_id);
+        }
+        let operation =
+            Operation { id: operation_id(rand::random(), rand::random()), polls_left: self.pace.polls };
+        let earlier = self
+            .records()
+            .get(&registration_id.to_ascii_lowercase())
+            .and_then(|record| record.assignment.clone());
+        let record = match self.assign(registration_id, enrolled, earlier, now) {
+            Some((assignment, address)) => {
+                Record { assignment: Some(assignment), address, operation: Some(operation) }
+            }
+            None => Record { assignment: None, address: String::new(), operation: Some(operation) },
+        };
+        let answer = if self.pace.polls == 0 {
+            outcome(registration_id, &record)
+        } else {
+            self.in_progress(registration_id, &record, true)
+        };
+        self.records().insert(registration_id.to_ascii_lowercase(), record);
+        answer
+    }
+
+    /// Answers the question how far a registration is.
+    pub fn poll(
+        &self,
+        registration_id: &str,
+        attested: &Result<Enrolled, AttestationError>,
+        operation_id: &str,
+        now: Timestamp,
+    ) -> Answer {
+        if attested.is_err() {
+            return Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now);
+        }
+        let mut records = self.records();
+        let known = records.get_mut(&registration_id.to_ascii_lowercase());
+        let known = known
+            .filter(|record| record.operation.as_ref().is_some_and(|operation| operation.id == operation_id));
+        let Some(record) = known else { return Answer::error(ERROR_NOT_FOUND, "Operation not found.", now) };
+        if let Some(operation) = &mut record.operation {
+            operation.polls_left = operation.polls_left.saturating_sub(1);
+            if operation.polls_left > 0 {
+                return self.in_progress(registration_id, record, false);
+            }
+        }
+        outcome(registration_id, record)
+    }
+
+    /// How many devices were ever sent to a hub.
+    #[must_use]
+    pub fn assigned(&self) -> usize {
+        self.records().values().filter(|record| record.assignment.is_some()).count()
+    }
+
+    /// Chooses the hub, makes the device known there, and remembers it. A registration that comes again stays where it
+    /// is, unless it belongs elsewhere by now and its terms let it move (ref §9.4).
+    fn assign(
+        &self,
+        registration_id: &str,
+        enrolled: &Enrolled,
+        earlier: Option<Assignment>,
+        now: Timestamp,
+    ) -> Option<(Assignment, String)> {
+        let chosen = enrolled.terms.choose(registration_id);
+        let stays = earlier.as_ref().filter(|earlier| {
+            enrolled.terms.reprovisioning == Reprovisioning::Never
+                || chosen.is_some_and(|hub| *hub.name == *earlier.hub)
+        });
+        let hub = match stays {
+            Some(earlier) => enrolled.terms.hubs.iter().find(|hub| *hub.name == *earlier.hub)?,
+            None => chosen?,
+        };
+        hub.put(&enrolled.device_id, enrolled.keys.clone(), true);
+        let substatus = match (&earlier, stays) {
+            (_, Some(same)) => same.substatus.clone(),
+            (Some(_), None) => enrolled.terms.reprovisioning.substatus().to_owned(),
+            (None, None) => "initialAssignment".to_owned(),
+        };
+        let assignment = Assignment {
+            id_scope: self.id_scope.clone(),
+            registration_id: registration_id.to_owned(),
+            group: enrolled.group.as_deref().map(str::to_owned),
+            hub: hub.name.to_string(),
+            device_id: enrolled.device_id.clone(),
+            substatus,
+            created: earlier.as_ref().map_or(now, |earlier| earlier.created),
+            updated: now,
+        };
+        let unchanged = earlier.is_some_and(|earlier| Assignment { updated: now, ..earlier } == assignment);
+        if let Some(journal) = self.journal.as_ref().filter(|_| !unchanged)
+            && let Err(error) = journal.append(&assignment)
+        {
+            tracing::error!(%error, registration_id, "the assignment will be forgotten at the next start");
+        }
+        Some((assignment, hub.address.clone()))
+    }
+
+    /// Without details first, with them in answers to polls (ref §8.2).
+    fn in_progress(&self, registration_id: &str, record: &Record, first: bool) -> Answer {
+        let status = RegistrationStatus::Assigning;
+        let registration_state = (!first).then(|| state(registration_id, status));
+        let operation_id =
+            record.operation.as_ref().map(|operation| operation.id.clone()).unwrap_or_default();
+        Answer::accepted(&OperationStatus { operation_id, status, registration_state }, self.pace.retry_after)
+    }
+
+    fn records(&self) -> MutexGuard<'_, HashMap<String, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn outcome(registration_id: &str, record: &Record) -> Answer {
+    let operation_id = record.operation.as_ref().map(|operation| operation.id.clone()).unwrap_or_default();
+    let state = match &record.assignment {
+        Some(assignment) => assigned_state(assignment, &record.address),
+        None => RegistrationState {
+            error_code: Some(ERROR_NO_HUB),
+            error_message: Some("No IoT hub is linked that the enrollment allows.".to_owned()),
+            ..state(registration_id, RegistrationStatus::Failed)
+        },
+    };
+    Answer::done(&OperationStatus { operation_id, status: state.status, registration_state: Some(state) })
+}
+
+fn assigned_state(assignment: &Assignment, address: &str) -> RegistrationState {
+    RegistrationState {
+        created_date_time_utc: Some(time(assignment.created)),
+        assigned_hub: Some(address.to_owned()),
+        device_id: Some(assignment.device_id.clone()),
+        substatus: Some(assignment.substatus.clone()),
+        last_updated_date_time_utc: Some(time(assignment.updated)),
+        etag: Some(etag(assignment)),
+        symmetric_key: Some(SymmetricKeyRegistration { enrollment_group_id: assignment.group.clone() }),
+        ..state(&assignment.registration_id, RegistrationStatus::Assigned)
+    }
+}
+
+/// JSON whose id is the one of the user name, in any case (ref §3.3).
+fn check_request(body: &[u8], registration_id: &str) -> Result<(), String> {
+    let request: RegisterRequest = serde_json::from_slice(body)
+        .map_err(|error| format!("The request body is not a registration: {error}."))?;
+    if request.registration_id.eq_ignore_ascii_case(registration_id) {
+        Ok(())
+    } else {
+        Err("The registrationId of the body is not the one of the connection.".to_owned())
+    }
+}
+
+/// Ref §8.2: with topic status 200 and no operation.
+fn disabled(registration_id: &str) -> Answer {
+    let status = RegistrationStatus::Disabled;
+    let registration_state = Some(state(registration_id, status));
+    Answer::done(&OperationStatus { operation_id: String::new(), status, registration_state })
+}
+
+fn state(registration_id: &str, status: RegistrationStatus) -> RegistrationState {
+    RegistrationState {
+        registration_id: registration_id.to_owned(),
+        created_date_time_utc: None,
+        assigned_hub: None,
+        device_id: None,
+        status,
+        substatus: None,
+        error_code: None,
+        error_message: None,
+        last_updated_date_time_utc: None,
+        etag: None,
+        payload: None,
+        symmetric_key: None,
+    }
+}
+
+/// Base64 of a quoted version, as DPS writes it.
+fn etag(assignment: &Assignment) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    STANDARD.encode(format!("\"{:x}\"", assignment.updated.as_microsecond()))
+}

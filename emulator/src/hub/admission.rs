@@ -1,0 +1,201 @@
+//! Whether a hub lets a connection in: user name, client id, device, token (ref §1.2, §1.10, §2). Pure.
+
+use std::sync::Arc;
+
+use lanyard_protocol::hub::sas::PresentedToken;
+use lanyard_protocol::hub::user_name::HubUserName;
+
+use super::device::{Device, Keys};
+use super::registry::{Hub, Hubs};
+use crate::mqtt::answer::Refusal;
+use crate::mqtt::packet::Connect;
+
+/// Why a connection is refused. Nothing of a token or key is in it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AdmissionError {
+    /// Ref §1.10: code 2.
+    #[error("the client id is empty")]
+    NoClientId,
+    /// Ref §1.2: code 3.
+    #[error("no hub is named {0:?}")]
+    UnknownHub(String),
+    /// Ref §1.10: assumed to be code 5.
+    #[error("the client id {client_id:?} is not the user name's {user_name:?}")]
+    ClientId {
+        /// In CONNECT.
+        client_id: String,
+        /// In the user name.
+        user_name: String,
+    },
+    /// Not in the registry.
+    #[error("hub {hub} knows no device {device:?}")]
+    UnknownDevice {
+        /// Which hub.
+        hub: String,
+        /// As written in the user name.
+        device: String,
+    },
+    /// In the registry, but disabled.
+    #[error("device {0:?} is disabled")]
+    Disabled(String),
+    /// Modules have no identity here.
+    #[error("hub {hub} knows no module {module:?}")]
+    UnknownModule {
+        /// Which hub.
+        hub: String,
+        /// Device and module.
+        module: String,
+    },
+    /// Neither a token nor (yet) a certificate counts.
+    #[error("there is no password, and device {0:?} authenticates by symmetric key")]
+    NoPassword(String),
+    /// Something is wrong with the token.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+}
+
+impl AdmissionError {
+    /// The CONNACK it becomes (ref §1.10).
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::NoClientId => Refusal::ClientId,
+            Self::UnknownHub(_) => Refusal::ServerUnavailable,
+            _ => Refusal::NotAuthorized,
+        }
+    }
+}
+
+/// Why a token does not count.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not a token at all.
+    #[error("{0}")]
+    Format(String),
+    /// For something else.
+    #[error("the token is for {presented:?}, not for {wanted:?}")]
+    Audience {
+        /// Its `sr`, decoded.
+        presented: String,
+        /// What was to be opened.
+        wanted: String,
+    },
+    /// Names a policy that is not there.
+    #[error("the token names the policy {0:?}, which does not exist")]
+    Policy(String),
+    /// Signed with another key.
+    #[error("no key of the device signed the token")]
+    Signature,
+    /// Over for longer than clocks may differ.
+    #[error("the token expired {seconds} seconds ago")]
+    Expired {
+        /// How long ago.
+        seconds: i64,
+    },
+}
+
+/// A connection that is let in.
+#[derive(Debug)]
+pub struct Admission {
+    /// To this hub.
+    pub hub: Arc<Hub>,
+    /// As this device.
+    pub device: Arc<Device>,
+    /// The announced model.
+    pub model_id: Option<String>,
+    /// When its token ends, in seconds since 1970.
+    pub expiry: i64,
+}
+
+/// Decides on a CONNECT whose user name is that of a hub. `now` and `skew` in seconds.
+///
+/// # Errors
+/// [`AdmissionError`], and from it the CONNACK.
+pub fn admit(
+    hubs: &Hubs,
+    connect: &Connect,
+    user: &HubUserName,
+    now: i64,
+    skew: i64,
+) -> Result<Admission, AdmissionError> {
+    if connect.client_id.is_empty() {
+        return Err(AdmissionError::NoClientId);
+    }
+    let hub = hubs.find(&user.host).ok_or_else(|| AdmissionError::UnknownHub(user.host.clone()))?;
+    let identity = match &user.module_id {
+        Some(module) => format!("{}/{module}", user.device_id),
+        None => user.device_id.clone(),
+    };
+    if connect.client_id != identity {
+        return Err(AdmissionError::ClientId { client_id: connect.client_id.clone(), user_name: identity });
+    }
+    let device = hub.device(&user.device_id).ok_or_else(|| AdmissionError::UnknownDevice {
+        hub: hub.name.to_string(),
+        device: user.device_id.clone(),
+    })?;
+    let checked = check_device(hub, &device, connect, user, now, skew);
+    if checked.is_err() {
+        device.counters.refused();
+    }
+    Ok(Admission { hub: hub.clone(), expiry: checked?, device, model_id: user.model_id.clone() })
+}
+
+fn check_device(
+    hub: &Hub,
+    device: &Device,
+    connect: &Connect,
+    user: &HubUserName,
+    now: i64,
+    skew: i64,
+) -> Result<i64, AdmissionError> {
+    if !device.enabled() {
+        return Err(AdmissionError::Disabled(user.device_id.clone()));
+    }
+    if user.module_id.is_some() {
+        return Err(AdmissionError::UnknownModule {
+            hub: hub.name.to_string(),
+            module: connect.client_id.clone(),
+        });
+    }
+    let password =
+        connect.password.as_ref().ok_or_else(|| AdmissionError::NoPassword(user.device_id.clone()))?;
+    let wanted = format!("{}/devices/{}", hub.name, device.id);
+    let token = read_token(password)?;
+    match token.policy() {
+        None | Some("") => {}
+        Some(policy) => return Err(TokenError::Policy(policy.to_owned()).into()),
+    }
+    if !token.covers(&wanted) {
+        return Err(TokenError::Audience { presented: token.resource().to_owned(), wanted }.into());
+    }
+    check_signature(&token, &device.keys())?;
+    Ok(check_expiry(&token, now, skew)?)
+}
+
+/// Reads a password as a token.
+///
+/// # Errors
+/// [`TokenError::Format`].
+pub fn read_token(password: &[u8]) -> Result<PresentedToken<'_>, TokenError> {
+    let text = std::str::from_utf8(password)
+        .map_err(|_| TokenError::Format("the password is not UTF-8".to_owned()))?;
+    PresentedToken::parse(text).map_err(|error| TokenError::Format(error.to_string()))
+}
+
+/// The signature over the literal `sr` by the primary or the secondary key (ref §0.3 rule 1, §2.2).
+///
+/// # Errors
+/// [`TokenError::Signature`].
+pub fn check_signature(token: &PresentedToken<'_>, keys: &Keys) -> Result<(), TokenError> {
+    if keys.iter().any(|key| token.verifies(key)) { Ok(()) } else { Err(TokenError::Signature) }
+}
+
+/// The expiry, with `skew` seconds of grace (ref §1.12); returns it.
+///
+/// # Errors
+/// [`TokenError::Expired`].
+pub fn check_expiry(token: &PresentedToken<'_>, now: i64, skew: i64) -> Result<i64, TokenError> {
+    let expiry = i64::try_from(token.expiry()).unwrap_or(i64::MAX);
+    let late = now.saturating_sub(expiry);
+    if late > skew { Err(TokenError::Expired { seconds: late }) } else { Ok(expiry) }
+}

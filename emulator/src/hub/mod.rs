@@ -1,0 +1,8 @@
+//! IoT Hub, in the order in which a device meets it.
+
+pub mod registry;
+pub mod device;
+pub mod admission;
+pub mod subscription;
+pub mod telemetry;
+pub mod twin;

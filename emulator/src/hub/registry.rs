@@ -1,0 +1,79 @@
+//! Which hubs there are and which devices each knows. In memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
+
+use super::device::{Device, Keys};
+
+/// One hub.
+#[derive(Debug)]
+pub struct Hub {
+    /// What DPS tells a device to connect to. Azure's never have a port; a hub here may listen on any.
+    pub address: String,
+    /// The host name as it is configured, for user names, tokens and events.
+    pub name: Arc<str>,
+    devices: RwLock<HashMap<String, Arc<Device>>>,
+}
+
+impl Hub {
+    /// A hub without devices. Its address has the port of its host name, or else `port`.
+    #[must_use]
+    pub fn new(host: &HostPort, port: u16) -> Self {
+        let port = if host.port() == MQTT_TLS_PORT { port } else { host.port() };
+        let address =
+            if port == MQTT_TLS_PORT { host.host().to_owned() } else { format!("{}:{port}", host.host()) };
+        Self { name: Arc::from(host.host()), address, devices: RwLock::default() }
+    }
+
+    /// The device with exactly this id (ids are case-sensitive, ref §3.3).
+    #[must_use]
+    pub fn device(&self, id: &str) -> Option<Arc<Device>> {
+        self.devices.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Makes a device known, or gives a known one new keys, and keeps everything else of it.
+    pub fn put(&self, id: &str, keys: Keys, enabled: bool) {
+        let mut devices = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match devices.get(id) {
+            Some(device) => device.set_keys(keys),
+            None => {
+                devices.insert(id.to_owned(), Arc::new(Device::new(id, keys, enabled)));
+            }
+        }
+    }
+
+    /// All devices, by id.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Arc<Device>> {
+        let devices = self.devices.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all: Vec<_> = devices.values().cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+}
+
+/// All hubs.
+#[derive(Debug, Default)]
+pub struct Hubs(Vec<Arc<Hub>>);
+
+impl Hubs {
+    /// These hubs.
+    #[must_use]
+    pub fn new(hubs: Vec<Arc<Hub>>) -> Self {
+        Self(hubs)
+    }
+
+    /// The hub of this name. Case and a port make no difference (ref §14.1).
+    #[must_use]
+    pub fn find(&self, host: &str) -> Option<&Arc<Hub>> {
+        let name = host.split_once(':').map_or(host, |(name, _)| name);
+        self.0.iter().find(|hub| hub.name.eq_ignore_ascii_case(name))
+    }
+
+    /// In the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Hub>> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,80 @@
+//! The emulator's process: arguments, logs, then one of its two commands. A failure ends it with a message and code 1.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use lanyard_emulator::arguments::{Arguments, Command, LogFormat};
+use lanyard_emulator::{serve, show};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(message) = log(&arguments) {
+        return fail(&message);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("failed to start: {error}")),
+    };
+    let done = runtime.block_on(run(arguments.command));
+    // Requests that are still being served do not hold the process up.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+async fn run(command: Command) -> Result<(), String> {
+    match command {
+        Command::Serve(arguments) => {
+            let stop = CancellationToken::new();
+            stop_on_signals(&stop)?;
+            serve::run(arguments, stop).await.map_err(|error| chain(&error))
+        }
+        Command::Events(arguments) => {
+            show::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))
+        }
+    }
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> Result<(), String> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signal = signal(kind).map_err(|error| format!("failed to listen for signals: {error}"))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signal.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(())
+}
+
+fn log(arguments: &Arguments) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&arguments.log_level)
+        .map_err(|error| format!("--log-level {:?} is not a log level: {error}", arguments.log_level))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match arguments.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of the process are not a log line")]
+fn fail(message: &str) -> ExitCode {
+    eprintln!("lanyard-emulator: {message}");
+    ExitCode::FAILURE
+}

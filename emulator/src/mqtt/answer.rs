@@ -1,0 +1,83 @@
+//! What hub and DPS send: MQTT 3.1.1 packets, written behind one another. Pure.
+
+use bytes::BytesMut;
+use mqtt_protocol_core::mqtt::packet::{Qos, v3_1_1};
+use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, MqttError, SubackReturnCode};
+
+/// How a CONNECT was answered (ref §1.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 1: not MQTT 3.1.1.
+    ProtocolLevel,
+    /// 2: no client id.
+    ClientId,
+    /// 3: no such hub.
+    ServerUnavailable,
+    /// 5: everything about keys, tokens and device states.
+    NotAuthorized,
+}
+
+/// CONNACK 0.
+pub fn accept(out: &mut BytesMut, session_present: bool) {
+    connack(out, session_present, ConnectReturnCode::Accepted);
+}
+
+/// CONNACK with a reason to close.
+pub fn refuse(out: &mut BytesMut, refusal: Refusal) {
+    let code = match refusal {
+        Refusal::ProtocolLevel => ConnectReturnCode::UnacceptableProtocolVersion,
+        Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
+        Refusal::ServerUnavailable => ConnectReturnCode::ServerUnavailable,
+        Refusal::NotAuthorized => ConnectReturnCode::NotAuthorized,
+    };
+    connack(out, false, code);
+}
+
+fn connack(out: &mut BytesMut, session_present: bool, code: ConnectReturnCode) {
+    let packet = v3_1_1::Connack::builder().session_present(session_present).return_code(code).build();
+    out.extend_from_slice(
+        &packet.expect("a CONNACK with both its fields is complete").to_continuous_buffer(),
+    );
+}
+
+/// The message is stored. `id` is not zero.
+pub fn puback(out: &mut BytesMut, id: u16) {
+    let packet = v3_1_1::Puback::builder().packet_id(id).build();
+    out.extend_from_slice(&packet.expect("a PUBACK with an id is complete").to_continuous_buffer());
+}
+
+/// The QoS granted to each filter, 0 or 1. `id` is not zero, and there is a filter.
+pub fn suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
+    let codes = granted.iter().map(|qos| {
+        if *qos == 0 { SubackReturnCode::SuccessMaximumQos0 } else { SubackReturnCode::SuccessMaximumQos1 }
+    });
+    let packet = v3_1_1::Suback::builder().packet_id(id).return_codes(codes.collect()).build();
+    out.extend_from_slice(
+        &packet.expect("a SUBACK with an id and a code is complete").to_continuous_buffer(),
+    );
+}
+
+/// The filters are gone. `id` is not zero.
+pub fn unsuback(out: &mut BytesMut, id: u16) {
+    let packet = v3_1_1::Unsuback::builder().packet_id(id).build();
+    out.extend_from_slice(&packet.expect("an UNSUBACK with an id is complete").to_continuous_buffer());
+}
+
+/// The answer to PINGREQ.
+pub fn pingresp(out: &mut BytesMut) {
+    out.extend_from_slice(&v3_1_1::Pingresp::new().to_continuous_buffer());
+}
+
+/// A message to the device, of QoS 1 when `id` is given.
+///
+/// # Errors
+/// When `topic` is no topic, because it echoes a wildcard of the device.
+pub fn publish(out: &mut BytesMut, topic: &str, id: Option<u16>, payload: &[u8]) -> Result<(), MqttError> {
+    let packet = v3_1_1::Publish::builder().topic_name(topic)?.payload(payload);
+    let packet = match id {
+        Some(id) => packet.qos(Qos::AtLeastOnce).packet_id(id),
+        None => packet.qos(Qos::AtMostOnce),
+    };
+    out.extend_from_slice(&packet.build()?.to_continuous_buffer());
+    Ok(())
+}

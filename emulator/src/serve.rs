@@ -1,0 +1,176 @@
+//! The life of a serving emulator: read everything, bind, serve, drain. Touches disk and talks to the network.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Serve;
+use crate::clock::{Clock, SystemClock};
+use crate::config::build;
+use crate::config::check::{self, ConfigError};
+use crate::connection::listener;
+use crate::dps::journal::{Journal, JournalError};
+use crate::tls::authority::{self, Authority, AuthorityError};
+use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
+use crate::web::routes::{Web, routes};
+
+/// Where the addresses are written, for programs that let the system choose a port.
+pub const ADDRESSES_FILE: &str = "addresses.json";
+
+/// How long connections may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often the certificate's end is looked at.
+const RENEWAL_CHECK: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Why the emulator does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error("failed to make or enter the data directory {path}", path = path.display())]
+    DataDir {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The CA.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The registrations.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] ServerTlsError),
+    /// A port in use, most likely.
+    #[error(
+        "failed to listen on {address} for {what}; stop what listens there, or choose another address with {option}"
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// For what.
+        what: &'static str,
+        /// The option that changes it.
+        option: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file with the addresses.
+    #[error("failed to write {path}", path = path.display())]
+    Addresses {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The web server ended early.
+    #[error("the web server ended")]
+    Web(#[source] std::io::Error),
+}
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// [`ServeError`] before it serves, or when a part of it ends early.
+pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut config = check::load(&arguments.config)?;
+    config.certificate_names.extend(arguments.hosts.iter().cloned());
+    let dir = &arguments.data_dir;
+    std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir { path: dir.clone(), source })?;
+    forget_addresses(dir)?;
+    let certificate = Arc::new(certificate(&arguments, &config.certificate_names, &*clock)?);
+    let tls = TlsAcceptor::from(configuration(certificate.clone())?);
+    let journal = Journal::open(dir)?;
+    let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
+    let web = bind(arguments.web, "the web page and controls", "--web").await?;
+    let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));
+    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock.clone(), Some(journal)));
+    write_addresses(dir, mqtt_address, web_address)?;
+    tracing::info!(mqtt = %mqtt_address, web = %web_address, data_dir = %dir.display(), "serving");
+
+    let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
+    let connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
+    let router = routes(Web { cloud, stop: stop.clone() });
+    let ended = axum::serve(web, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
+    stop.cancel();
+    tracing::info!("shutting down");
+    if tokio::time::timeout(DRAIN, connections).await.is_err() {
+        tracing::warn!(seconds = DRAIN.as_secs(), "some connections did not end in time");
+    }
+    renewal.abort();
+    // The next start writes it anew; who reads it in between must not be misled.
+    let _ = forget_addresses(dir);
+    ended.map_err(ServeError::Web)
+}
+
+fn certificate(
+    arguments: &Serve,
+    names: &[String],
+    clock: &dyn Clock,
+) -> Result<ServerCertificate, ServeError> {
+    let authority: Authority = match &arguments.ca_dir {
+        Some(dir) => authority::load(dir)?,
+        None => authority::load_or_make(&arguments.data_dir, clock.now())?,
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(ServerCertificate::new(authority, names, provider, clock.now())?)
+}
+
+async fn bind(
+    address: SocketAddr,
+    what: &'static str,
+    option: &'static str,
+) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, what, option, source })
+}
+
+/// The port the system chose, when it was left to it.
+fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn write_addresses(dir: &Path, mqtt: SocketAddr, web: SocketAddr) -> Result<(), ServeError> {
+    let path = dir.join(ADDRESSES_FILE);
+    let part = path.with_extension("part");
+    let content = serde_json::json!({"mqtt": mqtt, "web": web}).to_string();
+    std::fs::write(&part, content)
+        .and_then(|()| std::fs::rename(&part, &path))
+        .map_err(|source| ServeError::Addresses { path, source })
+}
+
+fn forget_addresses(dir: &Path) -> Result<(), ServeError> {
+    let path = dir.join(ADDRESSES_FILE);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(ServeError::Addresses { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn renew(certificate: Arc<ServerCertificate>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(RENEWAL_CHECK) => {}
+            () = stop.cancelled() => return,
+        }
+        match certificate.renew(clock.now()) {
+            Ok(true) => tracing::info!(until = %certificate.until(), "made the server's certificate anew"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, until = %certificate.until(), "the server's certificate cannot be renewed")
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The CA that clients are told to trust: made once, at the first start, or brought along. Touches disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, ToSpan};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use zeroize::Zeroizing;
+
+use super::server::since_1970;
+
+/// The certificate's file name.
+pub const CERTIFICATE_FILE: &str = "ca.crt";
+/// The key's file name.
+pub const KEY_FILE: &str = "ca.key";
+
+/// How long the CA lasts.
+const YEARS: i64 = 10;
+
+/// Why there is no CA.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// Missing or unreadable.
+    #[error("failed to read {path}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not writable.
+    #[error("failed to write {path}; the data directory must be writable", path = path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// One of the two without the other.
+    #[error(
+        "{present} is there but {missing} is not: bring it back, or remove {present} and let clients trust the new CA",
+        present = present.display(), missing = missing.display()
+    )]
+    Half {
+        /// The file that is there.
+        present: PathBuf,
+        /// The file that is not.
+        missing: PathBuf,
+    },
+    /// Not PEM, or not a certificate or key.
+    #[error("{path} is not a PEM {what}: {detail}", path = path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What was expected.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// They do not belong together.
+    #[error("{key} is not the key of {certificate}", key = key.display(), certificate = certificate.display())]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The provider failed.
+    #[error("failed to make a CA: {0}")]
+    Make(String),
+}
+
+/// A CA that signs the server's certificate.
+pub struct Authority {
+    /// Signs.
+    pub issuer: Issuer<'static, KeyPair>,
+    /// Sent along with what it signed.
+    pub certificate: CertificateDer<'static>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// The CA in `data_dir`, made there when there is none.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn load_or_make(data_dir: &Path, now: Timestamp) -> Result<Authority, AuthorityError> {
+    let (certificate, key) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
+    // The key is written first: without its certificate nobody can have trusted it.
+    if !exists(&certificate)? {
+        make(&certificate, &key, now)?;
+        tracing::info!(file = %certificate.display(), "made a CA for the emulator");
+    }
+    load(data_dir)
+}
+
+/// The CA in a directory that somebody else keeps.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn load(dir: &Path) -> Result<Authority, AuthorityError> {
+    let (certificate_path, key_path) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    let certificate = std::fs::read(&certificate_path)
+        .map_err(|source| AuthorityError::Read { path: certificate_path.clone(), source })?;
+    let key = match std::fs::read_to_string(&key_path) {
+        Ok(key) => Zeroizing::new(key),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(AuthorityError::Half { present: certificate_path, missing: key_path });
+        }
+        Err(source) => return Err(AuthorityError::Read { path: key_path, source }),
+    };
+    let content =
+        |path: &Path, what, detail: String| AuthorityError::Content { path: path.to_owned(), what, detail };
+    let certificate = CertificateDer::from_pem_slice(&certificate)
+        .map_err(|error| content(&certificate_path, "certificate", error.to_string()))?;
+    let key =
+        KeyPair::from_pem(&key).map_err(|error| content(&key_path, "private key", error.to_string()))?;
+    if !belongs(&certificate, &key) {
+        return Err(AuthorityError::Mismatch { certificate: certificate_path, key: key_path });
+    }
+    let issuer = Issuer::from_ca_cert_der(&certificate, key)
+        .map_err(|error| content(&certificate_path, "certificate", error.to_string()))?;
+    Ok(Authority { issuer, certificate })
+}
+
+/// The public key stands in the certificate as it is.
+fn belongs(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
+    let public = key.public_key_raw();
+    !public.is_empty() && certificate.as_ref().windows(public.len()).any(|window| window == public)
+}
+
+fn make(certificate_path: &Path, key_path: &Path, now: Timestamp) -> Result<(), AuthorityError> {
+    let failed = |error: rcgen::Error| AuthorityError::Make(error.to_string());
+    let key = KeyPair::generate().map_err(failed)?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Lanyard emulator CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = date_time_ymd(1970, 1, 1) + since_1970(now - 24.hours());
+    params.not_after = date_time_ymd(1970, 1, 1) + since_1970(now + (24 * 365 * YEARS).hours());
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    write(key_path, 0o600, Zeroizing::new(key.serialize_pem()).as_bytes())?;
+    write(certificate_path, 0o644, certificate.pem().as_bytes())
+}
+
+/// In one step, so that a crash leaves no half file behind.
+fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), AuthorityError> {
+    let failed = |source| AuthorityError::Write { path: path.to_owned(), source };
+    let part = path.with_extension("part");
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file: File =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&part).map_err(failed)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&part, path).map_err(failed)
+}
+
+fn exists(path: &Path) -> Result<bool, AuthorityError> {
+    path.try_exists().map_err(|source| AuthorityError::Read { path: path.to_owned(), source })
+}

@@ -1,0 +1,5 @@
+//! The emulator's certificates: its own CA, the server's certificate made from it, and whatever clients present.
+
+pub mod authority;
+pub mod server;
+pub mod clients;

@@ -1,0 +1,160 @@
+//! The server's certificate: made from the CA at every start for the names of the moment, and again before it ends.
+//! Reads nothing; holds keys in memory only.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, version};
+
+use super::authority::Authority;
+use super::clients::AcceptEveryCertificate;
+
+/// How long a server certificate lasts, in days.
+const DAYS: i64 = 365;
+
+/// When this much is left of it, it is made anew, in days.
+const RENEW: i64 = 30;
+
+/// Loopback addresses in the certificate: one for every emulator that a test starts (127.0.0.1 and up).
+const LOOPBACK: u8 = 32;
+
+/// Why TLS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerTlsError {
+    /// A name that no certificate can carry.
+    #[error("{name:?} cannot stand in a certificate: {detail}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        detail: String,
+    },
+    /// The provider failed.
+    #[error("failed to make the server's certificate: {0}")]
+    Make(String),
+    /// The provider lacks what is asked for.
+    #[error("failed to set TLS up: {0}")]
+    Setup(rustls::Error),
+}
+
+/// The certificate that is shown now.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    authority: Authority,
+    names: Vec<String>,
+    provider: Arc<CryptoProvider>,
+    shown: RwLock<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    key: Arc<CertifiedKey>,
+    until: Timestamp,
+}
+
+impl ServerCertificate {
+    /// A certificate for `localhost`, loopback addresses and `names`.
+    ///
+    /// # Errors
+    /// [`ServerTlsError`].
+    pub fn new(
+        authority: Authority,
+        names: &[String],
+        provider: Arc<CryptoProvider>,
+        now: Timestamp,
+    ) -> Result<Self, ServerTlsError> {
+        let mut all = vec!["localhost".to_owned()];
+        all.extend((1..=LOOPBACK).map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)).to_string()));
+        for name in names {
+            if !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                all.push(name.clone());
+            }
+        }
+        let shown = issue(&authority, &all, &provider, now)?;
+        Ok(Self { authority, names: all, provider, shown: RwLock::new(shown) })
+    }
+
+    /// Makes it anew when it nears its end; says whether it did.
+    ///
+    /// # Errors
+    /// [`ServerTlsError`]; the old one stays.
+    pub fn renew(&self, now: Timestamp) -> Result<bool, ServerTlsError> {
+        if self.until() > now + (24 * RENEW).hours() {
+            return Ok(false);
+        }
+        let fresh = issue(&self.authority, &self.names, &self.provider, now)?;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(true)
+    }
+
+    /// When the one shown now ends.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).until
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.shown.read().unwrap_or_else(PoisonError::into_inner).key.clone())
+    }
+}
+
+/// TLS 1.2 and 1.3; a client certificate is asked for and any is taken (ref §0.3 rule 9, §1.4).
+///
+/// # Errors
+/// [`ServerTlsError::Setup`].
+pub fn configuration(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerConfig>, ServerTlsError> {
+    let provider = certificate.provider.clone();
+    let config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&version::TLS12, &version::TLS13])
+        .map_err(ServerTlsError::Setup)?
+        .with_client_cert_verifier(Arc::new(AcceptEveryCertificate::new(&provider)))
+        .with_cert_resolver(certificate);
+    Ok(Arc::new(config))
+}
+
+fn issue(
+    authority: &Authority,
+    names: &[String],
+    provider: &CryptoProvider,
+    now: Timestamp,
+) -> Result<Shown, ServerTlsError> {
+    let failed = |error: rcgen::Error| ServerTlsError::Make(error.to_string());
+    let key = KeyPair::generate().map_err(failed)?;
+    let until = now + (24 * DAYS).hours();
+    let mut params = CertificateParams::default();
+    for name in names {
+        let one = CertificateParams::new([name.clone()])
+            .map_err(|error| ServerTlsError::Name { name: name.clone(), detail: error.to_string() })?;
+        params.subject_alt_names.extend(one.subject_alt_names);
+    }
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Lanyard emulator");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    params.not_before = date_time_ymd(1970, 1, 1) + since_1970(now - 1.hours());
+    params.not_after = date_time_ymd(1970, 1, 1) + since_1970(until);
+    let certificate = params.signed_by(&key, &authority.issuer).map_err(failed)?;
+    let chain = vec![certificate.der().clone(), authority.certificate.clone()];
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = CertifiedKey::from_der(chain, private, provider)
+        .map_err(|error| ServerTlsError::Make(error.to_string()))?;
+    Ok(Shown { key: Arc::new(key), until })
+}
+
+/// Seconds since 1970, to be added to that year's start: rcgen's own time type has no other constructor.
+pub(super) fn since_1970(timestamp: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(timestamp.as_second()).unwrap_or_default())
+}

@@ -1,0 +1,89 @@
+//! `/api/devices`: what every device did, and closing its connection.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::routes::Web;
+use crate::events::json::time;
+use crate::hub::device::{CloseOrder, Device};
+use crate::hub::registry::Hub;
+
+/// One device.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceView {
+    hub: String,
+    device_id: String,
+    status: &'static str,
+    connected: bool,
+    connection_state_updated_time: Option<String>,
+    connections: u64,
+    takeovers: u64,
+    refusals: u64,
+    last_disconnect: Option<String>,
+    messages: u64,
+    bytes: u64,
+    last_message: Option<String>,
+    subscriptions: Vec<String>,
+}
+
+impl DeviceView {
+    fn of(hub: &Hub, device: &Device) -> Self {
+        let view = device.view();
+        Self {
+            hub: hub.name.to_string(),
+            device_id: device.id.to_string(),
+            status: if view.enabled { "enabled" } else { "disabled" },
+            connected: view.connected,
+            connection_state_updated_time: view.changed.map(time),
+            connections: device.counters.connections(),
+            takeovers: device.counters.takeovers(),
+            refusals: device.counters.refusals(),
+            last_disconnect: view.last_end,
+            messages: device.counters.messages(),
+            bytes: device.counters.bytes(),
+            last_message: device.counters.last_message().map(time),
+            subscriptions: view.subscriptions.into_iter().map(|subscription| subscription.filter).collect(),
+        }
+    }
+}
+
+/// All devices, by hub and id.
+pub async fn list(State(web): State<Web>) -> Json<Vec<DeviceView>> {
+    let of_hub =
+        |hub: &Hub| hub.devices().iter().map(|device| DeviceView::of(hub, device)).collect::<Vec<_>>();
+    Json(web.cloud.hubs.iter().flat_map(|hub| of_hub(hub)).collect())
+}
+
+/// Which device is meant, when several hubs have one of that id.
+#[derive(Debug, Deserialize)]
+pub struct Which {
+    hub: Option<String>,
+}
+
+/// Closes the device's TCP connection without a word, as a hub does.
+pub async fn disconnect(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(which): Query<Which>,
+) -> (StatusCode, String) {
+    let hubs = web
+        .cloud
+        .hubs
+        .iter()
+        .filter(|hub| which.hub.as_ref().is_none_or(|name| hub.name.eq_ignore_ascii_case(name)));
+    let devices: Vec<_> = hubs.filter_map(|hub| hub.device(&id)).collect();
+    if devices.is_empty() {
+        return (
+            StatusCode::NOT_FOUND,
+            format!("no hub knows a device {id:?}; GET /api/devices lists them\n"),
+        );
+    }
+    let closed = devices.iter().filter(|device| device.close(CloseOrder::Requested)).count();
+    if closed == 0 {
+        return (StatusCode::CONFLICT, format!("device {id:?} is not connected\n"));
+    }
+    (StatusCode::OK, format!("closed the connection of {id:?}\n"))
+}

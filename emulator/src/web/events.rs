@@ -1,0 +1,74 @@
+//! `/api/events`: the messages that are kept, and on request all that follow, one JSON object a line.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+
+use super::routes::Web;
+use crate::events::event::Event;
+use crate::events::json::line;
+use crate::events::store::is_of;
+
+/// How many messages are looked at in one go while following.
+const BATCH: usize = 256;
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    device: Option<String>,
+    limit: Option<usize>,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// The last `limit` messages of `device`, and with `follow` the ones to come.
+pub async fn list(State(web): State<Web>, Query(wanted): Query<Wanted>) -> Response {
+    let store = &web.cloud.events;
+    // Whatever comes after this number is not among the kept ones, or is passed over twice at worst.
+    let total = store.total();
+    let kept = store.latest(wanted.device.as_deref(), wanted.limit.unwrap_or(usize::MAX));
+    let seen = kept.last().map_or(total, |event| event.sequence.max(total));
+    let kept = stream::iter(kept).chunks(BATCH).map(|events| chunk(&events));
+    let body = if wanted.follow {
+        Body::from_stream(kept.chain(following(web, wanted.device, seen)).map(ok))
+    } else {
+        Body::from_stream(kept.map(ok))
+    };
+    ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+fn ok(bytes: Bytes) -> Result<Bytes, std::convert::Infallible> {
+    Ok(bytes)
+}
+
+/// Every message behind the one numbered `seen`, until the emulator ends.
+fn following(web: Web, device: Option<String>, seen: u64) -> impl futures::Stream<Item = Bytes> {
+    stream::unfold((web, device, seen), |(web, device, mut seen)| async move {
+        loop {
+            tokio::select! {
+                () = web.stop.cancelled() => return None,
+                () = web.cloud.events.changed(seen) => {}
+            }
+            let events = web.cloud.events.after(seen, BATCH);
+            seen = events.last().map_or(web.cloud.events.total(), |event| event.sequence);
+            let wanted: Vec<_> = events.into_iter().filter(|event| is_of(event, device.as_deref())).collect();
+            if !wanted.is_empty() {
+                return Some((chunk(&wanted), (web, device, seen)));
+            }
+        }
+    })
+}
+
+fn chunk(events: &[Arc<Event>]) -> Bytes {
+    let mut text = String::new();
+    for event in events {
+        text.push_str(&line(event));
+        text.push('\n');
+    }
+    text.into()
+}

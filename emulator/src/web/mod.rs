@@ -1,0 +1,7 @@
+//! The emulator's own HTTP: probes, metrics and controls.
+
+pub mod routes;
+pub mod probes;
+pub mod devices;
+pub mod events;
+pub mod metrics;

@@ -1,0 +1,20 @@
+//! `/livez` and `/readyz`. Whoever reaches them reaches a process that serves: both listeners are open before.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::routes::Web;
+
+/// The process answers.
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Devices may connect.
+pub async fn readyz(State(web): State<Web>) -> (StatusCode, &'static str) {
+    if web.stop.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
+}
