@@ -1,0 +1,5 @@
+//! The handoff files: reading them, and hearing when they change.
+
+pub mod document;
+pub mod credentials;
+pub mod watch;

@@ -1,0 +1,77 @@
+//! Hears when handoff files change: by the system's notifications, and by looking anew now and then. Touches disk.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+/// Files are looked at anew so often even without a notification: network file systems send none.
+const POLL: Duration = Duration::from_secs(30);
+/// After a notification, more are awaited so long: writers and Kubernetes change several files at once.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Folders that are watched.
+pub struct FileWatch {
+    watcher: Option<RecommendedWatcher>,
+    watched: HashSet<PathBuf>,
+    touched: Arc<Notify>,
+}
+
+impl FileWatch {
+    /// Watches nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let touched = Arc::new(Notify::new());
+        let notify = Arc::clone(&touched);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is no change, or looking anew would notify itself for ever.
+            if !matches!(event, Ok(notify::Event { kind: notify::EventKind::Access(_), .. })) {
+                notify.notify_one();
+            }
+        });
+        let watcher = watcher
+            .inspect_err(|error| {
+                tracing::warn!("files cannot be watched and are looked at every {POLL:?} instead: {error}")
+            })
+            .ok();
+        Self { watcher, watched: HashSet::new(), touched }
+    }
+
+    /// Watches these folders and no others. Folders and not files, because Kubernetes and editors replace files; one
+    /// that does not exist is looked for again next time.
+    pub fn set(&mut self, folders: impl IntoIterator<Item = PathBuf>) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let wanted: HashSet<PathBuf> = folders.into_iter().filter(|folder| folder.is_dir()).collect();
+        for gone in self.watched.difference(&wanted) {
+            // It may be gone from the disk, and its watch with it.
+            let _ = watcher.unwatch(gone);
+        }
+        // All of them, not only the new: a folder that was replaced has lost its watch without a word.
+        self.watched = wanted.into_iter().filter(|folder| watch(watcher, folder)).collect();
+    }
+
+    /// Waits until something may have changed.
+    pub async fn changed(&self) {
+        let touched = tokio::time::timeout(POLL, self.touched.notified()).await;
+        if touched.is_ok() {
+            while tokio::time::timeout(SETTLE, self.touched.notified()).await.is_ok() {}
+        }
+    }
+}
+
+impl Default for FileWatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn watch(watcher: &mut RecommendedWatcher, folder: &Path) -> bool {
+    let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
+    if let Err(error) = &watched {
+        tracing::debug!("{} cannot be watched: {error}", folder.display());
+    }
+    watched.is_ok()
+}

@@ -1,0 +1,166 @@
+//! All devices of the process: started, changed and ended as the handoff files say. Touches disk.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use lanyard_protocol::handoff::config::{AgentConfig, Device};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::member::{CredentialsResult, Member, Shared};
+use crate::config::watch::FileWatch;
+use crate::config::{credentials, document};
+use crate::hub::trust::Trust;
+use crate::options::Options;
+
+/// How long a device that is taken out or given another hub may finish what is under way.
+const CHANGE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the fleet cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// Something that runs as long as the process ended before it.
+    #[error("the tasks of device {0:?} ended without being asked to; this is a defect of the agent")]
+    Ended(String),
+    /// The library refuses a metric.
+    #[error("failed to set up metrics: {0}")]
+    Metrics(#[source] prometheus::Error),
+}
+
+/// All devices of the process.
+pub struct Fleet {
+    config: PathBuf,
+    credentials: PathBuf,
+    board: Arc<Board>,
+    shared: Shared,
+    ended: mpsc::UnboundedReceiver<String>,
+    members: BTreeMap<String, Member>,
+    watch: FileWatch,
+}
+
+impl Fleet {
+    /// No devices yet.
+    #[must_use]
+    pub fn new(options: &Options, trust: Trust, board: Arc<Board>) -> Self {
+        let (sender, ended) = mpsc::unbounded_channel();
+        let shared = Shared {
+            trust,
+            token_lifetime: options.token_ttl.get(),
+            buffer: options.buffer.clone(),
+            ended: sender,
+        };
+        Self {
+            config: options.config.clone(),
+            credentials: options.credentials.clone(),
+            board,
+            shared,
+            ended,
+            members: BTreeMap::new(),
+            watch: FileWatch::new(),
+        }
+    }
+
+    /// Runs the devices and follows the files until `stop`; then delivers what was read, within `limit`.
+    ///
+    /// # Errors
+    /// [`FleetError`] when something ends that must not.
+    pub async fn run(
+        mut self,
+        config: AgentConfig,
+        stop: CancellationToken,
+        limit: Duration,
+    ) -> Result<(), FleetError> {
+        self.apply(config).await?;
+        loop {
+            self.watch_folders();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.watch.changed() => self.reload().await?,
+                name = self.ended.recv() => return Err(FleetError::Ended(name.unwrap_or_default())),
+            }
+        }
+        join_all(std::mem::take(&mut self.members).into_values().map(|member| member.stop(limit))).await;
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), FleetError> {
+        match document::load(&self.config) {
+            Ok(config) => {
+                self.board.set_problem(None);
+                self.apply(config).await?;
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if self.board.set_problem(Some(problem.clone())) {
+                    tracing::error!("the new configuration is not used, the one before it stays: {problem}");
+                }
+            }
+        }
+        for (name, member) in &self.members {
+            member.set_credentials(self.load(name));
+        }
+        Ok(())
+    }
+
+    /// Makes the devices those of the configuration. Every old connection has ended before a new one begins, so that
+    /// an identity that moves from one name to another never has two.
+    async fn apply(&mut self, config: AgentConfig) -> Result<(), FleetError> {
+        let devices: Vec<Arc<Device>> = config.devices.into_iter().map(Arc::new).collect();
+        let stays = |name: &String| devices.iter().any(|device| device.name == *name);
+        let gone: Vec<String> = self.members.keys().filter(|name| !stays(name)).cloned().collect();
+        let gone: Vec<Member> = gone.iter().filter_map(|name| self.members.remove(name)).collect();
+        let moved = |member: &Member| {
+            let device = devices.iter().find(|device| device.name == member.state.name);
+            device.is_some_and(|device| !member.is_same_client(device))
+        };
+        let ends = self.members.values_mut().filter(|member| moved(member));
+        let disconnected = join_all(ends.map(|member| member.disconnect(CHANGE_LIMIT)));
+        let collectors: Vec<_> = gone.iter().map(|member| member.collector.clone()).collect();
+        futures::join!(disconnected, join_all(gone.into_iter().map(|member| member.stop(CHANGE_LIMIT))));
+        for collector in collectors {
+            self.board.remove(collector).map_err(FleetError::Metrics)?;
+        }
+        for device in &devices {
+            self.take(device)?;
+        }
+        self.board.list(
+            devices.iter().filter_map(|d| Some(Arc::clone(&self.members.get(&d.name)?.state))).collect(),
+        );
+        Ok(())
+    }
+
+    fn take(&mut self, device: &Arc<Device>) -> Result<(), FleetError> {
+        if let Some(member) = self.members.get_mut(&device.name) {
+            if member.is_same_client(device) {
+                member.reconfigure(device);
+            } else {
+                member.reconnect(device);
+            }
+            return Ok(());
+        }
+        let credentials = self.load(&device.name);
+        let member = Member::start(Arc::clone(device), credentials, self.shared.clone())
+            .map_err(FleetError::Metrics)?;
+        self.board.add(member.collector.clone()).map_err(FleetError::Metrics)?;
+        self.members.insert(device.name.clone(), member);
+        Ok(())
+    }
+
+    fn load(&self, name: &str) -> CredentialsResult {
+        credentials::load(&self.credentials, name).map(Arc::new).map_err(Arc::new)
+    }
+
+    fn watch_folders(&mut self) {
+        let config = match self.config.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let folders = self.members.keys().map(|name| self.credentials.join(name));
+        let folders: Vec<PathBuf> = folders.chain([config, self.credentials.clone()]).collect();
+        self.watch.set(folders);
+    }
+}

@@ -1,0 +1,223 @@
+//! One device's series for Prometheus. The books of its buffer are taken in one moment, so that they always balance.
+
+use std::sync::Arc;
+
+use lanyard_protocol::handoff::status::ConnectionReason;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+use super::state::DeviceState;
+use crate::buffer::account::{Account, DropReason};
+
+/// `kind` of a credential: a token signed with the device's key.
+pub const SAS_TOKEN: &str = "SasToken";
+
+/// From a loopback's half millisecond to the slowest hub one would still wait for.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Counters and gauges that the device's tasks change.
+#[derive(Debug)]
+pub struct DeviceMetrics {
+    /// Whether the hub has accepted the device and has not gone away since.
+    pub connected: IntGauge,
+    /// Attempts to connect, by how they ended.
+    pub attempts: IntCounterVec,
+    /// Ends of connections, by why.
+    pub disconnections: IntCounterVec,
+    /// When the credential in use expires.
+    pub expiry: IntGaugeVec,
+    /// Messages that the hub has acknowledged.
+    pub published: IntCounter,
+    /// Time from handing a message to the connection until its acknowledgement.
+    pub latency: Histogram,
+}
+
+fn opts(device: &str, name: &str, help: &str) -> Opts {
+    Opts::new(name, help).const_label("device", device)
+}
+
+impl DeviceMetrics {
+    /// All series of a device, at zero.
+    ///
+    /// # Errors
+    /// Never with these names; the library checks them at run time.
+    pub fn new(device: &str) -> prometheus::Result<Self> {
+        let opts = |name: &str, help: &str| opts(device, name, help);
+        let latency = HistogramOpts {
+            common_opts: opts(
+                "lanyard_publish_latency_seconds",
+                "Time from handing a message to the connection until the hub acknowledged it.",
+            ),
+            buckets: LATENCY_BUCKETS.to_vec(),
+        };
+        Ok(Self {
+            connected: IntGauge::with_opts(opts(
+                "lanyard_device_connected",
+                "1 while the hub has accepted the device, 0 otherwise.",
+            ))?,
+            attempts: IntCounterVec::new(
+                opts(
+                    "lanyard_device_connection_attempts_total",
+                    "Attempts to connect to the hub or DPS, by result: Connected, or why not.",
+                ),
+                &["result"],
+            )?,
+            disconnections: IntCounterVec::new(
+                opts(
+                    "lanyard_device_disconnections_total",
+                    "Ends of connections that the hub had accepted, by reason.",
+                ),
+                &["reason"],
+            )?,
+            expiry: IntGaugeVec::new(
+                opts(
+                    "lanyard_credential_expiry_timestamp_seconds",
+                    "When the credential in use expires, by kind; it is renewed before.",
+                ),
+                &["kind"],
+            )?,
+            published: IntCounter::with_opts(opts(
+                "lanyard_messages_published_total",
+                "Messages that the hub has acknowledged.",
+            ))?,
+            latency: Histogram::with_opts(latency)?,
+        })
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = [
+            self.connected.collect(),
+            self.attempts.collect(),
+            self.disconnections.collect(),
+            self.expiry.collect(),
+            self.published.collect(),
+            self.latency.collect(),
+        ];
+        each.into_iter().flatten().collect()
+    }
+
+    fn desc(&self) -> Vec<&Desc> {
+        let each = [
+            self.connected.desc(),
+            self.attempts.desc(),
+            self.disconnections.desc(),
+            self.expiry.desc(),
+            self.published.desc(),
+            self.latency.desc(),
+        ];
+        each.into_iter().flatten().collect()
+    }
+
+    /// Counts an attempt to connect.
+    pub fn attempted(&self, result: ConnectionReason) {
+        self.attempts.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// Counts the end of a connection.
+    pub fn disconnected(&self, reason: ConnectionReason) {
+        self.disconnections.with_label_values(&[reason.as_str()]).inc();
+    }
+}
+
+/// The books, as series of one moment.
+struct Books {
+    read: IntCounter,
+    acknowledged: IntCounter,
+    dropped: IntCounterVec,
+    events: IntGauge,
+    bytes: IntGauge,
+    oldest: Gauge,
+}
+
+impl Books {
+    fn new(device: &str) -> prometheus::Result<Self> {
+        let opts = |name: &str, help: &str| opts(device, name, help);
+        Ok(Self {
+            read: IntCounter::with_opts(opts("lanyard_events_read_total", "Events that tags produced."))?,
+            acknowledged: IntCounter::with_opts(opts(
+                "lanyard_events_acknowledged_total",
+                "Events that the hub has acknowledged.",
+            ))?,
+            dropped: IntCounterVec::new(
+                opts("lanyard_events_dropped_total", "Events that were dropped, by reason."),
+                &["reason"],
+            )?,
+            events: IntGauge::with_opts(opts(
+                "lanyard_buffer_events",
+                "Events read and neither acknowledged nor dropped.",
+            ))?,
+            bytes: IntGauge::with_opts(opts("lanyard_buffer_bytes", "Bytes of the events in the buffer."))?,
+            oldest: Gauge::with_opts(opts(
+                "lanyard_buffer_oldest_event_timestamp_seconds",
+                "When the oldest event in the buffer was read; absent while the buffer is empty.",
+            ))?,
+        })
+    }
+
+    fn fill(&self, account: &Account) {
+        self.read.inc_by(account.read);
+        self.acknowledged.inc_by(account.acknowledged);
+        for reason in DropReason::ALL {
+            self.dropped.with_label_values(&[reason.as_str()]).inc_by(account.dropped(reason));
+        }
+        self.events.set(i64::try_from(account.events).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(account.bytes).unwrap_or(i64::MAX));
+        self.oldest.set(account.oldest.unwrap_or_default() as f64 / 1000.0);
+    }
+
+    fn desc(&self) -> Vec<&Desc> {
+        let each = [
+            self.read.desc(),
+            self.acknowledged.desc(),
+            self.dropped.desc(),
+            self.events.desc(),
+            self.bytes.desc(),
+            self.oldest.desc(),
+        ];
+        each.into_iter().flatten().collect()
+    }
+}
+
+/// What the registry scrapes for one device.
+#[derive(Clone)]
+pub struct DeviceCollector {
+    state: Arc<DeviceState>,
+    desc: Arc<[Desc]>,
+}
+
+impl DeviceCollector {
+    /// A collector over a device's state.
+    ///
+    /// # Errors
+    /// Never with these names; the library checks them at run time.
+    pub fn new(state: Arc<DeviceState>) -> prometheus::Result<Self> {
+        let books = Books::new(&state.name)?;
+        let desc = books.desc().into_iter().chain(state.metrics.desc()).cloned().collect();
+        Ok(Self { state, desc })
+    }
+}
+
+impl Collector for DeviceCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.desc.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let account = self.state.outbox.lock().account();
+        let mut families = self.state.metrics.collect();
+        if let Ok(books) = Books::new(&self.state.name) {
+            books.fill(&account);
+            families.extend(books.read.collect());
+            families.extend(books.acknowledged.collect());
+            families.extend(books.dropped.collect());
+            families.extend(books.events.collect());
+            families.extend(books.bytes.collect());
+            if account.oldest.is_some() {
+                families.extend(books.oldest.collect());
+            }
+        }
+        families
+    }
+}

@@ -1,0 +1,70 @@
+//! The task that reads a device's tags on time and appends events to its outbox.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::Device;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::state::DeviceState;
+use crate::tags::sampling::Sampling;
+
+/// Reads tags until `stop`, and follows the configuration meanwhile. `seed` decides simulated random values.
+pub async fn run(
+    state: Arc<DeviceState>,
+    mut config: watch::Receiver<Arc<Device>>,
+    seed: u64,
+    stop: CancellationToken,
+) {
+    let started = Instant::now();
+    let mut sampling = Sampling::new(seed);
+    let mut dropping = false;
+    config.mark_changed();
+    loop {
+        let next = sampling.next().map(|elapsed| started + elapsed);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            changed = config.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let device = Arc::clone(&config.borrow_and_update());
+                reconfigure(&state, &mut sampling, &device);
+                continue;
+            }
+            () = until(next) => {}
+        }
+        let elapsed = started.elapsed();
+        let epoch =
+            Timestamp::now().as_millisecond() - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        let records = sampling.scan(elapsed, epoch);
+        if !records.is_empty() {
+            let dropped = state.outbox.append(records);
+            if dropped > 0 && !dropping {
+                tracing::warn!(
+                    device = state.name,
+                    "the buffer is full and its oldest events are dropped: mend the connection, or allow more buffer.maxBytes"
+                );
+            }
+            dropping = dropped > 0;
+        }
+    }
+}
+
+fn reconfigure(state: &DeviceState, sampling: &mut Sampling, device: &Device) {
+    let problems = sampling.reconfigure(device);
+    for problem in &problems {
+        tracing::error!(device = state.name, "{problem}");
+    }
+    state.set_problems(problems);
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

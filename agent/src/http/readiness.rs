@@ -1,0 +1,67 @@
+//! Whether the agent does what it is there for, and what is missing if not. Pure.
+
+use lanyard_protocol::handoff::status::{AgentStatus, ConnectionReason, ConnectionState};
+
+/// Whether all is well, and the words for it. Ready is an agent all of whose devices are connected, or are just
+/// logging in anew by themselves; the hub's absence never makes it less alive.
+#[must_use]
+pub fn readiness(status: &AgentStatus) -> (bool, String) {
+    let mut missing = Vec::new();
+    for device in &status.devices {
+        let connection = &device.connection;
+        let renewing = connection.reason == ConnectionReason::Renewing;
+        if connection.state != ConnectionState::Connected && !renewing {
+            missing.push(format!(
+                "device {:?}: {}: {}",
+                device.name,
+                connection.reason.as_str(),
+                connection.message
+            ));
+        }
+    }
+    let ready = missing.is_empty();
+    let mut lines = if ready { vec!["ready".to_owned()] } else { missing };
+    if let Some(problem) = &status.configuration_problem {
+        lines.push(format!("configuration: the newest document is not used: {problem}"));
+    }
+    (ready, lines.join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanyard_protocol::handoff::status::{Connection, DeviceStatus};
+
+    fn status(reason: ConnectionReason, state: ConnectionState) -> AgentStatus {
+        let connection =
+            Connection { state, since: jiff::Timestamp::UNIX_EPOCH, reason, message: "why".to_owned() };
+        let device = DeviceStatus {
+            name: "d".to_owned(),
+            device_id: "d".to_owned(),
+            assigned_hub: None,
+            connection,
+            problems: Vec::new(),
+        };
+        AgentStatus {
+            version: 1,
+            agent_version: String::new(),
+            configuration_problem: None,
+            devices: vec![device],
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            readiness(&status(ConnectionReason::Connected, ConnectionState::Connected)),
+            (true, "ready\n".to_owned())
+        );
+        assert!(readiness(&status(ConnectionReason::Renewing, ConnectionState::Disconnected)).0);
+        let refused = readiness(&status(ConnectionReason::Unauthorized, ConnectionState::Disconnected));
+        assert_eq!(refused, (false, "device \"d\": Unauthorized: why\n".to_owned()));
+        let mut old = status(ConnectionReason::Connected, ConnectionState::Connected);
+        old.configuration_problem = Some("bad".to_owned());
+        let (ready, body) = readiness(&old);
+        assert!(ready && body.contains("configuration:"), "{body}");
+    }
+}

@@ -1,0 +1,245 @@
+//! A device's life at its hub: find the hub, log in, publish, and begin again when it ends. Talks to the network.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::{Device, Dps};
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::host::HostPort;
+use lanyard_protocol::hub::sas::{SasToken, device_resource};
+use lanyard_protocol::hub::user_name::HubUserName;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::assignment::{Assignment, AssignmentFile};
+use super::failure::{Failure, Peer};
+use super::link::{Link, Login};
+use super::pace::{self, Pace};
+use super::registration::Registration;
+use super::session::{Ended, InFlight, Session};
+use super::token;
+use super::trust::Trust;
+use crate::config::credentials::{Credentials, CredentialsError};
+use crate::device::metrics::SAS_TOKEN;
+use crate::device::state::DeviceState;
+use crate::device::stop::Stop;
+use crate::options::CLIENT;
+
+/// A device's credentials, or why there are none.
+pub type CredentialsWatch = watch::Receiver<Result<Arc<Credentials>, Arc<CredentialsError>>>;
+
+/// What a device's connection needs.
+pub struct Connection {
+    /// The device, as its readers see it.
+    pub state: Arc<DeviceState>,
+    /// Its configuration; identity and hub stay the same as long as this connection lives.
+    pub config: watch::Receiver<Arc<Device>>,
+    /// Its credentials.
+    pub credentials: CredentialsWatch,
+    /// Whom the process believes.
+    pub trust: Trust,
+    /// How long tokens live.
+    pub token_lifetime: Duration,
+    /// Where its assignment is remembered.
+    pub folder: PathBuf,
+    /// When to end.
+    pub stop: Stop,
+}
+
+/// Where to log in, and as whom.
+struct Target {
+    peer: Peer,
+    hub: HostPort,
+    assignment: Assignment,
+}
+
+impl Connection {
+    /// Keeps the device connected until it is asked to end.
+    pub async fn run(mut self) {
+        let mut pace = Pace::default();
+        let mut last_attempt = false;
+        loop {
+            let began = Instant::now();
+            let failure = match self.attempt().await {
+                Ended::Stopped => break,
+                Ended::Renew => {
+                    self.state.disconnected(ConnectionReason::Renewing, "");
+                    pace.reset();
+                    continue;
+                }
+                Ended::Failed(failure) => failure,
+            };
+            tracing::warn!(device = self.state.name, reason = failure.reason.as_str(), "{}", failure.message);
+            self.state.disconnected(failure.reason, &failure.message);
+            if began.elapsed() >= pace::STABLE && failure.reason != ConnectionReason::HostUnreachable {
+                pace.reset();
+            }
+            let step = pace.after(failure.reason, failure.retry_after, rand::random());
+            if step.ask_dps
+                && let Some(file) = self.assignment_file()
+            {
+                file.remove();
+            }
+            let wait = async {
+                match step.wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let stop = self.stop.clone();
+            tokio::select! {
+                () = wait => {}
+                changed = self.credentials.changed() => if changed.is_ok() { pace.reset() } else { break },
+                () = stop.asked() => {
+                    // What the buffer still has is worth one more attempt.
+                    if last_attempt || self.state.outbox.lock().is_empty() {
+                        break;
+                    }
+                    last_attempt = true;
+                }
+            }
+        }
+        self.state.disconnected(ConnectionReason::ShuttingDown, "");
+    }
+
+    /// One connection, from finding the hub to its end.
+    async fn attempt(&mut self) -> Ended {
+        let credentials = match self.credentials.borrow_and_update().clone() {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                return Ended::Failed(Failure::new(
+                    ConnectionReason::CredentialsUnreadable,
+                    error.to_string(),
+                ));
+            }
+        };
+        let device = Arc::clone(&self.config.borrow());
+        let stop = self.stop.clone();
+        let opened = tokio::select! {
+            opened = open(self, &device, &credentials) => opened,
+            () = hopeless(&stop, &self.state) => return Ended::Stopped,
+        };
+        let (link, target) = match opened {
+            Ok(opened) => opened,
+            Err(failure) => {
+                self.state.metrics.attempted(failure.reason);
+                return Ended::Failed(failure);
+            }
+        };
+        self.state.metrics.attempted(ConnectionReason::Connected);
+        self.state.connected(target.assignment.device_id.as_str(), target.hub.host());
+        tracing::info!(device = self.state.name, "connected to {}", target.peer);
+        let renewal = token::renewal(self.token_lifetime, rand::random());
+        let session = Session {
+            link,
+            peer: target.peer,
+            state: &self.state,
+            device_id: target.assignment.device_id,
+            config: &mut self.config,
+            credentials: &mut self.credentials,
+            stop: &stop,
+            renew_at: Instant::now() + renewal,
+            in_flight: InFlight::default(),
+            tick_at: Instant::now(),
+            reported: false,
+        };
+        let ended = session.run().await;
+        self.state.metrics.disconnected(match &ended {
+            Ended::Renew => ConnectionReason::Renewing,
+            Ended::Stopped => ConnectionReason::ShuttingDown,
+            Ended::Failed(failure) => failure.reason,
+        });
+        ended
+    }
+
+    fn assignment_file(&self) -> Option<AssignmentFile> {
+        let device = self.config.borrow();
+        let dps = device.dps.as_ref()?;
+        Some(AssignmentFile::new(&self.folder, dps, registration_id(&device, dps)))
+    }
+}
+
+fn registration_id<'a>(device: &'a Device, dps: &'a Dps) -> &'a str {
+    dps.registration_id.as_ref().map_or(device.device_id.as_str(), |id| id.as_str())
+}
+
+/// Ends at once when there is nothing left to send, and when the time is over otherwise.
+async fn hopeless(stop: &Stop, state: &DeviceState) {
+    stop.asked().await;
+    if !state.outbox.lock().is_empty() {
+        stop.expired().await;
+    }
+}
+
+/// Finds the hub and logs in.
+async fn open(
+    this: &Connection,
+    device: &Device,
+    credentials: &Credentials,
+) -> Result<(Link, Target), Failure> {
+    let tls = this.trust.client(credentials.ca.as_deref()).map_err(|error| {
+        let message = format!("{} cannot be used: {error}", credentials.ca_path.display());
+        Failure::new(ConnectionReason::CredentialsUnreadable, message)
+    })?;
+    let target = find(this, device, credentials, &tls).await?;
+    let host = target.hub.host();
+    let device_id = target.assignment.device_id.as_str();
+    let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
+    let login = Login {
+        client_id: device_id.to_owned(),
+        user_name: HubUserName::of_device(host, device_id, device.model_id.as_deref(), CLIENT).to_string(),
+        token: SasToken::sign(&credentials.key, &device_resource(host, device_id), expiry, None),
+        clean_session: false,
+    };
+    this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
+    let link = Link::open(&target.peer, login, tls).await?;
+    Ok((link, target))
+}
+
+/// The hub of the configuration, the remembered one, or the one that DPS assigns.
+async fn find(
+    this: &Connection,
+    device: &Device,
+    credentials: &Credentials,
+    tls: &Arc<rustls::ClientConfig>,
+) -> Result<Target, Failure> {
+    if let Some(hub) = &device.hub {
+        let peer = match &hub.gateway_hostname {
+            Some(gateway) => Peer { role: "gateway", at: gateway.clone() },
+            None => Peer { role: "hub", at: hub.hostname.clone() },
+        };
+        let assignment =
+            Assignment { assigned_hub: hub.hostname.clone(), device_id: device.device_id.clone() };
+        return Ok(Target { peer, hub: hub.hostname.clone(), assignment });
+    }
+    let Some(dps) = &device.dps else {
+        return Err(Failure::new(
+            ConnectionReason::HostNotFound,
+            "the configuration names neither hub nor DPS",
+        ));
+    };
+    let registration_id = registration_id(device, dps);
+    let file = AssignmentFile::new(&this.folder, dps, registration_id);
+    let assignment = match file.load() {
+        Some(assignment) => assignment,
+        None => {
+            this.state.registering();
+            let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
+            let model_id = device.model_id.as_deref();
+            let registration = Registration { dps, registration_id, model_id, key: &credentials.key, expiry };
+            let assignment = registration.run(Arc::clone(tls)).await?;
+            tracing::info!(device = this.state.name, hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
+            if let Err(error) = file.save(&assignment) {
+                tracing::warn!(
+                    device = this.state.name,
+                    "the assignment cannot be remembered, and DPS will be asked at every start: {error}"
+                );
+            }
+            assignment
+        }
+    };
+    let peer = Peer { role: "hub", at: assignment.assigned_hub.clone() };
+    Ok(Target { peer, hub: assignment.assigned_hub.clone(), assignment })
+}

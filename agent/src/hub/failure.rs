@@ -1,0 +1,182 @@
+//! Why a connection could not be made or ended: the library's errors as a reason, a cause and a fix. Pure.
+
+use std::time::Duration;
+
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::host::HostPort;
+use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError, mqttbytes};
+use rustls::CertificateError;
+
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// `hub`, `gateway` or `DPS`.
+    pub role: &'static str,
+    /// Where it is dialled.
+    pub at: HostPort,
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}:{}", self.role, self.at.host(), self.at.port())
+    }
+}
+
+/// Why a connection could not be made or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable word.
+    pub reason: ConnectionReason,
+    /// The cause and the fix, for people; never a secret.
+    pub message: String,
+    /// The least the server asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure with a reason and its explanation.
+    #[must_use]
+    pub fn new(reason: ConnectionReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after: None }
+    }
+
+    /// The name did not resolve.
+    #[must_use]
+    pub fn not_found(peer: &Peer, error: &std::io::Error) -> Self {
+        let host = peer.at.host();
+        Self::new(
+            ConnectionReason::HostNotFound,
+            format!(
+                "the name {host:?} of the {} does not resolve ({error}): check its spelling and the DNS",
+                peer.role
+            ),
+        )
+    }
+
+    /// Reads the MQTT library's error.
+    #[must_use]
+    pub fn from_connection(peer: &Peer, error: &ConnectionError) -> Self {
+        use ConnectionReason as R;
+        match error {
+            ConnectionError::ConnectionRefused(code) => refused(peer, *code),
+            ConnectionError::NetworkTimeout => Self::new(
+                R::HostUnreachable,
+                format!(
+                    "{peer} did not answer in time: check that the network lets TCP port {} through",
+                    peer.at.port()
+                ),
+            ),
+            ConnectionError::FlushTimeout => {
+                Self::new(R::Timeout, format!("{peer} took no data in time: the network is too slow or gone"))
+            }
+            ConnectionError::Tls(TlsError::Io(error)) => tls(peer, error),
+            ConnectionError::Tls(error) => {
+                Self::new(R::TlsFailed, format!("TLS with {peer} failed: {error}"))
+            }
+            ConnectionError::Io(error) => io(peer, error),
+            ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+            ) => io(peer, error),
+            ConnectionError::MqttState(StateError::ConnectionAborted) => {
+                Self::new(R::ConnectionLost, format!("{peer} closed the connection"))
+            }
+            ConnectionError::MqttState(StateError::AwaitPingResp) => {
+                Self::new(R::Timeout, format!("{peer} did not answer a ping: the network is gone"))
+            }
+            ConnectionError::MqttState(StateError::CollisionTimeout) => {
+                Self::new(R::Timeout, format!("{peer} did not acknowledge a message in time"))
+            }
+            other => Self::new(
+                R::ConnectionLost,
+                format!("{peer} speaks another protocol than MQTT 3.1.1: {other}"),
+            ),
+        }
+    }
+}
+
+fn refused(peer: &Peer, code: ConnectReturnCode) -> Failure {
+    use ConnectionReason as R;
+    match code {
+        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => Failure::new(
+            R::Unauthorized,
+            format!(
+                "{peer} refuses the device: check that it is registered and enabled there, that sharedAccessKey is its primary or secondary key, and that this machine's clock is right"
+            ),
+        ),
+        ConnectReturnCode::ServiceUnavailable => Failure::new(
+            R::HubUnavailable,
+            format!("{peer} is not available: it is busy, or it does not go by the name in hub.hostname"),
+        ),
+        ConnectReturnCode::RefusedProtocolVersion => {
+            Failure::new(R::ProtocolRefused, format!("{peer} refuses MQTT 3.1.1: is it an IoT Hub?"))
+        }
+        ConnectReturnCode::BadClientId => Failure::new(
+            R::ProtocolRefused,
+            format!("{peer} refuses the device id as MQTT client id: check deviceId"),
+        ),
+        ConnectReturnCode::Success => {
+            Failure::new(R::ConnectionLost, format!("{peer} closed the connection"))
+        }
+    }
+}
+
+fn io(peer: &Peer, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind as K;
+    if tls_cause(error).is_some() {
+        return tls(peer, error);
+    }
+    match error.kind() {
+        K::ConnectionRefused => Failure::new(
+            ConnectionReason::HostUnreachable,
+            format!("{peer} refuses connections: check the port, and that it is running"),
+        ),
+        K::HostUnreachable | K::NetworkUnreachable | K::TimedOut | K::AddrNotAvailable | K::NetworkDown => {
+            Failure::new(
+                ConnectionReason::HostUnreachable,
+                format!("{peer} cannot be reached ({error}): check network, routes and firewalls"),
+            )
+        }
+        _ => {
+            Failure::new(ConnectionReason::ConnectionLost, format!("the connection to {peer} broke: {error}"))
+        }
+    }
+}
+
+fn tls_cause(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
+fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
+    let trusted = |message: String| Failure::new(ConnectionReason::CertificateNotTrusted, message);
+    let host = peer.at.host();
+    match tls_cause(error) {
+        Some(rustls::Error::InvalidCertificate(cause)) => match cause {
+            CertificateError::UnknownIssuer => trusted(format!(
+                "the certificate of {peer} is not signed by a CA that is trusted: add the CA's certificate to the device's trustedCA (ca.crt in its credentials folder), or to --trusted-ca"
+            )),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                trusted(format!(
+                    "the certificate of {peer} is not for the name {host:?}: dial it by a name in the certificate, or give it a certificate for this one ({cause})"
+                ))
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => trusted(format!(
+                "the certificate of {peer} has expired: renew it there, or check this machine's clock ({cause})"
+            )),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => trusted(format!(
+                "the certificate of {peer} is not valid yet: check the clocks of both machines ({cause})"
+            )),
+            other => trusted(format!("the certificate of {peer} cannot be trusted: {other}")),
+        },
+        Some(rustls::Error::InvalidMessage(_)) => Failure::new(
+            ConnectionReason::TlsFailed,
+            format!("{peer} does not speak TLS: is this the port of MQTT over TLS, 8883 in general?"),
+        ),
+        Some(other) => Failure::new(ConnectionReason::TlsFailed, format!("TLS with {peer} failed: {other}")),
+        None => Failure::new(
+            ConnectionReason::TlsFailed,
+            format!(
+                "{peer} ended the connection during the TLS handshake ({error}): is this the port of MQTT over TLS?"
+            ),
+        ),
+    }
+}

@@ -1,0 +1,11 @@
+//! The connection to a hub: from a device's key to acknowledged messages.
+
+pub mod failure;
+pub mod trust;
+pub mod token;
+pub mod pace;
+pub mod link;
+pub mod registration;
+pub mod assignment;
+pub mod session;
+pub mod connection;

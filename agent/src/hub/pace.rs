@@ -1,0 +1,131 @@
+//! When to try again after a failure, and whom to ask: capped, jittered, and never hammering. Pure; the caller brings
+//! chance.
+
+use std::time::Duration;
+
+use lanyard_protocol::handoff::status::ConnectionReason;
+
+/// The first wait after a failure, doubled by each further one up to [`LONGEST`] (ref §12.4).
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest wait (ref §12.4).
+const LONGEST: Duration = Duration::from_secs(100);
+/// The first wait after a refusal. A refused credential is mended by people, whose new credential ends the wait.
+const SHORTEST_REFUSED: Duration = Duration::from_secs(15);
+/// After so many failures in a row the device may have been given to another hub: DPS is asked again (ref §12.4).
+const HUB_FAILURES: u32 = 10;
+/// A connection that lasted so long was good: what fails next starts from [`SHORTEST`]. One that ends sooner may do so
+/// because of what is sent, and would end at once again.
+pub const STABLE: Duration = Duration::from_secs(20);
+
+/// What comes next.
+#[derive(Debug, PartialEq)]
+pub struct Step {
+    /// How long to wait; `None` is until the credentials change.
+    pub wait: Option<Duration>,
+    /// Whether the hub that DPS assigned is to be forgotten.
+    pub ask_dps: bool,
+}
+
+/// How things went lately.
+#[derive(Debug, Default)]
+pub struct Pace {
+    failures: u32,
+    refusals: u32,
+}
+
+impl Pace {
+    /// All is well again, or the credentials are new.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A failure happened. `chance` from 0 to 1 spreads the devices; `at_least` is what the server asked for.
+    pub fn after(&mut self, reason: ConnectionReason, at_least: Option<Duration>, chance: f64) -> Step {
+        use ConnectionReason as R;
+        let mut step = match reason {
+            R::CredentialsUnreadable => return Step { wait: None, ask_dps: false },
+            R::Unauthorized => {
+                self.refusals += 1;
+                match self.refusals {
+                    // A new token at once: the old one may have expired on its way, or a clock has been set. Then
+                    // DPS, at once too: the device may have been given to another hub.
+                    1 => Step { wait: Some(Duration::ZERO), ask_dps: false },
+                    2 => Step { wait: Some(Duration::ZERO), ask_dps: true },
+                    more => Step { wait: Some(backoff(SHORTEST_REFUSED, more - 3, chance)), ask_dps: true },
+                }
+            }
+            R::RegistrationUnauthorized
+            | R::EnrollmentDisabled
+            | R::RegistrationFailed
+            | R::ProtocolRefused => {
+                self.refusals += 1;
+                Step { wait: Some(backoff(SHORTEST_REFUSED, self.refusals - 1, chance)), ask_dps: true }
+            }
+            _ => {
+                self.failures += 1;
+                let wait = backoff(SHORTEST, self.failures - 1, chance);
+                Step { wait: Some(wait), ask_dps: self.failures.is_multiple_of(HUB_FAILURES) }
+            }
+        };
+        step.wait = step.wait.max(at_least);
+        step
+    }
+}
+
+/// Between once and twice the doubled start, capped: never all at once, never less than the start.
+fn backoff(start: Duration, doublings: u32, chance: f64) -> Duration {
+    let most = start.saturating_mul(2_u32.saturating_pow(doublings.saturating_add(1))).min(LONGEST);
+    most.div_f64(2.0).mul_f64(1.0 + chance.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn waits(reason: ConnectionReason, chance: f64, count: usize) -> Vec<u64> {
+        let mut pace = Pace::default();
+        (0..count).map(|_| pace.after(reason, None, chance).wait.unwrap().as_secs()).collect()
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        assert_eq!(waits(ConnectionReason::ConnectionLost, 0.0, 9), [1, 2, 4, 8, 16, 32, 50, 50, 50]);
+        assert_eq!(waits(ConnectionReason::HostNotFound, 1.0, 9), [2, 4, 8, 16, 32, 64, 100, 100, 100]);
+    }
+
+    #[test]
+    fn a_refused_credential_is_tried_anew_at_once_and_then_slowly() {
+        assert_eq!(waits(ConnectionReason::Unauthorized, 0.0, 6), [0, 0, 15, 30, 50, 50]);
+        assert_eq!(waits(ConnectionReason::RegistrationUnauthorized, 0.0, 4), [15, 30, 50, 50]);
+        let mut pace = Pace::default();
+        let asks: Vec<bool> =
+            (0..3).map(|_| pace.after(ConnectionReason::Unauthorized, None, 0.0).ask_dps).collect();
+        assert_eq!(asks, [false, true, true]);
+    }
+
+    #[test]
+    fn dps_is_asked_after_ten_failures() {
+        let mut pace = Pace::default();
+        let asks: Vec<bool> =
+            (0..10).map(|_| pace.after(ConnectionReason::Timeout, None, 0.0).ask_dps).collect();
+        assert_eq!(asks.iter().filter(|&&ask| ask).count(), 1);
+        assert!(asks[9]);
+    }
+
+    #[test]
+    fn unreadable_credentials_wait_for_new_ones_and_servers_may_ask_for_more_time() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.after(ConnectionReason::CredentialsUnreadable, None, 0.5).wait, None);
+        let asked = Duration::from_secs(40);
+        assert_eq!(pace.after(ConnectionReason::RegistrationFailed, Some(asked), 0.0).wait, Some(asked));
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_leaves_its_bounds(failures in 0_u32..1000, chance in 0.0..1.0_f64) {
+            let wait = backoff(SHORTEST, failures, chance);
+            prop_assert!(wait >= SHORTEST && wait <= LONGEST, "{wait:?}");
+        }
+    }
+}

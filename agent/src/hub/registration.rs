@@ -1,0 +1,274 @@
+//! Asking DPS which hub a device belongs to (ref §8). Talks to the network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lanyard_protocol::handoff::config::Dps;
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::dps::{
+    ERROR_ALLOCATION_UNAUTHORIZED, ERROR_NO_HUB, OperationStatus, RegisterRequest, RegistrationStatus,
+    ServiceError,
+};
+use lanyard_protocol::hub::host::HostPort;
+use lanyard_protocol::hub::id::DeviceId;
+use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_protocol::hub::sas::{REGISTRATION_POLICY, SasToken, registration_resource};
+use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
+use lanyard_protocol::hub::user_name::DpsUserName;
+use rumqttc::{Event, Packet, QoS};
+
+use super::assignment::Assignment;
+use super::failure::{Failure, Peer};
+use super::link::{Link, Login};
+use crate::options::CLIENT;
+
+/// How long DPS may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long DPS may take to assign a hub; a custom allocation calls other services meanwhile.
+const ASSIGN_TIMEOUT: Duration = Duration::from_secs(300);
+/// The wait between two polls when DPS names none (ref §14.4).
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Who registers where.
+pub struct Registration<'a> {
+    /// The instance.
+    pub dps: &'a Dps,
+    /// The name to register under.
+    pub registration_id: &'a str,
+    /// Announced to the allocation.
+    pub model_id: Option<&'a str>,
+    /// The device's key.
+    pub key: &'a SymmetricKey,
+    /// When the token for DPS ends.
+    pub expiry: u64,
+}
+
+impl Registration<'_> {
+    fn peer(&self) -> Peer {
+        Peer { role: "DPS", at: self.dps.endpoint.clone() }
+    }
+
+    /// Registers and waits for the hub.
+    ///
+    /// # Errors
+    /// [`Failure`] says what DPS does not like, and when to ask again.
+    pub async fn run(&self, tls: Arc<rustls::ClientConfig>) -> Result<Assignment, Failure> {
+        let scope = self.dps.id_scope.as_str();
+        let resource = registration_resource(scope, self.registration_id);
+        let login = Login {
+            client_id: self.registration_id.to_owned(),
+            user_name: DpsUserName::of_device(scope, self.registration_id, CLIENT).to_string(),
+            token: SasToken::sign(self.key, &resource, self.expiry, Some(REGISTRATION_POLICY)),
+            clean_session: true,
+        };
+        let mut link = Link::open(&self.peer(), login, tls).await.map_err(|failure| self.refused(failure))?;
+        let assigned = tokio::time::timeout(ASSIGN_TIMEOUT, self.ask(&mut link)).await;
+        let outcome = assigned.unwrap_or_else(|_| Err(self.timeout("assign a hub")));
+        if outcome.is_ok() {
+            link.close().await;
+        }
+        outcome
+    }
+
+    async fn ask(&self, link: &mut Link) -> Result<Assignment, Failure> {
+        link.subscribe(DPS_RESPONSES)?;
+        while !matches!(self.limited(link).await?, Event::Incoming(Packet::SubAck(_))) {}
+        let body = serde_json::to_vec(&RegisterRequest::new(self.registration_id, self.model_id));
+        let mut body = Bytes::from(body.expect("texts only"));
+        let mut request = 1_u32;
+        let mut operation = String::new();
+        loop {
+            let rid = request.to_string();
+            let topic = match operation.as_str() {
+                "" => ToDps::Register { rid: &rid },
+                operation_id => ToDps::Poll { rid: &rid, operation_id },
+            };
+            link.publish(topic.to_string(), QoS::AtLeastOnce, &body)?;
+            let (status, wait, answer) = self.answer(link, &rid).await?;
+            match self.read(status, wait, &answer)? {
+                Step::Assigned(assignment) => return Ok(assignment),
+                Step::Poll { operation_id } => operation = operation_id,
+            }
+            tokio::time::sleep(wait.unwrap_or(POLL_INTERVAL)).await;
+            request += 1;
+            body = Bytes::from_static(b" ");
+        }
+    }
+
+    /// The answer to a request: status, how long to wait, body.
+    async fn answer(&self, link: &mut Link, rid: &str) -> Result<(u16, Option<Duration>, Bytes), Failure> {
+        let wanted = async {
+            loop {
+                if let Event::Incoming(Packet::Publish(publish)) = link.next().await?
+                    && let Ok(answer) = FromDps::parse(&publish.topic)
+                    && answer.rid == rid
+                {
+                    let wait = answer.retry_after.map(Duration::from_secs);
+                    return Ok((answer.status, wait, publish.payload));
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, wanted).await.unwrap_or_else(|_| Err(self.timeout("answer")))
+    }
+
+    async fn limited(&self, link: &mut Link) -> Result<Event, Failure> {
+        let event = tokio::time::timeout(ANSWER_TIMEOUT, link.next()).await;
+        event.unwrap_or_else(|_| Err(self.timeout("answer")))
+    }
+
+    fn read(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> Result<Step, Failure> {
+        if status >= 300 {
+            let error: Option<ServiceError> = serde_json::from_slice(body).ok();
+            let (code, text) = error.map_or((0, String::new()), |error| (error.error_code, error.message));
+            return Err(self.service_error(status, code, &text, wait));
+        }
+        let answer: OperationStatus = serde_json::from_slice(body)
+            .map_err(|error| self.failed(format!("answers something unreadable: {error}")))?;
+        match answer.status {
+            RegistrationStatus::Assigning | RegistrationStatus::Unassigned
+                if !answer.operation_id.is_empty() =>
+            {
+                Ok(Step::Poll { operation_id: answer.operation_id })
+            }
+            RegistrationStatus::Assigning | RegistrationStatus::Unassigned => Err(self.failed(
+                "assigns no hub: check the enrollment's allocation policy and its linked hubs".to_owned(),
+            )),
+            RegistrationStatus::Disabled => Err(Failure::new(
+                ConnectionReason::EnrollmentDisabled,
+                format!(
+                    "{}: the enrollment of {:?} is disabled: enable it there",
+                    self.peer(),
+                    self.registration_id
+                ),
+            )),
+            RegistrationStatus::Failed => {
+                let state = answer.registration_state;
+                let code = state.as_ref().and_then(|state| state.error_code).unwrap_or(0);
+                let text = state.and_then(|state| state.error_message).unwrap_or_default();
+                Err(self.service_error(u16::try_from(code / 1000).unwrap_or(0), code, &text, None))
+            }
+            RegistrationStatus::Assigned => {
+                let state = answer.registration_state;
+                let hub = state.as_ref().and_then(|state| state.assigned_hub.as_deref()).unwrap_or_default();
+                let assigned_hub = HostPort::parse(hub)
+                    .map_err(|error| self.failed(format!("names a wrong hub: {error}")))?;
+                let id = state
+                    .as_ref()
+                    .and_then(|state| state.device_id.as_deref())
+                    .unwrap_or(self.registration_id);
+                let device_id = DeviceId::new(id)
+                    .map_err(|error| self.failed(format!("names a wrong device id: {error}")))?;
+                Ok(Step::Assigned(Assignment { assigned_hub, device_id }))
+            }
+        }
+    }
+
+    fn failed(&self, what: String) -> Failure {
+        let (peer, id) = (self.peer(), self.registration_id);
+        Failure::new(
+            ConnectionReason::RegistrationFailed,
+            format!("{peer}, asked for the hub of {id:?}, {what}"),
+        )
+    }
+
+    fn timeout(&self, what: &str) -> Failure {
+        Failure::new(ConnectionReason::Timeout, format!("{} did not {what} in time", self.peer()))
+    }
+
+    fn service_error(&self, status: u16, code: u32, text: &str, wait: Option<Duration>) -> Failure {
+        let (peer, id, scope) = (self.peer(), self.registration_id, &self.dps.id_scope);
+        let said = format!("{peer} answered {code} {text:?}");
+        let (reason, fix) = match (status, code) {
+            (401 | 404, _) => (
+                ConnectionReason::RegistrationUnauthorized,
+                format!("check that id scope {scope} has an enrollment for {id:?}, and that the key is its, or derived from its group's"),
+            ),
+            (_, ERROR_ALLOCATION_UNAUTHORIZED) => (
+                ConnectionReason::RegistrationFailed,
+                "the device waits for approval or is blocked: approve or unblock it (in IoT Central, under Devices)".to_owned(),
+            ),
+            (_, ERROR_NO_HUB) => {
+                (ConnectionReason::RegistrationFailed, "link a hub to the DPS instance or to the enrollment".to_owned())
+            }
+            (429, _) => (ConnectionReason::HubUnavailable, "it is busy; the agent asks again later".to_owned()),
+            (500.., _) => (ConnectionReason::HubUnavailable, "it failed; the agent asks again later".to_owned()),
+            _ => (ConnectionReason::RegistrationFailed, format!("check the enrollment of {id:?}")),
+        };
+        Failure { retry_after: wait, ..Failure::new(reason, format!("{said}: {fix}")) }
+    }
+
+    /// A refusal at CONNECT means the same as one after it (ref §8.1).
+    fn refused(&self, failure: Failure) -> Failure {
+        match failure.reason {
+            ConnectionReason::Unauthorized => self.service_error(401, 401_000, "not authorized", None),
+            _ => failure,
+        }
+    }
+}
+
+enum Step {
+    Assigned(Assignment),
+    Poll { operation_id: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanyard_protocol::hub::id::IdScope;
+
+    fn read(status: u16, body: &str) -> Result<Step, Failure> {
+        let dps = Dps {
+            endpoint: HostPort::parse("dps.example").unwrap(),
+            id_scope: IdScope::new("0ne00ABCDEF").unwrap(),
+            registration_id: None,
+        };
+        let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let registration =
+            Registration { dps: &dps, registration_id: "dev1", model_id: None, key: &key, expiry: 0 };
+        registration.read(status, Some(Duration::from_secs(3)), body.as_bytes())
+    }
+
+    fn reason(status: u16, body: &str) -> ConnectionReason {
+        read(status, body).err().unwrap().reason
+    }
+
+    /// Bodies of ref §8.2.
+    #[test]
+    fn assignments_are_read() {
+        let body = r#"{"operationId":"5.316a","status":"assigned","registrationState":{"x509":null,"registrationId":"dev1","assignedHub":"contoso.azure-devices.net","deviceId":"dev1","status":"assigned","substatus":"initialAssignment","payload":{"any":"json"}}}"#;
+        let Ok(Step::Assigned(assignment)) = read(200, body) else { unreachable!() };
+        assert_eq!(assignment.assigned_hub.host(), "contoso.azure-devices.net");
+        let Ok(Step::Poll { operation_id }) = read(202, r#"{"operationId":"5.316a","status":"assigning"}"#)
+        else {
+            unreachable!()
+        };
+        assert_eq!(operation_id, "5.316a");
+    }
+
+    /// Errors of ref §8.2 and §8.3.
+    #[test]
+    fn errors_have_reasons() {
+        use ConnectionReason as R;
+        let error =
+            |code: u32| format!(r#"{{"errorCode":{code},"trackingId":"t","message":"m","timestampUtc":""}}"#);
+        assert_eq!(reason(401, &error(401_002)), R::RegistrationUnauthorized);
+        assert_eq!(reason(404, &error(404_201)), R::RegistrationUnauthorized);
+        assert_eq!(reason(429, &error(429_001)), R::HubUnavailable);
+        assert_eq!(reason(500, "not json"), R::HubUnavailable);
+        assert_eq!(reason(400, &error(400_004)), R::RegistrationFailed);
+        assert_eq!(reason(200, "[]"), R::RegistrationFailed);
+        let disabled = r#"{"operationId":"","status":"disabled","registrationState":{"registrationId":"dev1","status":"disabled"}}"#;
+        assert_eq!(reason(200, disabled), R::EnrollmentDisabled);
+        let failed = |code: u32| {
+            format!(
+                r#"{{"operationId":"5","status":"failed","registrationState":{{"registrationId":"dev1","status":"failed","errorCode":{code},"errorMessage":"e"}}}}"#
+            )
+        };
+        assert_eq!(reason(200, &failed(400_207)), R::RegistrationFailed);
+        assert_eq!(reason(200, &failed(404_201)), R::RegistrationUnauthorized);
+        let approval = read(200, &failed(400_209)).err().unwrap();
+        assert!(approval.message.contains("approve"), "{approval:?}");
+        assert_eq!(read(429, &error(429_001)).err().unwrap().retry_after, Some(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,241 @@
+//! One accepted connection to the hub: messages out, acknowledgements in, until it ends. Talks to the network.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::Device;
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::id::DeviceId;
+use lanyard_protocol::hub::topic;
+use rumqttc::{Event, Outgoing, Packet, QoS};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::connection::CredentialsWatch;
+use super::failure::{Failure, Peer};
+use super::link::Link;
+use crate::device::state::DeviceState;
+use crate::device::stop::Stop;
+use crate::publisher::outbox::Next;
+
+/// Why a session ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// On purpose, to log in anew.
+    Renew,
+    /// On purpose, for good.
+    Stopped,
+    /// By the other side, or by its silence.
+    Failed(Failure),
+}
+
+/// One accepted connection.
+pub struct Session<'a> {
+    pub(super) link: Link,
+    pub(super) peer: Peer,
+    pub(super) state: &'a DeviceState,
+    pub(super) device_id: DeviceId,
+    pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
+    pub(super) credentials: &'a mut CredentialsWatch,
+    pub(super) stop: &'a Stop,
+    /// When to log in anew with a fresh token.
+    pub(super) renew_at: Instant,
+    pub(super) in_flight: InFlight,
+    /// When the next interval begins.
+    pub(super) tick_at: Instant,
+    /// Whether an oversize event was reported already.
+    pub(super) reported: bool,
+}
+
+/// Which packet carries which message. The library numbers packets by itself, in the order in which it was handed them.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    handed_over: VecDeque<u64>,
+    written: HashMap<u16, u64>,
+}
+
+impl InFlight {
+    fn hand_over(&mut self, message: u64) {
+        self.handed_over.push_back(message);
+    }
+
+    /// The library wrote the oldest message handed over; QoS 0 has no packet id, and is delivered by that.
+    fn wrote(&mut self, packet: u16) -> Option<u64> {
+        let message = self.handed_over.pop_front()?;
+        if packet == 0 {
+            return Some(message);
+        }
+        self.written.insert(packet, message);
+        None
+    }
+
+    fn acknowledged(&mut self, packet: u16) -> Option<u64> {
+        self.written.remove(&packet)
+    }
+}
+
+/// What the session is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Messages go out.
+    Streaming,
+    /// No new ones do; those under way are awaited, to log in anew.
+    Finishing,
+    /// Everything goes out, and then the connection ends.
+    Draining,
+}
+
+impl Session<'_> {
+    /// Publishes until the session has to end, and ends it in order if that is possible.
+    pub async fn run(mut self) -> Ended {
+        let ended = self.stream().await;
+        let Self { link, state, .. } = self;
+        match ended {
+            Ended::Failed(_) => drop(link),
+            Ended::Renew | Ended::Stopped => link.close().await,
+        }
+        state.outbox.lock().rewind();
+        ended
+    }
+
+    async fn stream(&mut self) -> Ended {
+        let mut phase = Phase::Streaming;
+        loop {
+            if phase == Phase::Draining {
+                self.state.outbox.lock().tick();
+            }
+            if phase != Phase::Finishing
+                && let Err(failure) = self.submit()
+            {
+                return Ended::Failed(failure);
+            }
+            let (quiet, empty, waits, owed_since) = {
+                let outbox = self.state.outbox.lock();
+                (outbox.is_quiet(), outbox.is_empty(), outbox.waits(), outbox.owed_since())
+            };
+            match phase {
+                Phase::Finishing if quiet => return Ended::Renew,
+                Phase::Draining if empty => return Ended::Stopped,
+                _ => {}
+            }
+            let timeout = self.config.borrow().telemetry.timeout.get();
+            let owed_at = owed_since.map(|since| Instant::from_std(since) + timeout);
+            let streaming = phase == Phase::Streaming;
+            tokio::select! {
+                event = self.link.next() => match event {
+                    Ok(event) => self.handle(&event),
+                    Err(failure) => return Ended::Failed(failure),
+                },
+                () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
+                    self.state.outbox.lock().tick();
+                    self.tick_at = Instant::now() + self.config.borrow().telemetry.interval.get();
+                }
+                () = self.state.outbox.filled(), if !waits => {}
+                () = until(owed_at) => return Ended::Failed(self.silence(timeout)),
+                () = tokio::time::sleep_until(self.renew_at), if streaming => phase = Phase::Finishing,
+                changed = self.credentials.changed(), if streaming => {
+                    if changed.is_ok() {
+                        tracing::info!(device = self.state.name, "the credentials changed: the device logs in anew");
+                    }
+                    phase = Phase::Finishing;
+                }
+                changed = self.config.changed(), if streaming => {
+                    if changed.is_ok() {
+                        // A shorter interval holds from now on.
+                        let interval = self.config.borrow_and_update().telemetry.interval.get();
+                        self.tick_at = self.tick_at.min(Instant::now() + interval);
+                    } else {
+                        phase = Phase::Finishing;
+                    }
+                }
+                () = self.stop.asked(), if phase != Phase::Draining => phase = Phase::Draining,
+                () = self.stop.expired(), if phase == Phase::Draining => return Ended::Stopped,
+            }
+        }
+    }
+
+    /// Hands over what is due, as far as the window allows.
+    fn submit(&mut self) -> Result<(), Failure> {
+        let device = Arc::clone(&self.config.borrow());
+        let qos = if device.telemetry.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+        loop {
+            let next = self.state.outbox.lock().next(
+                &device.telemetry,
+                std::time::Instant::now(),
+                Timestamp::now().as_millisecond(),
+            );
+            match next {
+                Next::Nothing => return Ok(()),
+                Next::Send(message) => {
+                    let topic = topic::telemetry(self.device_id.as_str(), &message.properties);
+                    self.link.publish(topic, qos, &message.body)?;
+                    self.in_flight.hand_over(message.number);
+                }
+                Next::TooLarge { tag, bytes } => {
+                    if !std::mem::replace(&mut self.reported, true) {
+                        tracing::error!(
+                            device = self.state.name,
+                            tag = &*tag,
+                            "an event of {bytes} bytes is larger than a hub takes (262144 with properties) and was dropped: \
+                             read the tag in smaller parts; further such events are only counted"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: &Event) {
+        let delivered = match event {
+            Event::Outgoing(Outgoing::Publish(packet)) => self.in_flight.wrote(*packet),
+            Event::Incoming(Packet::PubAck(ack)) => self.in_flight.acknowledged(ack.pkid),
+            _ => None,
+        };
+        let Some(message) = delivered else { return };
+        if let Some(latency) = self.state.outbox.lock().acknowledge(message, std::time::Instant::now()) {
+            self.state.metrics.published.inc();
+            self.state.metrics.latency.observe(latency.as_secs_f64());
+        }
+    }
+
+    fn silence(&self, timeout: Duration) -> Failure {
+        Failure::new(
+            ConnectionReason::Timeout,
+            format!(
+                "{} did not acknowledge a message within {timeout:?}: it is overloaded or throttles; telemetry.timeout allows more",
+                self.peer
+            ),
+        )
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_find_their_messages_in_any_order() {
+        let mut in_flight = InFlight::default();
+        for message in [7, 8, 9] {
+            in_flight.hand_over(message);
+        }
+        assert_eq!(in_flight.wrote(1), None);
+        assert_eq!(in_flight.wrote(2), None);
+        assert_eq!(in_flight.acknowledged(2), Some(8));
+        assert_eq!(in_flight.wrote(2), None);
+        assert_eq!(in_flight.acknowledged(2), Some(9));
+        assert_eq!(in_flight.acknowledged(1), Some(7));
+        assert_eq!(in_flight.acknowledged(1), None);
+        in_flight.hand_over(10);
+        assert_eq!(in_flight.wrote(0), Some(10), "without QoS, writing is delivering");
+    }
+}

@@ -1,0 +1,68 @@
+//! The command line. Pure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use lanyard_protocol::handoff::interval::Interval;
+
+/// What the agent calls itself at hub and DPS.
+pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
+
+/// Holds IoT devices' connections to Azure IoT Hub and streams their tags.
+///
+/// The configuration document says which devices, where they connect and what they read. The credentials directory
+/// has one folder per device, named like the device, with its key in the file sharedAccessKey and, if need be, the
+/// certificates to trust in ca.crt. Both are watched: changes are taken while the agent runs.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "lanyard-agent", version, after_help = AFTER_HELP)]
+pub struct Options {
+    /// The configuration document, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The folder that has a folder of credentials for every device
+    #[arg(long, value_name = "DIR")]
+    pub credentials: PathBuf,
+    /// The folder where the agent keeps what must outlive it; it is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub buffer: PathBuf,
+    /// Where /metrics, /livez, /readyz and /status are served
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    pub http: SocketAddr,
+    /// PEM certificates that all devices trust besides the public roots and their own ca.crt
+    #[arg(long, value_name = "FILE")]
+    pub trusted_ca: Option<PathBuf>,
+    /// How log lines are written, to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "LANYARD_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as lanyard_agent=debug
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "RUST_LOG")]
+    pub log_level: String,
+    /// How long tokens live
+    #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_TOKEN_TTL", hide = true)]
+    pub token_ttl: Interval,
+}
+
+const AFTER_HELP: &str = "\
+The agent ends with 0 after SIGTERM or SIGINT, when what it read is delivered or 8 seconds have passed;
+with 1 when it cannot start or go on, and with 2 when its command line is wrong.";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Options::command().debug_assert();
+    }
+}

@@ -1,0 +1,123 @@
+//! Events as JSON, byte for byte as Kepware's IoT Gateway writes them. Pure.
+
+use crate::tags::event::{Event, Value};
+
+/// Starts a body: `timestamp` is the time of publishing, in milliseconds since 1970-01-01T00:00:00Z.
+pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
+    body.extend_from_slice(b"{\"timestamp\":");
+    write(body, &timestamp);
+    body.extend_from_slice(b",\"values\":[");
+}
+
+/// Ends a body.
+pub(super) const CLOSE: &[u8] = b"]}";
+
+/// Writes `{"id":"Channel1.Device1.R1","v":4084,"q":true,"t":1488227377340}`.
+pub(super) fn event(body: &mut Vec<u8>, event: &Event) {
+    body.extend_from_slice(b"{\"id\":");
+    write(body, &*event.tag);
+    body.extend_from_slice(b",\"v\":");
+    value(body, &event.value);
+    body.extend_from_slice(b",\"q\":");
+    write(body, &event.good);
+    body.extend_from_slice(b",\"t\":");
+    write(body, &event.time);
+    body.push(b'}');
+}
+
+fn value(body: &mut Vec<u8>, value_: &Value) {
+    match value_ {
+        Value::Null => body.extend_from_slice(b"null"),
+        Value::Boolean(boolean) => write(body, boolean),
+        Value::Integer(number) => write(body, number),
+        // JSON has no NaN and no infinity; serde_json writes null for them.
+        Value::Float(number) => write(body, number),
+        Value::Text(text) => write(body, &**text),
+        Value::Array(values) => {
+            body.push(b'[');
+            for (position, element) in values.iter().enumerate() {
+                if position > 0 {
+                    body.push(b',');
+                }
+                value(body, element);
+            }
+            body.push(b']');
+        }
+    }
+}
+
+fn write<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(body, value).expect("a number, boolean or text, written to memory");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn text(value: Value) -> String {
+        let mut body = Vec::new();
+        event(&mut body, &Event { tag: Arc::from("T"), value, good: true, time: 1 });
+        String::from_utf8(body).unwrap()
+    }
+
+    #[test]
+    fn values_have_the_documented_forms() {
+        for (value, expected) in [
+            (Value::Integer(4084), "4084"),
+            (Value::Integer(i64::MIN), "-9223372036854775808"),
+            (Value::Boolean(false), "false"),
+            (Value::Null, "null"),
+            (Value::Float(15.16), "15.16"),
+            (Value::Float(-0.25), "-0.25"),
+            (Value::Float(20.0), "20.0"),
+            (Value::Float(f32::NAN), "null"),
+            (Value::Text(Arc::from("say \"hi\"\n\u{e9}\u{0}")), "\"say \\\"hi\\\"\\n\u{e9}\\u0000\""),
+            (Value::Array(Arc::from([Value::Integer(1), Value::Integer(2)])), "[1,2]"),
+            (Value::Array(Arc::from([])), "[]"),
+        ] {
+            assert_eq!(text(value), format!("{{\"id\":\"T\",\"v\":{expected},\"q\":true,\"t\":1}}"));
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Boolean),
+            any::<i64>().prop_map(Value::Integer),
+            any::<f32>().prop_map(Value::Float),
+            ".{0,12}".prop_map(|text| Value::Text(Arc::from(text.as_str()))),
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| {
+            proptest::collection::vec(inner, 0..4).prop_map(|values| Value::Array(Arc::from(values)))
+        })
+    }
+
+    /// What an independent reader must find.
+    fn expected(value: &Value) -> serde_json::Value {
+        match value {
+            Value::Null => serde_json::Value::Null,
+            Value::Boolean(boolean) => (*boolean).into(),
+            Value::Integer(number) => (*number).into(),
+            Value::Float(number) if number.is_finite() => number.to_string().parse::<f64>().unwrap().into(),
+            Value::Float(_) => serde_json::Value::Null,
+            Value::Text(text) => text.to_string().into(),
+            Value::Array(values) => values.iter().map(expected).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_event_reads_back(tag in ".{1,12}", value in any_value(), good in any::<bool>(), time in any::<i64>()) {
+            let mut body = Vec::new();
+            event(&mut body, &Event { tag: Arc::from(tag.as_str()), value: value.clone(), good, time });
+            let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            prop_assert_eq!(&read["id"], &serde_json::Value::from(tag));
+            prop_assert_eq!(&read["v"], &expected(&value));
+            prop_assert_eq!(&read["q"], &serde_json::Value::from(good));
+            prop_assert_eq!(&read["t"], &serde_json::Value::from(time));
+            prop_assert_eq!(read.as_object().unwrap().len(), 4);
+        }
+    }
+}

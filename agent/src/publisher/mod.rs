@@ -1,0 +1,8 @@
+//! Buffered events become messages: what goes into one, how it is written, and which are under way.
+
+pub mod json;
+pub mod narrow;
+pub mod wide;
+pub mod message;
+pub mod outbox;
+pub mod shared;

@@ -1,0 +1,115 @@
+//! When which tags are due: tags with the same interval share one place in the timetable. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How far a timetable may lag before instants are skipped. A busy machine catches up without a gap; a machine that
+/// was suspended does not repeat hours.
+const LONGEST_LAG: Duration = Duration::from_secs(60);
+
+/// Instants are multiples of the interval since the start, so a timetable made anew goes on where the old one was.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    groups: BTreeMap<Duration, Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    next: Duration,
+    tags: Vec<usize>,
+}
+
+/// Tags that are due at one instant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) at: Duration,
+    pub(super) tags: Vec<usize>,
+}
+
+impl Schedule {
+    /// A timetable whose first instants lie after `done`.
+    pub(super) fn new(tags: impl Iterator<Item = (usize, Duration)>, done: Duration) -> Self {
+        let mut groups: BTreeMap<Duration, Group> = BTreeMap::new();
+        for (tag, interval) in tags.filter(|(_, interval)| !interval.is_zero()) {
+            let first = || Group { next: after(done, interval), tags: Vec::new() };
+            groups.entry(interval).or_insert_with(first).tags.push(tag);
+        }
+        Self { groups }
+    }
+
+    /// The next instant at which anything is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.groups.values().map(|group| group.next).min()
+    }
+
+    /// The earliest instant that is due by `now`, and what is due then.
+    pub(super) fn due(&mut self, now: Duration) -> Option<Due> {
+        let at = self.next().filter(|&at| at <= now)?;
+        let mut tags = Vec::new();
+        for (&interval, group) in self.groups.iter_mut().filter(|(_, group)| group.next == at) {
+            tags.extend_from_slice(&group.tags);
+            let next = at + interval;
+            group.next = if now.saturating_sub(next) > LONGEST_LAG {
+                after(now - LONGEST_LAG, interval)
+            } else {
+                next
+            };
+        }
+        Some(Due { at, tags })
+    }
+}
+
+/// The first multiple of `interval` after `instant`.
+fn after(instant: Duration, interval: Duration) -> Duration {
+    let millis = interval.as_millis().max(1);
+    let next = (instant.as_millis() / millis + 1) * millis;
+    Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn equal_intervals_are_due_together_and_none_is_left_out() {
+        let mut schedule = Schedule::new([(0, ms(100)), (1, ms(250)), (2, ms(100))].into_iter(), ms(0));
+        assert_eq!(schedule.next(), Some(ms(100)));
+        assert_eq!(schedule.due(ms(99)), None);
+        let mut seen = Vec::new();
+        while let Some(due) = schedule.due(ms(500)) {
+            seen.push((due.at.as_millis(), due.tags));
+        }
+        let expected: [(u128, Vec<usize>); 7] = [
+            (100, vec![0, 2]),
+            (200, vec![0, 2]),
+            (250, vec![1]),
+            (300, vec![0, 2]),
+            (400, vec![0, 2]),
+            (500, vec![0, 2, 1]),
+            (600, vec![]),
+        ];
+        assert_eq!(seen, expected[..6]);
+    }
+
+    #[test]
+    fn a_new_timetable_goes_on_after_what_is_done() {
+        assert_eq!(Schedule::new([(0, ms(1000))].into_iter(), ms(3000)).next(), Some(ms(4000)));
+        assert_eq!(Schedule::new([(0, ms(1000))].into_iter(), ms(3001)).next(), Some(ms(4000)));
+        assert_eq!(Schedule::new(std::iter::empty(), ms(0)).next(), None);
+    }
+
+    #[test]
+    fn a_suspended_machine_does_not_repeat_hours() {
+        let mut schedule = Schedule::new([(0, ms(1000))].into_iter(), ms(0));
+        let mut count = 0;
+        while schedule.due(Duration::from_secs(7200)).is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 61);
+        assert_eq!(schedule.next(), Some(Duration::from_secs(7201)));
+    }
+}

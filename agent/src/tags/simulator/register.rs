@@ -1,0 +1,161 @@
+//! Registers of the simulated controller: constants, counters, strings and booleans. Pure, but for the memory it owns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::address::AddressError;
+use crate::tags::event::Value;
+
+/// The 16-bit model's last register of each kind.
+const LAST: u16 = 9999;
+/// Longest array.
+const LONGEST_ARRAY: u16 = 1000;
+
+/// What a register holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `K`: a word that keeps what is written; 0 until then.
+    Constant,
+    /// `R`: a word that counts up by one each time it is read.
+    Counter,
+    /// `S`: a text that keeps what is written; empty until then.
+    Text,
+    /// `B`: a boolean that keeps what is written; false until then.
+    Boolean,
+}
+
+/// Which part of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// One bit of a word: `K0100.00`.
+    Bit(u8),
+    /// Itself and its successors: `K0440 [4]`.
+    Array(u16),
+}
+
+/// A place in the controller's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Register {
+    kind: Kind,
+    number: u16,
+    part: Part,
+}
+
+impl Register {
+    /// Reads `K0001`, `K0100.00` or `K0440 [4]`.
+    pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
+        let unknown = || AddressError::Unknown(text.to_owned());
+        let mut characters = text.chars();
+        let kind = match characters.next().map(|letter| letter.to_ascii_uppercase()) {
+            Some('K') => Kind::Constant,
+            Some('R') => Kind::Counter,
+            Some('S') => Kind::Text,
+            Some('B') => Kind::Boolean,
+            _ => return Err(unknown()),
+        };
+        let rest = characters.as_str();
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, rest) = rest.split_at(end);
+        if digits.is_empty() {
+            return Err(unknown());
+        }
+        let number =
+            digits.parse().ok().filter(|&number| number <= LAST).ok_or(AddressError::RegisterRange)?;
+        let word = matches!(kind, Kind::Constant | Kind::Counter);
+        let rest = rest.trim();
+        let part = if rest.is_empty() {
+            Part::Whole
+        } else if let Some(bit) = rest.strip_prefix('.') {
+            let two_digits = (1..=2).contains(&bit.len()) && bit.bytes().all(|byte| byte.is_ascii_digit());
+            let bit = bit.parse().ok().filter(|&bit: &u8| word && two_digits && bit <= 15);
+            Part::Bit(bit.ok_or(AddressError::Bit)?)
+        } else if let Some(length) = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let fits =
+                |&length: &u16| word && (1..=LONGEST_ARRAY).contains(&length) && length - 1 <= LAST - number;
+            Part::Array(length.trim().parse().ok().filter(fits).ok_or(AddressError::Array)?)
+        } else {
+            return Err(unknown());
+        };
+        Ok(Self { kind, number, part })
+    }
+}
+
+/// What the registers hold. Only what was counted takes room.
+#[derive(Debug, Default)]
+pub struct Memory {
+    counters: HashMap<u16, u16>,
+}
+
+impl Memory {
+    /// Reads a register. A counter gives its value and then counts up, for all who read it.
+    pub fn read(&mut self, register: Register) -> Value {
+        match (register.kind, register.part) {
+            (Kind::Text, _) => Value::Text(Arc::from("")),
+            (Kind::Boolean, _) => Value::Boolean(false),
+            (kind, Part::Whole) => Value::Integer(self.word(kind, register.number).into()),
+            (kind, Part::Bit(bit)) => Value::Boolean(self.word(kind, register.number) >> bit & 1 == 1),
+            (kind, Part::Array(length)) => {
+                let end = register.number + length;
+                Value::Array(
+                    (register.number..end)
+                        .map(|number| Value::Integer(self.word(kind, number).into()))
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    fn word(&mut self, kind: Kind, number: u16) -> u16 {
+        if kind != Kind::Counter {
+            return 0;
+        }
+        let counter = self.counters.entry(number).or_default();
+        let value = *counter;
+        *counter = value.wrapping_add(1);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(memory: &mut Memory, text: &str) -> Value {
+        memory.read(Register::parse(text).unwrap())
+    }
+
+    #[test]
+    fn a_counter_counts_up_at_every_read_and_wraps_as_a_word() {
+        let mut memory = Memory::default();
+        for expected in 0..=65_535 {
+            assert_eq!(read(&mut memory, "R0001"), Value::Integer(expected));
+        }
+        assert_eq!(read(&mut memory, "r1"), Value::Integer(0));
+        assert_eq!(read(&mut memory, "R0002"), Value::Integer(0));
+    }
+
+    #[test]
+    fn bits_and_arrays_are_parts_of_words() {
+        let mut memory = Memory::default();
+        let bits: Vec<Value> = (0..4).map(|_| read(&mut memory, "R0003.00")).collect();
+        assert_eq!(bits, [false, true, false, true].map(Value::Boolean));
+        assert_eq!(read(&mut memory, "R0003.02"), Value::Boolean(true));
+        assert_eq!(read(&mut memory, "K0440 [4]"), Value::Array(Arc::from(vec![Value::Integer(0); 4])));
+        assert_eq!(
+            read(&mut memory, "R0003[2]"),
+            Value::Array(Arc::from([Value::Integer(5), Value::Integer(0)]))
+        );
+        assert_eq!(read(&mut memory, "R9999[1]"), Value::Array(Arc::from([Value::Integer(0)])));
+    }
+
+    #[test]
+    fn constants_hold_their_first_value() {
+        let mut memory = Memory::default();
+        assert_eq!(read(&mut memory, "K0001"), Value::Integer(0));
+        assert_eq!(read(&mut memory, "K0100.15"), Value::Boolean(false));
+        assert_eq!(read(&mut memory, "S0000"), Value::Text(Arc::from("")));
+        assert_eq!(read(&mut memory, "B0000"), Value::Boolean(false));
+    }
+}
