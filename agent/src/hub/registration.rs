@@ -124,16 +124,17 @@ impl Registration<'_> {
             return Err(self.service_error(status, code, &text, wait));
         }
         let answer: OperationStatus = serde_json::from_slice(body)
-            .map_err(|error| self.failed(format!("answers something unreadable: {error}")))?;
+            .map_err(|error| self.failed(&format!("answers something unreadable: {error}")))?;
         match answer.status {
             RegistrationStatus::Assigning | RegistrationStatus::Unassigned
                 if !answer.operation_id.is_empty() =>
             {
                 Ok(Step::Poll { operation_id: answer.operation_id })
             }
-            RegistrationStatus::Assigning | RegistrationStatus::Unassigned => Err(self.failed(
-                "assigns no hub: check the enrollment's allocation policy and its linked hubs".to_owned(),
-            )),
+            RegistrationStatus::Assigning | RegistrationStatus::Unassigned => {
+                Err(self
+                    .failed("assigns no hub: check the enrollment's allocation policy and its linked hubs"))
+            }
             RegistrationStatus::Disabled => Err(Failure::new(
                 ConnectionReason::EnrollmentDisabled,
                 format!(
@@ -152,19 +153,19 @@ impl Registration<'_> {
                 let state = answer.registration_state;
                 let hub = state.as_ref().and_then(|state| state.assigned_hub.as_deref()).unwrap_or_default();
                 let assigned_hub = HostPort::parse(hub)
-                    .map_err(|error| self.failed(format!("names a wrong hub: {error}")))?;
+                    .map_err(|error| self.failed(&format!("names a wrong hub: {error}")))?;
                 let id = state
                     .as_ref()
                     .and_then(|state| state.device_id.as_deref())
                     .unwrap_or(self.registration_id);
                 let device_id = DeviceId::new(id)
-                    .map_err(|error| self.failed(format!("names a wrong device id: {error}")))?;
+                    .map_err(|error| self.failed(&format!("names a wrong device id: {error}")))?;
                 Ok(Step::Assigned(Assignment { assigned_hub, device_id }))
             }
         }
     }
 
-    fn failed(&self, what: String) -> Failure {
+    fn failed(&self, what: &str) -> Failure {
         let (peer, id) = (self.peer(), self.registration_id);
         Failure::new(
             ConnectionReason::RegistrationFailed,

@@ -250,7 +250,7 @@ mod tests {
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&ramp, ""));
         sampling.scan(ms(2500), EPOCH);
-        sampling.reconfigure(&device(&[ramp.clone(), tag("New", "K0001", "")].join(","), ""));
+        sampling.reconfigure(&device(&[ramp, tag("New", "K0001", "")].join(","), ""));
         let events = flat(&sampling.scan(ms(2600), EPOCH));
         assert_eq!(events, [("New".to_owned(), Value::Integer(0), true, 2600)]);
         let events = flat(&sampling.scan(ms(3000), EPOCH));
