@@ -19,6 +19,10 @@ fn of_twenty_devices_streams() {
     plant.eventually("the group counts its devices", 30, || {
         let group = plant.get("provgrp/plant-a").ok_or("no group")?;
         let counts = &group["status"]["devices"];
-        if counts["total"] == 20 && counts["connected"] == 20 && counts["provisioned"] == 20 { Ok(()) } else { Err(counts.to_string()) }
+        if counts["total"] == 20 && counts["connected"] == 20 && counts["provisioned"] == 20 {
+            Ok(())
+        } else {
+            Err(counts.to_string())
+        }
     });
 }

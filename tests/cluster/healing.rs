@@ -17,11 +17,19 @@ fn a_deleted_secret_comes_back_identical() {
     let plant = connected("secret", &["heal-secret".to_owned()]);
     let before = plant.get("secret/heal-secret-credentials").expect("the operator made it");
     plant.kubectl(&["delete", "secret", "heal-secret-credentials"]);
-    let after = plant.eventually("the Secret is back", 30, || plant.get("secret/heal-secret-credentials").ok_or("not yet".to_owned()));
+    let after = plant.eventually("the Secret is back", 30, || {
+        plant.get("secret/heal-secret-credentials").ok_or("not yet".to_owned())
+    });
     assert_eq!(before["data"], after["data"]);
     assert_ne!(before["metadata"]["uid"], after["metadata"]["uid"]);
     let derived = SymmetricKey::from_base64(PRIMARY).unwrap().derive("heal-secret").to_base64();
-    let shown = plant.kubectl(&["get", "secret", "heal-secret-credentials", "-o", "go-template={{.data.sharedAccessKey | base64decode}}"]);
+    let shown = plant.kubectl(&[
+        "get",
+        "secret",
+        "heal-secret-credentials",
+        "-o",
+        "go-template={{.data.sharedAccessKey | base64decode}}",
+    ]);
     assert_eq!(shown.trim(), derived.as_str());
     assert!(at_hub("heal-secret").is_some_and(|d| d.connected && d.takeovers == 0));
 }
@@ -44,14 +52,29 @@ fn an_operator_killed_during_a_rollout_leaves_nothing_undone() {
     let devices: Vec<String> = (1..=8).map(|n| format!("heal-rollout-{n}")).collect();
     let plant = connected("rollout", &devices[..4]);
     plant.apply(&devices[4..].iter().map(|name| device(name)).collect::<String>());
-    kubectl(&["-n", SYSTEM, "delete", "pod", "-l", "app.kubernetes.io/component=operator", "--grace-period=0", "--force"]);
+    kubectl(&[
+        "-n",
+        SYSTEM,
+        "delete",
+        "pod",
+        "-l",
+        "app.kubernetes.io/component=operator",
+        "--grace-period=0",
+        "--force",
+    ]);
     // A change for all of them while nobody works: every agent is rolled once the operator is back.
-    plant.apply(&group("Primary").replace("interval: 1s", "interval: 500ms").replace(
-        "  template:\n",
-        "  template:\n    agent: {resources: {limits: {memory: 96Mi}}}\n",
-    ));
+    plant.apply(
+        &group("Primary")
+            .replace("interval: 1s", "interval: 500ms")
+            .replace("  template:\n", "  template:\n    agent: {resources: {limits: {memory: 96Mi}}}\n"),
+    );
     plant.eventually("every agent has the new limit", 180, || {
-        let shown = plant.kubectl(&["get", "deploy", "-o", "jsonpath={.items[*].spec.template.spec.containers[0].resources.limits.memory}"]);
+        let shown = plant.kubectl(&[
+            "get",
+            "deploy",
+            "-o",
+            "jsonpath={.items[*].spec.template.spec.containers[0].resources.limits.memory}",
+        ]);
         let changed = shown.split_whitespace().filter(|limit| *limit == "96Mi").count();
         if changed == devices.len() { Ok(()) } else { Err(shown) }
     });
@@ -75,5 +98,9 @@ fn a_connection_cut_by_the_hub_loses_no_event() {
         if seen >= 20 { Ok(()) } else { Err(format!("{seen} events")) }
     });
     assert_no_gap("heal-cut", &values("heal-cut", "Count"));
-    assert_eq!(pod, plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-cut", "-o", "name"]), "the agent did not restart");
+    assert_eq!(
+        pod,
+        plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-cut", "-o", "name"]),
+        "the agent did not restart"
+    );
 }

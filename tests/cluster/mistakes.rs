@@ -17,21 +17,39 @@ fn a_hub_that_does_not_resolve_is_named() {
 #[test]
 fn a_wrong_ca_is_told_apart_and_mended() {
     let plant = Plant::new("wrong-ca");
-    let other = String::from_utf8(std::fs::read(lanyard_tests::installation::repository().join("tests/cluster/other-ca.crt")).unwrap()).unwrap();
+    let other = String::from_utf8(
+        std::fs::read(lanyard_tests::installation::repository().join("tests/cluster/other-ca.crt")).unwrap(),
+    )
+    .unwrap();
     let indented = other.lines().map(|line| format!("    {line}\n")).collect::<String>();
-    plant.apply(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other-ca}}\ndata:\n  ca.crt: |\n{indented}"));
-    plant.apply(&direct("gateway-1", HUB, "other-ca").replace("kind: IoTDevice\nmetadata: {name: gateway-1}\nspec:\n", "kind: IoTDevice\nmetadata: {name: mistake-ca}\nspec:\n  deviceId: mistake-ca\n"));
+    plant.apply(&format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other-ca}}\ndata:\n  ca.crt: |\n{indented}"
+    ));
+    plant.apply(&direct("gateway-1", HUB, "other-ca").replace(
+        "kind: IoTDevice\nmetadata: {name: gateway-1}\nspec:\n",
+        "kind: IoTDevice\nmetadata: {name: mistake-ca}\nspec:\n  deviceId: mistake-ca\n",
+    ));
     let message = plant.await_condition("mistake-ca", "Connected", "False", "CertificateNotTrusted");
     assert!(message.contains("trustedCA") || message.contains("ca.crt"), "{message}");
     // With the right one the hub is reached, and refuses the device it does not know.
-    plant.kubectl(&["patch", "iotd", "mistake-ca", "--type=merge", "-p", r#"{"spec":{"hub":{"trustedCA":{"configMapKeyRef":{"name":"lanyard-emulator-ca"}}}}}"#]);
+    plant.kubectl(&[
+        "patch",
+        "iotd",
+        "mistake-ca",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"hub":{"trustedCA":{"configMapKeyRef":{"name":"lanyard-emulator-ca"}}}}}"#,
+    ]);
     plant.await_condition("mistake-ca", "Connected", "False", "Unauthorized");
 }
 
 #[test]
 fn a_refused_key_is_told_and_mended() {
     let plant = Plant::new("wrong-key");
-    let wrong = group("Primary").replace(PRIMARY, "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==");
+    let wrong = group("Primary").replace(
+        PRIMARY,
+        "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==",
+    );
     plant.apply(&(wrong + &device("mistake-key")));
     plant.await_condition("mistake-key", "Connected", "False", "RegistrationUnauthorized");
     plant.apply(&group("Primary"));
@@ -41,17 +59,34 @@ fn a_refused_key_is_told_and_mended() {
 #[test]
 fn a_blocked_device_is_gone_from_the_hub_until_it_is_unblocked() {
     let plant = crate::connected("blocked", &["mistake-blocked".to_owned()]);
-    plant.kubectl(&["patch", "iotd", "mistake-blocked", "--type=merge", "-p", r#"{"spec":{"blocked":true}}"#]);
+    plant.kubectl(&[
+        "patch",
+        "iotd",
+        "mistake-blocked",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"blocked":true}}"#,
+    ]);
     plant.await_condition("mistake-blocked", "Ready", "False", "Blocked");
     plant.eventually("agent and credential are gone", 60, || {
-        let left = [plant.get("deploy/mistake-blocked-agent"), plant.get("secret/mistake-blocked-credentials")];
+        let left =
+            [plant.get("deploy/mistake-blocked-agent"), plant.get("secret/mistake-blocked-credentials")];
         if left.iter().all(Option::is_none) { Ok(()) } else { Err("still there".to_owned()) }
     });
-    plant.eventually("the hub sees it go", 60, || match lanyard_tests::installation::at_hub("mistake-blocked") {
-        Some(d) if !d.connected => Ok(()),
-        other => Err(format!("{other:?}")),
+    plant.eventually("the hub sees it go", 60, || {
+        match lanyard_tests::installation::at_hub("mistake-blocked") {
+            Some(d) if !d.connected => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     });
-    plant.kubectl(&["patch", "iotd", "mistake-blocked", "--type=merge", "-p", r#"{"spec":{"blocked":false}}"#]);
+    plant.kubectl(&[
+        "patch",
+        "iotd",
+        "mistake-blocked",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"blocked":false}}"#,
+    ]);
     plant.await_condition("mistake-blocked", "Ready", "True", "");
 }
 

@@ -17,7 +17,10 @@ fn of_agents_have_no_token_no_rights_and_a_read_only_root() {
     assert!(!volumes.iter().any(|v| v.to_string().contains("serviceAccountToken")), "{volumes:?}");
     let container = &spec["containers"][0];
     let mounts = container["volumeMounts"].as_array().unwrap();
-    assert!(!mounts.iter().any(|m| m["mountPath"].as_str().is_some_and(|p| p.contains("serviceaccount"))), "{mounts:?}");
+    assert!(
+        !mounts.iter().any(|m| m["mountPath"].as_str().is_some_and(|p| p.contains("serviceaccount"))),
+        "{mounts:?}"
+    );
     let security = &container["securityContext"];
     assert_eq!(security["readOnlyRootFilesystem"], true);
     assert_eq!(security["allowPrivilegeEscalation"], false);
@@ -26,7 +29,13 @@ fn of_agents_have_no_token_no_rights_and_a_read_only_root() {
     // The group's own key is in no pod.
     assert!(!volumes.iter().any(|v| v["secret"]["secretName"] == "group-key"), "{volumes:?}");
     // Nor is any environment variable or argument a secret.
-    let key = plant.kubectl(&["get", "secret", "pods-1-credentials", "-o", "go-template={{.data.sharedAccessKey | base64decode}}"]);
+    let key = plant.kubectl(&[
+        "get",
+        "secret",
+        "pods-1-credentials",
+        "-o",
+        "go-template={{.data.sharedAccessKey | base64decode}}",
+    ]);
     assert!(!container.to_string().contains(key.trim()));
 }
 

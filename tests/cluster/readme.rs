@@ -1,24 +1,30 @@
 //! The README's commands, run as they stand there.
 
-use lanyard_tests::installation::{Plant, command, repository};
 use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_tests::installation::{Plant, command, repository};
 
 use crate::PRIMARY;
 
 /// The text of the block that is marked `readme=NAME`.
 fn block(name: &str) -> String {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let (_, rest) = readme.split_once(&format!("```sh readme={name}\n")).unwrap_or_else(|| panic!("README has no block {name}"));
+    let (_, rest) = readme
+        .split_once(&format!("```sh readme={name}\n"))
+        .unwrap_or_else(|| panic!("README has no block {name}"));
     rest.split("```").next().unwrap_or_default().to_owned()
 }
 
 /// Runs a block in the namespace, in the checkout; it must succeed.
 fn run(plant: &Plant, name: &str) -> String {
     // Into the test's namespace, and without taking away the emulator that other tests need.
-    let wrappers = format!("kubectl() {{ command kubectl -n {} \"$@\"; }}\nhelm() {{ command helm \"$@\" --reuse-values; }}", plant.namespace);
+    let wrappers = format!(
+        "kubectl() {{ command kubectl -n {} \"$@\"; }}\nhelm() {{ command helm \"$@\" --reuse-values; }}",
+        plant.namespace
+    );
     let script = format!("set -euo pipefail\n{wrappers}\n{}", block(name));
     let output = command("bash").args(["-c", &script]).output().expect("bash can be started");
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let shown =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "README block {name}:\n{script}\n{shown}");
     shown
 }
@@ -49,10 +55,19 @@ fn commands_for_ones_own_cluster_work() {
     run(&plant, "group");
     plant.await_condition("press-17", "CredentialsReady", "True", "");
     let derived = SymmetricKey::from_base64(PRIMARY).unwrap().derive("press-17").to_base64();
-    let shown = plant.kubectl(&["get", "secret", "press-17-credentials", "-o", "go-template={{.data.sharedAccessKey | base64decode}}"]);
+    let shown = plant.kubectl(&[
+        "get",
+        "secret",
+        "press-17-credentials",
+        "-o",
+        "go-template={{.data.sharedAccessKey | base64decode}}",
+    ]);
     assert_eq!(shown.trim(), derived.as_str());
 
-    let _string = Held::new("connection-string.txt", "HostName=contoso.azure-devices.net;DeviceId=gateway-1;SharedAccessKey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+    let _string = Held::new(
+        "connection-string.txt",
+        "HostName=contoso.azure-devices.net;DeviceId=gateway-1;SharedAccessKey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+    );
     run(&plant, "hub");
     plant.await_condition("gateway-1", "CredentialsReady", "True", "");
     assert!(run(&plant, "why").contains("address"), "kubectl explain documents the fields");

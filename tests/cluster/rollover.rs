@@ -16,7 +16,13 @@ fn from_primary_to_secondary_loses_nothing() {
         let derived = SymmetricKey::from_base64(SECONDARY).unwrap().derive(device).to_base64();
         plant.eventually(&format!("{device} has the key of the secondary"), 30, || {
             let name = format!("{device}-credentials");
-            let shown = plant.kubectl(&["get", "secret", &name, "-o", "go-template={{.data.sharedAccessKey | base64decode}}"]);
+            let shown = plant.kubectl(&[
+                "get",
+                "secret",
+                &name,
+                "-o",
+                "go-template={{.data.sharedAccessKey | base64decode}}",
+            ]);
             if shown.trim() == derived.as_str() { Ok(()) } else { Err("another key".to_owned()) }
         });
         // The kubelet hands the new Secret to the pod, the agent reconnects with it by itself.
@@ -24,7 +30,14 @@ fn from_primary_to_secondary_loses_nothing() {
             Some(d) if d.connections > connections && d.connected => Ok(()),
             other => Err(format!("{other:?}")),
         });
-        let restarts = plant.kubectl(&["get", "pods", "-l", &format!("lanyard.dev/device={device}"), "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}"]);
+        let restarts = plant.kubectl(&[
+            "get",
+            "pods",
+            "-l",
+            &format!("lanyard.dev/device={device}"),
+            "-o",
+            "jsonpath={.items[*].status.containerStatuses[0].restartCount}",
+        ]);
         assert_eq!(restarts.trim(), "0");
     }
     for device in &devices {

@@ -12,7 +12,10 @@ fn leaves_devices_running_and_blocks_no_deletion() {
     kubectl(&["-n", SYSTEM, "delete", "deployment", "lanyard-operator", "--wait"]);
     assert!(plant.get("iotd/left-1").is_some() && plant.get("deploy/left-1-agent").is_some());
 
-    let output = command("target/kubernetes/bin/helm").args(["uninstall", "lanyard", "-n", SYSTEM, "--wait", "--timeout", "2m"]).output().unwrap();
+    let output = command("target/kubernetes/bin/helm")
+        .args(["uninstall", "lanyard", "-n", SYSTEM, "--wait", "--timeout", "2m"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(plant.get("iotd/left-1").is_some(), "the CRDs, and with them the devices, are kept");
     assert!(get(SYSTEM, "deploy/lanyard-operator").is_none());

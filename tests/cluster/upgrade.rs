@@ -6,7 +6,8 @@ use crate::connected;
 
 fn helm(arguments: &[&str]) -> String {
     let output = command("target/kubernetes/bin/helm").args(arguments).output().expect("helm can be started");
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let shown =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "helm {}:\n{shown}", arguments.join(" "));
     shown
 }
@@ -16,14 +17,47 @@ fn of_the_chart_disturbs_no_device_and_renews_the_crds() {
     let plant = connected("upgrade", &["upgrade-1".to_owned()]);
     let before = at_hub("upgrade-1").expect("it is connected");
     // As if an older chart had installed it: the upgrade must put it right.
-    kubectl(&["patch", "crd", "iotdevices.lanyard.dev", "--type=json", "-p", r#"[{"op":"replace","path":"/spec/names/shortNames","value":["older"]}]"#]);
+    kubectl(&[
+        "patch",
+        "crd",
+        "iotdevices.lanyard.dev",
+        "--type=json",
+        "-p",
+        r#"[{"op":"replace","path":"/spec/names/shortNames","value":["older"]}]"#,
+    ]);
     let ca = get(SYSTEM, "secret/lanyard-emulator-ca").expect("the chart made it");
-    let conflicts = ["upgrade", "lanyard", "charts/lanyard", "-n", SYSTEM, "--reuse-values", "--wait", "--timeout", "3m", "--set", "operator.logLevel=debug", "--force-conflicts"];
+    let conflicts = [
+        "upgrade",
+        "lanyard",
+        "charts/lanyard",
+        "-n",
+        SYSTEM,
+        "--reuse-values",
+        "--wait",
+        "--timeout",
+        "3m",
+        "--set",
+        "operator.logLevel=debug",
+        "--force-conflicts",
+    ];
     helm(&conflicts);
-    let crd: serde_json::Value = serde_json::from_str(&kubectl(&["get", "crd", "iotdevices.lanyard.dev", "-o", "json"])).unwrap();
+    let crd: serde_json::Value =
+        serde_json::from_str(&kubectl(&["get", "crd", "iotdevices.lanyard.dev", "-o", "json"])).unwrap();
     assert_eq!(crd["spec"]["names"]["shortNames"][0], "iotd");
-    assert_eq!(ca["data"], get(SYSTEM, "secret/lanyard-emulator-ca").expect("it is kept")["data"], "the emulator's CA is kept");
-    let arguments = kubectl(&["-n", SYSTEM, "get", "deploy", "lanyard-operator", "-o", "jsonpath={.spec.template.spec.containers[0].args}"]);
+    assert_eq!(
+        ca["data"],
+        get(SYSTEM, "secret/lanyard-emulator-ca").expect("it is kept")["data"],
+        "the emulator's CA is kept"
+    );
+    let arguments = kubectl(&[
+        "-n",
+        SYSTEM,
+        "get",
+        "deploy",
+        "lanyard-operator",
+        "-o",
+        "jsonpath={.spec.template.spec.containers[0].args}",
+    ]);
     assert!(arguments.contains("--log-level=debug"), "{arguments}");
     plant.await_all_ready(60);
     let after = at_hub("upgrade-1").expect("it is connected");
