@@ -24,7 +24,7 @@ test: ## Everything CI runs: check, then every test level, the real cluster incl
 check: ## Format, lints, dependency rules, generated files, chart lint
 	@tests/check/static
 
-bench: build ## Benchmarks, each beside its floor in the same run; a table and target/bench.json
+bench: build ## Benchmarks beside their floors, all or NAMES="memory …"; a table and target/bench.json
 	@tests/bench/run
 
 build: ## The static programs, in target/<triple>/release

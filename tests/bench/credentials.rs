@@ -17,26 +17,29 @@ use lanyard_protocol::hub::key::SymmetricKey;
 use serde_json::{Value, json};
 
 use crate::figure::Figure;
+use crate::programs::Operator;
 
 /// How many writes the bare client keeps under way at once.
 const AT_ONCE: usize = 8;
-const GROUP_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+const GROUP_KEY: &str =
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 const LIMIT: Duration = Duration::from_secs(180);
 
-type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// `devices` devices in a new group, with the operator running; then the same writes by a bare client.
-pub async fn measure(client: &Client, devices: usize) -> Result<Figure, Failure> {
+/// Devices in a new group with the operator running, then the same writes by a bare client without it.
+pub(crate) async fn measure(client: &Client, operator: Operator, devices: usize) -> Result<Figure, Failure> {
     let namespace = Scratch::create(client, "bench-operator").await?;
-    let operator = by_operator(client, &namespace.name, devices).await?;
+    let with_operator = by_operator(client, &namespace.name, devices).await?;
     let written = written(client, &namespace.name, devices).await?;
+    // Nobody but the bare client may write while the floor is measured.
+    drop(operator);
     namespace.delete(client).await?;
 
-    // Another name and no group, so that the operator has nothing to do there but to say so once.
     let namespace = Scratch::create(client, "bench-floor").await?;
     let floor = by_bare_client(client, &namespace.name, &written).await?;
     namespace.delete(client).await?;
-    Ok(Figure::beside("credentials_50_devices", operator.as_secs_f64(), "s", floor.as_secs_f64(), 2.0))
+    Ok(Figure::beside("credentials_50_devices", with_operator.as_secs_f64(), "s", floor.as_secs_f64(), 2.0))
 }
 
 fn resource(kind: &str) -> ApiResource {
@@ -51,7 +54,8 @@ async fn by_operator(client: &Client, namespace: &str, devices: usize) -> Result
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench-key"}, "stringData": {"primaryKey": GROUP_KEY}});
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     secrets.patch("bench-key", &apply(), &Patch::Apply(secret)).await?;
-    let groups: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("ProvisioningGroup"));
+    let groups: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &resource("ProvisioningGroup"));
     let group = json!({
         "apiVersion": "lanyard.dev/v1alpha1", "kind": "ProvisioningGroup", "metadata": {"name": "bench"},
         "spec": {
@@ -69,7 +73,8 @@ async fn by_operator(client: &Client, namespace: &str, devices: usize) -> Result
     let started = Instant::now();
     create_devices(&api, devices, &json!({"groupRef": {"name": "bench"}})).await?;
     loop {
-        let ready = api.list(&ListParams::default()).await?.items.iter().filter(|d| credentials_are_ready(d)).count();
+        let ready =
+            api.list(&ListParams::default()).await?.items.iter().filter(|d| credentials_are_ready(d)).count();
         if ready == devices {
             return Ok(started.elapsed());
         }
@@ -96,7 +101,10 @@ struct Written {
 
 async fn written(client: &Client, namespace: &str, devices: usize) -> Result<Vec<Written>, Failure> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
-    let (secrets, configs) = (Api::<Secret>::namespaced(client.clone(), namespace), Api::<ConfigMap>::namespaced(client.clone(), namespace));
+    let (secrets, configs) = (
+        Api::<Secret>::namespaced(client.clone(), namespace),
+        Api::<ConfigMap>::namespaced(client.clone(), namespace),
+    );
     let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
     let mut all = Vec::with_capacity(devices);
     for number in 0..devices {
@@ -104,8 +112,7 @@ async fn written(client: &Client, namespace: &str, devices: usize) -> Result<Vec
         let device = serde_json::to_value(api.get(&name).await?)?;
         all.push(Written {
             status: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "status": device["status"]}),
-            // The floor's devices name a hub no operator answers for, so that nobody else writes for them.
-            device: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": {"blocked": true, "groupRef": {"name": "bench"}}}),
+            device: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": device["spec"]}),
             secret: bare("v1", "Secret", &serde_json::to_value(secrets.get(&format!("{name}-credentials")).await?)?),
             config: bare("v1", "ConfigMap", &serde_json::to_value(configs.get(&format!("{name}-agent")).await?)?),
             deployment: bare("apps/v1", "Deployment", &serde_json::to_value(deployments.get(&format!("{name}-agent")).await?)?),
@@ -128,7 +135,10 @@ fn bare(version: &str, kind: &str, object: &Value) -> Value {
 
 async fn by_bare_client(client: &Client, namespace: &str, all: &[Written]) -> Result<Duration, Failure> {
     let devices: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
-    let (secrets, configs) = (Api::<Secret>::namespaced(client.clone(), namespace), Api::<ConfigMap>::namespaced(client.clone(), namespace));
+    let (secrets, configs) = (
+        Api::<Secret>::namespaced(client.clone(), namespace),
+        Api::<ConfigMap>::namespaced(client.clone(), namespace),
+    );
     let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
     let group_key = SymmetricKey::from_base64(GROUP_KEY)?;
     let started = Instant::now();
@@ -144,7 +154,9 @@ async fn by_bare_client(client: &Client, namespace: &str, all: &[Written]) -> Re
                 secret["stringData"] = json!({"sharedAccessKey": key.to_base64().as_str()});
                 secrets.patch(&format!("{name}-credentials"), &apply(), &Patch::Apply(&secret)).await?;
                 configs.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.config)).await?;
-                deployments.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.deployment)).await?;
+                deployments
+                    .patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.deployment))
+                    .await?;
                 devices.patch_status(&name, &PatchParams::default(), &Patch::Merge(&item.status)).await?;
                 Ok(())
             }
@@ -178,9 +190,16 @@ struct Scratch {
 impl Scratch {
     async fn create(client: &Client, prefix: &str) -> Result<Self, Failure> {
         let namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{prefix}-")}}))?;
-        let name = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?.name_any();
-        let quota = serde_json::from_value(json!({"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}}))?;
-        Api::<ResourceQuota>::namespaced(client.clone(), &name).create(&PostParams::default(), &quota).await?;
+        let name = Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?
+            .name_any();
+        let quota = serde_json::from_value(
+            json!({"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}}),
+        )?;
+        Api::<ResourceQuota>::namespaced(client.clone(), &name)
+            .create(&PostParams::default(), &quota)
+            .await?;
         Ok(Self { name })
     }
 

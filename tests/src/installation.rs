@@ -1,6 +1,8 @@
 //! Lanyard as a user installs it: `tests/demo/up` on the cluster that `KUBECONFIG` names, and `kubectl` to look at it.
 //! Writes the cluster; runs programs.
 
+#![allow(clippy::panic, reason = "a test whose cluster does not do as it should fails")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,10 @@ pub const HUB: &str = "lanyard-emulator.lanyard-system.svc";
 /// The checkout.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout is there while its tests run")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the checkout is there while its tests run")
 }
 
 /// The installed release; made by the first test that asks, left to the uninstall test to take away.
@@ -61,11 +66,13 @@ impl Installation {
 pub fn command(program: &str) -> Command {
     let root = repository();
     let local = root.join(program);
-    let mut command = if program.contains('/') && local.exists() { Command::new(local) } else { Command::new(program) };
+    let mut command =
+        if program.contains('/') && local.exists() { Command::new(local) } else { Command::new(program) };
     let tools = root.join("target/kubernetes/bin");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
     let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_default();
-    let kubeconfig = if kubeconfig.is_empty() { root.join("target/kubernetes/kubeconfig") } else { kubeconfig.into() };
+    let kubeconfig =
+        if kubeconfig.is_empty() { root.join("target/kubernetes/kubeconfig") } else { kubeconfig.into() };
     assert!(kubeconfig.exists(), "no cluster: run `make cluster-up`, or name one with KUBECONFIG");
     command.current_dir(root).env("PATH", path).env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
     command
@@ -78,8 +85,13 @@ pub fn command(program: &str) -> Command {
 pub fn try_kubectl(arguments: &[&str]) -> Result<String, String> {
     let tool = repository().join("target/kubernetes/bin/kubectl");
     let tool = if tool.exists() { tool.display().to_string() } else { "kubectl".to_owned() };
-    let output = command(&tool).args(arguments).output().map_err(|e| format!("kubectl cannot be started: {e}"))?;
-    if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err(text(&output)) }
+    let output =
+        command(&tool).args(arguments).output().map_err(|e| format!("kubectl cannot be started: {e}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(text(&output))
+    }
 }
 
 /// Runs kubectl, which must succeed.
@@ -113,7 +125,12 @@ pub fn condition(object: &Value, kind: &str) -> Option<(String, String, String)>
 ///
 /// # Panics
 /// After `limit`, with the probe's last word and the state of `namespace`.
-pub fn eventually<T>(what: &str, limit: Duration, namespace: &str, mut probe: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    namespace: &str,
+    mut probe: impl FnMut() -> Result<T, String>,
+) -> T {
     let started = Instant::now();
     loop {
         match probe() {
@@ -132,7 +149,16 @@ fn dump(namespace: &str) -> String {
     let looks: [&[&str]; 4] = [
         &["-n", namespace, "get", "provgrp,iotd,deploy,pods,secrets", "-o", "wide"],
         &["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"],
-        &["-n", namespace, "logs", "-l", "app.kubernetes.io/managed-by=lanyard", "--tail=15", "--prefix", "--max-log-requests=40"],
+        &[
+            "-n",
+            namespace,
+            "logs",
+            "-l",
+            "app.kubernetes.io/managed-by=lanyard",
+            "--tail=15",
+            "--prefix",
+            "--max-log-requests=40",
+        ],
         &["-n", SYSTEM, "logs", "deployment/lanyard-operator", "--tail=40"],
     ];
     for look in looks {
@@ -228,7 +254,15 @@ impl Plant {
     /// # Panics
     /// When they do not come to be.
     pub fn await_all_ready(&self, seconds: u64) {
-        let waited = try_kubectl(&["-n", &self.namespace, "wait", "iotd", "--all", "--for=condition=Ready", &format!("--timeout={seconds}s")]);
+        let waited = try_kubectl(&[
+            "-n",
+            &self.namespace,
+            "wait",
+            "iotd",
+            "--all",
+            "--for=condition=Ready",
+            &format!("--timeout={seconds}s"),
+        ]);
         if let Err(error) = waited {
             panic!("not all devices are ready:\n{error}\n{}", dump(&self.namespace));
         }
@@ -258,13 +292,18 @@ pub struct AtHub {
 }
 
 fn emulator(path: &str) -> Result<String, String> {
-    try_kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{SYSTEM}/services/lanyard-emulator:8880/proxy{path}")])
+    try_kubectl(&[
+        "get",
+        "--raw",
+        &format!("/api/v1/namespaces/{SYSTEM}/services/lanyard-emulator:8880/proxy{path}"),
+    ])
 }
 
 /// How the emulator sees a device, if it knows it.
 #[must_use]
 pub fn at_hub(device: &str) -> Option<AtHub> {
-    let all: Vec<AtHub> = serde_json::from_str(&emulator("/api/devices").ok()?).expect("the emulator answers JSON");
+    let all: Vec<AtHub> =
+        serde_json::from_str(&emulator("/api/devices").ok()?).expect("the emulator answers JSON");
     all.into_iter().find(|d| d.device_id == device)
 }
 
@@ -275,7 +314,11 @@ pub fn at_hub(device: &str) -> Option<AtHub> {
 #[must_use]
 pub fn messages(device: &str) -> Vec<Value> {
     let lines = emulator(&format!("/api/events?device={device}&limit=10000")).expect("the emulator answers");
-    lines.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+    lines
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
+        .collect()
 }
 
 /// The values of a tag as the hub received them, in order, redelivered messages once.

@@ -4,3 +4,4 @@ pub mod process;
 pub mod scratch;
 pub mod http;
 pub mod emulator;
+pub mod installation;
