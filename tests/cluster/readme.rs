@@ -8,9 +8,7 @@ use crate::PRIMARY;
 /// The text of the block that is marked `readme=NAME`.
 fn block(name: &str) -> String {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let (_, rest) = readme
-        .split_once(&format!("```sh readme={name}\n"))
-        .unwrap_or_else(|| panic!("README has no block {name}"));
+    let (_, rest) = readme.split_once(&format!("```sh readme={name}\n")).expect("the README has the block");
     rest.split("```").next().unwrap_or_default().to_owned()
 }
 
