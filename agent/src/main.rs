@@ -91,7 +91,8 @@ async fn run(options: Options) -> Result<(), Vec<AgentError>> {
     process::register(&registry).map_err(|error| one(AgentError::Metrics(error)))?;
     let board = Arc::new(Board::new(registry).map_err(|error| one(AgentError::Metrics(error)))?);
     let fleet = Fleet::new(&options, trust, Arc::clone(&board));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = config.devices.len(), http = %options.http, "the agent starts");
+    let http = listener.local_addr().unwrap_or(options.http);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = config.devices.len(), %http, "the agent starts");
 
     let (stop, stop_server) = (CancellationToken::new(), CancellationToken::new());
     let mut server = tokio::spawn(server::serve(listener, board, stop_server.clone()));

@@ -1,1 +1,4 @@
-//! Level: pipeline.
+//! Level: pipeline. The agent's program and the emulator's, over TLS on loopback: what is sampled reaches the hub.
+
+mod fixture;
+mod thread;

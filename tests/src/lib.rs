@@ -5,3 +5,4 @@ pub mod scratch;
 pub mod http;
 pub mod emulator;
 pub mod installation;
+pub mod agent;

@@ -1,0 +1,120 @@
+//! The plant that these tests run: one hub with one device, a DPS with one group, and a ramp that counts scans.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_tests::agent::Setup;
+use lanyard_tests::emulator::Emulator;
+use lanyard_tests::process::{LIMIT, eventually};
+use serde_json::Value;
+
+pub(crate) const PRIMARY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const SECONDARY: &str =
+    "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
+pub(crate) const GROUP: &str =
+    "G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
+
+/// An emulator with the device press-17, and the group plant-a behind DPS.
+pub(crate) fn emulator() -> Emulator {
+    Emulator::start(&emulator_config(""))
+}
+
+/// Its configuration, with more settings of the emulator itself.
+pub(crate) fn emulator_config(settings: &str) -> String {
+    format!(
+        "
+hubs:
+  - hostName: localhost
+    devices:
+      - deviceId: press-17
+        authentication: {{type: sas, symmetricKey: {{primaryKey: '{PRIMARY}', secondaryKey: '{SECONDARY}'}}}}
+dps:
+  - idScope: 0ne00ABCDEF
+    hostName: localhost
+    iotHubs: [localhost]
+    enrollmentGroups:
+      - enrollmentGroupId: plant-a
+        attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: '{GROUP}', secondaryKey: '{SECONDARY}'}}}}
+emulator: {{pollsUntilAssigned: 1, retryAfterSeconds: 1{settings}}}
+"
+    )
+}
+
+/// A ramp that a test can count: one step every scan.
+pub(crate) const RAMP: &str = "{name: Ramp, source: sim, address: 'RAMP(50, 0, 1000000, 1)', scanInterval: 50ms}";
+
+/// A device straight at the hub.
+pub(crate) fn device(name: &str, id: &str, hub: &str, tags: &str, telemetry: &str) -> String {
+    format!(
+        "{{name: '{name}', deviceId: '{id}', hub: {{hostname: '{hub}'}}, \
+         sources: [{{name: sim, simulator: {{}}}}], tags: [{tags}], telemetry: {{{telemetry}}}}}"
+    )
+}
+
+/// A document with these devices.
+pub(crate) fn document(devices: &[String]) -> String {
+    format!("version: 1\ndevices: [{}]\n", devices.join(", "))
+}
+
+/// press-17 with its ramp, four messages a second.
+pub(crate) fn press(emulator: &Emulator) -> String {
+    press_with(emulator, RAMP, "interval: 250ms")
+}
+
+/// press-17 with other tags or telemetry.
+pub(crate) fn press_with(emulator: &Emulator, tags: &str, telemetry: &str) -> String {
+    let hub = format!("localhost:{}", emulator.mqtt.port());
+    document(&[device("press-17", "press-17", &hub, tags, telemetry)])
+}
+
+/// A setup for press-17 that trusts the emulator.
+pub(crate) fn setup(emulator: &Emulator, config: &str) -> Setup {
+    Setup::new(config).key("press-17", PRIMARY).ca("press-17", &emulator.ca())
+}
+
+/// The key of a group's device.
+pub(crate) fn derived(id: &str) -> String {
+    SymmetricKey::from_base64(GROUP).unwrap().derive(id).to_base64().to_string()
+}
+
+/// The messages of a device, each once: redelivered ones carry the same id.
+pub(crate) fn messages(events: &[Value]) -> Vec<&Value> {
+    let mut seen = std::collections::HashSet::new();
+    let id = |event: &&Value| event["systemProperties"]["message-id"].as_str().map(str::to_owned);
+    events.iter().filter(|event| seen.insert(id(event).expect("every message has an id"))).collect()
+}
+
+/// The values of a tag, in the order in which messages and events came, redeliveries aside.
+pub(crate) fn values(events: &[Value], tag: &str) -> Vec<i64> {
+    let of_tag = |value: &&Value| value["id"] == tag;
+    let values = messages(events)
+        .into_iter()
+        .flat_map(|event| event["body"]["values"].as_array().expect("values").clone());
+    values.filter(|value| of_tag(&value)).map(|value| value["v"].as_i64().expect("a whole number")).collect()
+}
+
+/// Checks that a ramp came without a gap, without a repetition and in order.
+pub(crate) fn assert_contiguous(values: &[i64]) {
+    let broken = values.windows(2).find(|pair| pair[1] != pair[0] + 1);
+    assert_eq!(broken, None, "{values:?}");
+}
+
+/// Waits until the ramp has come at least to `value`, and gives all messages.
+pub(crate) fn wait_for_ramp(emulator: &Emulator, value: i64) -> Vec<Value> {
+    let limit = LIMIT + Duration::from_millis(50) * u32::try_from(value).unwrap_or(0);
+    eventually(&format!("the ramp comes to {value}"), limit, || {
+        let events = emulator.events(Some("press-17"));
+        values(&events, "Ramp").last().is_some_and(|&last| last >= value).then_some(events)
+    })
+}
+
+/// Every body, by message id, to find ids that stand for two different messages.
+pub(crate) fn bodies(events: &[Value]) -> BTreeMap<String, Vec<String>> {
+    let mut bodies: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for event in events {
+        let id = event["systemProperties"]["message-id"].as_str().unwrap_or_default().to_owned();
+        bodies.entry(id).or_default().push(event["body"].to_string());
+    }
+    bodies
+}
