@@ -1,1 +1,27 @@
-//! Under construction.
+//! The operator: from what users ask for to credentials, configuration and agents, and back to conditions.
+//!
+//! ```text
+//! arguments   how the program is called
+//! leader      who of several operators works
+//! cluster     what the operator sees: mirrors of objects, who refers to whom, what wakes whom
+//! device      IoTDevice: observe → validate → issue → plan → apply → report
+//! group       ProvisioningGroup: observe → validate → report
+//! fault       what somebody has to change, with its stable reason
+//! conditions  how both kinds say how they are
+//! work        mirrors, queues and controllers together
+//! backoff     how long a failed object waits
+//! metrics     what Prometheus reads
+//! http        /metrics, /livez, /readyz
+//! ```
+
+pub mod arguments;
+pub mod leader;
+pub mod cluster;
+pub mod device;
+pub mod group;
+pub mod fault;
+pub mod conditions;
+pub mod work;
+pub mod backoff;
+pub mod metrics;
+pub mod http;

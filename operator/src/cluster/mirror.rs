@@ -1,0 +1,170 @@
+//! A mirror of one kind of objects: watches them in one or more namespaces and keeps what is worth keeping. Reads the cluster.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream::select_all};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+/// One object came, changed or went.
+pub struct Change<'a, K> {
+    /// Its name, version and owners.
+    pub meta: &'a ObjectMeta,
+    /// What was kept of it.
+    pub before: Option<Arc<K>>,
+    /// What is kept of it now.
+    pub now: Option<Arc<K>>,
+    /// Whether it is gone from the cluster.
+    pub gone: bool,
+}
+
+/// A mirror that is being filled.
+pub struct Mirror<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    writer: Writer<K>,
+    store: Store<K>,
+    waiting: usize,
+}
+
+impl<K> Mirror<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    /// An empty one; the store becomes ready when every namespace has been listed once.
+    #[must_use]
+    pub fn new() -> (Store<K>, Self) {
+        let writer = Writer::default();
+        let store = writer.as_reader();
+        (store.clone(), Self { writer, store, waiting: 0 })
+    }
+
+    /// Watches for ever. `keep` says what of an object is kept, `changed` hears of every change, kept or not.
+    pub async fn follow<W>(
+        mut self,
+        apis: Vec<(Option<String>, Api<W>)>,
+        config: watcher::Config,
+        keep: impl Fn(W) -> Option<K>,
+        mut changed: impl FnMut(Change<'_, K>),
+    ) where
+        W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        self.waiting = apis.len();
+        let streams = apis.into_iter().map(|(namespace, api)| {
+            let stream = watcher(api, config.clone()).default_backoff();
+            stream.map(move |event| (namespace.clone(), event)).boxed()
+        });
+        let mut events = select_all(streams);
+        let mut listings = std::collections::HashMap::new();
+        while let Some((namespace, event)) = events.next().await {
+            match event {
+                Ok(Event::Init) => {
+                    listings.insert(namespace, HashSet::new());
+                }
+                Ok(Event::InitApply(object)) => {
+                    if let Some(seen) = listings.get_mut(&namespace) {
+                        seen.insert(reference::<K>(object.meta()));
+                    }
+                    self.put(object, &keep, &mut changed);
+                }
+                Ok(Event::Apply(object)) => self.put(object, &keep, &mut changed),
+                Ok(Event::Delete(object)) => self.take(object.meta(), &mut changed),
+                Ok(Event::InitDone) => {
+                    if let Some(seen) = listings.remove(&namespace) {
+                        self.listed(namespace.as_deref(), &seen, &mut changed);
+                    }
+                }
+                Err(error) => warn_of::<W>(&error),
+            }
+        }
+    }
+
+    fn put<W: Resource<DynamicType = ()>>(
+        &mut self,
+        object: W,
+        keep: &impl Fn(W) -> Option<K>,
+        changed: &mut impl FnMut(Change<'_, K>),
+    ) {
+        let meta = object.meta().clone();
+        let before = self.store.get(&reference::<K>(&meta));
+        let now = keep(object);
+        match (&before, &now) {
+            (_, Some(kept)) => self.writer.apply_watcher_event(&Event::Apply(kept.clone())),
+            (Some(old), None) => self.writer.apply_watcher_event(&Event::Delete(K::clone(old))),
+            (None, None) => {}
+        }
+        let now = now.and_then(|kept| self.store.get(&reference::<K>(kept.meta())));
+        changed(Change { meta: &meta, before, now, gone: false });
+    }
+
+    fn take(&mut self, meta: &ObjectMeta, changed: &mut impl FnMut(Change<'_, K>)) {
+        let before = self.store.get(&reference::<K>(meta));
+        if let Some(old) = &before {
+            self.writer.apply_watcher_event(&Event::Delete(K::clone(old)));
+        }
+        changed(Change { meta, before, now: None, gone: true });
+    }
+
+    /// A namespace has been listed: what is kept of it and was not in the list is gone.
+    fn listed(
+        &mut self,
+        namespace: Option<&str>,
+        seen: &HashSet<ObjectRef<K>>,
+        changed: &mut impl FnMut(Change<'_, K>),
+    ) {
+        let within = |object: &K| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
+        for object in self.store.state() {
+            if within(&object) && !seen.contains(&reference::<K>(object.meta())) {
+                self.take(object.meta(), changed);
+            }
+        }
+        self.waiting = self.waiting.saturating_sub(1);
+        if self.waiting == 0 && !ready(&self.store) {
+            // The writer calls the store ready after a whole listing, which here is the sum of all namespaces.
+            let state = self.store.state();
+            self.writer.apply_watcher_event(&Event::Init);
+            for object in state {
+                self.writer.apply_watcher_event(&Event::InitApply(K::clone(&object)));
+            }
+            self.writer.apply_watcher_event(&Event::InitDone);
+        }
+    }
+}
+
+/// Whether the store has been filled once.
+pub fn ready<K>(store: &Store<K>) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    futures::FutureExt::now_or_never(store.wait_until_ready()).is_some_and(|result| result.is_ok())
+}
+
+/// The key of an object in a store.
+#[must_use]
+pub fn reference<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {
+    let name = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+    match &meta.namespace {
+        Some(namespace) => name.within(namespace),
+        None => name,
+    }
+}
+
+/// Drops what costs memory and is never read.
+pub fn prune(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn warn_of<W: Resource<DynamicType = ()>>(error: &watcher::Error) {
+    let kind = W::kind(&());
+    tracing::warn!(%kind, %error, "cannot watch, trying again");
+}

@@ -1,0 +1,94 @@
+//! What the operator sees: mirrors of all it needs to know, and questions about them. Reads memory only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use super::claims::{Claims, Key};
+use super::mirror::ready;
+
+/// On what the operator makes: the device it belongs to.
+pub const DEVICE_LABEL: &str = "lanyard.dev/device";
+
+/// Mirrors of all that the operator needs to know.
+pub struct View {
+    /// Every device.
+    pub devices: Store<IoTDevice>,
+    /// Every group.
+    pub groups: Store<ProvisioningGroup>,
+    /// The agents' Deployments, without their specs.
+    pub deployments: Store<Deployment>,
+    /// The agents' pods, without their specs.
+    pub pods: Store<Pod>,
+    /// Names and versions of the Secrets that the operator made.
+    pub secrets: Store<PartialObjectMeta<Secret>>,
+    /// Names and versions of the ConfigMaps that the operator made.
+    pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// Who claims which device id.
+    pub claims: Mutex<Claims>,
+}
+
+impl View {
+    /// The device of this name.
+    #[must_use]
+    pub fn device(&self, key: &Key) -> Option<Arc<IoTDevice>> {
+        self.devices.get(&to_ref(key))
+    }
+
+    /// The group that the device refers to, if it is there.
+    #[must_use]
+    pub fn group_of(&self, device: &IoTDevice) -> Option<Arc<ProvisioningGroup>> {
+        let name = &device.spec.group_ref.as_ref()?.name;
+        self.groups.get(&ObjectRef::new(name).within(&device.namespace().unwrap_or_default()))
+    }
+
+    /// The devices that refer to the group of this name.
+    #[must_use]
+    pub fn devices_of(&self, group: &Key) -> Vec<Arc<IoTDevice>> {
+        self.devices.state_filter(|device| {
+            device.metadata.namespace.as_deref() == Some(&group.namespace)
+                && device.spec.group_ref.as_ref().is_some_and(|reference| reference.name == group.name)
+        })
+    }
+
+    /// Other devices that might claim the same identity.
+    #[must_use]
+    pub fn rivals_of(&self, device: &IoTDevice) -> Vec<Arc<IoTDevice>> {
+        let keys = self.claims.lock().unwrap_or_else(PoisonError::into_inner).others(device);
+        keys.iter().filter_map(|key| self.device(key)).collect()
+    }
+
+    /// The pods of a device's agent; more than one while one ends.
+    #[must_use]
+    pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
+        self.pods.state_filter(|pod| {
+            pod.metadata.namespace.as_deref() == Some(&device.namespace)
+                && pod.labels().get(DEVICE_LABEL).is_some_and(|name| *name == device.name)
+        })
+    }
+
+    /// What has not been listed yet, for people who wait.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let mirrors = [
+            ("iotdevices", ready(&self.devices)),
+            ("provisioninggroups", ready(&self.groups)),
+            ("deployments", ready(&self.deployments)),
+            ("pods", ready(&self.pods)),
+            ("secrets", ready(&self.secrets)),
+            ("configmaps", ready(&self.config_maps)),
+        ];
+        mirrors.into_iter().filter(|(_, ready)| !ready).map(|(kind, _)| kind).collect()
+    }
+}
+
+/// As stores and queues name objects.
+#[must_use]
+pub fn to_ref<K: Resource<DynamicType = ()>>(key: &Key) -> ObjectRef<K> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}

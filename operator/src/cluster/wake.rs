@@ -1,0 +1,191 @@
+//! What wakes whom: from a change in the cluster to the devices and groups that must look again. Reads memory only.
+
+use std::sync::{Arc, PoisonError};
+
+use futures::channel::mpsc::UnboundedSender;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use lanyard_crds::refer::TrustedCa;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use super::claims::Key;
+use super::mirror::Change;
+use super::view::{DEVICE_LABEL, View, to_ref};
+use kube::runtime::reflector::ObjectRef;
+
+/// The queues of both kinds.
+#[derive(Clone)]
+pub struct Queues {
+    /// Devices that must look again.
+    pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
+    /// Groups that must look again.
+    pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
+}
+
+impl Queues {
+    /// This device must look again. A closed queue means that the operator ends.
+    pub fn device(&self, key: &Key) {
+        let _ = self.devices.unbounded_send(to_ref(key));
+    }
+
+    /// This group must look again.
+    pub fn group(&self, key: &Key) {
+        let _ = self.groups.unbounded_send(to_ref(key));
+    }
+
+    fn devices(&self, devices: &[Arc<IoTDevice>]) {
+        devices.iter().for_each(|device| self.device(&Key::of(&**device)));
+    }
+}
+
+/// Which kind of thing somebody refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referent {
+    /// A Secret.
+    Secret,
+    /// A ConfigMap.
+    ConfigMap,
+}
+
+/// A device came, changed or went: itself, who claims the same id, and the group that counts it.
+pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
+    let (before, now) = (change.before.as_deref(), change.now.as_deref());
+    {
+        let mut claims = view.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        before.into_iter().for_each(|device| claims.remove(device));
+        now.into_iter().for_each(|device| claims.add(device));
+    }
+    let asks_anew = before.map(asked) != now.map(asked);
+    if let (Some(device), true) = (now, asks_anew) {
+        queues.device(&Key::of(device));
+    }
+    if let (Some(device), true) = (now.or(before), asks_anew) {
+        queues.devices(&view.rivals_of(device));
+    }
+    if before.map(counted) != now.map(counted) {
+        for device in before.into_iter().chain(now) {
+            if let Some(group) = &device.spec.group_ref {
+                queues.group(&Key::new(&device.namespace().unwrap_or_default(), &group.name));
+            }
+        }
+    }
+}
+
+/// What the operator answers to; its own answer in the status is not among it.
+fn asked(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
+    (device.uid(), device.metadata.generation, device.metadata.deletion_timestamp.is_some())
+}
+
+/// What a group counts.
+fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
+    let status = device.status.as_ref();
+    let group = device.spec.group_ref.as_ref().map(|group| group.name.clone());
+    let connection = status.and_then(|status| status.connection.as_ref()).map(|connection| connection.state);
+    (group, status.and_then(|status| status.provisioning_state), connection)
+}
+
+/// A group came, changed or went: itself and all its devices.
+pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, ProvisioningGroup>) {
+    let asked = |group: &ProvisioningGroup| (group.uid(), group.metadata.generation);
+    if change.before.as_deref().map(asked) == change.now.as_deref().map(asked) {
+        return;
+    }
+    let key = key_of(change.meta);
+    if change.now.is_some() {
+        queues.group(&key);
+    }
+    queues.devices(&view.devices_of(&key));
+}
+
+/// A Secret or ConfigMap came, changed or went: the device it was made for, unless that is who changed it, and all that
+/// refer to it.
+pub fn referent_changed(
+    view: &View,
+    queues: &Queues,
+    referent: Referent,
+    meta: &ObjectMeta,
+    by_operator: bool,
+) {
+    if let (Some(owner), false) = (owner(meta), by_operator) {
+        queues.device(&owner);
+    }
+    let (namespace, name) =
+        (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let devices = view.devices.state_filter(|device| {
+        device.metadata.namespace.as_deref() == Some(namespace) && device_refers(device, referent, name)
+    });
+    queues.devices(&devices);
+    let groups = view.groups.state_filter(|group| {
+        group.metadata.namespace.as_deref() == Some(namespace) && group_refers(group, referent, name)
+    });
+    for group in groups {
+        let key = Key::of(&*group);
+        queues.group(&key);
+        queues.devices(&view.devices_of(&key));
+    }
+}
+
+fn device_refers(device: &IoTDevice, referent: Referent, name: &str) -> bool {
+    let Some(hub) = &device.spec.hub else { return false };
+    let key = hub.auth.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
+    (referent == Referent::Secret && key == Some(name)) || ca_refers(hub.trusted_ca.as_ref(), referent, name)
+}
+
+fn group_refers(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
+    let key = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
+    (referent == Referent::Secret && key == Some(name))
+        || ca_refers(group.spec.dps.trusted_ca.as_ref(), referent, name)
+}
+
+fn ca_refers(ca: Option<&TrustedCa>, referent: Referent, name: &str) -> bool {
+    let reference = ca.and_then(|ca| match referent {
+        Referent::Secret => ca.secret_key_ref.as_ref(),
+        Referent::ConfigMap => ca.config_map_key_ref.as_ref(),
+    });
+    reference.is_some_and(|reference| reference.name == name)
+}
+
+/// An agent's Deployment came, changed or went.
+pub fn deployment_changed(queues: &Queues, change: &Change<'_, Deployment>) {
+    let told = |deployment: &Deployment| {
+        let meta = deployment.meta();
+        let conditions = deployment.status.as_ref().and_then(|status| status.conditions.clone());
+        (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), conditions)
+    };
+    if change.before.as_deref().map(told) != change.now.as_deref().map(told)
+        && let Some(owner) = owner(change.meta)
+    {
+        queues.device(&owner);
+    }
+}
+
+/// The device that an agent's pod belongs to.
+#[must_use]
+pub fn device_of_pod(change: &Change<'_, Pod>) -> Option<Key> {
+    let name = change.meta.labels.as_ref()?.get(DEVICE_LABEL)?;
+    Some(Key::new(change.meta.namespace.as_deref().unwrap_or_default(), name))
+}
+
+/// The device that controls an object.
+fn owner(meta: &ObjectMeta) -> Option<Key> {
+    let owner = meta.owner_references.iter().flatten().find(|owner| {
+        owner.controller == Some(true)
+            && owner.kind == IoTDevice::kind(&())
+            && owner.api_version.split('/').next() == Some("lanyard.dev")
+    })?;
+    Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), &owner.name))
+}
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key_of(meta: &ObjectMeta) -> Key {
+    Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// Whether the operator made the object for a device.
+#[must_use]
+pub fn is_owned(meta: &ObjectMeta) -> bool {
+    owner(meta).is_some()
+}

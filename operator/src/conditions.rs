@@ -1,0 +1,148 @@
+//! How both kinds say how they are, so that kubectl, kstatus, Argo CD and Flux read it right. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Connected, with everything in order.
+pub const READY: &str = "Ready";
+/// The credentials Secret holds the right key.
+pub const CREDENTIALS_READY: &str = "CredentialsReady";
+/// The agent runs.
+pub const AGENT_READY: &str = "AgentReady";
+/// The hub has accepted the device.
+pub const CONNECTED: &str = "Connected";
+/// Somebody is at work.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing goes on until somebody changes something.
+pub const STALLED: &str = "Stalled";
+
+/// Longest message that Kubernetes takes.
+const MAX_MESSAGE: usize = 32 * 1024;
+
+/// A condition's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truth {
+    /// It is so.
+    True,
+    /// It is not.
+    False,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Truth {
+    /// The word of Kubernetes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+/// What is known of one aspect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aspect {
+    /// Whether it is so.
+    pub truth: Truth,
+    /// Why, in one CamelCase word.
+    pub reason: &'static str,
+    /// Why, in words.
+    pub message: String,
+}
+
+impl Aspect {
+    /// One aspect.
+    pub fn new(truth: impl Into<Truth>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { truth: truth.into(), reason, message: message.into() }
+    }
+}
+
+/// Turns aspects into conditions; one whose value is as it was keeps the time of its last transition.
+#[must_use]
+pub fn conditions(
+    aspects: Vec<(&str, Aspect)>,
+    before: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let condition = |(type_, aspect): (&str, Aspect)| {
+        let status = aspect.truth.as_str();
+        let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
+        let mut message = aspect.message;
+        if message.len() > MAX_MESSAGE {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        }
+        Condition {
+            last_transition_time: same
+                .map_or_else(|| Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
+            message,
+            observed_generation: Some(generation),
+            reason: aspect.reason.to_owned(),
+            status: status.to_owned(),
+            type_: type_.to_owned(),
+        }
+    };
+    aspects.into_iter().map(condition).collect()
+}
+
+/// Kubernetes keeps no fractions of seconds; what is compared with its answer must not have any.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// `Reconciling` and `Stalled`, told from whether the object is ready and whether it waits for somebody.
+#[must_use]
+pub fn progress(ready: &Aspect, stalled: bool) -> [(&'static str, Aspect); 2] {
+    let (reconciling, stalled) = match (ready.truth, stalled) {
+        (Truth::True, _) => (Aspect::new(false, "UpToDate", ""), Aspect::new(false, "UpToDate", "")),
+        (_, true) => {
+            (Aspect::new(false, "Stalled", ""), Aspect::new(true, ready.reason, ready.message.clone()))
+        }
+        (_, false) => {
+            (Aspect::new(true, ready.reason, ready.message.clone()), Aspect::new(false, "Progressing", ""))
+        }
+    };
+    [(RECONCILING, reconciling), (STALLED, stalled)]
+}
+
+/// The condition of this type.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_transition_moves_the_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let one = conditions(vec![(READY, Aspect::new(false, "SecretNotFound", "a"))], &[], 1, at(100));
+        let two = conditions(vec![(READY, Aspect::new(false, "Connecting", "b"))], &one, 2, at(200));
+        let three = conditions(vec![(READY, Aspect::new(true, "Connected", "c"))], &two, 2, at(300));
+        assert_eq!(two[0].last_transition_time, Time(at(100)));
+        assert_eq!((two[0].reason.as_str(), two[0].observed_generation), ("Connecting", Some(2)));
+        assert_eq!(three[0].last_transition_time, Time(at(300)));
+    }
+
+    #[test]
+    fn an_object_is_at_work_or_waits_or_is_done() {
+        let not = Aspect::new(false, "X", "y");
+        let word =
+            |ready: &Aspect, stalled| progress(ready, stalled).map(|(_, aspect)| aspect.truth.as_str());
+        assert_eq!(word(&not, true), ["False", "True"]);
+        assert_eq!(word(&not, false), ["True", "False"]);
+        assert_eq!(word(&Aspect::new(true, "X", "y"), false), ["False", "False"]);
+    }
+}

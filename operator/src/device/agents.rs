@@ -1,0 +1,183 @@
+//! Who asks which agent when: at once when its pod moved, else on a slow spread round. Talks to the network.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use k8s_openapi::api::core::v1::Pod;
+use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState};
+use tokio::task::JoinSet;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use super::ask::{AskError, ask};
+use crate::backoff::spread_over;
+use crate::cluster::claims::Key;
+use crate::cluster::wake::Queues;
+use crate::metrics::Metrics;
+
+/// Between two questions to an agent that is connected.
+const SLOW: Duration = Duration::from_secs(60);
+/// Between two questions to one that is not: the first wait and the longest.
+const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+/// Questions under way at any moment.
+const AT_ONCE: usize = 32;
+
+/// What an agent said of itself, or why it said nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It answered.
+    Said(Box<AgentStatus>),
+    /// It did not.
+    Silent(String),
+}
+
+/// The last report of every agent. Cheap to clone.
+#[derive(Clone)]
+pub struct Agents {
+    reports: Arc<Mutex<HashMap<Key, Report>>>,
+    moves: UnboundedSender<(Key, Option<IpAddr>)>,
+}
+
+/// The pod that counts: the youngest that does not end, else the youngest.
+#[must_use]
+pub fn current(mut pods: Vec<Arc<Pod>>) -> Option<Arc<Pod>> {
+    pods.sort_by_key(|pod| {
+        let meta = &pod.metadata;
+        (meta.deletion_timestamp.is_none(), meta.creation_timestamp.as_ref().map(|time| time.0))
+    });
+    pods.pop()
+}
+
+impl Agents {
+    /// Nobody is asked yet; the second part is for [`rounds`].
+    #[must_use]
+    pub fn new() -> (Self, UnboundedReceiver<(Key, Option<IpAddr>)>) {
+        let (moves, moved) = unbounded();
+        (Self { reports: Arc::default(), moves }, moved)
+    }
+
+    /// The agent's pods changed: they are these now.
+    pub fn moved(&self, device: &Key, pods: Vec<Arc<Pod>>) {
+        let address = current(pods).filter(|pod| pod.metadata.deletion_timestamp.is_none()).and_then(|pod| {
+            let status = pod.status.as_ref()?;
+            let runs = status
+                .container_statuses
+                .iter()
+                .flatten()
+                .any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
+            if runs { status.pod_ip.as_ref()?.parse().ok() } else { None }
+        });
+        let _ = self.moves.unbounded_send((device.clone(), address));
+    }
+
+    /// What the agent said last; `None` while none runs or none was asked.
+    #[must_use]
+    pub fn report(&self, device: &Key) -> Option<Report> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+    }
+
+    /// Keeps a report; says whether it is news.
+    fn keep(&self, device: &Key, report: Option<Report>) -> bool {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.get(device) == report.as_ref() {
+            return false;
+        }
+        match report {
+            Some(report) => reports.insert(device.clone(), report),
+            None => reports.remove(device),
+        };
+        true
+    }
+}
+
+/// An agent that is asked again and again.
+struct Asked {
+    address: IpAddr,
+    timer: Option<delay_queue::Key>,
+    wait: Duration,
+}
+
+/// Asks agents for ever, and wakes their devices when there is news.
+pub async fn rounds(
+    agents: Agents,
+    mut moved: UnboundedReceiver<(Key, Option<IpAddr>)>,
+    queues: Queues,
+    metrics: Metrics,
+) {
+    let mut round = Round {
+        agents,
+        queues,
+        metrics,
+        asked: HashMap::new(),
+        due: DelayQueue::new(),
+        answers: JoinSet::new(),
+    };
+    loop {
+        tokio::select! {
+            Some((device, address)) = moved.next() => round.moved(device, address),
+            Some(due) = round.due.next(), if round.answers.len() < AT_ONCE => round.ask(due.into_inner()),
+            Some(Ok((device, address, answer))) = round.answers.join_next() => round.answered(&device, address, answer),
+            else => return,
+        }
+    }
+}
+
+struct Round {
+    agents: Agents,
+    queues: Queues,
+    metrics: Metrics,
+    asked: HashMap<Key, Asked>,
+    due: DelayQueue<Key>,
+    answers: JoinSet<(Key, IpAddr, Result<AgentStatus, AskError>)>,
+}
+
+impl Round {
+    fn moved(&mut self, device: Key, address: Option<IpAddr>) {
+        if let Some(Asked { timer: Some(timer), .. }) = self.asked.remove(&device) {
+            self.due.remove(&timer);
+        }
+        match address {
+            Some(address) => {
+                let timer = Some(self.due.insert(device.clone(), Duration::ZERO));
+                self.asked.insert(device, Asked { address, timer, wait: FAST.0 });
+            }
+            None => {
+                if self.agents.keep(&device, None) {
+                    self.queues.device(&device);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, device: Key) {
+        let Some(asked) = self.asked.get_mut(&device) else { return };
+        asked.timer = None;
+        let address = asked.address;
+        self.answers.spawn(async move { (device, address, ask(address).await) });
+    }
+
+    fn answered(&mut self, device: &Key, address: IpAddr, answer: Result<AgentStatus, AskError>) {
+        self.metrics.asked(answer.is_ok());
+        let Some(asked) =
+            self.asked.get_mut(device).filter(|asked| asked.address == address && asked.timer.is_none())
+        else {
+            return;
+        };
+        let connected = answer.as_ref().is_ok_and(|status| {
+            !status.devices.is_empty()
+                && status.devices.iter().all(|device| device.connection.state == ConnectionState::Connected)
+        });
+        let report = answer
+            .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
+        let news = self.agents.keep(device, Some(report));
+        let wait = if connected { SLOW } else { asked.wait };
+        asked.wait = if connected || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
+        asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, rand::random())));
+        if news {
+            self.queues.device(device);
+        }
+    }
+}

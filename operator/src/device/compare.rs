@@ -1,0 +1,148 @@
+//! Whether an object in the cluster already says all that a planned one says. Pure.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Says with which fields an object was written last: one that is not written any more must be taken away by a new write,
+/// although all others are as they should be. It says nothing of values, which may be secret.
+pub const SHAPE: &str = "lanyard.dev/shape";
+
+/// Whether `actual` has every field of `desired` with the same value. What the server or somebody else added is no
+/// difference.
+#[must_use]
+pub fn covers(desired: &Value, actual: &Value) -> bool {
+    covers_at("", desired, Some(actual))
+}
+
+fn covers_at(name: &str, desired: &Value, actual: Option<&Value>) -> bool {
+    match (desired, actual) {
+        (Value::Object(fields), None) => fields.is_empty(),
+        (Value::Array(items), None) => items.is_empty(),
+        (Value::Object(fields), Some(Value::Object(actual))) => {
+            fields.iter().all(|(name, value)| covers_at(name, value, actual.get(name)))
+        }
+        // Others may own the object too.
+        (Value::Array(items), Some(Value::Array(actual))) if name == "ownerReferences" => {
+            items.iter().all(|item| actual.iter().any(|actual| covers(item, actual)))
+        }
+        (Value::Array(items), Some(Value::Array(actual))) => {
+            items.len() == actual.len() && items.iter().zip(actual).all(|(item, actual)| covers(item, actual))
+        }
+        (Value::String(desired), Some(Value::String(actual))) if is_amount(name) => {
+            desired == actual || amount(desired).is_some_and(|amount_| Some(amount_) == amount(actual))
+        }
+        (desired, actual) => Some(desired) == actual,
+    }
+}
+
+/// Fields whose text the API server rewrites: `1000m` becomes `1`.
+fn is_amount(name: &str) -> bool {
+    matches!(name, "cpu" | "memory" | "sizeLimit")
+}
+
+/// A quantity in thousandths.
+fn amount(text: &str) -> Option<i128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let scale = match suffix {
+        "n" | "u" => return None,
+        "m" => 1,
+        "" => 1_000,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "T" => 1_000_000_000_000_000,
+        "P" => 1_000_000_000_000_000_000,
+        "E" => 1_000_000_000_000_000_000_000,
+        "Ki" => 1_000 << 10,
+        "Mi" => 1_000 << 20,
+        "Gi" => 1_000 << 30,
+        "Ti" => 1_000_i128 << 40,
+        "Pi" => 1_000_i128 << 50,
+        "Ei" => 1_000_i128 << 60,
+        _ => return None,
+    };
+    let tenths = u32::try_from(fraction.len()).ok()?;
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scaled = digits.checked_mul(scale)?;
+    let divisor = 10_i128.checked_pow(tenths)?;
+    (scaled % divisor == 0).then_some(scaled / divisor)
+}
+
+/// A short hash of an object's fields, without their values.
+#[must_use]
+pub fn shape(object: &Value) -> String {
+    let mut hash = Sha256::new();
+    shape_into(object, &mut hash);
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn shape_into(value: &Value, hash: &mut Sha256) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                hash.update(name.as_bytes());
+                hash.update([0]);
+                shape_into(value, hash);
+            }
+            hash.update([1]);
+        }
+        Value::Array(items) => {
+            items.iter().for_each(|item| shape_into(item, hash));
+            hash.update([2]);
+        }
+        _ => hash.update([3]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn additions_of_others_are_no_difference_and_changes_are() {
+        let desired = json!({"metadata": {"labels": {"a": "1"}, "ownerReferences": [{"uid": "x"}]}, "spec": {"args": ["a", "b"], "empty": {}}});
+        let actual = |labels: Value, args: Value| {
+            json!({
+                "metadata": {"labels": labels, "ownerReferences": [{"uid": "y"}, {"uid": "x", "kind": "K"}], "uid": "z"},
+                "spec": {"args": args, "defaulted": true}, "status": {}
+            })
+        };
+        assert!(covers(&desired, &actual(json!({"a": "1", "b": "2"}), json!(["a", "b"]))));
+        assert!(!covers(&desired, &actual(json!({"a": "2"}), json!(["a", "b"]))));
+        assert!(!covers(&desired, &actual(json!({}), json!(["a", "b"]))));
+        assert!(!covers(&desired, &actual(json!({"a": "1"}), json!(["a"]))));
+    }
+
+    #[test]
+    fn amounts_are_compared_by_value() {
+        for (one, other, same) in [
+            ("1000m", "1", true),
+            ("0.5", "500m", true),
+            ("1024Mi", "1Gi", true),
+            ("1.5Gi", "1536Mi", true),
+            ("64Mi", "64M", false),
+            ("5m", "6m", false),
+            ("x", "y", false),
+        ] {
+            assert_eq!(covers(&json!({"cpu": one}), &json!({"cpu": other})), same, "{one} {other}");
+        }
+        assert!(!covers(&json!({"name": "1000m"}), &json!({"name": "1"})));
+    }
+
+    #[test]
+    fn the_shape_knows_fields_and_not_values() {
+        let shape_of = |value: Value| shape(&value);
+        assert_eq!(shape_of(json!({"data": {"a": "secret"}})), shape_of(json!({"data": {"a": "other"}})));
+        assert_ne!(
+            shape_of(json!({"data": {"a": "1"}})),
+            shape_of(json!({"data": {"a": "1", "ca.crt": "2"}}))
+        );
+        assert_ne!(
+            shape_of(json!({"data": {"a": "1"}, "b": 1})),
+            shape_of(json!({"data": {"a": "1", "b": 1}}))
+        );
+    }
+}

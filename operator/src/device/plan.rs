@@ -1,0 +1,191 @@
+//! Fourth stage: the objects that a device needs, whole. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+use lanyard_crds::IoTDevice;
+use lanyard_protocol::handoff::config::{self, AgentConfig, Buffer, Device};
+use lanyard_protocol::handoff::credentials as file;
+use lanyard_protocol::hub::connection_string::DeviceConnectionString;
+
+use super::issue::Credential;
+use super::validate::{Destination, Valid};
+use super::workload;
+use crate::arguments::PullPolicy;
+use crate::cluster::view::DEVICE_LABEL;
+use crate::fault::{Fault, Reason};
+
+/// What the operator was told about agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentImage {
+    /// The image.
+    pub image: String,
+    /// When a node pulls it.
+    pub pull_policy: PullPolicy,
+    /// Secrets for pulling it.
+    pub pull_secrets: Vec<String>,
+}
+
+/// The objects that a device needs. None of them is written yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The credentials.
+    pub credentials: Secret,
+    /// The agent's configuration.
+    pub configuration: ConfigMap,
+    /// The agent.
+    pub workload: Deployment,
+    /// A credentials Secret of another name from before, which is to go.
+    pub former_credentials: Option<String>,
+}
+
+/// What is taken away from a device that must leave the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Names of its credentials Secrets.
+    pub credentials: Vec<String>,
+    /// Name of its Deployment.
+    pub workload: String,
+}
+
+/// Name of an agent's Deployment and ConfigMap.
+#[must_use]
+pub fn workload_name(device: &str) -> String {
+    format!("{device}-agent")
+}
+
+/// The objects that the device needs.
+///
+/// # Errors
+/// [`Fault`]: every mistake in what the agent would get to read.
+pub fn plan(
+    device: &IoTDevice,
+    valid: &Valid,
+    credential: &Credential,
+    image: &AgentImage,
+) -> Result<Plan, Fault> {
+    let owner = owner(device)?;
+    let meta = |name: String| ObjectMeta {
+        name: Some(name),
+        namespace: Some(valid.namespace.clone()),
+        labels: Some(labels(&valid.name)),
+        owner_references: Some(vec![owner.clone()]),
+        ..ObjectMeta::default()
+    };
+    Ok(Plan {
+        credentials: Secret {
+            metadata: meta(valid.secret_name.clone()),
+            type_: Some("Opaque".to_owned()),
+            data: Some(credentials(valid, credential)),
+            ..Secret::default()
+        },
+        configuration: ConfigMap {
+            metadata: meta(workload_name(&valid.name)),
+            data: Some(BTreeMap::from([(config::FILE_NAME.to_owned(), configuration(valid)?)])),
+            ..ConfigMap::default()
+        },
+        workload: Deployment {
+            metadata: meta(workload_name(&valid.name)),
+            spec: Some(workload::spec(valid, image)),
+            status: None,
+        },
+        former_credentials: former_credentials(device).filter(|former| *former != valid.secret_name),
+    })
+}
+
+/// What is taken away from a device that must leave the hub.
+#[must_use]
+pub fn withdrawal(device: &IoTDevice) -> Withdrawal {
+    let name = device.name_any();
+    let wanted = device.spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
+    let mut credentials = vec![wanted.unwrap_or_else(|| format!("{name}-credentials"))];
+    credentials.extend(former_credentials(device));
+    credentials.dedup();
+    Withdrawal { credentials, workload: workload_name(&name) }
+}
+
+fn former_credentials(device: &IoTDevice) -> Option<String> {
+    Some(device.status.as_ref()?.credentials.as_ref()?.secret_name.clone())
+}
+
+fn owner(device: &IoTDevice) -> Result<OwnerReference, Fault> {
+    let owner = device.controller_owner_ref(&());
+    owner.ok_or_else(|| {
+        Fault::new(Reason::InvalidSpec, "the object has no name or uid, which the API server always gives")
+    })
+}
+
+/// Labels of everything the operator makes for a device.
+pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
+    let labels = [
+        ("app.kubernetes.io/name", "lanyard-agent"),
+        ("app.kubernetes.io/instance", device),
+        ("app.kubernetes.io/component", "agent"),
+        ("app.kubernetes.io/part-of", "lanyard"),
+        ("app.kubernetes.io/managed-by", "lanyard-operator"),
+        (DEVICE_LABEL, device),
+    ];
+    labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The keys of the Secret: two for the agent, the others for software that uses the Secret without an agent.
+fn credentials(valid: &Valid, credential: &Credential) -> BTreeMap<String, ByteString> {
+    let mut data = BTreeMap::new();
+    let mut put = |name: &str, text: &str| {
+        data.insert(name.to_owned(), ByteString(text.as_bytes().to_vec()));
+    };
+    put(file::SHARED_ACCESS_KEY, &credential.key.to_base64());
+    put(file::DEVICE_ID, valid.device_id.as_str());
+    match &valid.destination {
+        Destination::Hub(hub) => {
+            put(file::HOSTNAME, &hub.hostname.to_string());
+            let text = DeviceConnectionString {
+                hostname: hub.hostname.clone(),
+                device_id: valid.device_id.clone(),
+                key: credential.key.clone(),
+                gateway_hostname: hub.gateway_hostname.clone(),
+            };
+            put(file::CONNECTION_STRING, &text.expose());
+        }
+        Destination::Dps(dps) => {
+            put(file::DPS_ENDPOINT, &dps.endpoint.to_string());
+            put(file::ID_SCOPE, dps.id_scope.as_str());
+        }
+    }
+    if let Some(ca) = &credential.trusted_ca {
+        put(file::TRUSTED_CA, ca);
+    }
+    data
+}
+
+/// The agent's configuration document.
+fn configuration(valid: &Valid) -> Result<String, Fault> {
+    let (hub, dps) = match valid.destination.clone() {
+        Destination::Hub(hub) => (Some(hub), None),
+        Destination::Dps(dps) => (None, Some(dps)),
+    };
+    let device = Device {
+        name: valid.name.clone(),
+        device_id: valid.device_id.clone(),
+        model_id: valid.model_id.clone(),
+        hub,
+        dps,
+        sources: valid.sources.clone(),
+        tags: valid.tags.clone(),
+        telemetry: valid.telemetry.clone(),
+        buffer: Buffer::default(),
+    };
+    let document = AgentConfig { version: config::VERSION, devices: vec![device] };
+    let problems = document.problems();
+    if problems.is_empty() {
+        return Ok(document.to_text());
+    }
+    let words = |problem: &config::Problem| {
+        format!("{}: {}", problem.field.trim_start_matches("devices[0]."), problem.message)
+    };
+    Err(Fault::new(Reason::InvalidSpec, problems.iter().map(words).collect::<Vec<_>>().join("; ")))
+}

@@ -1,0 +1,191 @@
+//! One look at one device, stage by stage, and how often devices are looked at. Writes the cluster.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use lanyard_crds::IoTDevice;
+use lanyard_crds::status::IoTDeviceStatus;
+
+use super::agents::Agents;
+use super::apply::{Hands, Remembered};
+use super::observe::{Observed, observe};
+use super::plan::{AgentImage, plan, withdrawal};
+use super::report::{self, Outcome};
+use super::{issue::issue, validate::validate};
+use crate::backoff::{Backoff, spread_over};
+use crate::cluster::answer::Answers;
+use crate::cluster::claims::Key;
+use crate::cluster::view::View;
+use crate::fault::Reason;
+use crate::metrics::Metrics;
+
+/// Everything hears of changes by watches; this only catches what got lost.
+const RESYNC: Duration = Duration::from_secs(30 * 60);
+/// A user's correction is heard of by watches; this only catches what got lost.
+const RESYNC_FAULTY: Duration = Duration::from_secs(5 * 60);
+/// A refusal may depend on what is not watched, such as quotas and admission rules.
+const RETRY_REFUSED: Duration = Duration::from_secs(30);
+/// Something ends soon.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// With what devices are looked at.
+pub struct Context {
+    /// The API server, for reads and writes of one object.
+    pub client: kube::Client,
+    /// The mirrors.
+    pub view: Arc<View>,
+    /// What agents say.
+    pub agents: Agents,
+    /// What was written.
+    pub remembered: Arc<Remembered>,
+    /// Status and events.
+    pub answers: Answers,
+    /// The agents' image.
+    pub image: AgentImage,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Failures in a row.
+    pub backoff: Backoff<Key>,
+    /// Statuses that the mirror does not have yet.
+    pub told: Told<IoTDeviceStatus>,
+}
+
+/// The last status that was written, until the mirror has it: a look in between must not take the older one for the last.
+pub struct Told<S>(Mutex<HashMap<Key, (Option<String>, S)>>);
+
+impl<S> Default for Told<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<S: Clone> Told<S> {
+    /// The status before this look: the written one while the mirror still has the version that it was written upon.
+    pub fn before(&self, key: &Key, version: Option<&String>) -> Option<S> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.get(key) {
+            Some((upon, status)) if upon.as_ref() == version => Some(status.clone()),
+            Some(_) => {
+                told.remove(key);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// A status was written upon this version.
+    pub fn put(&self, key: Key, version: Option<String>, status: S) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (version, status));
+    }
+}
+
+/// A look that is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server did not do what was asked: {0}")]
+pub struct ReconcileError(#[source] pub kube::Error);
+
+impl ReconcileError {
+    /// In one word, for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match &self.0 {
+            kube::Error::Api(status) if status.code == 409 => "ApiConflict",
+            kube::Error::Api(status) if status.code == 403 => "ApiForbidden",
+            kube::Error::Api(status) if status.code == 429 => "ApiBusy",
+            kube::Error::Api(_) => "ApiError",
+            _ => "ApiUnreachable",
+        }
+    }
+}
+
+/// One look at one device.
+///
+/// # Errors
+/// What trying again may help.
+pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let started = Instant::now();
+    let key = Key::of(&*device);
+    if device.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let looked = Box::pin(look(device, &context, &key)).await;
+    match looked {
+        Ok(outcome) => {
+            let fault = outcome.fault().map(|fault| fault.reason);
+            context.metrics.reconciled("IoTDevice", started.elapsed(), fault.map(Reason::as_str));
+            context.backoff.succeeded(&key);
+            let next = match fault {
+                Some(Reason::Refused) => RETRY_REFUSED,
+                Some(_) => RESYNC_FAULTY,
+                None if outcome.waits() => WAIT,
+                None => RESYNC,
+            };
+            Ok(Action::requeue(spread_over(next, rand::random())))
+        }
+        Err(error) => {
+            let error = ReconcileError(error);
+            context.metrics.failed("IoTDevice", started.elapsed(), error.reason());
+            Err(error)
+        }
+    }
+}
+
+async fn look(device: Arc<IoTDevice>, context: &Context, key: &Key) -> Result<Outcome, kube::Error> {
+    let observed = observe(&context.client, &context.view, &context.agents, device).await?;
+    let outcome = Box::pin(act(&observed, context)).await?;
+    let device = &observed.device;
+    let version = device.metadata.resource_version.clone();
+    let before =
+        context.told.before(key, version.as_ref()).or_else(|| device.status.clone()).unwrap_or_default();
+    let after = report::status(&observed, &before, &outcome, Timestamp::now());
+    if after != before {
+        if !context.answers.status(&**device, &after).await? {
+            return Ok(outcome);
+        }
+        context.told.put(key.clone(), version, after.clone());
+    }
+    for event in report::happened(&before, &after, &outcome) {
+        context.answers.event(&**device, event).await;
+    }
+    Ok(outcome)
+}
+
+/// Validate, issue, plan, apply, as far as it goes.
+async fn act(observed: &Observed, context: &Context) -> Result<Outcome, kube::Error> {
+    let device = &observed.device;
+    let hands = Hands {
+        client: &context.client,
+        view: &context.view,
+        remembered: &context.remembered,
+        metrics: &context.metrics,
+    };
+    let planned = validate(observed).and_then(|valid| {
+        let credential = issue(&valid, observed)?;
+        let plan = plan(device, &valid, &credential, &context.image)?;
+        Ok((valid, plan))
+    });
+    match planned {
+        Ok((valid, plan)) => Ok(Outcome::Applied(Box::new(valid), hands.apply(device, plan).await?)),
+        Err(fault) if fault.reason.withdraws() => {
+            hands.withdraw(device, withdrawal(device)).await?;
+            Ok(Outcome::Withdrawn(fault))
+        }
+        Err(fault) => {
+            tracing::debug!(device = %device.name_any(), %fault, "waits for somebody");
+            Ok(Outcome::Faulty(fault))
+        }
+    }
+}
+
+/// How long a failed device waits.
+#[must_use]
+pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<Context>) -> Action {
+    let key = Key::of(&**device);
+    let wait = context.backoff.failed(key.clone(), rand::random());
+    tracing::warn!(device = %key, %error, ?wait, "trying again");
+    Action::requeue(wait)
+}

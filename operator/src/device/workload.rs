@@ -1,0 +1,192 @@
+//! The agent's Deployment: one pod, never two, with no right that it does not need. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
+    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use lanyard_crds::agent::{Amounts, Resources};
+use lanyard_protocol::handoff::config::FILE_NAME;
+
+use super::plan::{AgentImage, labels, workload_name};
+use super::validate::Valid;
+use crate::cluster::view::DEVICE_LABEL;
+
+/// Where the agent serves /metrics, /livez, /readyz and /status.
+pub const HTTP_PORT: u16 = 9090;
+/// The user of the image, who owns nothing.
+const USER: i64 = 65532;
+/// Longer than the agent takes to drain.
+const GRACE_SECONDS: i64 = 40;
+const CONFIG: &str = "/etc/lanyard/config";
+const CREDENTIALS: &str = "/etc/lanyard/credentials";
+const BUFFER: &str = "/var/lib/lanyard/buffer";
+
+/// The Deployment's specification. It holds nothing that the agent reloads by itself, so that new keys, tags or
+/// certificates start no new pod.
+pub(super) fn spec(valid: &Valid, image: &AgentImage) -> DeploymentSpec {
+    let selector = BTreeMap::from([(DEVICE_LABEL.to_owned(), valid.name.clone())]);
+    DeploymentSpec {
+        replicas: Some(1),
+        revision_history_limit: Some(1),
+        selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
+        // Never two connections for one identity: the old pod is gone before the new one starts.
+        strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }),
+        template: PodTemplateSpec { metadata: Some(pod_meta(&valid.name)), spec: Some(pod(valid, image)) },
+        ..DeploymentSpec::default()
+    }
+}
+
+fn pod_meta(device: &str) -> ObjectMeta {
+    let scrape = [("prometheus.io/scrape", "true".to_owned()), ("prometheus.io/port", HTTP_PORT.to_string())];
+    ObjectMeta {
+        labels: Some(labels(device)),
+        annotations: Some(scrape.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn pod(valid: &Valid, image: &AgentImage) -> PodSpec {
+    let secrets = image.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
+    PodSpec {
+        // The agent never speaks to the Kubernetes API.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        containers: vec![container(valid, image)],
+        image_pull_secrets: (!image.pull_secrets.is_empty()).then(|| secrets.collect()),
+        node_selector: valid.agent.node_selector.clone(),
+        priority_class_name: valid.agent.priority_class_name.clone(),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        tolerations: valid.agent.tolerations.clone(),
+        volumes: Some(volumes(valid)),
+        ..PodSpec::default()
+    }
+}
+
+fn container(valid: &Valid, image: &AgentImage) -> Container {
+    let args = [
+        "--config",
+        &format!("{CONFIG}/{FILE_NAME}"),
+        "--credentials",
+        CREDENTIALS,
+        "--buffer",
+        BUFFER,
+        "--log-format",
+        "json",
+    ];
+    let mount = |name: &str, path: String, read_only: bool| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path,
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    };
+    Container {
+        name: "agent".to_owned(),
+        image: Some(image.image.clone()),
+        image_pull_policy: Some(image.pull_policy.as_str().to_owned()),
+        args: Some(args.map(str::to_owned).to_vec()),
+        ports: Some(vec![ContainerPort {
+            name: Some("http".to_owned()),
+            container_port: HTTP_PORT.into(),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        liveness_probe: Some(probe("/livez", 10, 6)),
+        readiness_probe: Some(probe("/readyz", 3, 1)),
+        resources: Some(resources(valid.agent.resources.as_ref())),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            privileged: Some(false),
+            read_only_root_filesystem: Some(true),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(vec![
+            mount("config", CONFIG.to_owned(), true),
+            mount("credentials", format!("{CREDENTIALS}/{}", valid.name), true),
+            mount("buffer", BUFFER.to_owned(), false),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("http".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    }
+}
+
+/// What the user says, or what an idle agent with some tags needs, with room.
+fn resources(wanted: Option<&Resources>) -> ResourceRequirements {
+    let default = Resources {
+        requests: Some(Amounts {
+            cpu: Some(Quantity("5m".to_owned())),
+            memory: Some(Quantity("16Mi".to_owned())),
+        }),
+        limits: Some(Amounts { cpu: None, memory: Some(Quantity("128Mi".to_owned())) }),
+    };
+    let Resources { requests, limits } = wanted.cloned().unwrap_or(default);
+    let amounts = |amounts: Amounts| {
+        let Amounts { cpu, memory } = amounts;
+        let named = [("cpu", cpu), ("memory", memory)];
+        named.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount?))).collect()
+    };
+    ResourceRequirements { requests: requests.map(amounts), limits: limits.map(amounts), claims: None }
+}
+
+fn volumes(valid: &Valid) -> Vec<Volume> {
+    vec![
+        Volume {
+            name: "config".to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: workload_name(&valid.name),
+                default_mode: Some(0o444),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        Volume {
+            name: "credentials".to_owned(),
+            // Readable by the pod's group only.
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(valid.secret_name.clone()),
+                default_mode: Some(0o440),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        Volume {
+            name: "buffer".to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                medium: None,
+                size_limit: Some(Quantity("64Mi".to_owned())),
+            }),
+            ..Volume::default()
+        },
+    ]
+}

@@ -1,0 +1,72 @@
+//! `/metrics`, `/livez` and `/readyz`. Talks to the network.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cluster::view::View;
+use crate::metrics::Metrics;
+
+/// How far the process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It has asked for the Lease and not heard yet.
+    Starting,
+    /// Somebody else works.
+    StandingBy(String),
+    /// It works, or is about to when all has been listed.
+    Leading,
+    /// It ends.
+    Ending,
+}
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct Pages {
+    /// How far the process is.
+    pub phase: watch::Receiver<Phase>,
+    /// The mirrors, once there are any.
+    pub view: Arc<OnceLock<Arc<View>>>,
+    /// The counters.
+    pub metrics: Metrics,
+}
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(pages);
+    axum::serve(listener, router).await
+}
+
+async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
+    let phase = pages.phase.borrow().clone();
+    match phase {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "missing: the lease\n".to_owned()),
+        Phase::Ending => (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned()),
+        // A stand-by is ready to take over.
+        Phase::StandingBy(holder) => (StatusCode::OK, format!("standing by, {holder} works\n")),
+        Phase::Leading => match pages.view.get().map(|view| view.missing()) {
+            Some(missing) if missing.is_empty() => (StatusCode::OK, "working\n".to_owned()),
+            Some(missing) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("missing: first lists of {}\n", missing.join(", ")))
+            }
+            None => (StatusCode::SERVICE_UNAVAILABLE, "missing: first lists\n".to_owned()),
+        },
+    }
+}
+
+async fn metrics(State(pages): State<Pages>) -> ([(&'static str, &'static str); 1], String) {
+    let devices = pages.view.get().map(|view| view.devices.state()).unwrap_or_default();
+    ([("content-type", "text/plain; version=0.0.4")], pages.metrics.text(&devices))
+}

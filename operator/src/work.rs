@@ -1,0 +1,175 @@
+//! The working operator: mirrors, queues and the two controllers, until it is told to end. Writes the cluster.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, OnceLock};
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use kube::runtime::controller::{Action, Config, Error, applier};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::cluster::answer::Answers;
+use crate::cluster::follow::{Listeners, follow};
+use crate::cluster::scope::Scope;
+use crate::cluster::view::View;
+use crate::cluster::wake::Queues;
+use crate::device::agents::{Agents, rounds};
+use crate::device::plan::AgentImage;
+use crate::device::reconcile::{ReconcileError, Told};
+use crate::metrics::Metrics;
+use crate::{device, group};
+
+/// Devices that are looked at at once: each look waits for the API server most of the time.
+const DEVICES_AT_ONCE: u16 = 24;
+/// Changes of counts come in crowds.
+const GROUP_DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// What the operator works with.
+pub struct Work {
+    /// The API server.
+    pub client: Client,
+    /// Where it works.
+    pub scope: Scope,
+    /// The agents' image.
+    pub image: AgentImage,
+    /// Who it is in events.
+    pub identity: String,
+    /// Its counters.
+    pub metrics: Metrics,
+    /// Filled with the mirrors for those who ask.
+    pub view: Arc<OnceLock<Arc<View>>>,
+}
+
+/// A task that should run for ever ended.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the operator ended early")]
+pub struct EndedEarly;
+
+impl Work {
+    /// Works until `end`, then finishes the looks that are under way.
+    ///
+    /// # Errors
+    /// [`EndedEarly`]
+    pub async fn run(self, end: CancellationToken) -> Result<(), EndedEarly> {
+        let Self { client, scope, image, identity, metrics, view: shown } = self;
+        let (devices, device_queue) = unbounded();
+        let (groups, group_queue) = unbounded();
+        let queues = Queues { devices, groups };
+        let (agents, moved) = Agents::new();
+        let remembered = Arc::default();
+        let mut tasks = JoinSet::new();
+        let listeners = Listeners {
+            queues: queues.clone(),
+            agents: agents.clone(),
+            remembered: Arc::clone(&remembered),
+            metrics: metrics.clone(),
+        };
+        let view = follow(&client, &scope, &listeners, &mut tasks);
+        let _ = shown.set(Arc::clone(&view));
+        tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
+
+        let answers = Answers::new(client.clone(), identity, metrics.clone());
+        let devices = Arc::new(device::reconcile::Context {
+            client: client.clone(),
+            view: Arc::clone(&view),
+            agents,
+            remembered,
+            answers: answers.clone(),
+            image,
+            metrics: metrics.clone(),
+            backoff: Backoff::default(),
+            told: Told::default(),
+        });
+        let groups = Arc::new(group::reconcile::Context {
+            client,
+            view: Arc::clone(&view),
+            answers,
+            metrics,
+            backoff: Backoff::default(),
+            told: Told::default(),
+        });
+        let looks = async {
+            tokio::select! {
+                () = listed(&view) => {}
+                () = end.cancelled() => return,
+            }
+            tracing::info!(devices = view.devices.len(), groups = view.groups.len(), "working");
+            let device_store = view.devices.clone();
+            let group_store = view.groups.clone();
+            let device_config = Config::default().concurrency(DEVICES_AT_ONCE);
+            let device_looks = control(
+                device_store,
+                device_queue,
+                device_config,
+                end.clone(),
+                |device| device::reconcile::reconcile(device, Arc::clone(&devices)),
+                |device, error| device::reconcile::after_error(&device, error, &devices),
+            );
+            let group_looks = control(
+                group_store,
+                group_queue,
+                Config::default().debounce(GROUP_DEBOUNCE).concurrency(4),
+                end.clone(),
+                |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
+                |group, error| group::reconcile::after_error(&group, error, &groups),
+            );
+            futures::join!(device_looks, group_looks);
+        };
+        tokio::select! {
+            () = looks => Ok(()),
+            _ = tasks.join_next() => Err(EndedEarly),
+        }
+    }
+}
+
+async fn listed(view: &View) {
+    let waits: [futures::future::BoxFuture<'_, bool>; 6] = [
+        Box::pin(async { view.devices.wait_until_ready().await.is_ok() }),
+        Box::pin(async { view.groups.wait_until_ready().await.is_ok() }),
+        Box::pin(async { view.deployments.wait_until_ready().await.is_ok() }),
+        Box::pin(async { view.pods.wait_until_ready().await.is_ok() }),
+        Box::pin(async { view.secrets.wait_until_ready().await.is_ok() }),
+        Box::pin(async { view.config_maps.wait_until_ready().await.is_ok() }),
+    ];
+    futures::future::join_all(waits).await;
+}
+
+/// Looks at every object that the queue names, until `end`.
+async fn control<K, F>(
+    store: Store<K>,
+    queue: UnboundedReceiver<ObjectRef<K>>,
+    config: Config,
+    end: CancellationToken,
+    look: impl Fn(Arc<K>) -> F,
+    after_error: impl Fn(Arc<K>, &ReconcileError) -> Action,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<Action, ReconcileError>>,
+    ObjectRef<K>: Hash + Eq,
+{
+    let queue = queue.map(Ok::<_, Infallible>).take_until(end.cancelled_owned());
+    let looks = applier(
+        |object, _: Arc<()>| Box::pin(look(object)),
+        |object, error: &ReconcileError, _| after_error(object, error),
+        Arc::new(()),
+        store,
+        queue,
+        config,
+    );
+    looks
+        .for_each(|looked| async {
+            match looked {
+                // An object that is gone needs no look; a failed look was logged where the wait was chosen.
+                Ok(_) | Err(Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)) => {}
+                Err(error) => tracing::error!(%error, "a controller failed"),
+            }
+        })
+        .await;
+}
