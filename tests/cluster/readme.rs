@@ -2,15 +2,9 @@
 
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::installation::{Plant, command, repository};
+use lanyard_tests::readme::block;
 
 use crate::PRIMARY;
-
-/// The text of the block that is marked `readme=NAME`.
-fn block(name: &str) -> String {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let (_, rest) = readme.split_once(&format!("```sh readme={name}\n")).expect("the README has the block");
-    rest.split("```").next().unwrap_or_default().to_owned()
-}
 
 /// Runs a block in the namespace, in the checkout; it must succeed.
 fn run(plant: &Plant, name: &str) -> String {

@@ -6,3 +6,4 @@ pub mod http;
 pub mod emulator;
 pub mod installation;
 pub mod agent;
+pub mod readme;
