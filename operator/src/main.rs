@@ -64,8 +64,12 @@ async fn main() -> ExitCode {
 }
 
 fn start_log(arguments: &Run) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log_level).map_err(Failure::LogLevel)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The controllers' spans would stand before every line; what they say, the lines say themselves.
+    let filter = format!("kube_runtime::controller=error,{}", arguments.log_level);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Failure::LogLevel)?;
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match arguments.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => {

@@ -97,7 +97,7 @@ impl Work {
         });
         let looks = async {
             tokio::select! {
-                () = listed(&view) => {}
+                () = view.listed() => {}
                 () = end.cancelled() => return,
             }
             tracing::info!(devices = view.devices.len(), groups = view.groups.len(), "working");
@@ -127,18 +127,6 @@ impl Work {
             _ = tasks.join_next() => Err(EndedEarly),
         }
     }
-}
-
-async fn listed(view: &View) {
-    let waits: [futures::future::BoxFuture<'_, bool>; 6] = [
-        Box::pin(async { view.devices.wait_until_ready().await.is_ok() }),
-        Box::pin(async { view.groups.wait_until_ready().await.is_ok() }),
-        Box::pin(async { view.deployments.wait_until_ready().await.is_ok() }),
-        Box::pin(async { view.pods.wait_until_ready().await.is_ok() }),
-        Box::pin(async { view.secrets.wait_until_ready().await.is_ok() }),
-        Box::pin(async { view.config_maps.wait_until_ready().await.is_ok() }),
-    ];
-    futures::future::join_all(waits).await;
 }
 
 /// Looks at every object that the queue names, until `end`.

@@ -34,12 +34,20 @@ pub struct Listeners {
 
 /// Starts all mirrors as tasks that never end.
 pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut JoinSet<()>) -> Arc<View> {
-    let (devices, device_mirror) = Mirror::<IoTDevice>::new();
-    let (groups, group_mirror) = Mirror::<ProvisioningGroup>::new();
-    let (deployments, deployment_mirror) = Mirror::<Deployment>::new();
-    let (pods, pod_mirror) = Mirror::<Pod>::new();
-    let (secrets, secret_mirror) = Mirror::<PartialObjectMeta<Secret>>::new();
-    let (config_maps, config_map_mirror) = Mirror::<PartialObjectMeta<ConfigMap>>::new();
+    let (devices, device_filled, device_mirror) = Mirror::<IoTDevice>::new();
+    let (groups, group_filled, group_mirror) = Mirror::<ProvisioningGroup>::new();
+    let (deployments, deployment_filled, deployment_mirror) = Mirror::<Deployment>::new();
+    let (pods, pod_filled, pod_mirror) = Mirror::<Pod>::new();
+    let (secrets, secret_filled, secret_mirror) = Mirror::<PartialObjectMeta<Secret>>::new();
+    let (config_maps, config_map_filled, config_map_mirror) = Mirror::<PartialObjectMeta<ConfigMap>>::new();
+    let filled = vec![
+        ("iotdevices", device_filled),
+        ("provisioninggroups", group_filled),
+        ("deployments", deployment_filled),
+        ("pods", pod_filled),
+        ("secrets", secret_filled),
+        ("configmaps", config_map_filled),
+    ];
     let view = Arc::new(View {
         devices,
         groups,
@@ -48,6 +56,7 @@ pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut
         secrets,
         config_maps,
         claims: Default::default(),
+        filled,
     });
 
     let heard = (Arc::clone(&view), listeners.clone());

@@ -11,6 +11,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 /// One object came, changed or went.
 pub struct Change<'a, K> {
@@ -32,7 +33,11 @@ where
     writer: Writer<K>,
     store: Store<K>,
     waiting: usize,
+    filled: watch::Sender<bool>,
 }
+
+/// Whether a mirror has been filled once. (Asking the store itself would take the place of somebody who waits for it.)
+pub type Filled = watch::Receiver<bool>;
 
 impl<K> Mirror<K>
 where
@@ -40,10 +45,11 @@ where
 {
     /// An empty one; the store becomes ready when every namespace has been listed once.
     #[must_use]
-    pub fn new() -> (Store<K>, Self) {
+    pub fn new() -> (Store<K>, Filled, Self) {
         let writer = Writer::default();
         let store = writer.as_reader();
-        (store.clone(), Self { writer, store, waiting: 0 })
+        let (filled, is_filled) = watch::channel(false);
+        (store.clone(), is_filled, Self { writer, store, waiting: 0, filled })
     }
 
     /// Watches for ever. `keep` says what of an object is kept, `changed` hears of every change, kept or not.
@@ -126,7 +132,7 @@ where
             }
         }
         self.waiting = self.waiting.saturating_sub(1);
-        if self.waiting == 0 && !ready(&self.store) {
+        if self.waiting == 0 && !*self.filled.borrow() {
             // The writer calls the store ready after a whole listing, which here is the sum of all namespaces.
             let state = self.store.state();
             self.writer.apply_watcher_event(&Event::Init);
@@ -134,16 +140,9 @@ where
                 self.writer.apply_watcher_event(&Event::InitApply(K::clone(&object)));
             }
             self.writer.apply_watcher_event(&Event::InitDone);
+            self.filled.send_replace(true);
         }
     }
-}
-
-/// Whether the store has been filled once.
-pub fn ready<K>(store: &Store<K>) -> bool
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    futures::FutureExt::now_or_never(store.wait_until_ready()).is_some_and(|result| result.is_ok())
 }
 
 /// The key of an object in a store.

@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::claims::{Claims, Key};
-use super::mirror::ready;
+use super::mirror::Filled;
 
 /// On what the operator makes: the device it belongs to.
 pub const DEVICE_LABEL: &str = "lanyard.dev/device";
@@ -31,6 +31,8 @@ pub struct View {
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Who claims which device id.
     pub claims: Mutex<Claims>,
+    /// Which kinds have been listed.
+    pub filled: Vec<(&'static str, Filled)>,
 }
 
 impl View {
@@ -75,15 +77,15 @@ impl View {
     /// What has not been listed yet, for people who wait.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
-        let mirrors = [
-            ("iotdevices", ready(&self.devices)),
-            ("provisioninggroups", ready(&self.groups)),
-            ("deployments", ready(&self.deployments)),
-            ("pods", ready(&self.pods)),
-            ("secrets", ready(&self.secrets)),
-            ("configmaps", ready(&self.config_maps)),
-        ];
-        mirrors.into_iter().filter(|(_, ready)| !ready).map(|(kind, _)| kind).collect()
+        self.filled.iter().filter(|(_, filled)| !*filled.borrow()).map(|(kind, _)| *kind).collect()
+    }
+
+    /// Waits until everything has been listed.
+    pub async fn listed(&self) {
+        for (_, filled) in &self.filled {
+            // An error means that the mirror ended, which ends the operator elsewhere.
+            let _ = filled.clone().wait_for(|filled| *filled).await;
+        }
     }
 }
 
