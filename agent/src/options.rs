@@ -41,6 +41,9 @@ pub struct Options {
     /// How long tokens live
     #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_TOKEN_TTL", hide = true)]
     pub token_ttl: Interval,
+    /// Silence after which the connection is tried with a ping
+    #[arg(long, value_name = "TIME", default_value = "60s", env = "LANYARD_KEEP_ALIVE", hide = true)]
+    pub keep_alive: Interval,
 }
 
 const AFTER_HELP: &str = "\

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 const POLL: Duration = Duration::from_secs(30);
 /// After a notification, more are awaited so long: writers and Kubernetes change several files at once.
 const SETTLE: Duration = Duration::from_millis(100);
+/// At most so long, for a folder may never come to rest.
+const LONGEST_SETTLE: Duration = Duration::from_secs(1);
 
 /// Folders that are watched.
 pub struct FileWatch {
@@ -40,11 +42,13 @@ impl FileWatch {
         Self { watcher, watched: HashSet::new(), touched }
     }
 
-    /// Watches these folders and no others. Folders and not files, because Kubernetes and editors replace files; one
-    /// that does not exist is looked for again next time.
+    /// Watches these folders and no others. Folders and not files, because Kubernetes and editors replace files; for
+    /// one that does not exist, its parent is watched.
     pub fn set(&mut self, folders: impl IntoIterator<Item = PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: HashSet<PathBuf> = folders.into_iter().filter(|folder| folder.is_dir()).collect();
+        let existing =
+            |folder: PathBuf| folder.ancestors().take(2).find(|folder| folder.is_dir()).map(Path::to_owned);
+        let wanted: HashSet<PathBuf> = folders.into_iter().filter_map(existing).collect();
         for gone in self.watched.difference(&wanted) {
             // It may be gone from the disk, and its watch with it.
             let _ = watcher.unwatch(gone);
@@ -57,7 +61,9 @@ impl FileWatch {
     pub async fn changed(&self) {
         let touched = tokio::time::timeout(POLL, self.touched.notified()).await;
         if touched.is_ok() {
-            while tokio::time::timeout(SETTLE, self.touched.notified()).await.is_ok() {}
+            let rest = async { while tokio::time::timeout(SETTLE, self.touched.notified()).await.is_ok() {} };
+            // At rest or not, it is time to look.
+            let _ = tokio::time::timeout(LONGEST_SETTLE, rest).await;
         }
     }
 }

@@ -50,6 +50,7 @@ impl Fleet {
         let shared = Shared {
             trust,
             token_lifetime: options.token_ttl.get(),
+            keep_alive: options.keep_alive.get(),
             buffer: options.buffer.clone(),
             ended: sender,
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::handoff::config::Device;
+use lanyard_protocol::handoff::status::ConnectionReason;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ pub(super) type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsErro
 pub(super) struct Shared {
     pub(super) trust: Trust,
     pub(super) token_lifetime: Duration,
+    pub(super) keep_alive: Duration,
     pub(super) buffer: PathBuf,
     /// Hears of tasks that ended without being asked.
     pub(super) ended: mpsc::UnboundedSender<String>,
@@ -74,6 +76,7 @@ impl Member {
             credentials: self.credentials.subscribe(),
             trust: self.shared.trust.clone(),
             token_lifetime: self.shared.token_lifetime,
+            keep_alive: self.shared.keep_alive,
             folder: self.shared.buffer.join(&self.state.name),
             stop,
         };
@@ -120,6 +123,7 @@ impl Member {
     /// Begins a new connection with a new configuration; what the old one did not deliver rides on it.
     pub(super) fn reconnect(&mut self, device: &Arc<Device>) {
         self.reconfigure(device);
+        self.state.disconnected(ConnectionReason::Renewing, "");
         self.connect();
     }
 

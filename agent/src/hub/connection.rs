@@ -42,6 +42,8 @@ pub struct Connection {
     pub trust: Trust,
     /// How long tokens live.
     pub token_lifetime: Duration,
+    /// Silence after which a ping is sent.
+    pub keep_alive: Duration,
     /// Where its assignment is remembered.
     pub folder: PathBuf,
     /// When to end.
@@ -61,11 +63,20 @@ impl Connection {
         let mut pace = Pace::default();
         let mut last_attempt = false;
         loop {
-            let began = Instant::now();
-            let failure = match self.attempt().await {
+            let (ended, lasted) = self.attempt().await;
+            match lasted {
+                Some(lasted) if lasted >= pace::STABLE => pace.reset(),
+                Some(_) => pace.accepted(),
+                None => {}
+            }
+            let failure = match ended {
                 Ended::Stopped => break,
                 Ended::Renew => {
                     self.state.disconnected(ConnectionReason::Renewing, "");
+                    pace.reset();
+                    continue;
+                }
+                Ended::Outdated => {
                     pace.reset();
                     continue;
                 }
@@ -73,24 +84,15 @@ impl Connection {
             };
             tracing::warn!(device = self.state.name, reason = failure.reason.as_str(), "{}", failure.message);
             self.state.disconnected(failure.reason, &failure.message);
-            if began.elapsed() >= pace::STABLE && failure.reason != ConnectionReason::HostUnreachable {
-                pace.reset();
-            }
             let step = pace.after(failure.reason, failure.retry_after, rand::random());
             if step.ask_dps
                 && let Some(file) = self.assignment_file()
             {
                 file.remove();
             }
-            let wait = async {
-                match step.wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
             let stop = self.stop.clone();
             tokio::select! {
-                () = wait => {}
+                () = wait(step.wait) => {}
                 changed = self.credentials.changed() => if changed.is_ok() { pace.reset() } else { break },
                 () = stop.asked() => {
                     // What the buffer still has is worth one more attempt.
@@ -104,34 +106,23 @@ impl Connection {
         self.state.disconnected(ConnectionReason::ShuttingDown, "");
     }
 
-    /// One connection, from finding the hub to its end.
-    async fn attempt(&mut self) -> Ended {
-        let credentials = match self.credentials.borrow_and_update().clone() {
-            Ok(credentials) => credentials,
-            Err(error) => {
-                return Ended::Failed(Failure::new(
-                    ConnectionReason::CredentialsUnreadable,
-                    error.to_string(),
-                ));
-            }
-        };
-        let device = Arc::clone(&self.config.borrow());
-        let stop = self.stop.clone();
-        let opened = tokio::select! {
-            opened = open(self, &device, &credentials) => opened,
-            () = hopeless(&stop, &self.state) => return Ended::Stopped,
-        };
-        let (link, target) = match opened {
+    /// One connection, from finding the hub to its end, and how long the hub had accepted it.
+    async fn attempt(&mut self) -> (Ended, Option<Duration>) {
+        let (link, target) = match self.open().await {
             Ok(opened) => opened,
-            Err(failure) => {
-                self.state.metrics.attempted(failure.reason);
-                return Ended::Failed(failure);
+            Err(ended) => {
+                if let Ended::Failed(failure) = &ended {
+                    self.state.metrics.attempted(failure.reason);
+                }
+                return (ended, None);
             }
         };
+        let accepted = Instant::now();
         self.state.metrics.attempted(ConnectionReason::Connected);
         self.state.connected(target.assignment.device_id.as_str(), target.hub.host());
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
         let renewal = token::renewal(self.token_lifetime, rand::random());
+        let stop = self.stop.clone();
         let session = Session {
             link,
             peer: target.peer,
@@ -140,18 +131,32 @@ impl Connection {
             config: &mut self.config,
             credentials: &mut self.credentials,
             stop: &stop,
-            renew_at: Instant::now() + renewal,
+            renew_at: accepted + renewal,
             in_flight: InFlight::default(),
-            tick_at: Instant::now(),
+            tick_at: accepted,
             reported: false,
         };
         let ended = session.run().await;
         self.state.metrics.disconnected(match &ended {
-            Ended::Renew => ConnectionReason::Renewing,
+            Ended::Renew | Ended::Outdated => ConnectionReason::Renewing,
             Ended::Stopped => ConnectionReason::ShuttingDown,
             Ended::Failed(failure) => failure.reason,
         });
-        ended
+        (ended, Some(accepted.elapsed()))
+    }
+
+    /// Finds the hub and logs in, unless that becomes pointless meanwhile.
+    async fn open(&mut self) -> Result<(Link, Target), Ended> {
+        let credentials = self.credentials.borrow_and_update().clone().map_err(|error| {
+            Ended::Failed(Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
+        })?;
+        let device = Arc::clone(&self.config.borrow());
+        let mut newer = self.credentials.clone();
+        tokio::select! {
+            opened = open(self, &device, &credentials) => opened.map_err(Ended::Failed),
+            _ = newer.changed() => Err(Ended::Outdated),
+            () = hopeless(&self.stop, &self.state) => Err(Ended::Stopped),
+        }
     }
 
     fn assignment_file(&self) -> Option<AssignmentFile> {
@@ -173,6 +178,13 @@ async fn hopeless(stop: &Stop, state: &DeviceState) {
     }
 }
 
+async fn wait(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Finds the hub and logs in.
 async fn open(
     this: &Connection,
@@ -186,12 +198,19 @@ async fn open(
     let target = find(this, device, credentials, &tls).await?;
     let host = target.hub.host();
     let device_id = target.assignment.device_id.as_str();
+    if device_id.contains(['+', '#']) {
+        let message = format!(
+            "MQTT cannot publish as {device_id:?}: register the device under an id without '+' and '#'"
+        );
+        return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
+    }
     let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
     let login = Login {
         client_id: device_id.to_owned(),
         user_name: HubUserName::of_device(host, device_id, device.model_id.as_deref(), CLIENT).to_string(),
         token: SasToken::sign(&credentials.key, &device_resource(host, device_id), expiry, None),
         clean_session: false,
+        keep_alive: this.keep_alive,
     };
     this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
     let link = Link::open(&target.peer, login, tls).await?;

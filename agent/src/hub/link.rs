@@ -21,7 +21,7 @@ use crate::publisher::outbox::IN_FLIGHT;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Silence after which a ping is sent. A dead line is noticed within two of them; hubs allow up to 1177 s (ref §1.5),
 /// but routers forget quiet connections after a few minutes.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Room for the largest message with the longest topic.
 const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
 /// Requests beside the messages in flight: subscriptions and the end.
@@ -39,6 +39,8 @@ pub struct Login {
     pub token: SasToken,
     /// Whether the server forgets subscriptions when the connection ends.
     pub clean_session: bool,
+    /// Silence after which a ping is sent.
+    pub keep_alive: Duration,
 }
 
 /// An accepted connection.
@@ -61,7 +63,7 @@ impl Link {
         options
             .set_credentials(login.user_name, login.token.expose())
             .set_clean_session(login.clean_session)
-            .set_keep_alive(KEEP_ALIVE)
+            .set_keep_alive(login.keep_alive.max(Duration::from_secs(1)))
             .set_inflight(u16::try_from(IN_FLIGHT).unwrap_or(u16::MAX))
             .set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES)
             .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));

@@ -39,6 +39,11 @@ impl Pace {
         *self = Self::default();
     }
 
+    /// The hub accepted the device: its credential is good.
+    pub fn accepted(&mut self) {
+        self.refusals = 0;
+    }
+
     /// A failure happened. `chance` from 0 to 1 spreads the devices; `at_least` is what the server asked for.
     pub fn after(&mut self, reason: ConnectionReason, at_least: Option<Duration>, chance: f64) -> Step {
         use ConnectionReason as R;

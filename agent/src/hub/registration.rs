@@ -20,7 +20,7 @@ use rumqttc::{Event, Packet, QoS};
 
 use super::assignment::Assignment;
 use super::failure::{Failure, Peer};
-use super::link::{Link, Login};
+use super::link::{KEEP_ALIVE, Link, Login};
 use crate::options::CLIENT;
 
 /// How long DPS may take for one answer.
@@ -61,6 +61,7 @@ impl Registration<'_> {
             user_name: DpsUserName::of_device(scope, self.registration_id, CLIENT).to_string(),
             token: SasToken::sign(self.key, &resource, self.expiry, Some(REGISTRATION_POLICY)),
             clean_session: true,
+            keep_alive: KEEP_ALIVE,
         };
         let mut link = Link::open(&self.peer(), login, tls).await.map_err(|failure| self.refused(failure))?;
         let assigned = tokio::time::timeout(ASSIGN_TIMEOUT, self.ask(&mut link)).await;

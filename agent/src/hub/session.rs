@@ -25,6 +25,8 @@ use crate::publisher::outbox::Next;
 pub enum Ended {
     /// On purpose, to log in anew.
     Renew,
+    /// Before it began: the credentials changed while it was being made.
+    Outdated,
     /// On purpose, for good.
     Stopped,
     /// By the other side, or by its silence.
@@ -93,7 +95,7 @@ impl Session<'_> {
         let ended = self.stream().await;
         let Self { link, state, .. } = self;
         match ended {
-            Ended::Failed(_) => drop(link),
+            Ended::Failed(_) | Ended::Outdated => drop(link),
             Ended::Renew | Ended::Stopped => link.close().await,
         }
         state.outbox.lock().rewind();

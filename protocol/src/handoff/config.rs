@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::interval::Interval;
 use crate::hub::host::HostPort;
 use crate::hub::id::{DeviceId, IdScope, RegistrationId};
+use crate::hub::property_bag::MESSAGE_ID;
+use crate::hub::topic::telemetry as telemetry_topic;
+
+/// MQTT's own limit is 65535 bytes (ref §4.1); the rest is for the system properties.
+const LONGEST_TOPIC: usize = 64_000;
 
 /// The version this code writes and reads. It grows when an older agent would misread a document.
 pub const VERSION: u32 = 1;
@@ -299,12 +304,37 @@ impl AgentConfig {
                 found.push(Problem { field: format!("{field}.name"), message });
             }
             device.problems(&field, &mut found);
+            if let Some(other) = self.devices.iter().take(position).find(|other| other.is_same_client(device))
+            {
+                let message = format!(
+                    "{:?} and {:?} are one identity, which can have only one connection; take one of them out",
+                    other.name, device.name
+                );
+                found.push(Problem { field: format!("{field}.deviceId"), message });
+            }
         }
         found
     }
 }
 
 impl Device {
+    /// Whether both are the same identity: a hub or DPS would let only one of them be connected.
+    fn is_same_client(&self, other: &Self) -> bool {
+        let registration = |device: &Self, dps: &Dps| {
+            let id = dps.registration_id.as_ref().map_or(device.device_id.as_str(), RegistrationId::as_str);
+            id.to_ascii_lowercase()
+        };
+        match ((&self.hub, &self.dps), (&other.hub, &other.dps)) {
+            ((Some(a), _), (Some(b), _)) => {
+                a.hostname.host().eq_ignore_ascii_case(b.hostname.host()) && self.device_id == other.device_id
+            }
+            ((None, Some(a)), (None, Some(b))) => {
+                a.id_scope == b.id_scope && registration(self, a) == registration(other, b)
+            }
+            _ => false,
+        }
+    }
+
     fn problems(&self, field: &str, found: &mut Vec<Problem>) {
         let mut report = |path: &str, message: String| {
             found.push(Problem { field: format!("{field}.{path}"), message });
@@ -367,6 +397,16 @@ impl Device {
         if telemetry.timeout.get().is_zero() {
             report("telemetry.timeout", "use more than 0s".to_owned());
         }
+        if telemetry.properties.contains_key(MESSAGE_ID) {
+            report("telemetry.properties", "$.mid is the agent's own; take it out".to_owned());
+        }
+        let topic =
+            telemetry_topic(self.device_id.as_str(), &telemetry.properties.clone().into_iter().collect());
+        if topic.len() > LONGEST_TOPIC {
+            let message =
+                format!("they make an MQTT topic of {} bytes; use less than {LONGEST_TOPIC}", topic.len());
+            report("telemetry.properties", message);
+        }
         if telemetry.properties.keys().any(|key| key.is_empty()) {
             report("telemetry.properties", "a property needs a name".to_owned());
         }
@@ -391,6 +431,34 @@ devices:
     tags: [{name: Ramp, source: sim, address: 'RAMP(1000, 0, 100, 1)'}]
     telemetry: {interval: 500ms}
 ";
+
+    #[test]
+    fn one_identity_cannot_stand_twice() {
+        let of = |name: &str, place: &str| format!("{{name: {name}, deviceId: dev, {place}}}");
+        let problems = |a: &str, b: &str| {
+            let text = format!("{{version: 1, devices: [{}, {}]}}", of("a", a), of("b", b));
+            AgentConfig::parse(&text).err().map(|error| error.to_string())
+        };
+        let twice = problems("hub: {hostname: 'Hub.example:1'}", "hub: {hostname: hub.example}").unwrap();
+        assert!(twice.contains("devices[1].deviceId: \"a\" and \"b\" are one identity"), "{twice}");
+        let dps = |id: &str| format!("dps: {{endpoint: dps.example, idScope: 0ne1, registrationId: {id}}}");
+        assert!(problems(&dps("Dev"), &dps("dev")).is_some());
+        assert_eq!(problems(&dps("dev"), &dps("dev2")), None);
+        assert_eq!(problems("hub: {hostname: hub.example}", "hub: {hostname: other.example}"), None);
+    }
+
+    #[test]
+    fn properties_must_fit_into_a_topic() {
+        let properties = |text: &str| {
+            let text = format!(
+                "{{version: 1, devices: [{{name: a, deviceId: d, hub: {{hostname: h}}, telemetry: {{properties: {{{text}}}}}}}]}}"
+            );
+            AgentConfig::parse(&text).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(properties("location: abcd"), "");
+        assert!(properties("$.mid: mine").contains("$.mid"));
+        assert!(properties(&format!("long: '{}'", "x".repeat(65_000))).contains("topic"));
+    }
 
     #[test]
     fn a_small_document_gets_the_defaults() {
