@@ -24,25 +24,3 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 }
-
-/// A clock that starts at a given second and follows tokio's (possibly paused) time.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TestClock {
-    base: Timestamp,
-    start: tokio::time::Instant,
-}
-
-#[cfg(test)]
-impl TestClock {
-    pub(crate) fn at(second: i64) -> Self {
-        Self { base: Timestamp::from_second(second).unwrap(), start: tokio::time::Instant::now() }
-    }
-}
-
-#[cfg(test)]
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        self.base + self.start.elapsed()
-    }
-}

@@ -33,7 +33,7 @@ pub fn build(
         for (registration_id, device_id, terms) in dps.individuals {
             enrollments.add(&registration_id, Individual { device_id, terms: with_hubs(terms, &hubs) });
         }
-        Arc::new(Dps::new(dps.id_scope, enrollments, config.pace, journal.clone()))
+        Arc::new(Dps::new(dps.id_scope, enrollments, hubs.clone(), config.pace, journal.clone()))
     });
     let dps: Vec<_> = instances.collect();
     for assignment in remembered.into_iter().flatten() {

@@ -58,12 +58,15 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let mut session = Session { cloud, registration, granted: None, last_id: 0 };
     answer::accept(&mut wire.output, false);
     loop {
+        if let Err(ending) = session.drain(wire, &mut lifetime) {
+            return ending;
+        }
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ending::Shutdown,
             ending = lifetime.over(&*cloud.clock) => return ending,
             filled = wire.fill() => {
-                if let Err(ending) = filled.and_then(|()| session.drain(wire, &mut lifetime)) {
+                if let Err(ending) = filled {
                     return ending;
                 }
             }

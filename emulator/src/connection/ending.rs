@@ -75,6 +75,9 @@ pub enum Ending {
     /// Ref §14.6 row 4.
     #[error("the device was disabled")]
     Disabled,
+    /// Ref §1.11.
+    #[error("the device was removed from the registry")]
+    Removed,
     /// The emulator ends.
     #[error("the emulator shuts down")]
     Shutdown,
@@ -101,6 +104,7 @@ impl From<CloseOrder> for Ending {
             CloseOrder::Takeover => Self::Takeover,
             CloseOrder::Requested => Self::Requested,
             CloseOrder::Disabled => Self::Disabled,
+            CloseOrder::Removed => Self::Removed,
         }
     }
 }

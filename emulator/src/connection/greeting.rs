@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_protocol::hub::user_name::{DpsUserName, UserName};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::Span;
 
 use super::ending::Ending;
 use super::wire::Wire;
@@ -20,8 +21,20 @@ use crate::mqtt::packet::{Connect, Packet};
 /// How long a client may take to say who it is.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the TLS layer knows of a client.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// The chain it presented, leaf first; any, or none (ref §0.3 rule 9).
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
 /// Carries one connection to its end, which it logs.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, cloud: Arc<Cloud>, stop: CancellationToken) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: Peer,
+    cloud: Arc<Cloud>,
+    stop: CancellationToken,
+) {
     let mut wire = Wire::new(stream);
     let connect = tokio::select! {
         connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(Ending::NoConnect(PATIENCE.as_secs()))),
@@ -37,7 +50,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, cloud: Arc<Clou
     if matches!(ending, Ending::ProtocolLevel | Ending::Refused(_)) {
         cloud.totals.refuse();
     }
-    tracing::info!(%ending, "connection closed");
+    tracing::info!(%ending, certificates = peer.certificates.len(), "connection closed");
     // Whoever does not read his answer does not get it.
     let _ = tokio::time::timeout(Duration::from_secs(2), async {
         if wire.flush().await.is_ok() {
@@ -68,14 +81,11 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
         None => refuse(wire, Refusal::NotAuthorized, "there is no user name".to_owned()),
         Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, error.to_string()),
         Some(Ok(UserName::Hub(user))) => {
+            Span::current().record("identity", format!("{}/{}", user.host, user.device_id));
             let now = cloud.clock.seconds();
             match admit(&cloud.hubs, connect, &user, now, cloud.tokens.skew) {
                 Err(error) => refuse(wire, error.refusal(), error.to_string()),
-                Ok(admission) => {
-                    let span =
-                        tracing::info_span!("hub", hub = %admission.hub.name, device = %admission.device.id);
-                    hub_session::run(wire, connect, admission, cloud, stop).instrument(span).await
-                }
+                Ok(admission) => hub_session::run(wire, connect, admission, cloud, stop).await,
             }
         }
         Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, user, cloud, stop).await,
@@ -91,6 +101,7 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     cloud: &Arc<Cloud>,
     stop: &CancellationToken,
 ) -> Ending {
+    Span::current().record("identity", format!("{}/registrations/{}", user.id_scope, user.registration_id));
     let Some(password) = &connect.password else {
         return refuse(
             wire,
@@ -110,10 +121,9 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
         Some(dps) => attest(&dps.enrollments, &user, password, cloud.clock.seconds(), cloud.tokens.skew),
         None => Err(AttestationError::UnknownScope(user.id_scope.clone())),
     };
-    let span = tracing::info_span!("dps", id_scope = user.id_scope, registration_id = user.registration_id);
     let registration =
         dps_session::Registration { dps: dps.cloned(), registration_id: user.registration_id, attested };
-    dps_session::run(wire, connect, registration, cloud, stop).instrument(span).await
+    dps_session::run(wire, connect, registration, cloud, stop).await
 }
 
 fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: String) -> Ending {

@@ -14,7 +14,7 @@ use crate::cloud::Cloud;
 use crate::events::event::Origin;
 use crate::hub::admission::Admission;
 use crate::hub::device::Device;
-use crate::hub::telemetry::{Manner, accept};
+use crate::hub::telemetry::{Manner, Message, accept};
 use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish, Will};
@@ -57,13 +57,17 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         "device connected"
     );
     let ending = loop {
+        // CONNECT may have come together with what follows it.
+        if let Err(ending) = session.drain(wire, &mut lifetime) {
+            break ending;
+        }
         tokio::select! {
             biased;
             order = &mut attachment.close => break order.map_or(Ending::Requested, Ending::from),
             () = stop.cancelled() => break Ending::Shutdown,
             ending = lifetime.over(&*cloud.clock) => break ending,
             filled = wire.fill() => {
-                if let Err(ending) = filled.and_then(|()| session.drain(wire, &mut lifetime)) {
+                if let Err(ending) = filled {
                     break ending;
                 }
             }
@@ -147,14 +151,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn store(&self, message: crate::hub::telemetry::Message) {
+    fn store(&self, message: Message) {
         let now = self.cloud.clock.now();
         self.device.counters.received(message.body.len(), now);
         self.cloud.events.push(now, self.origin.clone(), message);
     }
 
     /// A last will goes to the device's telemetry topic, at QoS 0 or 1 (ref §1.7).
-    fn check_will(&self, will: &Will) -> Result<crate::hub::telemetry::Message, Ending> {
+    fn check_will(&self, will: &Will) -> Result<Message, Ending> {
         if will.qos > subscription::MAX_QOS {
             return Err(Ending::ExactlyOnce);
         }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::greeting;
+use super::greeting::{self, Peer};
 use crate::cloud::Cloud;
 
 /// How long a TLS handshake may take.
@@ -25,7 +25,7 @@ pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, sto
         };
         match accepted {
             Ok((socket, peer)) => {
-                let span = tracing::info_span!("connection", %peer);
+                let span = tracing::info_span!("connection", %peer, identity = tracing::field::Empty);
                 connections
                     .spawn(connection(socket, tls.clone(), cloud.clone(), stop.clone()).instrument(span));
             }
@@ -53,7 +53,11 @@ async fn connection(
         () = stop.cancelled() => return,
     };
     match handshake {
-        Ok(Ok(stream)) => greeting::serve(stream, cloud, stop).await,
+        Ok(Ok(stream)) => {
+            let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let peer = Peer { certificates: presented.to_vec() };
+            greeting::serve(stream, peer, cloud, stop).await;
+        }
         Ok(Err(error)) => {
             cloud.totals.tls_failed();
             tracing::info!(%error, "TLS handshake failed; the client may not trust the emulator's CA");

@@ -13,6 +13,7 @@ use super::answer::{Answer, operation_id, time};
 use super::attestation::AttestationError;
 use super::enrollment::{Enrolled, Enrollments, Reprovisioning};
 use super::journal::{Assignment, Journal};
+use crate::hub::registry::Hub;
 
 /// What the configuration says of all DPS instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Dps {
     pub id_scope: String,
     /// Who may register.
     pub enrollments: Enrollments,
+    /// All there are: a device may belong to one that its enrollment no longer names.
+    hubs: Vec<Arc<Hub>>,
     pace: Pace,
     records: Mutex<HashMap<String, Record>>,
     journal: Option<Arc<Journal>>,
@@ -55,19 +58,17 @@ impl Dps {
     pub fn new(
         id_scope: String,
         enrollments: Enrollments,
+        hubs: Vec<Arc<Hub>>,
         pace: Pace,
         journal: Option<Arc<Journal>>,
     ) -> Self {
-        Self { id_scope, enrollments, pace, records: Mutex::default(), journal }
+        Self { id_scope, enrollments, hubs, pace, records: Mutex::default(), journal }
     }
 
     /// Takes a remembered assignment up again, when its enrollment and hub still exist.
     pub fn remember(&self, assignment: Assignment) {
-        let Some(enrolled) = self.enrollments.find(&assignment.registration_id, assignment.group.as_deref())
-        else {
-            return;
-        };
-        let Some(hub) = enrolled.terms.hubs.iter().find(|hub| *hub.name == *assignment.hub) else { return };
+        let enrolled = self.enrollments.find(&assignment.registration_id, assignment.group.as_deref());
+        let (Some(enrolled), Some(hub)) = (enrolled, self.hub(&assignment.hub)) else { return };
         hub.put(&assignment.device_id, enrolled.keys, true);
         let key = assignment.registration_id.to_ascii_lowercase();
         let record = Record { assignment: Some(assignment), address: hub.address.clone(), operation: None };
@@ -156,9 +157,14 @@ impl Dps {
                 || chosen.is_some_and(|hub| *hub.name == *earlier.hub)
         });
         let hub = match stays {
-            Some(earlier) => enrolled.terms.hubs.iter().find(|hub| *hub.name == *earlier.hub)?,
+            Some(earlier) => self.hub(&earlier.hub)?,
             None => chosen?,
         };
+        if let Some(left) = earlier.as_ref().filter(|earlier| *earlier.hub != *hub.name)
+            && let Some(former) = self.hub(&left.hub)
+        {
+            former.remove(&left.device_id);
+        }
         hub.put(&enrolled.device_id, enrolled.keys.clone(), true);
         let substatus = match (&earlier, stays) {
             (_, Some(same)) => same.substatus.clone(),
@@ -191,6 +197,10 @@ impl Dps {
         let operation_id =
             record.operation.as_ref().map(|operation| operation.id.clone()).unwrap_or_default();
         Answer::accepted(&OperationStatus { operation_id, status, registration_state }, self.pace.retry_after)
+    }
+
+    fn hub(&self, name: &str) -> Option<&Arc<Hub>> {
+        self.hubs.iter().find(|hub| *hub.name == *name)
     }
 
     fn records(&self) -> MutexGuard<'_, HashMap<String, Record>> {

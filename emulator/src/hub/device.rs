@@ -43,6 +43,8 @@ pub enum CloseOrder {
     Requested,
     /// The device was disabled (ref §14.6 row 4).
     Disabled,
+    /// The device is not in the registry any more (ref §1.11).
+    Removed,
 }
 
 /// One device.

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 
-use super::device::{Device, Keys};
+use super::device::{CloseOrder, Device, Keys};
 
 /// One hub.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ impl Hub {
             None => {
                 devices.insert(id.to_owned(), Arc::new(Device::new(id, keys, enabled)));
             }
+        }
+    }
+
+    /// Forgets a device and closes its connection.
+    pub fn remove(&self, id: &str) {
+        let removed = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
+        if let Some(device) = removed {
+            device.close(CloseOrder::Removed);
         }
     }
 
