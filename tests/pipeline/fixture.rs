@@ -42,7 +42,8 @@ emulator: {{pollsUntilAssigned: 1, retryAfterSeconds: 1{settings}}}
 }
 
 /// A ramp that a test can count: one step every scan.
-pub(crate) const RAMP: &str = "{name: Ramp, source: sim, address: 'RAMP(50, 0, 1000000, 1)', scanInterval: 50ms}";
+pub(crate) const RAMP: &str =
+    "{name: Ramp, source: sim, address: 'RAMP(50, 0, 1000000, 1)', scanInterval: 50ms}";
 
 /// A device straight at the hub.
 pub(crate) fn device(name: &str, id: &str, hub: &str, tags: &str, telemetry: &str) -> String {
@@ -75,7 +76,7 @@ pub(crate) fn setup(emulator: &Emulator, config: &str) -> Setup {
 
 /// The key of a group's device.
 pub(crate) fn derived(id: &str) -> String {
-    SymmetricKey::from_base64(GROUP).unwrap().derive(id).to_base64().to_string()
+    SymmetricKey::from_base64(GROUP).expect("the group key is base64").derive(id).to_base64().to_string()
 }
 
 /// The messages of a device, each once: redelivered ones carry the same id.

@@ -2,3 +2,9 @@
 
 mod fixture;
 mod thread;
+mod continuity;
+mod dps;
+mod reload;
+mod failures;
+mod start;
+mod example;

@@ -55,6 +55,8 @@ struct Target {
     peer: Peer,
     hub: HostPort,
     assignment: Assignment,
+    /// When the token that was used is renewed.
+    renew_at: Instant,
 }
 
 impl Connection {
@@ -121,7 +123,6 @@ impl Connection {
         self.state.metrics.attempted(ConnectionReason::Connected);
         self.state.connected(target.assignment.device_id.as_str(), target.hub.host());
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
-        let renewal = token::renewal(self.token_lifetime, rand::random());
         let stop = self.stop.clone();
         let session = Session {
             link,
@@ -131,7 +132,7 @@ impl Connection {
             config: &mut self.config,
             credentials: &mut self.credentials,
             stop: &stop,
-            renew_at: accepted + renewal,
+            renew_at: target.renew_at,
             in_flight: InFlight::default(),
             tick_at: accepted,
             reported: false,
@@ -195,7 +196,7 @@ async fn open(
         let message = format!("{} cannot be used: {error}", credentials.ca_path.display());
         Failure::new(ConnectionReason::CredentialsUnreadable, message)
     })?;
-    let target = find(this, device, credentials, &tls).await?;
+    let mut target = find(this, device, credentials, &tls).await?;
     let host = target.hub.host();
     let device_id = target.assignment.device_id.as_str();
     if device_id.contains(['+', '#']) {
@@ -212,6 +213,7 @@ async fn open(
         clean_session: false,
         keep_alive: this.keep_alive,
     };
+    target.renew_at = Instant::now() + token::renewal(Timestamp::now(), expiry, rand::random());
     this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
     let link = Link::open(&target.peer, login, tls).await?;
     Ok((link, target))
@@ -231,7 +233,7 @@ async fn find(
         };
         let assignment =
             Assignment { assigned_hub: hub.hostname.clone(), device_id: device.device_id.clone() };
-        return Ok(Target { peer, hub: hub.hostname.clone(), assignment });
+        return Ok(Target { peer, hub: hub.hostname.clone(), assignment, renew_at: Instant::now() });
     }
     let Some(dps) = &device.dps else {
         return Err(Failure::new(
@@ -260,5 +262,5 @@ async fn find(
         }
     };
     let peer = Peer { role: "hub", at: assignment.assigned_hub.clone() };
-    Ok(Target { peer, hub: assignment.assigned_hub.clone(), assignment })
+    Ok(Target { peer, hub: assignment.assigned_hub.clone(), assignment, renew_at: Instant::now() })
 }

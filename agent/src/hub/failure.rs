@@ -151,7 +151,8 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
     let host = peer.at.host();
     match tls_cause(error) {
         Some(rustls::Error::InvalidCertificate(cause)) => match cause {
-            CertificateError::UnknownIssuer => trusted(format!(
+            // A CA of the same name with another key signs badly.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => trusted(format!(
                 "the certificate of {peer} is not signed by a CA that is trusted: add the CA's certificate to the device's trustedCA (ca.crt in its credentials folder), or to --trusted-ca"
             )),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

@@ -148,3 +148,108 @@ async fn resolve(peer: &Peer) -> Result<(), Failure> {
         Err(_) => Err(Failure::not_found(peer, &std::io::Error::other("the DNS does not answer"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::trust::Trust;
+    use lanyard_protocol::hub::host::HostPort;
+    use lanyard_protocol::hub::key::SymmetricKey;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A real TLS server with a certificate of its own CA, which answers every connection's first bytes with `answer`.
+    async fn serve(leaf: CertificateParams, answer: &'static [u8]) -> (Peer, String) {
+        let mut ca = CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let pem = ca.self_signed(&ca_key).unwrap().pem();
+        let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = HostPort::parse(&format!("localhost:{}", listener.local_addr().unwrap().port())).unwrap();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(socket).await else { continue };
+                let _ = stream.read(&mut [0; 2048]).await;
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (Peer { role: "hub", at }, pem)
+    }
+
+    async fn refusal(peer: &Peer, pem: &str) -> Failure {
+        let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let login = Login {
+            client_id: "d".to_owned(),
+            user_name: "h/d/".to_owned(),
+            token: SasToken::sign(&key, "h/devices/d", 1, None),
+            clean_session: false,
+            keep_alive: KEEP_ALIVE,
+        };
+        let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes())).unwrap();
+        Link::open(peer, login, tls).await.err().unwrap()
+    }
+
+    fn leaf(name: &str) -> CertificateParams {
+        CertificateParams::new(vec![name.to_owned()]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn certificates_that_cannot_be_trusted_say_why() {
+        let mut old = leaf("localhost");
+        old.not_after = date_time_ymd(2001, 1, 1);
+        old.not_before = date_time_ymd(2000, 1, 1);
+        let mut young = leaf("localhost");
+        young.not_before = date_time_ymd(3000, 1, 1);
+        young.not_after = date_time_ymd(3001, 1, 1);
+        let cases = [
+            (old, "has expired"),
+            (young, "is not valid yet"),
+            (leaf("other.example"), "is not for the name \"localhost\""),
+        ];
+        for (leaf, words) in cases {
+            let (peer, pem) = serve(leaf, b"").await;
+            let failure = refusal(&peer, &pem).await;
+            assert_eq!(failure.reason, ConnectionReason::CertificateNotTrusted, "{failure:?}");
+            assert!(failure.message.contains(words), "{failure:?}");
+        }
+        let (peer, _) = serve(leaf("localhost"), b"").await;
+        let (_, stranger) = serve(leaf("localhost"), b"").await;
+        let failure = refusal(&peer, &stranger).await;
+        assert_eq!(failure.reason, ConnectionReason::CertificateNotTrusted);
+        assert!(failure.message.contains("trustedCA"), "{failure:?}");
+    }
+
+    /// The codes of ref §1.10, as bytes.
+    #[tokio::test]
+    async fn connack_codes_have_reasons() {
+        use ConnectionReason as R;
+        let cases: [(&'static [u8], R); 8] = [
+            (b"\x20\x02\x00\x01", R::ProtocolRefused),
+            (b"\x20\x02\x00\x02", R::ProtocolRefused),
+            (b"\x20\x02\x00\x03", R::HubUnavailable),
+            (b"\x20\x02\x00\x04", R::Unauthorized),
+            (b"\x20\x02\x00\x05", R::Unauthorized),
+            (b"", R::ConnectionLost),
+            (b"\xd0\x00", R::ConnectionLost),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", R::ConnectionLost),
+        ];
+        for (answer, reason) in cases {
+            let (peer, pem) = serve(leaf("localhost"), answer).await;
+            let failure = refusal(&peer, &pem).await;
+            assert_eq!(failure.reason, reason, "{answer:?}: {failure:?}");
+            assert!(failure.message.contains("localhost"), "{failure:?}");
+        }
+    }
+}

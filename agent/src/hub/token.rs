@@ -16,10 +16,14 @@ pub fn expiry(now: jiff::Timestamp, lifetime: Duration) -> u64 {
     u64::try_from(now.as_second()).unwrap_or(0) + lifetime.as_secs()
 }
 
-/// How long after signing a token it is renewed. `chance` is from 0 to 1.
+/// How long after `now` a token that ends at `expiry` is renewed. `chance` is from 0 to 1.
 #[must_use]
-pub fn renewal(lifetime: Duration, chance: f64) -> Duration {
-    lifetime.mul_f64(RENEWAL.start + (RENEWAL.end - RENEWAL.start) * chance.clamp(0.0, 1.0))
+pub fn renewal(now: jiff::Timestamp, expiry: u64, chance: f64) -> Duration {
+    // From the token's own end, which is in whole seconds: that matters for a lifetime of seconds.
+    let end = i64::try_from(expiry.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let left = u64::try_from(end.saturating_sub(now.as_millisecond())).unwrap_or(0);
+    Duration::from_millis(left)
+        .mul_f64(RENEWAL.start + (RENEWAL.end - RENEWAL.start) * chance.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -28,11 +32,11 @@ mod tests {
 
     #[test]
     fn an_hour_is_renewed_after_48_to_54_minutes() {
-        assert_eq!(renewal(DEFAULT_LIFETIME, 0.0), Duration::from_secs(2880));
-        assert!(renewal(DEFAULT_LIFETIME, 1.0) <= Duration::from_secs(3240));
-        assert_eq!(
-            expiry(jiff::Timestamp::from_second(1_700_000_000).unwrap(), DEFAULT_LIFETIME),
-            1_700_003_600
-        );
+        let now = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+        let end = expiry(now, DEFAULT_LIFETIME);
+        assert_eq!(end, 1_700_003_600);
+        assert_eq!(renewal(now, end, 0.0), Duration::from_secs(2880));
+        assert!(renewal(now, end, 1.0) <= Duration::from_secs(3240));
+        assert_eq!(renewal(now, 0, 0.5), Duration::ZERO);
     }
 }
