@@ -169,7 +169,7 @@ async fn renew(certificate: Arc<ServerCertificate>, clock: Arc<dyn Clock>, stop:
             Ok(true) => tracing::info!(until = %certificate.until(), "made the server's certificate anew"),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(%error, until = %certificate.until(), "the server's certificate cannot be renewed")
+                tracing::error!(%error, until = %certificate.until(), "the server's certificate cannot be renewed");
             }
         }
     }

@@ -57,6 +57,12 @@ impl Emulator {
         &mut self.process
     }
 
+    /// Everything it logged since it was started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// Replaces the configuration file; it is read at the next start.
     pub fn configure(&self, config: &str) {
         self.dir.write("emulator.yaml", config);

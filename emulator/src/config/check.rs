@@ -77,7 +77,7 @@ pub fn read(text: &str, dir: &Path) -> Result<Checked, Problem> {
     let options = serde_saphyr::options! { with_snippet: false };
     let document: Document = serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
         serde_ignored::deserialize(yaml, |field| {
-            mistakes.note(field, "no such field: check its spelling and its place")
+            mistakes.note(field, "no such field: check its spelling and its place");
         })
     })
     .map_err(|error| Problem::Syntax(error.to_string()))?;

@@ -80,7 +80,7 @@ impl Session<'_> {
         wire: &mut Wire<S>,
         lifetime: &mut Lifetime,
     ) -> Result<(), Ending> {
-        while let Some(packet) = wire.next()? {
+        while let Some(packet) = wire.packet()? {
             lifetime.heard();
             self.handle(packet, &mut wire.output)?;
         }

@@ -62,7 +62,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Box<Connect>, Ending> {
     loop {
-        match wire.next()? {
+        match wire.packet()? {
             Some(Packet::Connect(connect)) => return Ok(connect),
             Some(_) => return Err(Ending::OutOfOrder),
             None => wire.fill().await?,

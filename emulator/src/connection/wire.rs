@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     ///
     /// # Errors
     /// [`Ending::Malformed`].
-    pub fn next(&mut self) -> Result<Option<packet::Packet>, Ending> {
+    pub fn packet(&mut self) -> Result<Option<packet::Packet>, Ending> {
         let frame = frame::next(&mut self.input).map_err(|error| Ending::Malformed(error.to_string()))?;
         frame.map(|frame| packet::read(&frame).map_err(Ending::from)).transpose()
     }
@@ -46,8 +46,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         self.input.reserve(READ);
         match self.stream.read_buf(&mut self.input).await {
-            Ok(0) => Err(Ending::Gone("it closed the connection without DISCONNECT".to_owned())),
+            Ok(0) => Err(without_disconnect()),
             Ok(_) => Ok(()),
+            // Without TLS's own good-bye.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(without_disconnect()),
             Err(error) => Err(Ending::Gone(error.to_string())),
         }
     }
@@ -70,4 +72,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         // The device may be gone already; then there is nobody to tell.
         let _ = self.stream.shutdown().await;
     }
+}
+
+fn without_disconnect() -> Ending {
+    Ending::Gone("it closed the connection without DISCONNECT".to_owned())
 }
