@@ -19,8 +19,9 @@ fn shows_devices_events_metrics_and_what_to_try() {
     ] {
         assert!(shown.contains(expected), "the demo does not show {expected:?}:\n{shown}");
     }
-    for device in kubectl(&["-n", DEMO, "get", "iotd", "-o", "name"]).lines() {
-        let id = device.rsplit('/').next().unwrap_or_default();
+    let ids = kubectl(&["-n", DEMO, "get", "iotd", "-o", "jsonpath={.items[*].status.deviceId}"]);
+    assert_eq!(ids.split_whitespace().count(), 4, "{ids}");
+    for id in ids.split_whitespace() {
         assert!(!messages(id).is_empty(), "no message of {id} at the hub");
     }
 }
