@@ -11,8 +11,6 @@ mod programs;
 
 use std::process::ExitCode;
 
-use kube::{Client, Config, config::KubeConfigOptions};
-
 use credentials::Failure;
 use figure::Figure;
 
@@ -51,10 +49,7 @@ async fn run(names: &[String]) -> Result<Vec<Figure>, Failure> {
         figures.push(memory::of_agent(ALL[0])?);
     }
     if wanted(ALL[1]) || wanted(ALL[2]) {
-        lanyard_tests::kubernetes::install_crypto_provider();
-        let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await?;
-        let client = Client::try_from(config)?;
-        programs::install_crds(&client).await?;
+        let client = lanyard_tests::kubernetes::connect().await;
         if wanted(ALL[1]) {
             println!("measuring {}", ALL[1]);
             figures.push(memory::of_operator(ALL[1])?);

@@ -4,14 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-};
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::http;
-use lanyard_tests::installation::repository;
 use lanyard_tests::process::{Process, binary, eventually};
 use lanyard_tests::scratch::Scratch;
 
@@ -67,30 +61,6 @@ impl Agent {
             .arg(free_address()?.to_string());
         Ok(Self { process: Process::spawn("lanyard-agent", command), _files: files })
     }
-}
-
-/// The kinds, as the repository has them.
-pub(crate) async fn install_crds(client: &Client) -> Result<(), Failure> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for file in std::fs::read_dir(repository().join("crds/manifests"))? {
-        let crd: CustomResourceDefinition = serde_saphyr::from_str(&std::fs::read_to_string(file?.path())?)?;
-        api.patch(&crd.name_any(), &PatchParams::apply("lanyard-bench").force(), &Patch::Apply(&crd)).await?;
-        let what = format!("{} is served", crd.name_any());
-        let mut established = false;
-        for _ in 0..100 {
-            let seen = api.get(&crd.name_any()).await?;
-            let conditions = seen.status.and_then(|status| status.conditions).unwrap_or_default();
-            established = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
-            if established {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        if !established {
-            return Err(format!("{what}: not within 10 s").into());
-        }
-    }
-    Ok(())
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {
