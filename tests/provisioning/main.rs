@@ -1,1 +1,15 @@
-//! Level: provisioning.
+//! Level: provisioning. The operator as a process of its own, with the rights of the chart and no more, against a real API
+//! server; pods need not run.
+
+mod operator;
+mod yaml;
+
+mod schema;
+mod examples;
+mod credentials;
+mod drift;
+mod writes;
+mod claims;
+mod blocking;
+mod corrections;
+mod survival;

@@ -1,6 +1,7 @@
 //! The test harness: starts the programs, waits for conditions, and shows what happened when a wait fails.
 
 pub mod process;
+pub mod kubernetes;
 pub mod scratch;
 pub mod http;
 pub mod emulator;

@@ -191,7 +191,7 @@ impl Hands<'_> {
     {
         let kind = K::kind(&());
         let key = Key::of(planned);
-        let desired = with_shape(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
+        let desired = finished(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
         let digest: [u8; 32] = Sha256::digest(desired.to_string().as_bytes()).into();
         if self.remembered.is_as_planned(&kind, &key, mirrored.as_ref(), &digest) {
             return Ok(Ok(Written::Unchanged));
@@ -230,6 +230,11 @@ impl Hands<'_> {
                 Ok(if found.is_none() { Written::Created } else { Written::Updated })
             }
             Answer::Waiting(why) => Ok(Written::Waiting(why)),
+            // Somebody made it immutable: there is no other way back, and nothing is lost by it.
+            Answer::Refused(fault) if found.is_some() && !starts_pods && fault.reason == Reason::Refused => {
+                self.delete::<K>(device, &key.name).await?;
+                Ok(Written::Waiting(fault.message))
+            }
             Answer::Refused(fault) => Err(fault),
         })
     }
@@ -312,7 +317,12 @@ fn hint(kind: &str) -> &'static str {
     if kind == "Secret" { ", or set credentials.secretName to another name" } else { "" }
 }
 
-fn with_shape(mut object: Value) -> Value {
+/// The object as it is written.
+fn finished(mut object: Value) -> Value {
+    if object["spec"]["strategy"].is_object() {
+        // The server fills this in when somebody turns `Recreate` off, and then refuses to turn it on again.
+        object["spec"]["strategy"]["rollingUpdate"] = Value::Null;
+    }
     let shape = shape(&object);
     object["metadata"]["annotations"][SHAPE] = shape.into();
     object

@@ -1,0 +1,161 @@
+//! What only the cluster can tell becomes a condition with a stable reason, and a correction is heard of at once.
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_tests::kubernetes::Namespace;
+use serde_json::json;
+
+use crate::operator::{Operator, condition, group_is, is, issued};
+use crate::yaml::{K32, K64, at_hub, group_secret, group_without_secret, member, secret};
+
+/// Waits for a reason and returns its message.
+async fn stalled(namespace: &Namespace, name: &str, reason: &str) -> String {
+    let what = format!("it is stalled with {reason}");
+    let device =
+        namespace.wait(name, &what, |device: &IoTDevice| is(device, "Stalled", "True", reason)).await;
+    assert!(is(&device, "Ready", "False", reason) && is(&device, "Reconciling", "False", "Stalled"));
+    condition(&device.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone()
+}
+
+#[tokio::test]
+async fn each_mistake_of_a_group_is_named_and_its_correction_heard() {
+    let namespace = Namespace::new("group-faults").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&member("a", "")).await;
+    assert!(stalled(&namespace, "a", "GroupNotFound").await.contains("\"plant\""));
+
+    namespace.apply(&group_without_secret()).await;
+    assert!(stalled(&namespace, "a", "SecretNotFound").await.contains("\"plant-key\""));
+    namespace
+        .wait("plant", "it says so", |group: &ProvisioningGroup| {
+            group_is(group, "Stalled", "True", "SecretNotFound")
+        })
+        .await;
+
+    namespace.apply(&secret("plant-key", "primarykey", K64)).await;
+    let said = stalled(&namespace, "a", "SecretKeyMissing").await;
+    assert!(said.contains("no key primaryKey") && said.contains("it has primarykey"), "{said}");
+
+    namespace.apply(&secret("plant-key", "primaryKey", "no base64!")).await;
+    let said = stalled(&namespace, "a", "KeyNotBase64").await;
+    assert!(said.contains("primaryKey in Secret \"plant-key\"") && !said.contains("no base64!"), "{said}");
+    namespace
+        .wait("plant", "it says so", |group: &ProvisioningGroup| {
+            group_is(group, "Ready", "False", "KeyNotBase64")
+        })
+        .await;
+
+    namespace.apply(&group_secret(K64, K32)).await;
+    issued(&namespace, "a").await;
+    namespace
+        .wait("plant", "it is ready", |group: &ProvisioningGroup| {
+            group_is(group, "Ready", "True", "KeyUsable")
+        })
+        .await;
+
+    // A Secret that is deleted while it is in use is told, and what hangs on it stays.
+    namespace.api::<Secret>().delete("plant-key", &DeleteParams::default()).await.unwrap();
+    stalled(&namespace, "a", "SecretNotFound").await;
+    assert!(namespace.api::<Secret>().get_opt("a-credentials").await.unwrap().is_some());
+    namespace.apply(&group_secret(K64, K32)).await;
+    issued(&namespace, "a").await;
+
+    let ca = json!({"spec": {"dps": {"trustedCA": {"configMapKeyRef": {"name": "ca", "key": "ca.crt"}}}}});
+    namespace.change::<ProvisioningGroup>("plant", ca).await;
+    assert!(stalled(&namespace, "a", "TrustedCANotFound").await.contains("ConfigMap ca"));
+    namespace.apply("\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {other: x}\n").await;
+    namespace
+        .wait("a", "the missing key is named", |device: &IoTDevice| {
+            let ready = device.status.as_ref().and_then(|status| condition(&status.conditions, "Ready"));
+            ready.is_some_and(|ready| ready.message.contains("no such key"))
+        })
+        .await;
+    namespace
+        .apply("\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: nonsense}\n")
+        .await;
+    stalled(&namespace, "a", "TrustedCAInvalid").await;
+    namespace.apply("\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n").await;
+    issued(&namespace, "a").await;
+}
+
+#[tokio::test]
+async fn each_mistake_of_a_devices_own_secret_is_named() {
+    let namespace = Namespace::new("hub-faults").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&at_hub("a", "hub.example", "")).await;
+    assert!(stalled(&namespace, "a", "SecretNotFound").await.contains("connectionString or primaryKey"));
+    namespace.apply(&secret("a-key", "other", "x")).await;
+    stalled(&namespace, "a", "SecretKeyMissing").await;
+    for (text, reason, words) in [
+        ("HostName=hub.example;SharedAccessKey=x".to_owned(), "InvalidConnectionString", "lacks DeviceId"),
+        (
+            format!("HostName=hub.example;DeviceId=b;SharedAccessKey={K32}"),
+            "ConnectionStringMismatch",
+            "DeviceId \"b\"",
+        ),
+        (
+            format!("HostName=other.example;DeviceId=a;SharedAccessKey={K32}"),
+            "ConnectionStringMismatch",
+            "HostName \"other.example\"",
+        ),
+    ] {
+        namespace.apply(&secret("a-key", "connectionString", &text)).await;
+        namespace
+            .wait("a", words, |device: &IoTDevice| {
+                let ready = device.status.as_ref().and_then(|status| condition(&status.conditions, "Ready"));
+                ready.is_some_and(|ready| ready.reason == reason && ready.message.contains(words))
+            })
+            .await;
+    }
+    namespace
+        .apply(&secret(
+            "a-key",
+            "connectionString",
+            &format!("HostName=HUB.example;DeviceId=a;SharedAccessKey={K32}"),
+        ))
+        .await;
+    issued(&namespace, "a").await;
+}
+
+#[tokio::test]
+async fn events_tell_transitions_and_no_secret() {
+    let namespace = Namespace::new("events").await;
+    let operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&member("a", "")).await;
+    stalled(&namespace, "a", "GroupNotFound").await;
+    namespace.apply(&group_secret(K64, K32)).await;
+    namespace.apply(&group_without_secret()).await;
+    issued(&namespace, "a").await;
+    let events = async || namespace.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+    lanyard_tests::kubernetes::within("the events are there", async {
+        loop {
+            let reasons: Vec<_> = events().await.into_iter().filter_map(|event| event.reason).collect();
+            if ["GroupNotFound", "CredentialsIssued", "AgentDeployed"]
+                .iter()
+                .all(|wanted| reasons.iter().any(|reason| reason == wanted))
+            {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    let key = namespace.secret_text("a-credentials", "sharedAccessKey").await;
+    let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
+    let said = [
+        serde_json::to_string(&events().await).unwrap(),
+        serde_json::to_string(&device).unwrap(),
+        operator.process.log(),
+        operator.page("/metrics").1,
+    ];
+    for text in said {
+        assert!(!text.contains(&key) && !text.contains(K64) && !text.contains(&K64[..32]), "a key is told");
+    }
+    let warnings: Vec<_> =
+        events().await.into_iter().filter(|event| event.reason.as_deref() == Some("GroupNotFound")).collect();
+    assert_eq!((warnings.len(), warnings[0].type_.as_deref()), (1, Some("Warning")));
+    assert!(warnings[0].name_any().starts_with("a."));
+}

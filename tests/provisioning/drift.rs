@@ -1,0 +1,112 @@
+//! What somebody else changes or deletes of what the operator made is put right; what he adds stays.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt;
+use kube::api::DeleteParams;
+use lanyard_crds::IoTDevice;
+use lanyard_tests::kubernetes::{Namespace, secret_text};
+use serde_json::json;
+
+use crate::operator::{IMAGE, Operator, issued};
+use crate::yaml::{group, member};
+
+#[tokio::test]
+async fn drift_is_repaired() {
+    let namespace = Namespace::new("drift").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&group()).await;
+    namespace.apply(&member("a", "")).await;
+    issued(&namespace, "a").await;
+    let key = namespace.secret_text("a-credentials", "sharedAccessKey").await;
+
+    let patch = json!({"spec": {"replicas": 3, "strategy": {"type": "RollingUpdate"}}, "metadata": {"labels": {"mine": "yes"}}});
+    namespace.change::<Deployment>("a-agent", patch).await;
+    let patch =
+        json!({"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "evil:1"}]}}}});
+    namespace.change::<Deployment>("a-agent", patch).await;
+    let repaired = namespace
+        .wait("a-agent", "it is as it was", |deployment: &Deployment| {
+            let spec = deployment.spec.as_ref().unwrap();
+            let pod = spec.template.spec.as_ref().unwrap();
+            spec.replicas == Some(1)
+                && spec.strategy.as_ref().unwrap().type_.as_deref() == Some("Recreate")
+                && pod.containers[0].image.as_deref() == Some(IMAGE)
+                && pod.containers[0].args.is_some()
+        })
+        .await;
+    assert_eq!(repaired.labels()["mine"], "yes", "what others add stays");
+
+    namespace.change::<Secret>("a-credentials", json!({"data": {"sharedAccessKey": "b3RoZXI="}})).await;
+    namespace
+        .wait("a-credentials", "it is as it was", |secret: &Secret| {
+            secret_text(secret, "sharedAccessKey") == key
+        })
+        .await;
+    namespace
+        .change::<Secret>("a-credentials", json!({"metadata": {"labels": {"lanyard.dev/device": null}}}))
+        .await;
+    namespace
+        .wait("a-credentials", "its label is back", |secret: &Secret| {
+            secret.labels().contains_key("lanyard.dev/device")
+        })
+        .await;
+
+    namespace.change::<ConfigMap>("a-agent", json!({"data": {"agent.yaml": "version: 9"}})).await;
+    namespace
+        .wait("a-agent", "it is as it was", |map: &ConfigMap| {
+            map.data.as_ref().unwrap()["agent.yaml"].contains("\"deviceId\": \"a\"")
+        })
+        .await;
+
+    let uid = namespace.api::<Secret>().get("a-credentials").await.unwrap().uid();
+    let spoilt = json!({"immutable": true, "data": {"sharedAccessKey": "b3RoZXI="}});
+    namespace.change::<Secret>("a-credentials", spoilt).await;
+    let whole = |secret: &Secret| secret.uid() != uid && secret_text(secret, "sharedAccessKey") == key;
+    namespace.wait("a-credentials", "it is there anew", whole).await;
+
+    let uid = namespace.api::<Deployment>().get("a-agent").await.unwrap().uid();
+    namespace.api::<ConfigMap>().delete("a-agent", &DeleteParams::default()).await.unwrap();
+    namespace.wait("a-agent", "it is back", |_: &ConfigMap| true).await;
+    namespace.api::<Deployment>().delete("a-agent", &DeleteParams::background()).await.unwrap();
+    namespace.wait("a-agent", "it is back", |deployment: &Deployment| deployment.uid() != uid).await;
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_any_more_goes() {
+    let namespace = Namespace::new("shrink").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    let ca = "\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n";
+    namespace.apply(ca).await;
+    namespace.apply(&group()).await;
+    let with_ca = crate::yaml::group_without_secret().replace(
+        "endpoint: localhost",
+        "endpoint: localhost, trustedCA: {configMapKeyRef: {name: ca, key: ca.crt}}",
+    );
+    namespace.apply(&with_ca).await;
+    namespace.apply(&member("a", "  agent: {nodeSelector: {line: one}}")).await;
+    issued(&namespace, "a").await;
+    assert_eq!(namespace.secret_text("a-credentials", "ca.crt").await, "-----BEGIN CERTIFICATE-----");
+    // A changed CA arrives too.
+    namespace.change::<ConfigMap>("ca", json!({"data": {"ca.crt": "-----BEGIN CERTIFICATE----- 2"}})).await;
+    namespace
+        .wait("a-credentials", "it has the new CA", |secret: &Secret| {
+            secret_text(secret, "ca.crt").ends_with('2')
+        })
+        .await;
+
+    namespace.apply(&crate::yaml::group_without_secret()).await;
+    namespace
+        .wait("a-credentials", "it has no CA any more", |secret: &Secret| {
+            !secret.data.as_ref().unwrap().contains_key("ca.crt")
+        })
+        .await;
+    namespace.apply(&member("a", "")).await;
+    namespace
+        .wait("a-agent", "it has no node selector any more", |deployment: &Deployment| {
+            deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap().node_selector.is_none()
+        })
+        .await;
+    let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
+    assert_eq!(device.status.unwrap().credentials.unwrap().secret_name, "a-credentials");
+}

@@ -1,0 +1,128 @@
+//! The examples of `crds/examples`, as they stand there.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_protocol::handoff::config::{AgentConfig, Device, Format, VERSION};
+use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_tests::kubernetes::{Namespace, secret_text};
+
+use crate::operator::{IMAGE, Operator, condition, group_is, issued};
+use crate::yaml::{K32, K64};
+
+const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+async fn apply_examples(namespace: &Namespace) {
+    let ca = serde_json::to_string(CA).unwrap();
+    namespace.apply(&format!("\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: lanyard-emulator-ca}}\ndata: {{ca.crt: {ca}}}\n")).await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/examples");
+    for file in std::fs::read_dir(folder).unwrap() {
+        namespace.apply(&std::fs::read_to_string(file.unwrap().path()).unwrap()).await;
+    }
+}
+
+async fn configuration(namespace: &Namespace, name: &str) -> Device {
+    let map = namespace.api::<ConfigMap>().get(&format!("{name}-agent")).await.unwrap();
+    let config = AgentConfig::parse(&map.data.unwrap()["agent.yaml"]).unwrap();
+    assert_eq!((config.version, config.devices.len()), (VERSION, 1));
+    config.devices.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn every_example_gets_credentials_configuration_and_an_agent() {
+    let namespace = Namespace::new("examples").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    apply_examples(&namespace).await;
+    let group_key = SymmetricKey::from_base64(K64).unwrap();
+    for (name, id) in [("press-17", "press-17"), ("press-18", "Press_18-SN007"), ("oven-3", "oven-3")] {
+        let device = issued(&namespace, name).await;
+        assert_eq!(device.status.unwrap().device_id.unwrap(), id);
+        let secret = namespace.api::<Secret>().get(&format!("{name}-credentials")).await.unwrap();
+        assert_eq!(secret.type_.as_deref(), Some("Opaque"));
+        assert_eq!(secret_text(&secret, "sharedAccessKey"), *group_key.derive(id).to_base64());
+        assert_eq!(secret_text(&secret, "deviceId"), id);
+        assert_eq!(secret_text(&secret, "idScope"), "0ne00ABCDEF");
+        assert_eq!(secret_text(&secret, "dpsEndpoint"), "lanyard-emulator.lanyard-system.svc");
+        assert_eq!(secret_text(&secret, "ca.crt"), CA);
+        assert!(!secret.data.unwrap().contains_key("connectionString"));
+    }
+    issued(&namespace, "gateway-1").await;
+    let secret = namespace.api::<Secret>().get("gateway-1-credentials").await.unwrap();
+    assert_eq!(secret_text(&secret, "sharedAccessKey"), K32);
+    let text =
+        format!("HostName=lanyard-emulator.lanyard-system.svc;DeviceId=gateway-1;SharedAccessKey={K32}");
+    assert_eq!(secret_text(&secret, "connectionString"), text);
+
+    let press = configuration(&namespace, "press-17").await;
+    assert_eq!((press.model_id.as_deref(), press.tags.len()), (Some("dtmi:contoso:Press;1"), 3));
+    assert_eq!(press.dps.unwrap().id_scope.as_str(), "0ne00ABCDEF");
+    // What a device sets replaces the group's whole; what it does not set it inherits.
+    let oven = configuration(&namespace, "oven-3").await;
+    assert_eq!((oven.telemetry.format, oven.tags.len(), oven.sources.len()), (Format::Wide, 2, 1));
+    assert_eq!(oven.telemetry.properties.get("kind").map(String::as_str), Some("oven"));
+    let gateway = configuration(&namespace, "gateway-1").await;
+    assert_eq!(gateway.hub.unwrap().hostname.host(), "lanyard-emulator.lanyard-system.svc");
+
+    let group = namespace
+        .wait("plant-a", "it counts its devices", |group: &ProvisioningGroup| {
+            let devices = group.status.as_ref().and_then(|status| status.devices);
+            group_is(group, "Ready", "True", "KeyUsable")
+                && devices.is_some_and(|devices| (devices.total, devices.registered) == (3, 3))
+        })
+        .await;
+    assert_eq!(condition(&group.status.unwrap().conditions, "Stalled").unwrap().status, "False");
+}
+
+#[tokio::test]
+async fn the_published_vector_comes_out_in_the_secret() {
+    let namespace = Namespace::new("vector").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&crate::yaml::group()).await;
+    namespace.apply(&crate::yaml::member("dev-01", "")).await;
+    issued(&namespace, "dev-01").await;
+    // Reference, derivation vector 3.
+    let key = namespace.secret_text("dev-01-credentials", "sharedAccessKey").await;
+    assert_eq!(key, "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
+}
+
+/// The namespace enforces `restricted`: a pod in it is one that was admitted.
+#[tokio::test]
+async fn an_agent_has_no_right_that_it_does_not_need() {
+    let namespace = Namespace::new("rights").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&crate::yaml::group()).await;
+    namespace.apply(&crate::yaml::member("a", "  agent: {nodeSelector: {line: '1'}, tolerations: [{key: edge, operator: Exists}], resources: {limits: {memory: 32Mi}}}")).await;
+    issued(&namespace, "a").await;
+    let deployment = namespace.wait("a-agent", "it is there", |_: &Deployment| true).await;
+    let spec = deployment.spec.unwrap();
+    assert_eq!(spec.strategy.unwrap().type_.as_deref(), Some("Recreate"));
+    let pods = || async {
+        namespace.api::<Pod>().list(&ListParams::default().labels("lanyard.dev/device=a")).await.unwrap()
+    };
+    let pod = lanyard_tests::kubernetes::within("the pod is admitted", async {
+        loop {
+            if let Some(pod) = pods().await.items.pop() {
+                return pod;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!(
+        pod.labels().get("app.kubernetes.io/managed-by").map(String::as_str),
+        Some("lanyard-operator")
+    );
+    let spec = pod.spec.unwrap();
+    assert_eq!((spec.automount_service_account_token, spec.enable_service_links), (Some(false), Some(false)));
+    assert_eq!(spec.node_selector.unwrap()["line"], "1");
+    let token = spec.volumes.unwrap().iter().any(|volume| volume.projected.is_some());
+    assert!(!token, "no token is mounted");
+    let container = &spec.containers[0];
+    assert_eq!(container.image.as_deref(), Some(IMAGE));
+    assert_eq!(container.security_context.as_ref().unwrap().read_only_root_filesystem, Some(true));
+    assert_eq!(container.resources.as_ref().unwrap().limits.as_ref().unwrap()["memory"].0, "32Mi");
+    let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
+    assert_eq!(pod.metadata.namespace, device.metadata.namespace);
+}

@@ -1,0 +1,180 @@
+//! The operator under test: a process with a ServiceAccount's token and exactly the rules of the chart. Writes the cluster.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ObjectMeta, PostParams};
+use kube::config::Kubeconfig;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_tests::http;
+use lanyard_tests::kubernetes::{Namespace, kubeconfig};
+use lanyard_tests::process::{Process, binary, eventually};
+use lanyard_tests::scratch::Scratch;
+
+/// Who the operator is for the API server.
+pub(crate) const ACCOUNT: &str = "operator";
+/// An image that is nowhere.
+pub(crate) const IMAGE: &str = "localhost/none:0";
+
+/// A running operator; it ends with its scope.
+pub(crate) struct Operator {
+    pub(crate) process: Process,
+    http: SocketAddr,
+    _files: Scratch,
+}
+
+impl Operator {
+    /// Starts it and waits until it works, or stands by.
+    pub(crate) async fn start(namespaces: &[&Namespace]) -> Self {
+        Self::start_with(namespaces, IMAGE).await
+    }
+
+    /// The same with another image for the agents.
+    pub(crate) async fn start_with(namespaces: &[&Namespace], image: &str) -> Self {
+        let home = namespaces[0];
+        let files = Scratch::new("operator");
+        let config = files.write("kubeconfig", &account(home, namespaces).await);
+        let mut command = Command::new(binary("lanyard-operator"));
+        command.env("KUBECONFIG", config).env("POD_NAMESPACE", &home.name).env_remove("RUST_LOG");
+        command.args(["run", "--http=127.0.0.1:0", "--log-level=info", "--agent-image-pull-policy=Never"]);
+        command.arg(format!("--agent-image={image}"));
+        command.args(namespaces.iter().map(|namespace| format!("--namespace={}", namespace.name)));
+        let process = Process::spawn("lanyard-operator", command);
+        let http =
+            eventually("the operator serves pages", Duration::from_secs(30), || address(&process.log()));
+        let operator = Self { process, http, _files: files };
+        eventually("the operator is ready", Duration::from_secs(30), || {
+            (operator.page("/readyz").0 == 200).then_some(())
+        });
+        operator
+    }
+
+    /// Status and text of one of its pages.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        http::get(self.http, path).map_or((0, String::new()), |answer| (answer.status, answer.body))
+    }
+
+    /// The sum of a metric over all series whose line contains `label`.
+    pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
+        let (_, text) = self.page("/metrics");
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+fn address(log: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains("serving /metrics"))?;
+    line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
+}
+
+/// The rules of the chart, the one place where they stand.
+fn rules() -> Vec<PolicyRule> {
+    let text = include_str!("../../charts/lanyard/files/operator-rules.yaml");
+    let role: Role = serde_saphyr::from_str(&format!("metadata: {{name: x}}\n{text}"))
+        .expect("the chart's rules are rules");
+    role.rules.expect("the chart has rules")
+}
+
+/// Who elects itself in its home namespace, as the chart allows it.
+fn lease_rules() -> Vec<PolicyRule> {
+    let rule = |verbs: &[&str], names: Option<&str>| PolicyRule {
+        api_groups: Some(vec!["coordination.k8s.io".to_owned()]),
+        resources: Some(vec!["leases".to_owned()]),
+        resource_names: names.map(|name| vec![name.to_owned()]),
+        verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
+        ..PolicyRule::default()
+    };
+    vec![rule(&["create"], None), rule(&["get", "update"], Some("lanyard-operator"))]
+}
+
+/// A kubeconfig with the token of a ServiceAccount in `home` that may in `namespaces` what the chart allows.
+async fn account(home: &Namespace, namespaces: &[&Namespace]) -> String {
+    let meta = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let made = PostParams::default();
+    // A second operator in the namespace shares the account.
+    let _ = home
+        .api()
+        .create(&made, &ServiceAccount { metadata: meta(ACCOUNT), ..ServiceAccount::default() })
+        .await;
+    for namespace in namespaces {
+        let mut rules = rules();
+        if namespace.name == home.name {
+            rules.extend(lease_rules());
+        }
+        let _ = namespace.api().create(&made, &Role { metadata: meta(ACCOUNT), rules: Some(rules) }).await;
+        let binding = RoleBinding {
+            metadata: meta(ACCOUNT),
+            role_ref: RoleRef {
+                api_group: Some("rbac.authorization.k8s.io".to_owned()),
+                kind: "Role".to_owned(),
+                name: ACCOUNT.to_owned(),
+            },
+            subjects: Some(vec![Subject {
+                kind: "ServiceAccount".to_owned(),
+                name: ACCOUNT.to_owned(),
+                namespace: Some(home.name.clone()),
+                ..Subject::default()
+            }]),
+        };
+        let _ = namespace.api().create(&made, &binding).await;
+    }
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec { expiration_seconds: Some(3600), ..Default::default() }),
+        ..Default::default()
+    };
+    let token = home
+        .api::<ServiceAccount>()
+        .create_token_request(ACCOUNT, &made, &request)
+        .await
+        .expect("the API server gives tokens");
+    let token = token.status.expect("an answered request has a status").token;
+    let mut config = serde_json::to_value(Kubeconfig::read_from(kubeconfig()).expect("it was read before"))
+        .expect("it is text");
+    for user in config["users"].as_array_mut().into_iter().flatten() {
+        user["user"] = serde_json::json!({"token": token});
+    }
+    config.to_string()
+}
+
+/// The condition of this type, of a device or a group.
+pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether a device's condition is so, for its newest generation.
+pub(crate) fn is(device: &IoTDevice, type_: &str, status: &str, reason: &str) -> bool {
+    let Some(told) =
+        device.status.as_ref().filter(|told| Some(told.observed_generation) == device.metadata.generation)
+    else {
+        return false;
+    };
+    condition(&told.conditions, type_).is_some_and(|condition| {
+        condition.status == status && (reason.is_empty() || condition.reason == reason)
+    })
+}
+
+/// Whether a group's condition is so, for its newest generation.
+pub(crate) fn group_is(group: &ProvisioningGroup, type_: &str, status: &str, reason: &str) -> bool {
+    let Some(told) =
+        group.status.as_ref().filter(|told| Some(told.observed_generation) == group.metadata.generation)
+    else {
+        return false;
+    };
+    condition(&told.conditions, type_).is_some_and(|condition| {
+        condition.status == status && (reason.is_empty() || condition.reason == reason)
+    })
+}
+
+/// Waits until a device has credentials.
+pub(crate) async fn issued(namespace: &Namespace, name: &str) -> IoTDevice {
+    namespace
+        .wait(name, "its credentials are ready", |device: &IoTDevice| {
+            is(device, "CredentialsReady", "True", "Issued")
+        })
+        .await
+}
