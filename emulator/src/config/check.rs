@@ -77,12 +77,25 @@ pub fn read(text: &str, dir: &Path) -> Result<Checked, Problem> {
     let options = serde_saphyr::options! { with_snippet: false };
     let document: Document = serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
         serde_ignored::deserialize(yaml, |field| {
-            mistakes.note(field, "no such field: check its spelling and its place");
+            mistakes.note(bracketed(&field.to_string()), "no such field: check its spelling and its place");
         })
     })
     .map_err(|error| Problem::Syntax(error.to_string()))?;
     let checked = check(&document, dir, &mut mistakes);
     if mistakes.is_empty() { Ok(checked) } else { Err(Problem::Mistakes(mistakes)) }
+}
+
+/// `hubs.0.devices` as `hubs[0].devices`, the way all other fields are written.
+fn bracketed(path: &str) -> String {
+    let mut text = String::new();
+    for segment in path.split('.').filter(|segment| *segment != "?") {
+        match (segment.parse::<usize>(), text.is_empty()) {
+            (Ok(at), _) => text.push_str(&format!("[{at}]")),
+            (Err(_), true) => text.push_str(segment),
+            (Err(_), false) => text.extend([".", segment]),
+        }
+    }
+    text
 }
 
 fn check(document: &Document, dir: &Path, mistakes: &mut Mistakes) -> Checked {

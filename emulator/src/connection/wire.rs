@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::ending::Ending;
 use crate::mqtt::{frame, packet};
 
-/// What is read at once.
-const READ: usize = 16 * 1024;
+/// What is read at once; every idle connection keeps this much.
+const READ: usize = 4 * 1024;
 
 /// A device's stream with what was read ahead and what waits to be written.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// [`Ending::Gone`] when the device is gone.
     pub async fn fill(&mut self) -> Result<(), Ending> {
         self.flush().await?;
-        if self.input.is_empty() && self.input.capacity() > 4 * READ {
+        if self.input.is_empty() && self.input.capacity() > 16 * READ {
             // A large message came through; give its room back.
             self.input = BytesMut::new();
         }

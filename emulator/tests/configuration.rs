@@ -1,0 +1,200 @@
+//! The configuration's reader: what it takes, and that every mistake is told at once, with the field and the fix.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
+
+use std::path::Path;
+
+use lanyard_emulator::config::check::{Problem, load, read};
+use lanyard_emulator::config::checked::Checked;
+use proptest::prelude::*;
+
+const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn parse(text: &str) -> Result<Checked, Problem> {
+    read(text, Path::new("/nonexistent"))
+}
+
+/// Everything that is wrong with a text, a line each.
+fn mistakes(text: &str) -> Vec<String> {
+    match parse(text) {
+        Err(Problem::Mistakes(mistakes)) => mistakes
+            .to_string()
+            .lines()
+            .skip(1)
+            .map(|line| line.trim_start_matches("  - ").to_owned())
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_example_is_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/emulator.yaml");
+    let checked = load(&path).unwrap();
+    assert_eq!(checked.hubs[0].devices[0].id, "press-17");
+    assert_eq!(checked.dps[0].id_scope, "0ne00ABCDEF");
+    assert_eq!(checked.certificate_names, ["localhost", "localhost"]);
+}
+
+/// JSON is YAML, too.
+#[test]
+fn json_is_understood() {
+    let text = format!(
+        r#"{{"hubs": [{{"hostName": "h.example:1883", "devices": [{{"deviceId": "a", "authentication": {{"symmetricKey": {{"primaryKey": "{K32}"}}}}}}]}}]}}"#
+    );
+    let checked = parse(&text).unwrap();
+    assert_eq!(checked.hubs[0].host.to_string(), "h.example:1883");
+    assert!(checked.hubs[0].devices[0].enabled && checked.hubs[0].devices[0].keys.secondary.is_none());
+    assert_eq!((checked.tokens.skew, checked.tokens.enforce_delay), (300, 0));
+    assert_eq!((checked.pace.polls, checked.pace.retry_after), (1, 1));
+}
+
+/// A device's id may look like a number.
+#[test]
+fn ids_need_no_quotes() {
+    let text = format!(
+        "hubs: [{{hostName: h, devices: [{{deviceId: 17, authentication: {{symmetricKey: {{primaryKey: {K32}}}}}}}]}}]"
+    );
+    assert_eq!(parse(&text).unwrap().hubs[0].devices[0].id, "17");
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = format!(
+        "
+hubs:
+  - hostName: https://contoso
+    devises: []
+    devices:
+      - deviceId: a b
+        status: on
+        authentication: {{kind: x, type: selfSigned, symmetricKey: {{primaryKey: {K32}}}}}
+      - authentication: {{symmetricKey: {{primaryKey: no base64!, secondaryKey: AAEC}}}}
+      - deviceId: c
+  - {{hostName: h, devices: [{{deviceId: d, etag: x, authentication: {{symmetricKey: {{primaryKey: {K32}, primaryKeyFile: f}}}}}}]}}
+  - {{hostName: H, devices: [{{deviceId: e, authentication: {{symmetricKey: {{primaryKeyFile: key.txt}}}}}}]}}
+dps:
+  - hostName: 'a b'
+    iotHubs: [h, elsewhere]
+    allocationPolicy: geoLatency
+    enrollmentGroups:
+      - enrollmentGroupId: g
+        provisioningStatus: yes
+        iotHubs: [https]
+        attestation: {{type: x509}}
+      - attestation: {{symmetricKey: {{primaryKey: {K32}}}}}
+    enrollments:
+      - {{registrationId: A, attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K32}}}}}}}
+      - {{registrationId: a, deviceId: 'x y', attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K32}}}}}}}
+emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3}}
+"
+    );
+    let found = mistakes(&text);
+    for wanted in [
+        "hubs[0].devises: no such field",
+        "hubs[1].devices[0].etag: no such field",
+        "hubs[0].devices[0].authentication.kind: no such field",
+        "emulator.sasSkewSecs: no such field",
+        "hubs[0].hostName: ",
+        "hubs[0].devices[0].deviceId: device id must not contain ' '",
+        "hubs[0].devices[0].status: \"on\" is neither enabled nor disabled",
+        "hubs[0].devices[0].authentication.type: \"selfSigned\" is not supported: use sas",
+        "hubs[0].devices[1].deviceId: is missing",
+        "hubs[0].devices[1].authentication.symmetricKey.primaryKey: the key is not base64",
+        "hubs[0].devices[1].authentication.symmetricKey.secondaryKey: the key decodes to 3 bytes",
+        "hubs[0].devices[2].authentication.symmetricKey: is missing: give primaryKey or primaryKeyFile",
+        "hubs[1].devices[0].authentication.symmetricKey.primaryKey: stands beside primaryKeyFile",
+        "hubs[2].hostName: H is there twice",
+        "hubs[2].devices[0].authentication.symmetricKey.primaryKeyFile: cannot read /nonexistent/key.txt",
+        "dps[0].idScope: is missing",
+        "dps[0].hostName: ",
+        "dps[0].iotHubs[1]: \"elsewhere\" is none of the hubs",
+        "dps[0].allocationPolicy: \"geoLatency\" is not supported",
+        "dps[0].enrollmentGroups[0].provisioningStatus: ",
+        "dps[0].enrollmentGroups[0].iotHubs[0]: \"https\" is none of the hubs",
+        "dps[0].enrollmentGroups[0].attestation.type: \"x509\" is not supported",
+        "dps[0].enrollmentGroups[0].attestation.symmetricKey: is missing",
+        "dps[0].enrollmentGroups[1].enrollmentGroupId: is missing",
+        "dps[0].enrollmentGroups[1].attestation.type: is missing",
+        "dps[0].enrollments[1].deviceId: device id must not contain ' '",
+        "dps[0].enrollments[1].registrationId: a is there twice",
+        "emulator.certificateNames[0]: \"a:1\" has a port",
+        "emulator.certificateNames[1]: ",
+    ] {
+        assert!(
+            found.iter().any(|line| line.starts_with(wanted)),
+            "{wanted:?} is not among\n{}",
+            found.join("\n")
+        );
+    }
+    assert_eq!(found.len(), 29, "{}", found.join("\n"));
+}
+
+#[test]
+fn an_empty_configuration_says_what_to_write() {
+    assert_eq!(mistakes("{}"), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
+}
+
+/// A key that stands in the wrong place is not repeated.
+#[test]
+fn errors_repeat_no_key() {
+    for text in [
+        format!(
+            "hubs: [{{hostName: h, devices: [{{deviceId: a, authentication: {{symmetricKey: {K32}}}}}]}}]"
+        ),
+        format!("hubs: [{{hostName: h, devices: [{{deviceId: a, authentication: {K32}}}]}}]"),
+        format!("hubs: {K32}"),
+        format!(
+            "hubs: [{{hostName: h, devices: [{{deviceId: a, authentication: {{symmetricKey: {{primaryKey: [{K32}]}}}}}}]}}]"
+        ),
+        format!("hubs:\n  - hostName: h\n   devices: {K32}"),
+        K32.to_owned(),
+        format!(
+            "hubs: [{{hostName: h, devices: [{{deviceId: a, authentication: {{symmetricKey: {{primaryKey: {K32}x}}}}}}]}}]"
+        ),
+        format!("emulator: {{sasSkewSeconds: {K32}}}"),
+    ] {
+        let problem = match parse(&text).unwrap_err() {
+            Problem::Syntax(detail) => detail,
+            Problem::Mistakes(mistakes) => mistakes.to_string(),
+        };
+        assert!(!problem.contains("AAECAwQF"), "{problem}");
+        assert!(!problem.is_empty());
+        println!("{problem}");
+    }
+}
+
+#[test]
+fn keys_may_stand_in_files() {
+    let dir = std::env::temp_dir().join(format!("lanyard-configuration-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("key"), format!("{K32}\n")).unwrap();
+    let text = "hubs: [{hostName: h, devices: [{deviceId: a, authentication: {symmetricKey: {primaryKeyFile: key}}}]}]";
+    std::fs::write(dir.join("emulator.yaml"), text).unwrap();
+    let checked = load(&dir.join("emulator.yaml")).unwrap();
+    assert_eq!(checked.hubs[0].devices[0].keys.primary.to_base64().as_str(), K32);
+    std::fs::write(dir.join("key"), "no base64!").unwrap();
+    let error = load(&dir.join("emulator.yaml")).unwrap_err().to_string();
+    assert!(
+        error.contains("primaryKeyFile: the key is not base64") && !error.contains("no base64!"),
+        "{error}"
+    );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_an_error(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn any_damage_is_a_configuration_or_an_error(at: prop::sample::Index, with in "[\\[\\]{}:,#&*!|>'\"%@ \\n\\ta0-]{1,3}") {
+        let example = include_str!("../examples/emulator.yaml");
+        let mut at = at.index(example.len());
+        while !example.is_char_boundary(at) {
+            at -= 1;
+        }
+        let _ = parse(&format!("{}{with}{}", &example[..at], &example[at..]));
+    }
+}

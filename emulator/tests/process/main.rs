@@ -1,0 +1,12 @@
+//! The program itself, over real sockets: how it starts and refuses to, TLS, the web side and the `events` command.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
+
+#[allow(dead_code, reason = "shared with the wire tests, which use all of it")]
+#[path = "../wire/bytes.rs"]
+mod bytes;
+mod running;
+mod starting;
+mod tls;
+mod web;
+mod events;
