@@ -191,7 +191,7 @@ impl Hands<'_> {
     {
         let kind = K::kind(&());
         let key = Key::of(planned);
-        let desired = finished(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
+        let desired = with_shape(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
         let digest: [u8; 32] = Sha256::digest(desired.to_string().as_bytes()).into();
         if self.remembered.is_as_planned(&kind, &key, mirrored.as_ref(), &digest) {
             return Ok(Ok(Written::Unchanged));
@@ -218,6 +218,9 @@ impl Hands<'_> {
                 self.remembered.put(device, &kind, &key, found.meta(), digest);
                 return Ok(Ok(Written::Unchanged));
             }
+            if actual.pointer("/spec/strategy/rollingUpdate").is_some() {
+                self.turn_off_rolling(&api, &key).await?;
+            }
         } else if starts_pods {
             let owner = Key::of(device);
             if self.remembered.may_wait(&owner, !self.view.pods_of(&owner).is_empty()) {
@@ -237,6 +240,18 @@ impl Hands<'_> {
             }
             Answer::Refused(fault) => Err(fault),
         })
+    }
+
+    /// The server fills `rollingUpdate` in when somebody turns `Recreate` off, and then refuses to turn it on again while
+    /// it is there; an apply cannot take away what it never had.
+    async fn turn_off_rolling<K>(&self, api: &Api<K>, key: &Key) -> Result<(), kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let patch = serde_json::json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}});
+        let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.metrics.wrote(&K::kind(&()), "patch");
+        api.patch(&key.name, &how, &Patch::Merge(patch)).await.map(drop)
     }
 
     async fn write<K>(
@@ -317,12 +332,7 @@ fn hint(kind: &str) -> &'static str {
     if kind == "Secret" { ", or set credentials.secretName to another name" } else { "" }
 }
 
-/// The object as it is written.
-fn finished(mut object: Value) -> Value {
-    if object["spec"]["strategy"].is_object() {
-        // The server fills this in when somebody turns `Recreate` off, and then refuses to turn it on again.
-        object["spec"]["strategy"]["rollingUpdate"] = Value::Null;
-    }
+fn with_shape(mut object: Value) -> Value {
     let shape = shape(&object);
     object["metadata"]["annotations"][SHAPE] = shape.into();
     object
