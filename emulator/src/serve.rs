@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::Serve;
 use crate::clock::{Clock, SystemClock};
+use crate::cloud::Cloud;
 use crate::config::build;
 use crate::config::check::{self, ConfigError};
 use crate::connection::listener;
@@ -73,9 +74,21 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
-    /// The web server ended early.
-    #[error("the web server ended")]
-    Web(#[source] std::io::Error),
+    /// Not as told.
+    #[error("{what} ended by itself")]
+    Ended {
+        /// Which part.
+        what: &'static str,
+    },
+}
+
+/// Everything read, made and bound, but not yet serving.
+struct Bound {
+    mqtt: TcpListener,
+    web: TcpListener,
+    tls: TlsAcceptor,
+    certificate: Arc<ServerCertificate>,
+    cloud: Arc<Cloud>,
 }
 
 /// Serves until `stop`.
@@ -84,34 +97,47 @@ pub enum ServeError {
 /// [`ServeError`] before it serves, or when a part of it ends early.
 pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let Bound { mqtt, web, tls, certificate, cloud } = prepare(&arguments, clock.clone()).await?;
+    let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
+    let mut connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
+    let router = routes(Web { cloud, stop: stop.clone() });
+    let graceful = axum::serve(web, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut controls = tokio::spawn(graceful.into_future());
+    let ended = tokio::select! {
+        // First: the others end because of it.
+        biased;
+        () = stop.cancelled() => Ok(()),
+        _ = &mut connections => Err(ServeError::Ended { what: "the MQTT listener" }),
+        _ = &mut controls => Err(ServeError::Ended { what: "the web server" }),
+    };
+    stop.cancel();
+    tracing::info!("shutting down");
+    if ended.is_ok()
+        && tokio::time::timeout(DRAIN, async { tokio::join!(connections, controls) }).await.is_err()
+    {
+        tracing::warn!(seconds = DRAIN.as_secs(), "some connections did not end in time");
+    }
+    renewal.abort();
+    // The next start writes it anew; who reads it in between must not be misled.
+    let _ = std::fs::remove_file(arguments.data_dir.join(ADDRESSES_FILE));
+    ended
+}
+
+async fn prepare(arguments: &Serve, clock: Arc<dyn Clock>) -> Result<Bound, ServeError> {
     let mut config = check::load(&arguments.config)?;
     config.certificate_names.extend(arguments.hosts.iter().cloned());
     let dir = &arguments.data_dir;
     std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir { path: dir.clone(), source })?;
-    forget_addresses(dir)?;
-    let certificate = Arc::new(certificate(&arguments, &config.certificate_names, &*clock)?);
+    let certificate = Arc::new(certificate(arguments, &config.certificate_names, &*clock)?);
     let tls = TlsAcceptor::from(configuration(certificate.clone())?);
     let journal = Journal::open(dir)?;
     let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
     let web = bind(arguments.web, "the web page and controls", "--web").await?;
     let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));
-    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock.clone(), Some(journal)));
+    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock, Some(journal)));
     write_addresses(dir, mqtt_address, web_address)?;
     tracing::info!(mqtt = %mqtt_address, web = %web_address, data_dir = %dir.display(), "serving");
-
-    let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
-    let connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
-    let router = routes(Web { cloud, stop: stop.clone() });
-    let ended = axum::serve(web, router).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
-    stop.cancel();
-    tracing::info!("shutting down");
-    if tokio::time::timeout(DRAIN, connections).await.is_err() {
-        tracing::warn!(seconds = DRAIN.as_secs(), "some connections did not end in time");
-    }
-    renewal.abort();
-    // The next start writes it anew; who reads it in between must not be misled.
-    let _ = forget_addresses(dir);
-    ended.map_err(ServeError::Web)
+    Ok(Bound { mqtt, web, tls, certificate, cloud })
 }
 
 fn certificate(
@@ -147,16 +173,6 @@ fn write_addresses(dir: &Path, mqtt: SocketAddr, web: SocketAddr) -> Result<(), 
     std::fs::write(&part, content)
         .and_then(|()| std::fs::rename(&part, &path))
         .map_err(|source| ServeError::Addresses { path, source })
-}
-
-fn forget_addresses(dir: &Path) -> Result<(), ServeError> {
-    let path = dir.join(ADDRESSES_FILE);
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(ServeError::Addresses { path, source })
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn renew(certificate: Arc<ServerCertificate>, clock: Arc<dyn Clock>, stop: CancellationToken) {

@@ -126,24 +126,25 @@ fn check(document: &Document, dir: &Path, mistakes: &mut Mistakes) -> Checked {
     }
     let mut certificate_names = check_names(document, mistakes);
     certificate_names.extend(hubs.iter().map(|hub| hub.host.host().to_owned()));
-    let settings = &document.emulator;
-    Checked {
-        hubs,
-        dps,
-        certificate_names,
-        tokens: TokenRules {
-            skew: settings.sas_skew_seconds.unwrap_or(300).into(),
-            enforce_delay: settings.sas_enforce_delay_seconds.unwrap_or(0).into(),
-        },
-        pace: Pace {
-            polls: settings.polls_until_assigned.unwrap_or(1),
-            retry_after: settings.retry_after_seconds.unwrap_or(1).into(),
-        },
-        limits: Limits {
-            events: settings.max_events.unwrap_or(100_000) as usize,
-            bytes: usize::try_from(settings.max_event_bytes.unwrap_or(128 << 20)).unwrap_or(usize::MAX),
-        },
-    }
+    let (tokens, pace, limits) = settings(&document.emulator);
+    Checked { hubs, dps, certificate_names, tokens, pace, limits }
+}
+
+/// Azure's numbers where the document says nothing (ref §1.12); DPS is quicker than Azure's, which asks for 3 seconds.
+fn settings(entry: &document::Emulator) -> (TokenRules, Pace, Limits) {
+    let tokens = TokenRules {
+        skew: entry.sas_skew_seconds.unwrap_or(300).into(),
+        enforce_delay: entry.sas_enforce_delay_seconds.unwrap_or(0).into(),
+    };
+    let pace = Pace {
+        polls: entry.polls_until_assigned.unwrap_or(1),
+        retry_after: entry.retry_after_seconds.unwrap_or(1).into(),
+    };
+    let limits = Limits {
+        events: entry.max_events.unwrap_or(100_000) as usize,
+        bytes: usize::try_from(entry.max_event_bytes.unwrap_or(128 << 20)).unwrap_or(usize::MAX),
+    };
+    (tokens, pace, limits)
 }
 
 fn check_names(document: &Document, mistakes: &mut Mistakes) -> Vec<String> {
@@ -214,47 +215,61 @@ fn check_dps(entry: &document::Dps, field: &str, hubs: &[Hub], dir: &Path, mista
             .unwrap_or_default();
     let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, &all(hubs), mistakes);
     let scope = Scope { hubs, linked: &linked, allocation, dir };
+    let groups =
+        check_groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), &scope, mistakes);
+    let individuals =
+        check_individuals(&entry.enrollments, &format!("{field}.enrollments"), &scope, mistakes);
+    Dps { id_scope: id_scope.map(String::from).unwrap_or_default(), groups, individuals }
+}
+
+fn check_groups(
+    entries: &[document::EnrollmentGroup],
+    field: &str,
+    scope: &Scope<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, Terms)> {
     let mut seen = HashSet::new();
     let mut groups = Vec::new();
-    for (at, group) in entry.enrollment_groups.iter().enumerate() {
-        let field = format!("{field}.enrollmentGroups[{at}]");
-        let id = required(
-            group.enrollment_group_id.as_deref(),
-            &format!("{field}.enrollmentGroupId"),
-            mistakes,
-            |id| RegistrationId::new(id),
-        );
-        let terms = check_terms(&Entry::of_group(group), &field, &scope, mistakes);
+    for (at, group) in entries.iter().enumerate() {
+        let field = format!("{field}[{at}]");
+        let id_field = format!("{field}.enrollmentGroupId");
+        let id =
+            required(group.enrollment_group_id.as_deref(), &id_field, mistakes, |id| RegistrationId::new(id));
+        let terms = check_terms(&Entry::of_group(group), &field, scope, mistakes);
         let Some(id) = id else { continue };
         if !seen.insert(id.as_str().to_ascii_lowercase()) {
-            mistakes.note(format!("{field}.enrollmentGroupId"), format!("{id} is there twice"));
+            mistakes.note(id_field, format!("{id} is there twice; case makes no difference"));
         }
-        groups.extend(terms.map(|terms| (id.as_str().to_owned(), terms)));
+        groups.extend(terms.map(|terms| (id.into(), terms)));
     }
-    seen.clear();
+    groups
+}
+
+fn check_individuals(
+    entries: &[document::Enrollment],
+    field: &str,
+    scope: &Scope<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, Option<String>, Terms)> {
+    let mut seen = HashSet::new();
     let mut individuals = Vec::new();
-    for (at, individual) in entry.enrollments.iter().enumerate() {
-        let field = format!("{field}.enrollments[{at}]");
-        let id = required(
-            individual.registration_id.as_deref(),
-            &format!("{field}.registrationId"),
-            mistakes,
-            |id| RegistrationId::new(id),
-        );
+    for (at, individual) in entries.iter().enumerate() {
+        let field = format!("{field}[{at}]");
+        let id_field = format!("{field}.registrationId");
+        let id = required(individual.registration_id.as_deref(), &id_field, mistakes, |id| {
+            RegistrationId::new(id)
+        });
         let device_id = individual.device_id.as_deref();
         let device_id =
             device_id.and_then(|id| mistakes.take(format!("{field}.deviceId"), DeviceId::new(id)));
-        let terms = check_terms(&Entry::of_individual(individual), &field, &scope, mistakes);
+        let terms = check_terms(&Entry::of_individual(individual), &field, scope, mistakes);
         let Some(id) = id else { continue };
         if !seen.insert(id.as_str().to_ascii_lowercase()) {
-            mistakes.note(
-                format!("{field}.registrationId"),
-                format!("{id} is there twice; case makes no difference"),
-            );
+            mistakes.note(id_field, format!("{id} is there twice; case makes no difference"));
         }
-        individuals.extend(terms.map(|terms| (id.as_str().to_owned(), device_id.map(String::from), terms)));
+        individuals.extend(terms.map(|terms| (id.into(), device_id.map(String::from), terms)));
     }
-    Dps { id_scope: id_scope.map(String::from).unwrap_or_default(), groups, individuals }
+    individuals
 }
 
 /// What an enrollment inherits from its instance.

@@ -13,7 +13,7 @@ use super::wire::Wire;
 use crate::cloud::Cloud;
 use crate::events::event::Origin;
 use crate::hub::admission::Admission;
-use crate::hub::device::Device;
+use crate::hub::device::{Attachment, Device};
 use crate::hub::telemetry::{Manner, Message, accept};
 use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
@@ -34,21 +34,12 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     cloud: &Cloud,
     stop: &CancellationToken,
 ) -> Ending {
-    let origin = Origin {
-        hub: admission.hub.name.clone(),
-        device_id: admission.device.id.clone(),
-        generation_id: admission.device.generation_id.clone(),
-        model_id: admission.model_id,
-    };
-    let session = Session { cloud, device: admission.device, origin: Arc::new(origin) };
-    if let Some(will) = &connect.will
-        && let Err(ending) = session.check_will(will)
-    {
+    let ends = token_end(admission.expiry, cloud.clock.seconds(), cloud.tokens);
+    let session = Session::new(admission, cloud);
+    if let Some(Err(ending)) = connect.will.as_ref().map(|will| session.check_will(will)) {
         return ending;
     }
-    let now = cloud.clock.seconds();
-    let mut lifetime =
-        Lifetime::new(connect.keep_alive, Some(token_end(admission.expiry, now, cloud.tokens)));
+    let lifetime = Lifetime::new(connect.keep_alive, Some(ends));
     let mut attachment = session.device.attach(connect.clean_session, cloud.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
     tracing::info!(
@@ -56,23 +47,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         session_present = attachment.session_present,
         "device connected"
     );
-    let ending = loop {
-        // CONNECT may have come together with what follows it.
-        if let Err(ending) = session.drain(wire, &mut lifetime) {
-            break ending;
-        }
-        tokio::select! {
-            biased;
-            order = &mut attachment.close => break order.map_or(Ending::Requested, Ending::from),
-            () = stop.cancelled() => break Ending::Shutdown,
-            ending = lifetime.over(&*cloud.clock) => break ending,
-            filled = wire.fill() => {
-                if let Err(ending) = filled {
-                    break ending;
-                }
-            }
-        }
-    };
+    let ending = session.serve(wire, lifetime, &mut attachment, stop).await;
     if let Some(will) = connect.will.as_ref().filter(|_| ending != Ending::Disconnected) {
         session.publish_will(will);
     }
@@ -80,7 +55,44 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     ending
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(admission: Admission, cloud: &'a Cloud) -> Self {
+        let origin = Origin {
+            hub: admission.hub.name.clone(),
+            device_id: admission.device.id.clone(),
+            generation_id: admission.device.generation_id.clone(),
+            model_id: admission.model_id,
+        };
+        Self { cloud, device: admission.device, origin: Arc::new(origin) }
+    }
+
+    /// Handles packets until there is a reason to end.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &mut Wire<S>,
+        mut lifetime: Lifetime,
+        attachment: &mut Attachment,
+        stop: &CancellationToken,
+    ) -> Ending {
+        loop {
+            // CONNECT may have come together with what follows it.
+            if let Err(ending) = self.drain(wire, &mut lifetime) {
+                return ending;
+            }
+            tokio::select! {
+                biased;
+                order = &mut attachment.close => return order.map_or(Ending::Requested, Ending::from),
+                () = stop.cancelled() => return Ending::Shutdown,
+                ending = lifetime.over(&*self.cloud.clock) => return ending,
+                filled = wire.fill() => {
+                    if let Err(ending) = filled {
+                        return ending;
+                    }
+                }
+            }
+        }
+    }
+
     /// Handles every packet that was read.
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
