@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "LANYARD_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as lanyard_agent=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "RUST_LOG")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
     pub log_level: String,
     /// How long tokens live
     #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_TOKEN_TTL", hide = true)]
@@ -44,6 +44,12 @@ pub struct Options {
     /// Silence after which the connection is tried with a ping
     #[arg(long, value_name = "TIME", default_value = "60s", env = "LANYARD_KEEP_ALIVE", hide = true)]
     pub keep_alive: Interval,
+}
+
+/// Checks a filter here, where a wrong one is an error of the command line.
+fn log_filter(text: &str) -> Result<String, String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(text);
+    filter.map(|_| text.to_owned()).map_err(|error| format!("{error}; use error, warn, info, debug or trace"))
 }
 
 const AFTER_HELP: &str = "\

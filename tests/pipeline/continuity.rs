@@ -107,7 +107,8 @@ fn a_silent_hub_is_given_up_and_caught_up_with() {
 #[test]
 fn a_changed_key_is_taken_without_a_gap() {
     let emulator = emulator();
-    let agent = setup(&emulator, &press(&emulator)).start();
+    // Even the most talkative log keeps secrets.
+    let agent = setup(&emulator, &press(&emulator)).arguments(&["--log-level", "trace"]).start();
     wait_for_ramp(&emulator, 10);
     agent.setup.set_key("press-17", SECONDARY);
     let device = emulator.wait_for_device("logs in anew", "press-17", |device| device["connections"] == 2);

@@ -3,6 +3,7 @@
 mod fixture;
 mod thread;
 mod continuity;
+mod limits;
 mod dps;
 mod reload;
 mod failures;

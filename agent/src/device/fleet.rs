@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use lanyard_protocol::handoff::config::{AgentConfig, Device};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::member::{CredentialsResult, Member, Shared};
 use crate::config::watch::FileWatch;
 use crate::config::{credentials, document};
+use crate::hub::link::DIALLING;
 use crate::hub::trust::Trust;
 use crate::options::Options;
 
@@ -51,6 +52,7 @@ impl Fleet {
             trust,
             token_lifetime: options.token_ttl.get(),
             keep_alive: options.keep_alive.get(),
+            slots: Arc::new(Semaphore::new(DIALLING)),
             buffer: options.buffer.clone(),
             ended: sender,
         };

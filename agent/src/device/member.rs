@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) trust: Trust,
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
+    /// Who may dial now.
+    pub(super) slots: Arc<Semaphore>,
     pub(super) buffer: PathBuf,
     /// Hears of tasks that ended without being asked.
     pub(super) ended: mpsc::UnboundedSender<String>,
@@ -77,6 +79,7 @@ impl Member {
             trust: self.shared.trust.clone(),
             token_lifetime: self.shared.token_lifetime,
             keep_alive: self.shared.keep_alive,
+            slots: Arc::clone(&self.shared.slots),
             folder: self.shared.buffer.join(&self.state.name),
             stop,
         };

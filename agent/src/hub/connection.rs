@@ -10,7 +10,7 @@ use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::sas::{SasToken, device_resource};
 use lanyard_protocol::hub::user_name::HubUserName;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, AssignmentFile};
@@ -44,6 +44,8 @@ pub struct Connection {
     pub token_lifetime: Duration,
     /// Silence after which a ping is sent.
     pub keep_alive: Duration,
+    /// Who may dial now.
+    pub slots: Arc<Semaphore>,
     /// Where its assignment is remembered.
     pub folder: PathBuf,
     /// When to end.
@@ -113,7 +115,10 @@ impl Connection {
         let (link, target) = match self.open().await {
             Ok(opened) => opened,
             Err(ended) => {
-                if let Ended::Failed(failure) = &ended {
+                // Without credentials nothing was attempted.
+                if let Ended::Failed(failure) = &ended
+                    && failure.reason != ConnectionReason::CredentialsUnreadable
+                {
                     self.state.metrics.attempted(failure.reason);
                 }
                 return (ended, None);
@@ -215,7 +220,7 @@ async fn open(
     };
     target.renew_at = Instant::now() + token::renewal(Timestamp::now(), expiry, rand::random());
     this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
-    let link = Link::open(&target.peer, login, tls).await?;
+    let link = Link::open(&target.peer, login, tls, &this.slots).await?;
     Ok((link, target))
 }
 
@@ -249,7 +254,14 @@ async fn find(
             this.state.registering();
             let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
             let model_id = device.model_id.as_deref();
-            let registration = Registration { dps, registration_id, model_id, key: &credentials.key, expiry };
+            let registration = Registration {
+                dps,
+                registration_id,
+                model_id,
+                key: &credentials.key,
+                expiry,
+                slots: &this.slots,
+            };
             let assignment = registration.run(Arc::clone(tls)).await?;
             tracing::info!(device = this.state.name, hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
             if let Err(error) = file.save(&assignment) {

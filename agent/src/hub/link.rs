@@ -13,12 +13,17 @@ use rumqttc::{
     Transport,
 };
 
+use tokio::sync::Semaphore;
+
 use super::failure::{Failure, Peer};
 use crate::publisher::message::MAX_MESSAGE_BYTES;
 use crate::publisher::outbox::IN_FLIGHT;
 
 /// Time for name resolution, and again for TCP, TLS and CONNACK together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many devices of the process may dial at once. Handshakes are costly at both ends: hundreds of devices that
+/// start together take turns, and none is given up while it waits for its own.
+pub const DIALLING: usize = 16;
 /// Silence after which a ping is sent. A dead line is noticed within two of them; hubs allow up to 1177 s (ref §1.5),
 /// but routers forget quiet connections after a few minutes.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -57,7 +62,14 @@ impl Link {
     ///
     /// # Errors
     /// [`Failure`] says why the server cannot be reached, is not trusted or refuses the device.
-    pub async fn open(peer: &Peer, login: Login, tls: Arc<rustls::ClientConfig>) -> Result<Self, Failure> {
+    pub async fn open(
+        peer: &Peer,
+        login: Login,
+        tls: Arc<rustls::ClientConfig>,
+        slots: &Semaphore,
+    ) -> Result<Self, Failure> {
+        // The semaphore is never closed.
+        let _slot = slots.acquire().await;
         resolve(peer).await?;
         let mut options = MqttOptions::new(login.client_id, peer.at.host(), peer.at.port());
         options
@@ -198,7 +210,7 @@ mod tests {
             keep_alive: KEEP_ALIVE,
         };
         let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes())).unwrap();
-        Link::open(peer, login, tls).await.err().unwrap()
+        Link::open(peer, login, tls, &Semaphore::new(1)).await.err().unwrap()
     }
 
     fn leaf(name: &str) -> CertificateParams {

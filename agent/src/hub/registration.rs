@@ -17,6 +17,7 @@ use lanyard_protocol::hub::sas::{REGISTRATION_POLICY, SasToken, registration_res
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
 use lanyard_protocol::hub::user_name::DpsUserName;
 use rumqttc::{Event, Packet, QoS};
+use tokio::sync::Semaphore;
 
 use super::assignment::Assignment;
 use super::failure::{Failure, Peer};
@@ -42,6 +43,8 @@ pub struct Registration<'a> {
     pub key: &'a SymmetricKey,
     /// When the token for DPS ends.
     pub expiry: u64,
+    /// Who may dial now.
+    pub slots: &'a Semaphore,
 }
 
 impl Registration<'_> {
@@ -63,7 +66,9 @@ impl Registration<'_> {
             clean_session: true,
             keep_alive: KEEP_ALIVE,
         };
-        let mut link = Link::open(&self.peer(), login, tls).await.map_err(|failure| self.refused(failure))?;
+        let mut link = Link::open(&self.peer(), login, tls, self.slots)
+            .await
+            .map_err(|failure| self.refused(failure))?;
         let assigned = tokio::time::timeout(ASSIGN_TIMEOUT, self.ask(&mut link)).await;
         let outcome = assigned.unwrap_or_else(|_| Err(self.timeout("assign a hub")));
         if outcome.is_ok() {
@@ -91,7 +96,7 @@ impl Registration<'_> {
                 Step::Assigned(assignment) => return Ok(assignment),
                 Step::Poll { operation_id } => operation = operation_id,
             }
-            tokio::time::sleep(wait.unwrap_or(POLL_INTERVAL)).await;
+            idle(link, wait.unwrap_or(POLL_INTERVAL)).await?;
             request += 1;
             body = Bytes::from_static(b" ");
         }
@@ -209,6 +214,17 @@ impl Registration<'_> {
     }
 }
 
+/// Waits, and keeps the connection alive meanwhile.
+async fn idle(link: &mut Link, time: Duration) -> Result<(), Failure> {
+    let over = tokio::time::Instant::now() + time;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(over) => return Ok(()),
+            event = link.next() => event.map(drop)?,
+        }
+    }
+}
+
 enum Step {
     Assigned(Assignment),
     Poll { operation_id: String },
@@ -226,8 +242,14 @@ mod tests {
             registration_id: None,
         };
         let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
-        let registration =
-            Registration { dps: &dps, registration_id: "dev1", model_id: None, key: &key, expiry: 0 };
+        let registration = Registration {
+            dps: &dps,
+            registration_id: "dev1",
+            model_id: None,
+            key: &key,
+            expiry: 0,
+            slots: &Semaphore::new(1),
+        };
         registration.read(status, Some(Duration::from_secs(3)), body.as_bytes())
     }
 

@@ -1,6 +1,7 @@
 //! Whom the agent believes: the public roots, the process's own CA file and a device's `ca.crt`. Pure.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -29,11 +30,16 @@ pub enum TrustError {
     Setup(#[source] rustls::Error),
 }
 
+/// TLS configurations by the PEM that a device adds.
+type Made = HashMap<Option<Vec<u8>>, Arc<ClientConfig>>;
+
 /// Whom every device of the process believes.
 #[derive(Debug, Clone)]
 pub struct Trust {
     provider: Arc<rustls::crypto::CryptoProvider>,
     roots: Arc<RootCertStore>,
+    /// Devices with the same certificates share one configuration, and the sessions it can resume.
+    made: Arc<Mutex<Made>>,
 }
 
 impl Trust {
@@ -46,7 +52,11 @@ impl Trust {
         if let Some(pem) = pem {
             add(&mut roots, pem)?;
         }
-        Ok(Self { provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()), roots: Arc::new(roots) })
+        Ok(Self {
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            roots: Arc::new(roots),
+            made: Arc::default(),
+        })
     }
 
     /// TLS for a device, which may believe further certificates.
@@ -54,6 +64,19 @@ impl Trust {
     /// # Errors
     /// [`TrustError`] when the PEM has no usable certificate.
     pub fn client(&self, pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
+        // A map of pointers; nothing in it can be half done.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = made.get(&pem.map(<[u8]>::to_vec)) {
+            return Ok(Arc::clone(config));
+        }
+        let config = self.make(pem)?;
+        // Certificates that were replaced are used by nobody any more.
+        made.retain(|_, config| Arc::strong_count(config) > 1);
+        made.insert(pem.map(<[u8]>::to_vec), Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn make(&self, pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
         let roots = match pem {
             None => Arc::clone(&self.roots),
             Some(pem) => {
@@ -99,6 +122,10 @@ mod tests {
     fn a_device_may_believe_more_than_its_process() {
         let key = rcgen::KeyPair::generate().unwrap();
         let pem = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
-        assert!(Trust::new(None).unwrap().client(Some(pem.as_bytes())).is_ok());
+        let trust = Trust::new(None).unwrap();
+        let (one, other) =
+            (trust.client(Some(pem.as_bytes())).unwrap(), trust.client(Some(pem.as_bytes())).unwrap());
+        assert!(Arc::ptr_eq(&one, &other), "what is the same is made once");
+        assert!(!Arc::ptr_eq(&one, &trust.client(None).unwrap()));
     }
 }
