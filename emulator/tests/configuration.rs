@@ -86,7 +86,7 @@ dps:
     enrollments:
       - {{registrationId: A, attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K32}}}}}}}
       - {{registrationId: a, deviceId: 'x y', attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K32}}}}}}}
-emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3}}
+emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0}}
 "
     );
     let found = mistakes(&text);
@@ -94,6 +94,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3}}
         "hubs[0].devises: no such field",
         "hubs[1].devices[0].etag: no such field",
         "hubs[0].devices[0].authentication.kind: no such field",
+        "emulator.assignedHubPort: 0 is no port",
         "emulator.sasSkewSecs: no such field",
         "hubs[0].hostName: ",
         "hubs[0].devices[0].deviceId: device id must not contain ' '",
@@ -127,7 +128,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3}}
             found.join("\n")
         );
     }
-    assert_eq!(found.len(), 29, "{}", found.join("\n"));
+    assert_eq!(found.len(), 30, "{}", found.join("\n"));
 }
 
 #[test]

@@ -11,13 +11,14 @@ use crate::dps::service::Dps;
 use crate::events::store::EventStore;
 use crate::hub::registry::{Hub, Hubs};
 
-/// Builds hubs and DPS instances; devices dial `port`. What the journal remembers is taken up again.
+/// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What the journal remembers is taken up again.
 pub fn build(
     config: Checked,
     port: u16,
     clock: Arc<dyn Clock>,
     journal: Option<(Journal, Vec<Assignment>)>,
 ) -> Cloud {
+    let port = config.hub_port.unwrap_or(port);
     let hubs: Vec<_> = config.hubs.iter().map(|hub| Arc::new(Hub::new(&hub.host, port))).collect();
     for (hub, configured) in hubs.iter().zip(&config.hubs) {
         for device in &configured.devices {

@@ -127,7 +127,11 @@ fn check(document: &Document, dir: &Path, mistakes: &mut Mistakes) -> Checked {
     let mut certificate_names = check_names(document, mistakes);
     certificate_names.extend(hubs.iter().map(|hub| hub.host.host().to_owned()));
     let (tokens, pace, limits) = settings(&document.emulator);
-    Checked { hubs, dps, certificate_names, tokens, pace, limits }
+    let hub_port = document.emulator.assigned_hub_port;
+    if hub_port == Some(0) {
+        mistakes.note("emulator.assignedHubPort", "0 is no port that a device can dial");
+    }
+    Checked { hubs, dps, certificate_names, hub_port, tokens, pace, limits }
 }
 
 /// Azure's numbers where the document says nothing (ref §1.12); DPS is quicker than Azure's, which asks for 3 seconds.

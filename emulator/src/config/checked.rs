@@ -17,6 +17,8 @@ pub struct Checked {
     pub dps: Vec<Dps>,
     /// For the server's certificate.
     pub certificate_names: Vec<String>,
+    /// The port that devices dial, when it is not the one that is listened on.
+    pub hub_port: Option<u16>,
     /// For hub and DPS.
     pub tokens: TokenRules,
     /// Of DPS.

@@ -158,6 +158,8 @@ pub struct Emulator {
     pub polls_until_assigned: Option<u32>,
     /// How long it is asked to wait in between; 1 by default.
     pub retry_after_seconds: Option<u32>,
+    /// The port in the address of a hub that DPS assigns; the one that is listened on by default. 8883 is not written.
+    pub assigned_hub_port: Option<u16>,
     /// More names for the server's certificate.
     pub certificate_names: Vec<String>,
     /// How many messages are kept to be looked at; 100000 by default.

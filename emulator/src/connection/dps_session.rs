@@ -92,7 +92,7 @@ impl Session<'_> {
             Packet::Publish(publish) => self.publish(&publish, out)?,
             Packet::Subscribe(id, filters) => {
                 if let Some((other, _)) = filters.iter().find(|(filter, _)| filter != DPS_RESPONSES) {
-                    return Err(Ending::Filter(UnsupportedFilter(other.clone())));
+                    return Err(Ending::filter(UnsupportedFilter(other.clone())));
                 }
                 let granted: Vec<u8> = filters.iter().map(|(_, qos)| (*qos).min(MAX_QOS)).collect();
                 self.granted = granted.last().copied();
@@ -118,8 +118,7 @@ impl Session<'_> {
         if body.len() > MAX_BODY {
             return Err(Ending::TooLargeForDps { bytes: body.len(), limit: MAX_BODY });
         }
-        let request =
-            ToDps::parse(topic).map_err(|error| Ending::Topic { topic: topic.to_owned(), error })?;
+        let request = ToDps::parse(topic).map_err(|error| Ending::topic(topic, error))?;
         if let Some(id) = publish.id() {
             answer::puback(out, id);
         }

@@ -83,6 +83,30 @@ pub enum Ending {
     Shutdown,
 }
 
+impl Ending {
+    /// A message to a topic that nobody may publish to.
+    #[must_use]
+    pub fn topic(topic: &str, error: TopicError) -> Self {
+        Self::Topic { topic: excerpt(topic), error }
+    }
+
+    /// A subscription to a filter that nobody may subscribe to.
+    #[must_use]
+    pub fn filter(error: UnsupportedFilter) -> Self {
+        Self::Filter(UnsupportedFilter(excerpt(&error.0)))
+    }
+}
+
+/// The beginning of what a device wrote: it may be 64 KiB long, and logs and lists are read by people.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 160;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl From<PacketError> for Ending {
     fn from(error: PacketError) -> Self {
         match error {
@@ -106,5 +130,17 @@ impl From<CloseOrder> for Ending {
             CloseOrder::Disabled => Self::Disabled,
             CloseOrder::Removed => Self::Removed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(excerpt("short"), "short");
+        assert_eq!(excerpt(&"ä".repeat(160)), "ä".repeat(160));
+        assert_eq!(excerpt(&"ä".repeat(161)), format!("{}…", "ä".repeat(160)));
     }
 }

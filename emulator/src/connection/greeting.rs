@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::ending::Ending;
+use super::ending::{Ending, excerpt};
 use super::wire::Wire;
 use super::{dps_session, hub_session};
 use crate::cloud::Cloud;
@@ -78,13 +78,13 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Ending {
     let user = connect.user_name.as_deref().map(UserName::parse);
     match user {
-        None => refuse(wire, Refusal::NotAuthorized, "there is no user name".to_owned()),
-        Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, error.to_string()),
+        None => refuse(wire, Refusal::NotAuthorized, "there is no user name"),
+        Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, &error.to_string()),
         Some(Ok(UserName::Hub(user))) => {
-            Span::current().record("identity", format!("{}/{}", user.host, user.device_id));
+            Span::current().record("identity", excerpt(&format!("{}/{}", user.host, user.device_id)));
             let now = cloud.clock.seconds();
             match admit(&cloud.hubs, connect, &user, now, cloud.tokens.skew) {
-                Err(error) => refuse(wire, error.refusal(), error.to_string()),
+                Err(error) => refuse(wire, error.refusal(), &error.to_string()),
                 Ok(admission) => hub_session::run(wire, connect, admission, cloud, stop).await,
             }
         }
@@ -101,12 +101,13 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     cloud: &Arc<Cloud>,
     stop: &CancellationToken,
 ) -> Ending {
-    Span::current().record("identity", format!("{}/registrations/{}", user.id_scope, user.registration_id));
+    Span::current()
+        .record("identity", excerpt(&format!("{}/registrations/{}", user.id_scope, user.registration_id)));
     let Some(password) = &connect.password else {
         return refuse(
             wire,
             Refusal::NotAuthorized,
-            "there is neither a password nor a certificate that is enrolled".to_owned(),
+            "there is neither a password nor a certificate that is enrolled",
         );
     };
     if !connect.client_id.eq_ignore_ascii_case(&user.registration_id) {
@@ -114,7 +115,7 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
             "the client id {:?} is not the user name's {:?}",
             connect.client_id, user.registration_id
         );
-        return refuse(wire, Refusal::NotAuthorized, message);
+        return refuse(wire, Refusal::NotAuthorized, &message);
     }
     let dps = cloud.dps(&user.id_scope);
     let attested = match dps {
@@ -126,7 +127,7 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     dps_session::run(wire, connect, registration, cloud, stop).await
 }
 
-fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: String) -> Ending {
+fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: &str) -> Ending {
     answer::refuse(&mut wire.output, refusal);
-    Ending::Refused(reason)
+    Ending::Refused(excerpt(reason))
 }

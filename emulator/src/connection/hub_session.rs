@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
             Packet::Subscribe(id, filters) => {
                 let mut granted = Vec::with_capacity(filters.len());
                 for (filter, qos) in filters {
-                    let wanted = subscription::read(&filter, qos, &self.device.id).map_err(Ending::Filter)?;
+                    let wanted = subscription::read(&filter, qos, &self.device.id).map_err(Ending::filter)?;
                     granted.push(wanted.qos);
                     self.device.subscribe(wanted).map_err(Ending::Subscriptions)?;
                 }
@@ -138,9 +138,7 @@ impl<'a> Session<'a> {
         }
         let topic = publish.topic();
         let malformed = |error| Ending::Malformed(format!("the request id cannot be echoed: {error:?}"));
-        match ToHub::parse(topic, &self.device.id, None)
-            .map_err(|error| Ending::Topic { topic: topic.to_owned(), error })?
-        {
+        match ToHub::parse(topic, &self.device.id, None).map_err(|error| Ending::topic(topic, error))? {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: publish.retain(), will: false };
                 let message = accept(properties, publish.payload(), manner).map_err(Ending::Telemetry)?;
@@ -174,7 +172,7 @@ impl<'a> Session<'a> {
         if will.qos > subscription::MAX_QOS {
             return Err(Ending::ExactlyOnce);
         }
-        let topic_error = |error| Ending::Topic { topic: will.topic.clone(), error };
+        let topic_error = |error| Ending::topic(&will.topic, error);
         match ToHub::parse(&will.topic, &self.device.id, None).map_err(topic_error)? {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: will.retain, will: true };

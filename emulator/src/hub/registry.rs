@@ -85,3 +85,29 @@ impl Hubs {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str, port: u16) -> String {
+        Hub::new(&HostPort::parse(host).unwrap(), port).address
+    }
+
+    /// Azure never writes a port; Node and Lanyard's agent understand one (ref §14.1).
+    #[test]
+    fn an_address_has_a_port_when_it_needs_one() {
+        assert_eq!(address("contoso.azure-devices.net", 8883), "contoso.azure-devices.net");
+        assert_eq!(address("localhost", 40_123), "localhost:40123");
+        assert_eq!(address("localhost:18883", 40_123), "localhost:18883");
+    }
+
+    #[test]
+    fn hubs_are_found_without_case_and_port() {
+        let hubs =
+            Hubs::new(vec![Arc::new(Hub::new(&HostPort::parse("contoso.azure-devices.net").unwrap(), 8883))]);
+        assert!(hubs.find("CONTOSO.azure-devices.net").is_some());
+        assert!(hubs.find("contoso.azure-devices.net:18883").is_some());
+        assert!(hubs.find("contoso").is_none() && hubs.find("").is_none());
+    }
+}
