@@ -87,6 +87,10 @@ pub struct IoTDeviceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
     /// Where its credentials are written.
+    ///
+    /// The Secret has the keys `sharedAccessKey` (base64) and `deviceId`; for a device with hub also `hostname` and
+    /// `connectionString`; for one in a group `dpsEndpoint` and `idScope`; and `ca.crt` where trustedCA is set. Other
+    /// software may use it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// Where tags are read. Replaces the group's sources.

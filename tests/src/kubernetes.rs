@@ -195,12 +195,18 @@ impl Namespace {
             + Sync
             + 'static,
     {
-        let wait =
-            await_condition(self.api::<K>(), name, |object: Option<&K>| object.is_some_and(&condition));
+        let wait = async {
+            loop {
+                let met = |object: Option<&K>| object.is_some_and(&condition);
+                match await_condition(self.api::<K>(), name, met).await {
+                    Ok(Some(object)) => return object,
+                    // A watch may run out or break off; the next one sees what this one missed.
+                    Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
         match tokio::time::timeout(LIMIT, wait).await {
-            Ok(Ok(Some(object))) => object,
-            Ok(Ok(None)) => panic!("{} {name} vanished while waiting: {what}", K::kind(&())),
-            Ok(Err(error)) => panic!("{} {name}, waiting: {what}: {error}", K::kind(&())),
+            Ok(object) => object,
             Err(_) => panic!("waited {} s in vain for {} {name}: {what}", LIMIT.as_secs(), K::kind(&())),
         }
     }
@@ -219,8 +225,9 @@ impl Namespace {
             + Sync
             + 'static,
     {
-        let wait = await_condition(self.api::<K>(), name, |object: Option<&K>| object.is_none());
-        within(&format!("{} {name} is gone", K::kind(&())), wait).await.expect("the watch works");
+        let gone = |object: Option<&K>| object.is_none();
+        let wait = async { while await_condition(self.api::<K>(), name, gone).await.is_err() {} };
+        within(&format!("{} {name} is gone", K::kind(&())), wait).await;
     }
 
     /// The text under a key of a Secret.

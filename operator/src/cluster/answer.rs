@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -70,7 +71,9 @@ impl Answers {
             secondary: None,
         };
         self.metrics.wrote("Event", "create");
-        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+        // The version would make every repetition an event of its own.
+        let regarding = ObjectReference { resource_version: None, ..object.object_ref(&()) };
+        if let Err(error) = self.recorder.publish(&event, &regarding).await {
             tracing::debug!(%error, "cannot publish an event");
         }
     }

@@ -20,8 +20,12 @@ use crate::metrics::Metrics;
 
 /// Between two questions to an agent that is connected.
 const SLOW: Duration = Duration::from_secs(60);
+/// Between two questions to an agent that may just start.
+const SOON: Duration = Duration::from_millis(700);
 /// Between two questions to one that is not: the first wait and the longest.
 const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+/// Questions in vain before it counts as silent: an agent that starts opens its port a moment after its container runs.
+const PATIENCE: u32 = 3;
 /// Questions under way at any moment.
 const AT_ONCE: usize = 32;
 
@@ -98,6 +102,7 @@ struct Asked {
     address: IpAddr,
     timer: Option<delay_queue::Key>,
     wait: Duration,
+    in_vain: u32,
 }
 
 /// Asks agents for ever, and wakes their devices when there is news.
@@ -142,7 +147,7 @@ impl Round {
         match address {
             Some(address) => {
                 let timer = Some(self.due.insert(device.clone(), Duration::ZERO));
-                self.asked.insert(device, Asked { address, timer, wait: FAST.0 });
+                self.asked.insert(device, Asked { address, timer, wait: FAST.0, in_vain: 0 });
             }
             None => {
                 if self.agents.keep(&device, None) {
@@ -170,6 +175,11 @@ impl Round {
             !status.devices.is_empty()
                 && status.devices.iter().all(|device| device.connection.state == ConnectionState::Connected)
         });
+        asked.in_vain = if answer.is_ok() { 0 } else { asked.in_vain + 1 };
+        if (1..PATIENCE).contains(&asked.in_vain) {
+            asked.timer = Some(self.due.insert(device.clone(), SOON));
+            return;
+        }
         let report = answer
             .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
         let news = self.agents.keep(device, Some(report));

@@ -1,0 +1,99 @@
+//! Keys come out as the reference's vectors say, and every mistake is named.
+
+use std::sync::Arc;
+
+use lanyard_crds::group::KeyInUse;
+use lanyard_operator::cluster::claims::Key;
+use lanyard_operator::cluster::read::CaFound;
+use lanyard_operator::device::observe::Observed;
+
+use crate::given::{K32, K64, at_hub, in_group, secret, through};
+
+/// Reference, derivation vectors 2 to 5.
+#[test]
+fn keys_are_derived_over_the_exact_text_of_the_id() {
+    for (in_use, id, expected) in [
+        (KeyInUse::Primary, "dev-01", "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="),
+        (KeyInUse::Primary, "DEV-01", "ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA="),
+        (KeyInUse::Primary, "sensor:line3_a.7", "aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c="),
+        (KeyInUse::Secondary, "dev-01", "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="),
+    ] {
+        let mut observed = in_group(&format!("{{groupRef: {{name: a}}, deviceId: '{id}'}}"));
+        let group = Arc::make_mut(observed.group.as_mut().unwrap());
+        group.spec.attestation.symmetric_key.as_mut().unwrap().key_in_use = in_use;
+        assert_eq!(through(&observed).unwrap().1.key.to_base64().as_str(), expected, "{id}");
+    }
+}
+
+fn reason(observed: &Observed) -> (&'static str, String) {
+    let fault = through(observed).unwrap_err();
+    (fault.reason.as_str(), fault.message)
+}
+
+#[test]
+fn what_is_missing_is_named_in_the_order_of_need() {
+    let spec = "{groupRef: {name: a}}";
+    let cases: [(&str, fn(&mut Observed), &str); 9] = [
+        ("Blocked", |o| Arc::make_mut(&mut o.device).spec.blocked = true, "spec.blocked"),
+        ("DuplicateDeviceId", |o| o.senior = Some(Key::new("x", "older")), "x/older"),
+        ("GroupNotFound", |o| o.group = None, "\"a\""),
+        ("SecretNotFound", |o| o.key = None, "Secret \"key\""),
+        ("SecretKeyMissing", |o| o.key = Some(secret(&[("other", K64)])), "no key primaryKey, it has other"),
+        ("KeyNotBase64", |o| o.key = Some(secret(&[("primaryKey", "?")])), "not base64"),
+        ("KeyNotBase64", |o| o.key = Some(secret(&[("primaryKey", "AAEC")])), "3 bytes"),
+        (
+            "TrustedCANotFound",
+            |o| o.trusted_ca = CaFound::NoObject { object: "ConfigMap ca".into() },
+            "ConfigMap ca",
+        ),
+        (
+            "TrustedCAInvalid",
+            |o| o.trusted_ca = CaFound::Text { object: "ConfigMap ca".into(), text: "x".into() },
+            "BEGIN CERTIFICATE",
+        ),
+    ];
+    for (expected, spoil, words) in cases {
+        let mut observed = in_group(spec);
+        spoil(&mut observed);
+        let (reason, message) = reason(&observed);
+        assert_eq!(reason, expected);
+        assert!(message.contains(words), "{message}");
+    }
+    // What comes first hides what comes later.
+    let mut observed = in_group(spec);
+    observed.group = None;
+    Arc::make_mut(&mut observed.device).spec.blocked = true;
+    assert_eq!(reason(&observed).0, "Blocked");
+}
+
+#[test]
+fn a_connection_string_must_be_this_devices_own() {
+    let text = |host: &str, id: &str| format!("HostName={host};DeviceId={id};SharedAccessKey={K32}");
+    let good = at_hub(&[("connectionString", &text("HUB.example", "press-17"))]);
+    assert_eq!(through(&good).unwrap().1.key.to_base64().as_str(), K32);
+    for (text, expected) in [
+        (text("other.example", "press-17"), "ConnectionStringMismatch"),
+        (text("hub.example", "PRESS-17"), "ConnectionStringMismatch"),
+        ("HostName=hub.example;DeviceId=press-17;SharedAccessKey=no".to_owned(), "InvalidConnectionString"),
+        (String::new(), "InvalidConnectionString"),
+    ] {
+        let (reason, message) = reason(&at_hub(&[("connectionString", &text), ("primaryKey", K32)]));
+        assert_eq!(reason, expected, "{text}");
+        assert!(!message.contains(K32));
+    }
+    assert!(
+        through(&at_hub(&[("primaryKey", &format!("{K32}\n"))])).is_ok(),
+        "a newline at its end is no part of a key"
+    );
+    assert_eq!(reason(&at_hub(&[])).0, "SecretKeyMissing");
+}
+
+#[test]
+fn an_id_that_dps_does_not_take_is_refused_in_a_group_and_taken_at_a_hub() {
+    let (reason, message) = reason(&in_group("{groupRef: {name: a}, deviceId: 'a+b'}"));
+    assert_eq!(reason, "InvalidSpec");
+    assert!(message.starts_with("deviceId: registration id must not contain '+'"), "{message}");
+    let mut observed = at_hub(&[("primaryKey", K32)]);
+    Arc::make_mut(&mut observed.device).spec.device_id = Some("a+b".to_owned());
+    assert!(through(&observed).is_ok());
+}
