@@ -31,6 +31,11 @@ pub enum LeaderError {
 /// A try to hold the Lease, again and again.
 pub struct Election {
     api: Api<Lease>,
+    judge: Judge,
+}
+
+/// Decides whose turn it is; touches nothing.
+struct Judge {
     identity: String,
     seen: Option<(Seen, Instant)>,
 }
@@ -64,7 +69,7 @@ impl Election {
     /// Nobody holds anything yet.
     #[must_use]
     pub fn new(client: Client, namespace: &str, identity: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), identity, seen: None }
+        Self { api: Api::namespaced(client, namespace), judge: Judge { identity, seen: None } }
     }
 
     /// Waits until the Lease is held; `standing_by` hears who holds it.
@@ -109,7 +114,7 @@ impl Election {
         let released = async {
             let Some(mut lease) = self.api.get_opt(LEASE).await? else { return Ok(()) };
             let spec = lease.spec.get_or_insert_default();
-            if spec.holder_identity.as_deref() == Some(self.identity.as_str()) {
+            if spec.holder_identity.as_deref() == Some(self.judge.identity.as_str()) {
                 spec.holder_identity = Some(String::new());
                 self.api.replace(LEASE, &PostParams::default(), &lease).await?;
             }
@@ -122,12 +127,12 @@ impl Election {
 
     async fn attempt(&mut self) -> Result<Tried, kube::Error> {
         let found = self.api.get_opt(LEASE).await?;
-        let turn = self.turn(found.as_ref(), Instant::now());
+        let turn = self.judge.turn(found.as_ref(), Instant::now());
         let lease = match turn {
             Turn::Leave(holder) => return Ok(Tried::HeldBy(holder)),
-            Turn::Create => self.held(Lease::default(), true),
-            Turn::Take => self.held(found.unwrap_or_default(), true),
-            Turn::Renew => self.held(found.unwrap_or_default(), false),
+            Turn::Create => self.judge.held(Lease::default(), true),
+            Turn::Take => self.judge.held(found.unwrap_or_default(), true),
+            Turn::Renew => self.judge.held(found.unwrap_or_default(), false),
         };
         let written = if lease.metadata.resource_version.is_none() {
             self.api.create(&PostParams::default(), &lease).await
@@ -143,7 +148,9 @@ impl Election {
             Err(error) => Err(error),
         }
     }
+}
 
+impl Judge {
     fn turn(&mut self, found: Option<&Lease>, now: Instant) -> Turn {
         let Some(lease) = found else { return Turn::Create };
         let spec = lease.spec.clone().unwrap_or_default();
@@ -187,5 +194,46 @@ impl Election {
             ..LeaseSpec::default()
         });
         lease
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(holder: &str, renewed: i64) -> Lease {
+        let renew_time = Some(MicroTime(Timestamp::from_second(renewed).unwrap()));
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(15),
+            renew_time,
+            ..LeaseSpec::default()
+        };
+        Lease { spec: Some(spec), ..Lease::default() }
+    }
+
+    fn judge() -> (Judge, Instant) {
+        (Judge { identity: "me".to_owned(), seen: None }, Instant::now())
+    }
+
+    #[test]
+    fn a_lease_of_nobody_is_taken_and_ones_own_renewed() {
+        let (mut judge, now) = judge();
+        assert_eq!(judge.turn(None, now), Turn::Create);
+        assert_eq!(judge.turn(Some(&seen("", 1)), now), Turn::Take);
+        assert_eq!(judge.turn(Some(&seen("me", 1)), now), Turn::Renew);
+    }
+
+    /// However wrong the other machine's clock is: what counts is that its Lease does not change.
+    #[test]
+    fn a_lease_is_taken_only_when_it_has_not_changed_for_its_whole_time() {
+        let (mut judge, start) = judge();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let leave = || Turn::Leave("other".to_owned());
+        assert_eq!(judge.turn(Some(&seen("other", 1)), start), leave());
+        assert_eq!(judge.turn(Some(&seen("other", 1)), after(14)), leave());
+        assert_eq!(judge.turn(Some(&seen("other", 2)), after(16)), leave());
+        assert_eq!(judge.turn(Some(&seen("other", 2)), after(30)), leave());
+        assert_eq!(judge.turn(Some(&seen("other", 2)), after(32)), Turn::Take);
     }
 }

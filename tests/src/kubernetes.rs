@@ -198,7 +198,7 @@ impl Namespace {
         let wait = async {
             loop {
                 let met = |object: Option<&K>| object.is_some_and(&condition);
-                match await_condition(self.api::<K>(), name, met).await {
+                match Box::pin(await_condition(self.api::<K>(), name, met)).await {
                     Ok(Some(object)) => return object,
                     // A watch may run out or break off; the next one sees what this one missed.
                     Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -226,8 +226,8 @@ impl Namespace {
             + 'static,
     {
         let gone = |object: Option<&K>| object.is_none();
-        let wait = async { while await_condition(self.api::<K>(), name, gone).await.is_err() {} };
-        within(&format!("{} {name} is gone", K::kind(&())), wait).await;
+        let wait = async { while Box::pin(await_condition(self.api::<K>(), name, gone)).await.is_err() {} };
+        within(&format!("{} {name} is gone", K::kind(&())), Box::pin(wait)).await;
     }
 
     /// The text under a key of a Secret.

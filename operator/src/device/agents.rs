@@ -1,7 +1,7 @@
 //! Who asks which agent when: at once when its pod moved, else on a slow spread round. Talks to the network.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::ask::{AskError, ask};
+use super::workload::HTTP_PORT;
 use crate::backoff::spread_over;
 use crate::cluster::claims::Key;
 use crate::cluster::wake::Queues;
@@ -161,7 +162,7 @@ impl Round {
         let Some(asked) = self.asked.get_mut(&device) else { return };
         asked.timer = None;
         let address = asked.address;
-        self.answers.spawn(async move { (device, address, ask(address).await) });
+        self.answers.spawn(async move { (device, address, ask(SocketAddr::new(address, HTTP_PORT)).await) });
     }
 
     fn answered(&mut self, device: &Key, address: IpAddr, answer: Result<AgentStatus, AskError>) {

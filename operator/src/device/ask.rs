@@ -1,6 +1,6 @@
 //! One question to one agent: `GET /status`, with a short limit and a small body. Talks to the network.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -9,8 +9,6 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use lanyard_protocol::handoff::status::AgentStatus;
 use tokio::net::TcpStream;
-
-use super::workload::HTTP_PORT;
 
 /// For connecting and reading together.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -44,8 +42,7 @@ pub enum AskError {
 ///
 /// # Errors
 /// [`AskError`]: why there is none.
-pub async fn ask(address: IpAddr) -> Result<AgentStatus, AskError> {
-    let address = SocketAddr::new(address, HTTP_PORT);
+pub async fn ask(address: SocketAddr) -> Result<AgentStatus, AskError> {
     tokio::time::timeout(LIMIT, read(address)).await.map_err(|_| AskError::TooSlow)?
 }
 
@@ -71,4 +68,53 @@ async fn read(address: SocketAddr) -> Result<AgentStatus, AskError> {
         _ = &mut connection => exchange.await?,
     };
     serde_json::from_slice(&body).map_err(AskError::Syntax)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    const GOOD: &str = r#"{"version":1,"agentVersion":"0.1.0","devices":[]}"#;
+
+    async fn answered(status: u16, body: String) -> Result<AgentStatus, AskError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let status = axum::http::StatusCode::from_u16(status).unwrap();
+        let router = Router::new().route("/status", get(move || async move { (status, body) }));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let answer = ask(address).await;
+        server.abort();
+        answer
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_and_everything_else_has_a_name() {
+        assert_eq!(answered(200, GOOD.to_owned()).await.unwrap().agent_version, "0.1.0");
+        assert!(matches!(
+            answered(503, GOOD.to_owned()).await,
+            Err(AskError::Status(StatusCode::SERVICE_UNAVAILABLE))
+        ));
+        assert!(matches!(answered(200, "hello".to_owned()).await, Err(AskError::Syntax(_))));
+        let large = format!("{GOOD}{}", " ".repeat(MAX_BODY));
+        assert!(matches!(answered(200, large).await, Err(AskError::Body(_))));
+    }
+
+    #[tokio::test]
+    async fn nobody_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        assert!(matches!(ask(address).await, Err(AskError::Connect(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn somebody_who_says_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(matches!(ask(address).await, Err(AskError::TooSlow)));
+        drop(listener);
+    }
 }

@@ -30,10 +30,13 @@ fn reason(observed: &Observed) -> (&'static str, String) {
     (fault.reason.as_str(), fault.message)
 }
 
+/// Takes something away from what is in order.
+type Spoil = fn(&mut Observed);
+
 #[test]
 fn what_is_missing_is_named_in_the_order_of_need() {
     let spec = "{groupRef: {name: a}}";
-    let cases: [(&str, fn(&mut Observed), &str); 9] = [
+    let cases: [(&str, Spoil, &str); 9] = [
         ("Blocked", |o| Arc::make_mut(&mut o.device).spec.blocked = true, "spec.blocked"),
         ("DuplicateDeviceId", |o| o.senior = Some(Key::new("x", "older")), "x/older"),
         ("GroupNotFound", |o| o.group = None, "\"a\""),
