@@ -15,11 +15,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::cluster::answer::Answers;
+use crate::cluster::answer::{Answers, tell};
 use crate::cluster::follow::{Listeners, follow};
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
-use crate::cluster::wake::Queues;
+use crate::cluster::wake::{Queues, gather};
 use crate::device::agents::{Agents, rounds};
 use crate::device::plan::AgentImage;
 use crate::device::reconcile::{ReconcileError, Told};
@@ -28,8 +28,8 @@ use crate::{device, group};
 
 /// Devices that are looked at at once: each look waits for the API server most of the time.
 const DEVICES_AT_ONCE: u16 = 24;
-/// Changes of counts come in crowds.
-const GROUP_DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(200);
+/// Groups that are looked at at once.
+const GROUPS_AT_ONCE: u16 = 4;
 
 /// What the operator works with.
 pub struct Work {
@@ -61,7 +61,8 @@ impl Work {
         let Self { client, scope, image, identity, metrics, view: shown } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
-        let queues = Queues { devices, groups };
+        let (counts, counted) = unbounded();
+        let queues = Queues { devices, groups, counts };
         let (agents, moved) = Agents::new();
         let remembered = Arc::default();
         let mut tasks = JoinSet::new();
@@ -73,9 +74,11 @@ impl Work {
         };
         let view = follow(&client, &scope, &listeners, &mut tasks);
         let _ = shown.set(Arc::clone(&view));
+        tasks.spawn(gather(counted, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
 
-        let answers = Answers::new(client.clone(), identity, metrics.clone());
+        let (answers, told) = Answers::new(client.clone(), metrics.clone());
+        tasks.spawn(tell(told, client.clone(), identity, metrics.clone()));
         let devices = Arc::new(device::reconcile::Context {
             client: client.clone(),
             view: Arc::clone(&view),
@@ -115,7 +118,7 @@ impl Work {
             let group_looks = control(
                 group_store,
                 group_queue,
-                Config::default().debounce(GROUP_DEBOUNCE).concurrency(4),
+                Config::default().concurrency(GROUPS_AT_ONCE),
                 end.clone(),
                 |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
                 |group, error| group::reconcile::after_error(&group, error, &groups),

@@ -9,6 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::device::apply::FIELD_MANAGER;
 use crate::device::report::Happened;
@@ -17,20 +18,26 @@ use crate::metrics::Metrics;
 /// Longest note of an event that Kubernetes takes.
 const MAX_NOTE: usize = 1024;
 
-/// Writes status and events.
+/// Events that wait to be written; more are dropped, because the conditions say it too.
+const MAX_WAITING: usize = 2000;
+
+/// Something that happened, and to which object.
+pub type Told = (ObjectReference, Happened);
+
+/// Writes status, and hands events to [`tell`].
 #[derive(Clone)]
 pub struct Answers {
     client: Client,
-    recorder: Recorder,
+    events: Sender<Told>,
     metrics: Metrics,
 }
 
 impl Answers {
-    /// `identity` stands in events as the instance that reports.
+    /// The second part is for [`tell`].
     #[must_use]
-    pub fn new(client: Client, identity: String, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, metrics }
+    pub fn new(client: Client, metrics: Metrics) -> (Self, Receiver<Told>) {
+        let (events, told) = channel(MAX_WAITING);
+        (Self { client, events, metrics }, told)
     }
 
     /// Writes an object's status; says whether the object was still there.
@@ -59,8 +66,21 @@ impl Answers {
         }
     }
 
-    /// Publishes an event. One that is lost harms nobody: the conditions say it too.
-    pub async fn event<K: Resource<DynamicType = ()>>(&self, object: &K, happened: Happened) {
+    /// Has an event written soon: nobody waits for it.
+    pub fn event<K: Resource<DynamicType = ()>>(&self, object: &K, happened: Happened) {
+        // The version would make every repetition an event of its own.
+        let regarding = ObjectReference { resource_version: None, ..object.object_ref(&()) };
+        if self.events.try_send((regarding, happened)).is_err() {
+            tracing::debug!("dropped an event: too many wait");
+        }
+    }
+}
+
+/// Writes events one after the other. One that is lost harms nobody: the conditions say it too.
+pub async fn tell(mut told: Receiver<Told>, client: Client, identity: String, metrics: Metrics) {
+    let reporter = Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity) };
+    let recorder = Recorder::new(client, reporter);
+    while let Some((regarding, happened)) = told.recv().await {
         let Happened { warning, reason, action, mut message } = happened;
         message.truncate(message.floor_char_boundary(MAX_NOTE));
         let event = Event {
@@ -70,10 +90,8 @@ impl Answers {
             action: action.to_owned(),
             secondary: None,
         };
-        self.metrics.wrote("Event", "create");
-        // The version would make every repetition an event of its own.
-        let regarding = ObjectReference { resource_version: None, ..object.object_ref(&()) };
-        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+        metrics.wrote("Event", "create");
+        if let Err(error) = recorder.publish(&event, &regarding).await {
             tracing::debug!(%error, "cannot publish an event");
         }
     }

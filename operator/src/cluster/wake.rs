@@ -1,8 +1,11 @@
 //! What wakes whom: from a change in the cluster to the devices and groups that must look again. Reads memory only.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedSender;
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,6 +25,23 @@ pub struct Queues {
     pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
     /// Groups that must look again.
     pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
+    /// Groups that must count again: such changes come in crowds, and [`gather`] makes one of many.
+    pub counts: UnboundedSender<Key>,
+}
+
+/// How long counts may be behind.
+const GATHER: Duration = Duration::from_millis(300);
+
+/// Passes each group on once, however often it must count again within a moment.
+pub async fn gather(mut counts: UnboundedReceiver<Key>, queues: Queues) {
+    while let Some(first) = counts.next().await {
+        tokio::time::sleep(GATHER).await;
+        let mut keys = HashSet::from([first]);
+        while let Ok(key) = counts.try_recv() {
+            keys.insert(key);
+        }
+        keys.iter().for_each(|key| queues.group(key));
+    }
 }
 
 impl Queues {
@@ -67,7 +87,8 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
     if before.map(counted) != now.map(counted) {
         for device in before.into_iter().chain(now) {
             if let Some(group) = &device.spec.group_ref {
-                queues.group(&Key::new(&device.namespace().unwrap_or_default(), &group.name));
+                let key = Key::new(&device.namespace().unwrap_or_default(), &group.name);
+                let _ = queues.counts.unbounded_send(key);
             }
         }
     }

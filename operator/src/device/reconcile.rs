@@ -149,7 +149,7 @@ async fn look(device: Arc<IoTDevice>, context: &Context, key: &Key) -> Result<Ou
         context.told.put(key.clone(), version, after.clone());
     }
     for event in report::happened(&before, &after, &outcome) {
-        context.answers.event(&**device, event).await;
+        context.answers.event(&**device, event);
     }
     Ok(outcome)
 }

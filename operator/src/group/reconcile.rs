@@ -84,7 +84,7 @@ async fn look(
     if after != before && context.answers.status(&**group, &after).await? {
         context.told.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
-            context.answers.event(&**group, event).await;
+            context.answers.event(&**group, event);
         }
     }
     Ok(valid.err())
