@@ -11,6 +11,7 @@ use lanyard_agent::device::fleet::{Fleet, FleetError};
 use lanyard_agent::http::{process, server};
 use lanyard_agent::hub::trust::{Trust, TrustError};
 use lanyard_agent::options::{LogFormat, Options};
+use lanyard_protocol::handoff::config::AgentConfig;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,51 +72,74 @@ fn start_logging(options: &Options) {
 }
 
 async fn run(options: Options) -> Result<(), Vec<AgentError>> {
-    let one = |error| vec![error];
-    // Everything that can be wrong at the start is said at once.
-    let mut errors = Vec::new();
-    let config =
-        document::load(&options.config).map_err(|error| errors.push(AgentError::Document(error))).ok();
-    let trust = trust(&options).map_err(|error| errors.push(error)).ok();
-    let listener = TcpListener::bind(options.http).await;
-    let listener = listener.map_err(|error| errors.push(AgentError::Listen(options.http, error))).ok();
-    if let Err(error) = std::fs::create_dir_all(&options.buffer) {
-        errors.push(AgentError::Buffer(options.buffer.display().to_string(), error));
-    }
-    let (Some(config), Some(trust), Some(listener), true) = (config, trust, listener, errors.is_empty())
-    else {
-        return Err(errors);
-    };
-
-    let registry = Registry::new();
-    process::register(&registry).map_err(|error| one(AgentError::Metrics(error)))?;
-    let board = Arc::new(Board::new(registry).map_err(|error| one(AgentError::Metrics(error)))?);
-    let fleet = Fleet::new(&options, trust, Arc::clone(&board));
+    let Parts { config, trust, listener } = prepare(&options).await?;
+    let (board, fleet) = build(&options, trust).map_err(|error| vec![AgentError::Metrics(error)])?;
     let http = listener.local_addr().unwrap_or(options.http);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = config.devices.len(), %http, "the agent starts");
 
     let (stop, stop_server) = (CancellationToken::new(), CancellationToken::new());
     let mut server = tokio::spawn(server::serve(listener, board, stop_server.clone()));
     let mut fleet = tokio::spawn(fleet.run(config, stop.clone(), DRAIN_LIMIT));
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| one(AgentError::Signal(error)))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| one(AgentError::Signal(error)))?;
     let ended = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        asked = asked_to_end() => asked.err(),
         ended = &mut fleet => Some(fleet_error(ended)),
         ended = &mut server => Some(server_error(ended)),
     };
     if let Some(error) = ended {
-        return Err(one(error));
+        return Err(vec![error]);
     }
     tracing::info!("the agent ends: it delivers what it has read");
     stop.cancel();
     let drained = fleet.await;
     stop_server.cancel();
     if !matches!(drained, Ok(Ok(()))) {
-        return Err(one(fleet_error(drained)));
+        return Err(vec![fleet_error(drained)]);
     }
     tracing::info!("the agent has ended");
+    Ok(())
+}
+
+/// What the agent needs from outside.
+struct Parts {
+    config: AgentConfig,
+    trust: Trust,
+    listener: TcpListener,
+}
+
+/// Everything that can be wrong at the start is said at once.
+async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
+    let mut errors = Vec::new();
+    let config =
+        document::load(&options.config).map_err(|error| errors.push(AgentError::Document(error))).ok();
+    let trust = trust(options).map_err(|error| errors.push(error)).ok();
+    let listener = TcpListener::bind(options.http).await;
+    let listener = listener.map_err(|error| errors.push(AgentError::Listen(options.http, error))).ok();
+    if let Err(error) = std::fs::create_dir_all(&options.buffer) {
+        errors.push(AgentError::Buffer(options.buffer.display().to_string(), error));
+    }
+    match (config, trust, listener) {
+        (Some(config), Some(trust), Some(listener)) if errors.is_empty() => {
+            Ok(Parts { config, trust, listener })
+        }
+        _ => Err(errors),
+    }
+}
+
+fn build(options: &Options, trust: Trust) -> prometheus::Result<(Arc<Board>, Fleet)> {
+    let registry = Registry::new();
+    process::register(&registry)?;
+    let board = Arc::new(Board::new(registry)?);
+    let fleet = Fleet::new(options, trust, Arc::clone(&board));
+    Ok((board, fleet))
+}
+
+async fn asked_to_end() -> Result<(), AgentError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     Ok(())
 }
 

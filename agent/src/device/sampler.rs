@@ -1,6 +1,7 @@
 //! The task that reads a device's tags on time and appends events to its outbox.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lanyard_protocol::handoff::config::Device;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::state::DeviceState;
-use crate::tags::sampling::Sampling;
+use crate::tags::sampling::{Record, Sampling};
 
 /// Reads tags until `stop`, and follows the configuration meanwhile. `seed` decides simulated random values.
 pub async fn run(
@@ -24,38 +25,42 @@ pub async fn run(
     config.mark_changed();
     loop {
         let next = sampling.next().map(|elapsed| started + elapsed);
-        tokio::select! {
+        let new = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            changed = config.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let device = Arc::clone(&config.borrow_and_update());
-                reconfigure(&state, &mut sampling, &device);
-                continue;
-            }
-            () = until(next) => {}
-        }
+            changed = config.changed() => match changed {
+                Ok(()) => Some(Arc::clone(&config.borrow_and_update())),
+                Err(_) => return,
+            },
+            () = until(next) => None,
+        };
         let elapsed = started.elapsed();
         let epoch =
             Timestamp::now().as_millisecond() - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        // What is due by now is read by the old configuration, so that the new one begins now.
         let records = sampling.scan(elapsed, epoch);
         if !records.is_empty() {
-            let dropped = state.outbox.append(records);
-            if dropped > 0 && !dropping {
-                tracing::warn!(
-                    device = state.name,
-                    "the buffer is full and its oldest events are dropped: mend the connection, or allow more buffer.maxBytes"
-                );
-            }
-            dropping = dropped > 0;
+            append(&state, records, &mut dropping);
+        }
+        if let Some(device) = new {
+            reconfigure(&state, &mut sampling, &device, elapsed);
         }
     }
 }
 
-fn reconfigure(state: &DeviceState, sampling: &mut Sampling, device: &Device) {
-    let problems = sampling.reconfigure(device);
+fn append(state: &DeviceState, records: Vec<Record>, dropping: &mut bool) {
+    let dropped = state.outbox.append(records);
+    if dropped > 0 && !*dropping {
+        tracing::warn!(
+            device = state.name,
+            "the buffer is full and its oldest events are dropped: mend the connection, or allow more buffer.maxBytes"
+        );
+    }
+    *dropping = dropped > 0;
+}
+
+fn reconfigure(state: &DeviceState, sampling: &mut Sampling, device: &Device, elapsed: Duration) {
+    let problems = sampling.reconfigure(device, elapsed);
     for problem in &problems {
         tracing::error!(device = state.name, "{problem}");
     }

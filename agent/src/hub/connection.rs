@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::config::{Device, Dps};
+use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
-use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::sas::{SasToken, device_resource};
 use lanyard_protocol::hub::user_name::HubUserName;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::assignment::{Assignment, AssignmentFile};
-use super::failure::{Failure, Peer};
+use super::assignment::AssignmentFile;
+use super::failure::Failure;
 use super::link::{Link, Login};
-use super::pace::{self, Pace};
-use super::registration::Registration;
+use super::pace::Pace;
 use super::session::{Ended, InFlight, Session};
+use super::target::{self, Target};
 use super::token;
 use super::trust::Trust;
 use crate::config::credentials::{Credentials, CredentialsError};
@@ -52,11 +51,10 @@ pub struct Connection {
     pub stop: Stop,
 }
 
-/// Where to log in, and as whom.
-struct Target {
-    peer: Peer,
-    hub: HostPort,
-    assignment: Assignment,
+/// An accepted connection, not used yet.
+struct Opened {
+    link: Link,
+    target: Target,
     /// When the token that was used is renewed.
     renew_at: Instant,
 }
@@ -68,11 +66,7 @@ impl Connection {
         let mut last_attempt = false;
         loop {
             let (ended, lasted) = self.attempt().await;
-            match lasted {
-                Some(lasted) if lasted >= pace::STABLE => pace.reset(),
-                Some(_) => pace.accepted(),
-                None => {}
-            }
+            pace.accepted(lasted);
             let failure = match ended {
                 Ended::Stopped => break,
                 Ended::Renew => {
@@ -89,10 +83,8 @@ impl Connection {
             tracing::warn!(device = self.state.name, reason = failure.reason.as_str(), "{}", failure.message);
             self.state.disconnected(failure.reason, &failure.message);
             let step = pace.after(failure.reason, failure.retry_after, rand::random());
-            if step.ask_dps
-                && let Some(file) = self.assignment_file()
-            {
-                file.remove();
+            if step.ask_dps {
+                self.forget_assignment();
             }
             let stop = self.stop.clone();
             tokio::select! {
@@ -112,7 +104,7 @@ impl Connection {
 
     /// One connection, from finding the hub to its end, and how long the hub had accepted it.
     async fn attempt(&mut self) -> (Ended, Option<Duration>) {
-        let (link, target) = match self.open().await {
+        let Opened { link, target, renew_at } = match self.open().await {
             Ok(opened) => opened,
             Err(ended) => {
                 // Without credentials nothing was attempted.
@@ -126,18 +118,17 @@ impl Connection {
         };
         let accepted = Instant::now();
         self.state.metrics.attempted(ConnectionReason::Connected);
-        self.state.connected(target.assignment.device_id.as_str(), target.hub.host());
+        self.state.connected(target.device_id.as_str(), target.hub.host());
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
         let stop = self.stop.clone();
         let session = Session {
             link,
-            peer: target.peer,
+            target,
             state: &self.state,
-            device_id: target.assignment.device_id,
             config: &mut self.config,
             credentials: &mut self.credentials,
             stop: &stop,
-            renew_at: target.renew_at,
+            renew_at,
             in_flight: InFlight::default(),
             tick_at: accepted,
             reported: false,
@@ -152,7 +143,7 @@ impl Connection {
     }
 
     /// Finds the hub and logs in, unless that becomes pointless meanwhile.
-    async fn open(&mut self) -> Result<(Link, Target), Ended> {
+    async fn open(&mut self) -> Result<Opened, Ended> {
         let credentials = self.credentials.borrow_and_update().clone().map_err(|error| {
             Ended::Failed(Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
         })?;
@@ -165,15 +156,13 @@ impl Connection {
         }
     }
 
-    fn assignment_file(&self) -> Option<AssignmentFile> {
+    /// Forgets the hub that DPS assigned, so that it is asked again.
+    fn forget_assignment(&self) {
         let device = self.config.borrow();
-        let dps = device.dps.as_ref()?;
-        Some(AssignmentFile::new(&self.folder, dps, registration_id(&device, dps)))
+        if let Some(dps) = &device.dps {
+            AssignmentFile::new(&self.folder, dps, target::registration_id(&device, dps)).remove();
+        }
     }
-}
-
-fn registration_id<'a>(device: &'a Device, dps: &'a Dps) -> &'a str {
-    dps.registration_id.as_ref().map_or(device.device_id.as_str(), |id| id.as_str())
 }
 
 /// Ends at once when there is nothing left to send, and when the time is over otherwise.
@@ -192,25 +181,23 @@ async fn wait(time: Option<Duration>) {
 }
 
 /// Finds the hub and logs in.
-async fn open(
-    this: &Connection,
-    device: &Device,
-    credentials: &Credentials,
-) -> Result<(Link, Target), Failure> {
+async fn open(this: &Connection, device: &Device, credentials: &Credentials) -> Result<Opened, Failure> {
     let tls = this.trust.client(credentials.ca.as_deref()).map_err(|error| {
         let message = format!("{} cannot be used: {error}", credentials.ca_path.display());
         Failure::new(ConnectionReason::CredentialsUnreadable, message)
     })?;
-    let mut target = find(this, device, credentials, &tls).await?;
-    let host = target.hub.host();
-    let device_id = target.assignment.device_id.as_str();
+    let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
+    let target = target::find(this, device, &credentials.key, expiry, &tls).await?;
+    let (host, device_id) = (target.hub.host(), target.device_id.as_str());
     if device_id.contains(['+', '#']) {
         let message = format!(
             "MQTT cannot publish as {device_id:?}: register the device under an id without '+' and '#'"
         );
         return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
     }
+    // DPS may have taken its time.
     let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
+    let renew_at = Instant::now() + token::renewal(Timestamp::now(), expiry, rand::random());
     let login = Login {
         client_id: device_id.to_owned(),
         user_name: HubUserName::of_device(host, device_id, device.model_id.as_deref(), CLIENT).to_string(),
@@ -218,61 +205,7 @@ async fn open(
         clean_session: false,
         keep_alive: this.keep_alive,
     };
-    target.renew_at = Instant::now() + token::renewal(Timestamp::now(), expiry, rand::random());
     this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
     let link = Link::open(&target.peer, login, tls, &this.slots).await?;
-    Ok((link, target))
-}
-
-/// The hub of the configuration, the remembered one, or the one that DPS assigns.
-async fn find(
-    this: &Connection,
-    device: &Device,
-    credentials: &Credentials,
-    tls: &Arc<rustls::ClientConfig>,
-) -> Result<Target, Failure> {
-    if let Some(hub) = &device.hub {
-        let peer = match &hub.gateway_hostname {
-            Some(gateway) => Peer { role: "gateway", at: gateway.clone() },
-            None => Peer { role: "hub", at: hub.hostname.clone() },
-        };
-        let assignment =
-            Assignment { assigned_hub: hub.hostname.clone(), device_id: device.device_id.clone() };
-        return Ok(Target { peer, hub: hub.hostname.clone(), assignment, renew_at: Instant::now() });
-    }
-    let Some(dps) = &device.dps else {
-        return Err(Failure::new(
-            ConnectionReason::HostNotFound,
-            "the configuration names neither hub nor DPS",
-        ));
-    };
-    let registration_id = registration_id(device, dps);
-    let file = AssignmentFile::new(&this.folder, dps, registration_id);
-    let assignment = match file.load() {
-        Some(assignment) => assignment,
-        None => {
-            this.state.registering();
-            let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
-            let model_id = device.model_id.as_deref();
-            let registration = Registration {
-                dps,
-                registration_id,
-                model_id,
-                key: &credentials.key,
-                expiry,
-                slots: &this.slots,
-            };
-            let assignment = registration.run(Arc::clone(tls)).await?;
-            tracing::info!(device = this.state.name, hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
-            if let Err(error) = file.save(&assignment) {
-                tracing::warn!(
-                    device = this.state.name,
-                    "the assignment cannot be remembered, and DPS will be asked at every start: {error}"
-                );
-            }
-            assignment
-        }
-    };
-    let peer = Peer { role: "hub", at: assignment.assigned_hub.clone() };
-    Ok(Target { peer, hub: assignment.assigned_hub.clone(), assignment, renew_at: Instant::now() })
+    Ok(Opened { link, target, renew_at })
 }

@@ -7,5 +7,6 @@ pub mod pace;
 pub mod link;
 pub mod registration;
 pub mod assignment;
+mod target;
 pub mod session;
 pub mod connection;

@@ -15,7 +15,7 @@ const SHORTEST_REFUSED: Duration = Duration::from_secs(15);
 const HUB_FAILURES: u32 = 10;
 /// A connection that lasted so long was good: what fails next starts from [`SHORTEST`]. One that ends sooner may do so
 /// because of what is sent, and would end at once again.
-pub const STABLE: Duration = Duration::from_secs(20);
+const STABLE: Duration = Duration::from_secs(20);
 
 /// What comes next.
 #[derive(Debug, PartialEq)]
@@ -39,9 +39,13 @@ impl Pace {
         *self = Self::default();
     }
 
-    /// The hub accepted the device: its credential is good.
-    pub fn accepted(&mut self) {
-        self.refusals = 0;
+    /// The hub had accepted the device for so long, if it had: then its credential is good.
+    pub fn accepted(&mut self, lasted: Option<Duration>) {
+        match lasted {
+            Some(lasted) if lasted >= STABLE => self.reset(),
+            Some(_) => self.refusals = 0,
+            None => {}
+        }
     }
 
     /// A failure happened. `chance` from 0 to 1 spreads the devices; `at_least` is what the server asked for.
@@ -107,6 +111,16 @@ mod tests {
         let asks: Vec<bool> =
             (0..3).map(|_| pace.after(ConnectionReason::Unauthorized, None, 0.0).ask_dps).collect();
         assert_eq!(asks, [false, true, true]);
+    }
+
+    #[test]
+    fn only_a_connection_that_lasts_makes_up_for_failures() {
+        let mut pace = Pace::default();
+        let mut lost = |lasted: u64| {
+            pace.accepted(Some(Duration::from_secs(lasted)));
+            pace.after(ConnectionReason::ConnectionLost, None, 0.0).wait.unwrap().as_secs()
+        };
+        assert_eq!([lost(1), lost(19), lost(3), lost(20), lost(1)], [1, 2, 4, 1, 2]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use lanyard_protocol::handoff::config::Dps;
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::dps::{
-    ERROR_ALLOCATION_UNAUTHORIZED, ERROR_NO_HUB, OperationStatus, RegisterRequest, RegistrationStatus,
-    ServiceError,
+    ERROR_ALLOCATION_UNAUTHORIZED, ERROR_NO_HUB, OperationStatus, RegisterRequest, RegistrationState,
+    RegistrationStatus, ServiceError,
 };
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
@@ -155,20 +155,17 @@ impl Registration<'_> {
                 let text = state.and_then(|state| state.error_message).unwrap_or_default();
                 Err(self.service_error(u16::try_from(code / 1000).unwrap_or(0), code, &text, None))
             }
-            RegistrationStatus::Assigned => {
-                let state = answer.registration_state;
-                let hub = state.as_ref().and_then(|state| state.assigned_hub.as_deref()).unwrap_or_default();
-                let assigned_hub = HostPort::parse(hub)
-                    .map_err(|error| self.failed(&format!("names a wrong hub: {error}")))?;
-                let id = state
-                    .as_ref()
-                    .and_then(|state| state.device_id.as_deref())
-                    .unwrap_or(self.registration_id);
-                let device_id = DeviceId::new(id)
-                    .map_err(|error| self.failed(&format!("names a wrong device id: {error}")))?;
-                Ok(Step::Assigned(Assignment { assigned_hub, device_id }))
-            }
+            RegistrationStatus::Assigned => self.assigned(answer.registration_state).map(Step::Assigned),
         }
+    }
+
+    fn assigned(&self, state: Option<RegistrationState>) -> Result<Assignment, Failure> {
+        let (hub, id) = state.map(|state| (state.assigned_hub, state.device_id)).unwrap_or_default();
+        let assigned_hub = HostPort::parse(&hub.unwrap_or_default())
+            .map_err(|error| self.failed(&format!("names a wrong hub: {error}")))?;
+        let device_id = DeviceId::new(id.unwrap_or_else(|| self.registration_id.to_owned()))
+            .map_err(|error| self.failed(&format!("names a wrong device id: {error}")))?;
+        Ok(Assignment { assigned_hub, device_id })
     }
 
     fn failed(&self, what: &str) -> Failure {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
-use lanyard_protocol::hub::id::DeviceId;
 use lanyard_protocol::hub::topic;
 use rumqttc::{Event, Outgoing, Packet, QoS};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connection::CredentialsWatch;
-use super::failure::{Failure, Peer};
+use super::failure::Failure;
 use super::link::Link;
+use super::target::Target;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
 use crate::publisher::outbox::Next;
@@ -36,9 +36,8 @@ pub enum Ended {
 /// One accepted connection.
 pub struct Session<'a> {
     pub(super) link: Link,
-    pub(super) peer: Peer,
+    pub(super) target: Target,
     pub(super) state: &'a DeviceState,
-    pub(super) device_id: DeviceId,
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
     pub(super) credentials: &'a mut CredentialsWatch,
     pub(super) stop: &'a Stop,
@@ -89,6 +88,17 @@ enum Phase {
     Draining,
 }
 
+/// How far the session is.
+enum Progress {
+    Done(Ended),
+    Under {
+        /// Whether events wait for the next interval.
+        waits: bool,
+        /// Since when the hub owes an acknowledgement.
+        owed_since: Option<std::time::Instant>,
+    },
+}
+
 impl Session<'_> {
     /// Publishes until the session has to end, and ends it in order if that is possible.
     pub async fn run(mut self) -> Ended {
@@ -105,23 +115,11 @@ impl Session<'_> {
     async fn stream(&mut self) -> Ended {
         let mut phase = Phase::Streaming;
         loop {
-            if phase == Phase::Draining {
-                self.state.outbox.lock().tick();
-            }
-            if phase != Phase::Finishing
-                && let Err(failure) = self.submit()
-            {
-                return Ended::Failed(failure);
-            }
-            let (quiet, empty, waits, owed_since) = {
-                let outbox = self.state.outbox.lock();
-                (outbox.is_quiet(), outbox.is_empty(), outbox.waits(), outbox.owed_since())
+            let (waits, owed_since) = match self.proceed(phase) {
+                Ok(Progress::Done(ended)) => return ended,
+                Ok(Progress::Under { waits, owed_since }) => (waits, owed_since),
+                Err(failure) => return Ended::Failed(failure),
             };
-            match phase {
-                Phase::Finishing if quiet => return Ended::Renew,
-                Phase::Draining if empty => return Ended::Stopped,
-                _ => {}
-            }
             let timeout = self.config.borrow().telemetry.timeout.get();
             let owed_at = owed_since.map(|since| Instant::from_std(since) + timeout);
             let streaming = phase == Phase::Streaming;
@@ -137,25 +135,35 @@ impl Session<'_> {
                 () = self.state.outbox.filled(), if !waits => {}
                 () = until(owed_at) => return Ended::Failed(self.silence(timeout)),
                 () = tokio::time::sleep_until(self.renew_at), if streaming => phase = Phase::Finishing,
-                changed = self.credentials.changed(), if streaming => {
-                    if changed.is_ok() {
-                        tracing::info!(device = self.state.name, "the credentials changed: the device logs in anew");
-                    }
+                _ = self.credentials.changed(), if streaming => {
+                    tracing::info!(device = self.state.name, "the credentials changed: the device logs in anew");
                     phase = Phase::Finishing;
                 }
-                changed = self.config.changed(), if streaming => {
-                    if changed.is_ok() {
-                        // A shorter interval holds from now on.
-                        let interval = self.config.borrow_and_update().telemetry.interval.get();
-                        self.tick_at = self.tick_at.min(Instant::now() + interval);
-                    } else {
-                        phase = Phase::Finishing;
-                    }
+                Ok(()) = self.config.changed(), if streaming => {
+                    // A shorter interval holds from now on.
+                    let interval = self.config.borrow_and_update().telemetry.interval.get();
+                    self.tick_at = self.tick_at.min(Instant::now() + interval);
                 }
                 () = self.stop.asked(), if phase != Phase::Draining => phase = Phase::Draining,
                 () = self.stop.expired(), if phase == Phase::Draining => return Ended::Stopped,
             }
         }
+    }
+
+    /// Hands over what the phase allows, and says whether the session is done.
+    fn proceed(&mut self, phase: Phase) -> Result<Progress, Failure> {
+        if phase == Phase::Draining {
+            self.state.outbox.lock().tick();
+        }
+        if phase != Phase::Finishing {
+            self.submit()?;
+        }
+        let outbox = self.state.outbox.lock();
+        Ok(match phase {
+            Phase::Finishing if outbox.is_quiet() => Progress::Done(Ended::Renew),
+            Phase::Draining if outbox.is_empty() => Progress::Done(Ended::Stopped),
+            _ => Progress::Under { waits: outbox.waits(), owed_since: outbox.owed_since() },
+        })
     }
 
     /// Hands over what is due, as far as the window allows.
@@ -171,7 +179,7 @@ impl Session<'_> {
             match next {
                 Next::Nothing => return Ok(()),
                 Next::Send(message) => {
-                    let topic = topic::telemetry(self.device_id.as_str(), &message.properties);
+                    let topic = topic::telemetry(self.target.device_id.as_str(), &message.properties);
                     self.link.publish(topic, qos, &message.body)?;
                     self.in_flight.hand_over(message.number);
                 }
@@ -207,7 +215,7 @@ impl Session<'_> {
             ConnectionReason::Timeout,
             format!(
                 "{} did not acknowledge a message within {timeout:?}: it is overloaded or throttles; telemetry.timeout allows more",
-                self.peer
+                self.target.peer
             ),
         )
     }

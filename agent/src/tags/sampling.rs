@@ -27,7 +27,8 @@ pub struct Sampling {
     schedule: Schedule,
     /// In Wide, all tags become one record every interval.
     pictures: Option<Schedule>,
-    done: Duration,
+    /// When the configuration was taken. New tags are read then, for the first time; timetables begin behind it.
+    configured: Duration,
 }
 
 #[derive(Debug)]
@@ -54,12 +55,14 @@ impl Sampling {
             tags: Vec::new(),
             schedule: Schedule::default(),
             pictures: None,
-            done: Duration::ZERO,
+            configured: Duration::ZERO,
         }
     }
 
-    /// Takes a device's tags; unchanged ones go on undisturbed. Gives back what cannot be read, with the fix.
-    pub fn reconfigure(&mut self, device: &config::Device) -> Vec<String> {
+    /// Takes a device's tags at an instant up to which everything was scanned; unchanged ones go on undisturbed. Gives
+    /// back what cannot be read, with the fix.
+    pub fn reconfigure(&mut self, device: &config::Device, at: Duration) -> Vec<String> {
+        self.configured = at;
         self.field.reconfigure(&device.sources);
         let mut before: HashMap<String, Sampled> =
             self.tags.drain(..).map(|tag| (tag.config.name.clone(), tag)).collect();
@@ -80,11 +83,11 @@ impl Sampling {
             }
         }
         let intervals = self.tags.iter().map(|tag| tag.config.scan_interval.get()).enumerate();
-        self.schedule = Schedule::new(intervals, self.done);
+        self.schedule = Schedule::new(intervals, self.configured);
         let interval = device.telemetry.interval.get();
         self.pictures = match device.telemetry.format {
             Format::Wide if !self.tags.is_empty() => {
-                Some(Schedule::new(std::iter::once((0, interval)), self.done))
+                Some(Schedule::new(std::iter::once((0, interval)), self.configured))
             }
             Format::Wide | Format::Narrow => None,
         };
@@ -108,8 +111,8 @@ impl Sampling {
         let mut records = Vec::new();
         let fresh: Vec<usize> = (0..self.tags.len()).filter(|&tag| self.tags[tag].last.is_none()).collect();
         if !fresh.is_empty() {
-            // A tag that was never read is read now and then joins its timetable.
-            let record = self.read(&fresh, now, epoch);
+            // As of then and not as of now: a late wake-up must not read first what is due last.
+            let record = self.read(&fresh, self.configured, epoch);
             self.keep(&mut records, record);
             if self.pictures.is_some() && fresh.len() == self.tags.len() {
                 records.push(self.picture(epoch));
@@ -124,7 +127,6 @@ impl Sampling {
                 records.push(self.picture(epoch));
             }
         }
-        self.done = now;
         records
     }
 
@@ -205,7 +207,8 @@ mod tests {
     #[test]
     fn a_late_wake_up_still_reads_every_instant() {
         let mut sampling = Sampling::new(1);
-        assert!(sampling.reconfigure(&device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), "")).is_empty());
+        let ramp = device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), "");
+        assert!(sampling.reconfigure(&ramp, ms(0)).is_empty());
         assert_eq!(sampling.next(), Some(Duration::ZERO));
         assert_eq!(flat(&sampling.scan(ms(0), EPOCH)), [("R".to_owned(), Value::Integer(0), true, 0)]);
         assert_eq!(sampling.next(), Some(ms(1000)));
@@ -217,11 +220,24 @@ mod tests {
         assert_eq!(late.iter().map(|event| event.3).collect::<Vec<_>>(), [1000, 2000, 3000]);
     }
 
+    /// A process that starts slowly wakes late even for the first time.
+    #[test]
+    fn a_late_first_wake_up_reads_in_order() {
+        let mut sampling = Sampling::new(1);
+        sampling.reconfigure(&device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), ""), ms(0));
+        let events = flat(&sampling.scan(ms(3400), EPOCH));
+        assert_eq!(events.iter().map(|event| event.3).collect::<Vec<_>>(), [0, 1000, 2000, 3000]);
+        assert_eq!(
+            events.iter().map(|event| event.1.clone()).collect::<Vec<_>>(),
+            [0, 1, 2, 3].map(Value::Integer)
+        );
+    }
+
     #[test]
     fn only_changes_become_events_unless_every_scan_is_wanted() {
         let tags = [tag("K", "K0001", ""), tag("E", "K0001", ", publish: EveryScan")].join(",");
         let mut sampling = Sampling::new(1);
-        sampling.reconfigure(&device(&tags, ""));
+        sampling.reconfigure(&device(&tags, ""), ms(0));
         assert_eq!(flat(&sampling.scan(ms(0), EPOCH)).len(), 2);
         let next = flat(&sampling.scan(ms(2000), EPOCH));
         assert_eq!(next.iter().map(|event| event.0.as_str()).collect::<Vec<_>>(), ["E", "E"]);
@@ -231,7 +247,7 @@ mod tests {
     fn a_tag_that_cannot_be_read_is_named_and_stops_no_other() {
         let tags = [tag("Bad", "RAMP(1, 2)", ""), tag("Good", "K0001", "")].join(",");
         let mut sampling = Sampling::new(1);
-        let problems = sampling.reconfigure(&device(&tags, ""));
+        let problems = sampling.reconfigure(&device(&tags, ""), ms(0));
         assert_eq!(
             problems,
             [
@@ -248,13 +264,15 @@ mod tests {
     fn a_new_configuration_leaves_unchanged_tags_undisturbed() {
         let ramp = tag("R", "RAMP(1000, 0, 100, 1)", "");
         let mut sampling = Sampling::new(1);
-        sampling.reconfigure(&device(&ramp, ""));
+        sampling.reconfigure(&device(&ramp, ""), ms(0));
         sampling.scan(ms(2500), EPOCH);
-        sampling.reconfigure(&device(&[ramp, tag("New", "K0001", "")].join(","), ""));
-        let events = flat(&sampling.scan(ms(2600), EPOCH));
-        assert_eq!(events, [("New".to_owned(), Value::Integer(0), true, 2600)]);
-        let events = flat(&sampling.scan(ms(3000), EPOCH));
-        assert_eq!(events, [("R".to_owned(), Value::Integer(3), true, 3000)]);
+        sampling.reconfigure(&device(&[ramp, tag("New", "K0001", "")].join(","), ""), ms(2500));
+        let events = flat(&sampling.scan(ms(3100), EPOCH));
+        let expected = [
+            ("New".to_owned(), Value::Integer(0), true, 2500),
+            ("R".to_owned(), Value::Integer(3), true, 3000),
+        ];
+        assert_eq!(events, expected);
     }
 
     #[test]
@@ -262,7 +280,7 @@ mod tests {
         let tags =
             [tag("A", "RANDOM(1000, 0, 1000000)", ""), tag("B", "RANDOM(1000,0,1000000)", "")].join(",");
         let mut sampling = Sampling::new(42);
-        sampling.reconfigure(&device(&tags, ""));
+        sampling.reconfigure(&device(&tags, ""), ms(0));
         let events = flat(&sampling.scan(ms(0), EPOCH));
         assert_eq!(events[0].1, events[1].1);
     }
@@ -271,7 +289,7 @@ mod tests {
     fn wide_pictures_all_tags_at_every_interval() {
         let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", "")].join(",");
         let mut sampling = Sampling::new(1);
-        sampling.reconfigure(&device(&tags, "format: Wide, interval: 2s"));
+        sampling.reconfigure(&device(&tags, "format: Wide, interval: 2s"), ms(0));
         let first = sampling.scan(ms(0), EPOCH);
         assert_eq!(first.len(), 1);
         assert!(first[0].whole);
@@ -292,7 +310,7 @@ mod tests {
     #[test]
     fn a_device_without_tags_never_wakes() {
         let mut sampling = Sampling::new(1);
-        sampling.reconfigure(&device("", "format: Wide"));
+        sampling.reconfigure(&device("", "format: Wide"), ms(0));
         assert_eq!(sampling.next(), None);
     }
 }
