@@ -30,7 +30,7 @@ pub struct Queues {
 }
 
 /// How long counts may be behind.
-const GATHER: Duration = Duration::from_millis(300);
+const GATHER: Duration = Duration::from_secs(1);
 
 /// Passes each group on once, however often it must count again within a moment.
 pub async fn gather(mut counts: UnboundedReceiver<Key>, queues: Queues) {

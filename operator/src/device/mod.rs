@@ -9,5 +9,6 @@ pub mod plan;
 pub mod workload;
 pub mod compare;
 pub mod apply;
+pub mod pod;
 pub mod report;
 pub mod reconcile;

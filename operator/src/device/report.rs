@@ -11,6 +11,7 @@ use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
 use super::agents::Report;
 use super::apply::{Applied, Written};
 use super::observe::{AgentSeen, Observed};
+use super::pod::{AGENT_STARTING, of_pod, starting};
 use super::validate::{Destination, KeySource, Valid};
 use crate::conditions::{
     AGENT_READY, Aspect, CONNECTED, CREDENTIALS_READY, READY, Truth, conditions, find, progress,
@@ -162,39 +163,15 @@ fn agent_aspect(observed: &Observed, outcome: &Outcome) -> Aspect {
             Some(why) => {
                 Aspect::new(false, "AgentPodRefused", format!("the agent's pod cannot be made: {why}"))
             }
-            None => Aspect::new(false, "AgentStarting", "the agent's pod is not there yet"),
+            None => starting(),
         };
     };
-    pod_aspect(pod)
-}
-
-fn pod_aspect(pod: &k8s_openapi::api::core::v1::Pod) -> Aspect {
-    let name = pod.name_any();
-    let status = pod.status.clone().unwrap_or_default();
-    let condition =
-        |type_: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == type_);
-    let container = status.container_statuses.iter().flatten().next();
-    if let Some(scheduled) = condition("PodScheduled").filter(|condition| condition.status == "False") {
-        let why = scheduled.message.clone().unwrap_or_default();
-        return Aspect::new(false, "AgentUnschedulable", format!("no node takes pod {name}: {why}"));
+    let aspect = of_pod(pod);
+    match (&aspect.truth, &agent.report) {
+        // It has not been asked yet.
+        (Truth::True, None) => starting(),
+        _ => aspect,
     }
-    if let Some(waiting) = container.and_then(|container| container.state.as_ref()?.waiting.as_ref()) {
-        let why = waiting.reason.clone().unwrap_or_default();
-        let message = format!("pod {name}: {why} {}", waiting.message.clone().unwrap_or_default());
-        let reason = match why.as_str() {
-            "ErrImageNeverPull" | "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName"
-            | "ErrImageInspect" => "AgentImageUnavailable",
-            "CrashLoopBackOff" => "AgentCrashing",
-            _ => "AgentStarting",
-        };
-        return Aspect::new(false, reason, message.trim_end());
-    }
-    if container
-        .is_some_and(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()))
-    {
-        return Aspect::new(true, "Running", format!("pod {name} runs"));
-    }
-    Aspect::new(false, "AgentStarting", format!("pod {name} starts"))
 }
 
 fn connection(
@@ -350,6 +327,8 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         find(&status.conditions, READY).map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
     if told(before) != told(after)
+        // That it starts is said when it is deployed.
+        && told(after).is_none_or(|(_, reason)| reason != AGENT_STARTING)
         && let Some(ready) = find(&after.conditions, READY)
     {
         let was_ready = find(&before.conditions, READY).is_some_and(|ready| ready.status == "True");

@@ -118,6 +118,8 @@ fn container(valid: &Valid, image: &AgentImage) -> Container {
             read_only_root_filesystem: Some(true),
             ..SecurityContext::default()
         }),
+        // The last words of an agent that ended go to the device's condition.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
             mount("config", CONFIG.to_owned(), true),
             mount("credentials", format!("{CREDENTIALS}/{}", valid.name), true),

@@ -104,6 +104,12 @@ fn an_agent_that_does_not_start_says_why() {
         observed.agent.pod = Some(pod(state).into());
         assert_eq!(summary(&tell(&observed, &applied(&observed))).1, reason);
     }
+    // The last words of a crashed agent are what a user needs.
+    let crashed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 2, message: \"a\\nconfiguration version 2 is newer\\n\"}}}]}";
+    let mut observed = in_group("{groupRef: {name: a}}");
+    observed.agent.pod = Some(pod(crashed).into());
+    let told = tell(&observed, &applied(&observed));
+    assert_eq!(told.conditions[0].message, "pod p ended with exit code 2: configuration version 2 is newer");
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.no_pods = Some("exceeded quota".into());
     assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "AgentPodRefused");
