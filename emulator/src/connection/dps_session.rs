@@ -16,7 +16,7 @@ use crate::dps::answer::Answer;
 use crate::dps::attestation::AttestationError;
 use crate::dps::enrollment::Enrolled;
 use crate::dps::service::Dps;
-use crate::hub::subscription::{MAX_QOS, UnsupportedFilter};
+use crate::hub::subscription::MAX_QOS;
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish};
 use lanyard_protocol::hub::dps::ERROR_UNAUTHORIZED;
@@ -92,7 +92,7 @@ impl Session<'_> {
             Packet::Publish(publish) => self.publish(&publish, out)?,
             Packet::Subscribe(id, filters) => {
                 if let Some((other, _)) = filters.iter().find(|(filter, _)| filter != DPS_RESPONSES) {
-                    return Err(Ending::filter(UnsupportedFilter(other.clone())));
+                    return Err(Ending::filter(other));
                 }
                 let granted: Vec<u8> = filters.iter().map(|(_, qos)| (*qos).min(MAX_QOS)).collect();
                 self.granted = granted.last().copied();

@@ -92,8 +92,8 @@ impl Ending {
 
     /// A subscription to a filter that nobody may subscribe to.
     #[must_use]
-    pub fn filter(error: UnsupportedFilter) -> Self {
-        Self::Filter(UnsupportedFilter(excerpt(&error.0)))
+    pub fn filter(filter: &str) -> Self {
+        Self::Filter(UnsupportedFilter(excerpt(filter)))
     }
 }
 

@@ -112,7 +112,8 @@ impl<'a> Session<'a> {
             Packet::Subscribe(id, filters) => {
                 let mut granted = Vec::with_capacity(filters.len());
                 for (filter, qos) in filters {
-                    let wanted = subscription::read(&filter, qos, &self.device.id).map_err(Ending::filter)?;
+                    let wanted = subscription::read(&filter, qos, &self.device.id)
+                        .map_err(|error| Ending::filter(&error.0))?;
                     granted.push(wanted.qos);
                     self.device.subscribe(wanted).map_err(Ending::Subscriptions)?;
                 }

@@ -188,3 +188,24 @@ async fn a_client_need_not_wait_for_connack() {
     client.send(&[hex(CONNECT_DEV1), hex("c000")].concat()).await;
     client.expect("20020000d000").await;
 }
+
+/// MQTT 3.1.1 §3.1.2.3: a reserved flag, a will's flags without a will, a will of QoS 3, a password without a user name;
+/// and bytes behind the packet's last field.
+#[tokio::test(start_paused = true)]
+async fn malformed_connects_close() {
+    let good = hex(CONNECT_DEV1);
+    let flags = 3 + 7;
+    assert_eq!(good[flags], 0xc0);
+    for wrong in [0xc1, 0xc8, 0xe0, 0xdc, 0x40] {
+        let mut bytes = good.clone();
+        bytes[flags] = wrong;
+        assert_eq!(Emulator::new().refusal(&bytes).await, "", "{wrong:02x}");
+    }
+    let mut longer = good.clone();
+    longer[1] += 1;
+    longer.push(0);
+    assert_eq!(Emulator::new().refusal(&longer).await, "");
+    let mut other_flags = good;
+    other_flags[0] = 0x11;
+    assert_eq!(Emulator::new().refusal(&other_flags).await, "");
+}
