@@ -5,7 +5,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use lanyard_tests::emulator::Emulator;
-use lanyard_tests::http;
 use lanyard_tests::process::{Process, binary, eventually};
 use lanyard_tests::scratch::Scratch;
 
@@ -24,14 +23,22 @@ impl Operator {
         command.args([
             "run",
             "--agent-image=localhost/none:bench",
-            "--log-level=warn",
+            "--log-level=info",
             &format!("--http={http}"),
         ]);
         let process = Process::spawn("lanyard-operator", command);
-        eventually("the operator is ready", Duration::from_secs(60), || {
-            http::get(http, "/readyz").ok().filter(|answer| answer.status == 200)
+        // One that stands by is ready too; the Lease of an operator that was killed is taken after a while.
+        eventually("the operator works", Duration::from_secs(60), || {
+            process.log().contains("working").then_some(())
         });
         Ok(Self { process })
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // Asked to end, it gives the Lease back to the next one.
+        self.process.terminate();
     }
 }
 
