@@ -1,8 +1,9 @@
-//! Level: chart, pods and programs on a real cluster, the whole way. Run one at a time and in the order of their names:
+//! Level: chart, pods and programs on a real cluster, the whole way. Run one at a time (RUST_TEST_THREADS=1) and in the order of their names:
 //! the first one installs the demo, the last one, `uninstall`, takes it away.
 
 #![allow(clippy::missing_panics_doc, reason = "tests panic to fail")]
 
+mod chart;
 mod demo;
 mod group;
 mod healing;
@@ -11,7 +12,6 @@ mod pods;
 mod readme;
 mod rollover;
 mod uninstall;
-mod upgrade;
 
 use lanyard_tests::installation::{HUB, Plant};
 

@@ -13,7 +13,7 @@ fn helm(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn of_the_chart_disturbs_no_device_and_renews_the_crds() {
+fn upgrades_without_disturbing_a_device_and_renews_the_crds() {
     let plant = connected("upgrade", &["upgrade-1".to_owned()]);
     let before = at_hub("upgrade-1").expect("it is connected");
     // As if an older chart had installed it: the upgrade must put it right.
