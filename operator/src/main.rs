@@ -33,7 +33,9 @@ enum Failure {
     Client(#[source] kube::Error),
     #[error("cannot make metrics: {0}")]
     Metrics(#[source] prometheus::Error),
-    #[error("--http {address}: cannot listen: {source}")]
+    #[error(
+        "--http {address}: cannot listen ({source}): end the program that uses the port, or give another address"
+    )]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("cannot hear signals: {0}")]
     Signal(#[source] std::io::Error),

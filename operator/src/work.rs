@@ -11,6 +11,7 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -58,77 +59,94 @@ impl Work {
     /// # Errors
     /// [`EndedEarly`]
     pub async fn run(self, end: CancellationToken) -> Result<(), EndedEarly> {
-        let Self { client, scope, image, identity, metrics, view: shown } = self;
+        let mut tasks = JoinSet::new();
+        let shown = Arc::clone(&self.view);
+        let controllers = self.start(&mut tasks);
+        let _ = shown.set(Arc::clone(&controllers.devices.view));
+        tokio::select! {
+            () = controllers.run(end) => Ok(()),
+            _ = tasks.join_next() => Err(EndedEarly),
+        }
+    }
+
+    /// Starts all that hears and tells.
+    fn start(self, tasks: &mut JoinSet<()>) -> Controllers {
+        let Self { client, scope, image, identity, metrics, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
         let (counts, counted) = unbounded();
         let queues = Queues { devices, groups, counts };
         let (agents, moved) = Agents::new();
         let remembered = Arc::default();
-        let mut tasks = JoinSet::new();
         let listeners = Listeners {
             queues: queues.clone(),
             agents: agents.clone(),
             remembered: Arc::clone(&remembered),
             metrics: metrics.clone(),
         };
-        let view = follow(&client, &scope, &listeners, &mut tasks);
-        let _ = shown.set(Arc::clone(&view));
+        let view = follow(&client, &scope, &listeners, tasks);
         tasks.spawn(gather(counted, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
-
         let (answers, told) = Answers::new(client.clone(), metrics.clone());
         tasks.spawn(tell(told, client.clone(), identity, metrics.clone()));
-        let devices = Arc::new(device::reconcile::Context {
+        let groups = group::reconcile::Context {
             client: client.clone(),
             view: Arc::clone(&view),
-            agents,
-            remembered,
             answers: answers.clone(),
-            image,
             metrics: metrics.clone(),
             backoff: Backoff::default(),
             told: Told::default(),
-        });
-        let groups = Arc::new(group::reconcile::Context {
-            client,
-            view: Arc::clone(&view),
-            answers,
-            metrics,
-            backoff: Backoff::default(),
-            told: Told::default(),
-        });
-        let looks = async {
-            tokio::select! {
-                () = view.listed() => {}
-                () = end.cancelled() => return,
-            }
-            tracing::info!(devices = view.devices.len(), groups = view.groups.len(), "working");
-            let device_store = view.devices.clone();
-            let group_store = view.groups.clone();
-            let device_config = Config::default().concurrency(DEVICES_AT_ONCE);
-            let device_looks = control(
-                device_store,
-                device_queue,
-                device_config,
-                end.clone(),
-                |device| device::reconcile::reconcile(device, Arc::clone(&devices)),
-                |device, error| device::reconcile::after_error(&device, error, &devices),
-            );
-            let group_looks = control(
-                group_store,
-                group_queue,
-                Config::default().concurrency(GROUPS_AT_ONCE),
-                end.clone(),
-                |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
-                |group, error| group::reconcile::after_error(&group, error, &groups),
-            );
-            futures::join!(device_looks, group_looks);
         };
+        let (backoff, told) = (Backoff::default(), Told::default());
+        let devices = device::reconcile::Context {
+            client,
+            view,
+            agents,
+            remembered,
+            answers,
+            image,
+            metrics,
+            backoff,
+            told,
+        };
+        Controllers { devices: Arc::new(devices), device_queue, groups: Arc::new(groups), group_queue }
+    }
+}
+
+/// Both controllers, with their queues.
+struct Controllers {
+    devices: Arc<device::reconcile::Context>,
+    device_queue: UnboundedReceiver<ObjectRef<IoTDevice>>,
+    groups: Arc<group::reconcile::Context>,
+    group_queue: UnboundedReceiver<ObjectRef<ProvisioningGroup>>,
+}
+
+impl Controllers {
+    async fn run(self, end: CancellationToken) {
+        let Self { devices, device_queue, groups, group_queue } = self;
+        let view = Arc::clone(&devices.view);
         tokio::select! {
-            () = looks => Ok(()),
-            _ = tasks.join_next() => Err(EndedEarly),
+            () = view.listed() => {}
+            () = end.cancelled() => return,
         }
+        tracing::info!(devices = view.devices.len(), groups = view.groups.len(), "working");
+        let device_looks = control(
+            view.devices.clone(),
+            device_queue,
+            Config::default().concurrency(DEVICES_AT_ONCE),
+            end.clone(),
+            |device| device::reconcile::reconcile(device, Arc::clone(&devices)),
+            |device, error| device::reconcile::after_error(&device, error, &devices),
+        );
+        let group_looks = control(
+            view.groups.clone(),
+            group_queue,
+            Config::default().concurrency(GROUPS_AT_ONCE),
+            end,
+            |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
+            |group, error| group::reconcile::after_error(&group, error, &groups),
+        );
+        futures::join!(device_looks, group_looks);
     }
 }
 

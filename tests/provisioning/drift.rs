@@ -110,3 +110,31 @@ async fn what_is_not_asked_for_any_more_goes() {
     let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
     assert_eq!(device.status.unwrap().credentials.unwrap().secret_name, "a-credentials");
 }
+
+/// Two who want different things must not write as fast as they can.
+#[tokio::test]
+async fn who_changes_an_object_again_and_again_is_answered_slower() {
+    let namespace = Namespace::new("contested").await;
+    let operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&group()).await;
+    namespace.apply(&member("a", "")).await;
+    issued(&namespace, "a").await;
+    let writes =
+        || operator.metric("lanyard_operator_api_writes_total", "kind=\"Deployment\",verb=\"apply\"");
+    let contested = async {
+        loop {
+            namespace.change::<Deployment>("a-agent", json!({"spec": {"replicas": 2}})).await;
+            let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
+            if crate::operator::is(&device, "AgentReady", "False", "Contested") {
+                return;
+            }
+        }
+    };
+    lanyard_tests::kubernetes::within("the quarrel is told", contested).await;
+    assert!(writes() < 12.0, "{}", writes());
+    // Who gives in is put right.
+    let one = |deployment: &Deployment| deployment.spec.as_ref().unwrap().replicas == Some(1);
+    namespace.wait("a-agent", "it is as it was", one).await;
+    let calm = |device: &IoTDevice| !crate::operator::is(device, "AgentReady", "False", "Contested");
+    namespace.wait("a", "the quarrel is over", calm).await;
+}

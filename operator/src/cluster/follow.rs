@@ -16,7 +16,7 @@ use super::scope::Scope;
 use super::view::{DEVICE_LABEL, View};
 use super::wake::{self, Queues, Referent};
 use crate::device::agents::Agents;
-use crate::device::apply::Remembered;
+use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
 
 /// Everybody who hears of changes.
@@ -34,12 +34,34 @@ pub struct Listeners {
 
 /// Starts all mirrors as tasks that never end.
 pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut JoinSet<()>) -> Arc<View> {
-    let (devices, device_filled, device_mirror) = Mirror::<IoTDevice>::new();
-    let (groups, group_filled, group_mirror) = Mirror::<ProvisioningGroup>::new();
-    let (deployments, deployment_filled, deployment_mirror) = Mirror::<Deployment>::new();
-    let (pods, pod_filled, pod_mirror) = Mirror::<Pod>::new();
-    let (secrets, secret_filled, secret_mirror) = Mirror::<PartialObjectMeta<Secret>>::new();
-    let (config_maps, config_map_filled, config_map_mirror) = Mirror::<PartialObjectMeta<ConfigMap>>::new();
+    let (view, mirrors) = empty();
+    let view = Arc::new(view);
+    let start = Start { client, scope, listeners, view: &view };
+    tasks.spawn(start.devices(mirrors.devices));
+    tasks.spawn(start.groups(mirrors.groups));
+    tasks.spawn(start.deployments(mirrors.deployments));
+    tasks.spawn(start.pods(mirrors.pods));
+    tasks.spawn(start.secrets(mirrors.secrets));
+    tasks.spawn(start.config_maps(mirrors.config_maps));
+    view
+}
+
+struct Mirrors {
+    devices: Mirror<IoTDevice>,
+    groups: Mirror<ProvisioningGroup>,
+    deployments: Mirror<Deployment>,
+    pods: Mirror<Pod>,
+    secrets: Mirror<PartialObjectMeta<Secret>>,
+    config_maps: Mirror<PartialObjectMeta<ConfigMap>>,
+}
+
+fn empty() -> (View, Mirrors) {
+    let (devices, device_filled, device_mirror) = Mirror::new();
+    let (groups, group_filled, group_mirror) = Mirror::new();
+    let (deployments, deployment_filled, deployment_mirror) = Mirror::new();
+    let (pods, pod_filled, pod_mirror) = Mirror::new();
+    let (secrets, secret_filled, secret_mirror) = Mirror::new();
+    let (config_maps, config_map_filled, config_map_mirror) = Mirror::new();
     let filled = vec![
         ("iotdevices", device_filled),
         ("provisioninggroups", group_filled),
@@ -48,73 +70,100 @@ pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
-    let view = Arc::new(View {
-        devices,
-        groups,
-        deployments,
-        pods,
-        secrets,
-        config_maps,
-        claims: Default::default(),
-        filled,
-    });
+    let claims = Default::default();
+    let view = View { devices, groups, deployments, pods, secrets, config_maps, claims, filled };
+    let mirrors = Mirrors {
+        devices: device_mirror,
+        groups: group_mirror,
+        deployments: deployment_mirror,
+        pods: pod_mirror,
+        secrets: secret_mirror,
+        config_maps: config_map_mirror,
+    };
+    (view, mirrors)
+}
 
-    let heard = (Arc::clone(&view), listeners.clone());
-    let metrics = listeners.metrics.clone();
-    let apis = scope.apis::<DeserializeGuard<IoTDevice>>(client);
-    tasks.spawn(device_mirror.follow(
-        apis,
-        Config::default(),
-        move |object| readable(object, &metrics),
-        move |change| {
-            if change.gone {
-                heard.1.remembered.forget_device(&wake::key_of(change.meta));
+/// What each mirror is started with.
+struct Start<'a> {
+    client: &'a Client,
+    scope: &'a Scope,
+    listeners: &'a Listeners,
+    view: &'a Arc<View>,
+}
+
+impl Start<'_> {
+    fn devices(&self, mirror: Mirror<IoTDevice>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let metrics = listeners.metrics.clone();
+        let apis = self.scope.apis::<DeserializeGuard<IoTDevice>>(self.client);
+        mirror.follow(
+            apis,
+            Config::default(),
+            move |object| readable(object, &metrics),
+            move |change| {
+                if change.gone {
+                    listeners.remembered.forget_device(&wake::key_of(change.meta));
+                }
+                wake::device_changed(&view, &listeners.queues, &change);
+            },
+        )
+    }
+
+    fn groups(&self, mirror: Mirror<ProvisioningGroup>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let metrics = listeners.metrics.clone();
+        let apis = self.scope.apis::<DeserializeGuard<ProvisioningGroup>>(self.client);
+        mirror.follow(
+            apis,
+            Config::default(),
+            move |object| readable(object, &metrics),
+            move |change| {
+                wake::group_changed(&view, &listeners.queues, &change);
+            },
+        )
+    }
+
+    fn deployments(&self, mirror: Mirror<Deployment>) -> impl Future<Output = ()> + use<> {
+        let queues = self.listeners.queues.clone();
+        let ours = Config::default().labels(DEVICE_LABEL);
+        mirror.follow(self.scope.apis::<Deployment>(self.client), ours, without_spec, move |change| {
+            wake::deployment_changed(&queues, &change);
+        })
+    }
+
+    fn pods(&self, mirror: Mirror<Pod>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let ours = Config::default().labels(DEVICE_LABEL);
+        mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
+            if let Some(device) = wake::device_of_pod(&change) {
+                listeners.agents.moved(&device, view.pods_of(&device));
+                listeners.queues.device(&device);
             }
-            wake::device_changed(&heard.0, &heard.1.queues, &change);
-        },
-    ));
+        })
+    }
 
-    let heard = (Arc::clone(&view), listeners.clone());
-    let metrics = listeners.metrics.clone();
-    let apis = scope.apis::<DeserializeGuard<ProvisioningGroup>>(client);
-    tasks.spawn(group_mirror.follow(
-        apis,
-        Config::default(),
-        move |object| readable(object, &metrics),
-        move |change| {
-            wake::group_changed(&heard.0, &heard.1.queues, &change);
-        },
-    ));
+    fn secrets(&self, mirror: Mirror<PartialObjectMeta<Secret>>) -> impl Future<Output = ()> + use<> {
+        let apis = self.scope.apis::<PartialObjectMeta<Secret>>(self.client);
+        let heard = self.referent::<Secret>(Referent::Secret);
+        mirror.follow(apis, Config::default(), names_of_ours, move |change| heard(change.meta, change.gone))
+    }
 
-    let ours = Config::default().labels(DEVICE_LABEL);
-    let queues = listeners.queues.clone();
-    let apis = scope.apis::<Deployment>(client);
-    tasks.spawn(deployment_mirror.follow(apis, ours.clone(), without_spec, move |change| {
-        wake::deployment_changed(&queues, &change);
-    }));
+    fn config_maps(&self, mirror: Mirror<PartialObjectMeta<ConfigMap>>) -> impl Future<Output = ()> + use<> {
+        let apis = self.scope.apis::<PartialObjectMeta<ConfigMap>>(self.client);
+        let heard = self.referent::<ConfigMap>(Referent::ConfigMap);
+        mirror.follow(apis, Config::default(), names_of_ours, move |change| heard(change.meta, change.gone))
+    }
 
-    let heard = (Arc::clone(&view), listeners.clone());
-    tasks.spawn(pod_mirror.follow(scope.apis::<Pod>(client), ours, facts_only, move |change| {
-        if let Some(device) = wake::device_of_pod(&change) {
-            heard.1.agents.moved(&device, heard.0.pods_of(&device));
-            heard.1.queues.device(&device);
+    fn referent<K: kube::Resource<DynamicType = ()>>(
+        &self,
+        referent: Referent,
+    ) -> impl Fn(&ObjectMeta, bool) + use<K> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        move |meta, gone| {
+            let by_operator = !gone && listeners.remembered.wrote(&K::kind(&()), meta);
+            wake::referent_changed(&view, &listeners.queues, referent, meta, by_operator);
         }
-    }));
-
-    let heard = (Arc::clone(&view), listeners.clone());
-    let apis = scope.apis::<PartialObjectMeta<Secret>>(client);
-    tasks.spawn(secret_mirror.follow(apis, Config::default(), names_of_ours, move |change| {
-        let by_operator = !change.gone && heard.1.remembered.wrote("Secret", change.meta);
-        wake::referent_changed(&heard.0, &heard.1.queues, Referent::Secret, change.meta, by_operator);
-    }));
-
-    let heard = (Arc::clone(&view), listeners.clone());
-    let apis = scope.apis::<PartialObjectMeta<ConfigMap>>(client);
-    tasks.spawn(config_map_mirror.follow(apis, Config::default(), names_of_ours, move |change| {
-        let by_operator = !change.gone && heard.1.remembered.wrote("ConfigMap", change.meta);
-        wake::referent_changed(&heard.0, &heard.1.queues, Referent::ConfigMap, change.meta, by_operator);
-    }));
-    view
+    }
 }
 
 /// An object that cannot be read is left alone, and the others go on.
@@ -186,4 +235,26 @@ fn names_of_ours<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>
         ..ObjectMeta::default()
     };
     Some(PartialObjectMeta { types: None, metadata, _phantom: std::marker::PhantomData })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_that_cannot_be_read_is_counted_and_left_alone() {
+        let metrics = Metrics::new().unwrap();
+        let read = |spec: &str| {
+            let head = "apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, managedFields: [{manager: m}]}";
+            let object: DeserializeGuard<IoTDevice> =
+                serde_saphyr::from_str(&format!("{{{head}, spec: {spec}}}")).unwrap();
+            readable(object, &metrics)
+        };
+        assert!(read("{groupRef: 7}").is_none());
+        assert!(
+            metrics.text(&[]).contains(r#"lanyard_operator_unreadable_objects_total{kind="IoTDevice"} 1"#)
+        );
+        let good = read("{groupRef: {name: g}, field: of a newer version}").unwrap();
+        assert!(good.metadata.managed_fields.is_none());
+    }
 }

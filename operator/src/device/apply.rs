@@ -1,8 +1,6 @@
 //! Fifth stage: makes the cluster agree with the plan, and writes nothing where it does already. Writes the cluster.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
@@ -17,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::compare::{SHAPE, covers, shape};
 use super::plan::{Plan, Withdrawal};
+use super::remembered::Remembered;
 use crate::cluster::claims::Key;
 use crate::cluster::view::{View, to_ref};
 use crate::fault::{Fault, Reason};
@@ -24,9 +23,6 @@ use crate::metrics::Metrics;
 
 /// Owner of every field that the operator writes.
 pub const FIELD_MANAGER: &str = "lanyard";
-
-/// How long a new agent waits for pods of a former one that do not end; such pods belong to nobody any more.
-const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
 
 /// What became of a planned object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +35,8 @@ pub enum Written {
     Unchanged,
     /// Something has to end first; the words say what.
     Waiting(String),
+    /// Somebody else changes it again and again; it is put right after a while.
+    Contested(String, Duration),
 }
 
 /// What became of a plan.
@@ -50,77 +48,6 @@ pub struct Applied {
     pub configuration: Result<Written, Fault>,
     /// The agent.
     pub workload: Result<Written, Fault>,
-}
-
-/// What was written or found as it should be, so that a look at an unchanged object asks nobody.
-#[derive(Debug, Default)]
-pub struct Remembered {
-    objects: Mutex<HashMap<(String, Key), Known>>,
-    waiting: Mutex<HashMap<Key, Instant>>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Known {
-    device: Key,
-    uid: Option<String>,
-    version: Option<String>,
-    digest: [u8; 32],
-}
-
-impl Remembered {
-    fn is_as_planned(&self, kind: &str, key: &Key, mirrored: Option<&ObjectMeta>, digest: &[u8; 32]) -> bool {
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = objects.get(&(kind.to_owned(), key.clone()));
-        mirrored.zip(known).is_some_and(|(meta, known)| {
-            known.uid == meta.uid && known.version == meta.resource_version && known.digest == *digest
-        })
-    }
-
-    fn put(&self, device: &IoTDevice, kind: &str, key: &Key, meta: &ObjectMeta, digest: [u8; 32]) {
-        let known = Known {
-            device: Key::of(device),
-            uid: meta.uid.clone(),
-            version: meta.resource_version.clone(),
-            digest,
-        };
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((kind.to_owned(), key.clone()), known);
-    }
-
-    /// Whether this version of an object is the operator's own last word, so that its coming is no news.
-    #[must_use]
-    pub fn wrote(&self, kind: &str, meta: &ObjectMeta) -> bool {
-        let key =
-            Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = objects.get(&(kind.to_owned(), key));
-        known.is_some_and(|known| known.uid == meta.uid && known.version == meta.resource_version)
-    }
-
-    fn forget(&self, kind: &str, key: &Key) {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind.to_owned(), key.clone()));
-    }
-
-    /// Forgets a device that is gone.
-    pub fn forget_device(&self, device: &Key) {
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, known| known.device != *device);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
-    }
-
-    /// Whether pods of a former agent are still worth waiting for.
-    fn may_wait(&self, device: &Key, pods: bool) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pods {
-            waiting.remove(device);
-            return false;
-        }
-        waiting.entry(device.clone()).or_insert_with(Instant::now).elapsed() < PODS_MUST_END_WITHIN
-    }
 }
 
 /// With what the stage works.
@@ -198,34 +125,16 @@ impl Hands<'_> {
         }
         let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = api.get_opt(&key.name).await?;
-        match found.as_ref().map(|found| standing(device, found)) {
-            Some(Standing::Foreign(owner)) => {
-                let message = format!(
-                    "{kind} {} belongs to {owner} and is not touched: rename it or delete it{}",
-                    key.name,
-                    hint(&kind)
-                );
-                return Ok(Err(Fault::new(Reason::Conflict, message)));
-            }
-            Some(Standing::Ending) => {
-                return Ok(Ok(Written::Waiting(format!("{kind} {} of before is being deleted", key.name))));
-            }
-            Some(Standing::Ours) | None => {}
+        let verdict = match &found {
+            Some(found) => self.over(device, found, &desired, digest)?,
+            None if starts_pods => self.after_former_pods(device),
+            None => None,
+        };
+        if let Some(verdict) = verdict {
+            return Ok(verdict);
         }
-        if let Some(found) = &found {
-            let actual = serde_json::to_value(found).map_err(kube::Error::SerdeError)?;
-            if covers(&desired, &actual) {
-                self.remembered.put(device, &kind, &key, found.meta(), digest);
-                return Ok(Ok(Written::Unchanged));
-            }
-            if actual.pointer("/spec/strategy/rollingUpdate").is_some() {
-                self.turn_off_rolling(&api, &key).await?;
-            }
-        } else if starts_pods {
-            let owner = Key::of(device);
-            if self.remembered.may_wait(&owner, !self.view.pods_of(&owner).is_empty()) {
-                return Ok(Ok(Written::Waiting("the agent of before has not ended yet".to_owned())));
-            }
+        if found.as_ref().is_some_and(is_rolling) {
+            self.turn_off_rolling(&api, &key).await?;
         }
         Ok(match self.write(&api, &key, &desired, found.is_none()).await? {
             Answer::Taken(meta) => {
@@ -240,6 +149,56 @@ impl Hands<'_> {
             }
             Answer::Refused(fault) => Err(fault),
         })
+    }
+
+    /// Why an object that is there is not to be written over, if it is not.
+    fn over<K>(
+        &self,
+        device: &IoTDevice,
+        found: &K,
+        desired: &Value,
+        digest: [u8; 32],
+    ) -> Result<Option<Verdict>, kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        let (kind, key) = (K::kind(&()), Key::of(found));
+        match standing(device, found) {
+            Standing::Foreign(owner) => {
+                let (name, hint) = (&key.name, hint(&kind));
+                let message = format!(
+                    "{kind} {name} belongs to {owner} and is not touched: rename it or delete it{hint}"
+                );
+                return Ok(Some(Err(Fault::new(Reason::Conflict, message))));
+            }
+            Standing::Ending => {
+                return Ok(Some(Ok(Written::Waiting(format!(
+                    "{kind} {} of before is being deleted",
+                    key.name
+                )))));
+            }
+            Standing::Ours => {}
+        }
+        let actual = serde_json::to_value(found).map_err(kube::Error::SerdeError)?;
+        if covers(desired, &actual) {
+            self.remembered.put(device, &kind, &key, found.meta(), digest);
+            return Ok(Some(Ok(Written::Unchanged)));
+        }
+        let wait = self.remembered.before_repair(&Key::of(device), &kind, &key, digest, Instant::now());
+        let message = || {
+            format!(
+                "{kind} {} is changed by somebody else again and again; it is put right after a while",
+                key.name
+            )
+        };
+        Ok((!wait.is_zero()).then(|| Ok(Written::Contested(message(), wait))))
+    }
+
+    /// A new agent waits for the pods of a former one: there are never two connections for one identity.
+    fn after_former_pods(&self, device: &IoTDevice) -> Option<Verdict> {
+        let owner = Key::of(device);
+        let wait = self.remembered.may_wait(&owner, !self.view.pods_of(&owner).is_empty());
+        wait.then(|| Ok(Written::Waiting("the agent of before has not ended yet".to_owned())))
     }
 
     /// The server fills `rollingUpdate` in when somebody turns `Recreate` off, and then refuses to turn it on again while
@@ -303,6 +262,9 @@ impl Hands<'_> {
     }
 }
 
+/// What becomes of an object without a write.
+type Verdict = Result<Written, Fault>;
+
 /// Whose an object is.
 enum Standing {
     Ours,
@@ -330,6 +292,10 @@ fn standing(device: &IoTDevice, found: &impl ResourceExt) -> Standing {
 
 fn hint(kind: &str) -> &'static str {
     if kind == "Secret" { ", or set credentials.secretName to another name" } else { "" }
+}
+
+fn is_rolling(object: &impl Serialize) -> bool {
+    serde_json::to_value(object).is_ok_and(|object| object.pointer("/spec/strategy/rollingUpdate").is_some())
 }
 
 fn with_shape(mut object: Value) -> Value {

@@ -8,6 +8,7 @@ pub mod issue;
 pub mod plan;
 pub mod workload;
 pub mod compare;
+pub mod remembered;
 pub mod apply;
 pub mod pod;
 pub mod report;

@@ -11,9 +11,10 @@ use lanyard_crds::IoTDevice;
 use lanyard_crds::status::IoTDeviceStatus;
 
 use super::agents::Agents;
-use super::apply::{Hands, Remembered};
+use super::apply::Hands;
 use super::observe::{Observed, observe};
 use super::plan::{AgentImage, plan, withdrawal};
+use super::remembered::Remembered;
 use super::report::{self, Outcome};
 use super::{issue::issue, validate::validate};
 use crate::backoff::{Backoff, spread_over};
@@ -121,8 +122,7 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
             let next = match fault {
                 Some(Reason::Refused) => RETRY_REFUSED,
                 Some(_) => RESYNC_FAULTY,
-                None if outcome.waits() => WAIT,
-                None => RESYNC,
+                None => outcome.waits().map_or(RESYNC, |wait| wait.max(WAIT)),
             };
             Ok(Action::requeue(spread_over(next, rand::random())))
         }

@@ -1,5 +1,7 @@
 //! Last stage: what the user is told, in status and events. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -42,13 +44,16 @@ impl Outcome {
         }
     }
 
-    /// Whether something has to end first.
+    /// How long to wait when something has to end or calm down first.
     #[must_use]
-    pub fn waits(&self) -> bool {
-        let Self::Applied(_, Applied { credentials, configuration, workload }) = self else { return false };
-        [credentials, configuration, workload]
-            .into_iter()
-            .any(|written| matches!(written, Ok(Written::Waiting(_))))
+    pub fn waits(&self) -> Option<Duration> {
+        let Self::Applied(_, Applied { credentials, configuration, workload }) = self else { return None };
+        let waits = [credentials, configuration, workload].into_iter().filter_map(|written| match written {
+            Ok(Written::Waiting(_)) => Some(Duration::ZERO),
+            Ok(Written::Contested(_, wait)) => Some(*wait),
+            _ => None,
+        });
+        waits.min()
     }
 }
 
@@ -123,6 +128,9 @@ fn credentials_aspect(outcome: &Outcome) -> Aspect {
         Outcome::Applied(_, Applied { credentials: Ok(Written::Waiting(why)), .. }) => {
             Aspect::new(false, "Waiting", why.clone())
         }
+        Outcome::Applied(_, Applied { credentials: Ok(Written::Contested(why, _)), .. }) => {
+            Aspect::new(false, "Contested", why.clone())
+        }
         Outcome::Applied(valid, _) => {
             let from = match &valid.key_source {
                 KeySource::Group { group, key, .. } => {
@@ -150,6 +158,11 @@ fn agent_aspect(observed: &Observed, outcome: &Outcome) -> Aspect {
         Outcome::Applied(_, Applied { workload: Ok(Written::Waiting(why)), .. }) => {
             return Aspect::new(false, "Waiting", why.clone());
         }
+        Outcome::Applied(
+            _,
+            Applied { configuration: Ok(Written::Contested(why, _)), .. }
+            | Applied { workload: Ok(Written::Contested(why, _)), .. },
+        ) => return Aspect::new(false, "Contested", why.clone()),
         _ => {}
     }
     if let Some(Report::Said(status)) = &agent.report {
@@ -188,6 +201,9 @@ fn connection(
             said::ConnectionState::Disconnected => ConnectionState::Disconnected,
         };
         let mut message = said.connection.message.clone();
+        if message.is_empty() {
+            message = in_words(said);
+        }
         for problem in &said.problems {
             message = if message.is_empty() { problem.clone() } else { format!("{message}; {problem}") };
         }
@@ -211,6 +227,17 @@ fn connection(
     let same = before.filter(|before| before.state == state && before.reason == reason);
     let since = same.map_or_else(|| Some(Time(whole_seconds(now))), |before| before.since.clone());
     Connection { state, since, reason, message }
+}
+
+/// Where an agent has nothing to add to the one word.
+fn in_words(said: &said::DeviceStatus) -> String {
+    match (said.connection.reason, &said.assigned_hub) {
+        (R::Connected, Some(hub)) => format!("connected to {hub}"),
+        (R::Connecting, Some(hub)) => format!("connecting to {hub}"),
+        (R::Connecting, None) => "connecting to the hub".to_owned(),
+        (R::Registering, _) => "asking DPS for the hub".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn connection_reason(
