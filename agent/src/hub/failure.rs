@@ -1,10 +1,10 @@
-//! Why a connection could not be made or ended: the library's errors as a reason, a cause and a fix. Pure.
+//! Why a connection could not be made or ended: errors of network, TLS and MQTT as a reason, a cause and a fix. Pure.
 
 use std::time::Duration;
 
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
-use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError, mqttbytes};
+use rumqttc::mqttbytes::{self, v4::ConnectReturnCode};
 use rustls::CertificateError;
 
 /// Who is at the other end.
@@ -53,44 +53,60 @@ impl Failure {
         )
     }
 
-    /// Reads the MQTT library's error.
+    /// No address of the host accepted the connection.
     #[must_use]
-    pub fn from_connection(peer: &Peer, error: &ConnectionError) -> Self {
-        use ConnectionReason as R;
+    pub fn unreachable(peer: &Peer, error: &std::io::Error) -> Self {
+        let message = match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => {
+                format!("{peer} refuses connections: check the port, and that it is running")
+            }
+            _ => format!(
+                "{peer} cannot be reached ({error}): check that network and firewalls let TCP port {} through",
+                peer.at.port()
+            ),
+        };
+        Self::new(ConnectionReason::HostUnreachable, message)
+    }
+
+    /// The TLS handshake failed.
+    #[must_use]
+    pub fn of_handshake(peer: &Peer, error: &std::io::Error) -> Self {
+        tls(peer, error)
+    }
+
+    /// An accepted line failed.
+    #[must_use]
+    pub fn of_line(peer: &Peer, error: &mqttbytes::Error) -> Self {
         match error {
-            ConnectionError::ConnectionRefused(code) => refused(peer, *code),
-            ConnectionError::NetworkTimeout => Self::new(
-                R::HostUnreachable,
-                format!(
-                    "{peer} did not answer in time: check that the network lets TCP port {} through",
-                    peer.at.port()
-                ),
+            mqttbytes::Error::Io(error) if tls_cause(error).is_some() => tls(peer, error),
+            mqttbytes::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::closed(peer)
+            }
+            mqttbytes::Error::Io(error) => Self::new(
+                ConnectionReason::ConnectionLost,
+                format!("the connection to {peer} broke: {error}"),
             ),
-            ConnectionError::FlushTimeout => {
-                Self::new(R::Timeout, format!("{peer} took no data in time: the network is too slow or gone"))
-            }
-            ConnectionError::Tls(TlsError::Io(error)) => tls(peer, error),
-            ConnectionError::Tls(error) => {
-                Self::new(R::TlsFailed, format!("TLS with {peer} failed: {error}"))
-            }
-            ConnectionError::Io(error) => io(peer, error),
-            ConnectionError::MqttState(
-                StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
-            ) => io(peer, error),
-            ConnectionError::MqttState(StateError::ConnectionAborted) => {
-                Self::new(R::ConnectionLost, format!("{peer} closed the connection"))
-            }
-            ConnectionError::MqttState(StateError::AwaitPingResp) => {
-                Self::new(R::Timeout, format!("{peer} did not answer a ping: the network is gone"))
-            }
-            ConnectionError::MqttState(StateError::CollisionTimeout) => {
-                Self::new(R::Timeout, format!("{peer} did not acknowledge a message in time"))
-            }
-            other => Self::new(
-                R::ConnectionLost,
-                format!("{peer} speaks another protocol than MQTT 3.1.1: {other}"),
-            ),
+            other => Self::not_mqtt(peer, other),
         }
+    }
+
+    /// The server ended the connection.
+    #[must_use]
+    pub fn closed(peer: &Peer) -> Self {
+        Self::new(ConnectionReason::ConnectionLost, format!("{peer} closed the connection"))
+    }
+
+    /// The server sent something else than MQTT.
+    #[must_use]
+    pub fn not_mqtt(peer: &Peer, what: &dyn std::fmt::Display) -> Self {
+        let message = format!("{peer} speaks another protocol than MQTT 3.1.1: {what}");
+        Self::new(ConnectionReason::ConnectionLost, message)
+    }
+
+    /// The server answered the login with a refusal (ref §1.10).
+    #[must_use]
+    pub fn refused(peer: &Peer, code: ConnectReturnCode) -> Self {
+        refused(peer, code)
     }
 }
 
@@ -116,28 +132,6 @@ fn refused(peer: &Peer, code: ConnectReturnCode) -> Failure {
         ),
         ConnectReturnCode::Success => {
             Failure::new(R::ConnectionLost, format!("{peer} closed the connection"))
-        }
-    }
-}
-
-fn io(peer: &Peer, error: &std::io::Error) -> Failure {
-    use std::io::ErrorKind as K;
-    if tls_cause(error).is_some() {
-        return tls(peer, error);
-    }
-    match error.kind() {
-        K::ConnectionRefused => Failure::new(
-            ConnectionReason::HostUnreachable,
-            format!("{peer} refuses connections: check the port, and that it is running"),
-        ),
-        K::HostUnreachable | K::NetworkUnreachable | K::TimedOut | K::AddrNotAvailable | K::NetworkDown => {
-            Failure::new(
-                ConnectionReason::HostUnreachable,
-                format!("{peer} cannot be reached ({error}): check network, routes and firewalls"),
-            )
-        }
-        _ => {
-            Failure::new(ConnectionReason::ConnectionLost, format!("the connection to {peer} broke: {error}"))
         }
     }
 }

@@ -1,36 +1,39 @@
-//! One MQTT connection, from dialling to its end; never a second one by itself. Talks to the network.
+//! One MQTT connection, from CONNECT to its end. The packets are the MQTT library's; when they are written and read is
+//! decided here, so that nothing half done is lost when a wait is given up. Talks to the network.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::{Sink, SinkExt, Stream, StreamExt};
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::sas::SasToken;
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, QoS, TlsConfiguration,
-    Transport,
+use rumqttc::mqttbytes::v4::{
+    Codec, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
 };
-
+use rumqttc::mqttbytes::{QoS, valid_topic};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::codec::Framed;
 
+use super::dial::{self, Line};
 use super::failure::{Failure, Peer};
 use crate::publisher::message::MAX_MESSAGE_BYTES;
-use crate::publisher::outbox::IN_FLIGHT;
 
-/// Time for name resolution, and again for TCP, TLS and CONNACK together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many devices of the process may dial at once. Handshakes are costly at both ends: hundreds of devices that
 /// start together take turns, and none is given up while it waits for its own.
 pub const DIALLING: usize = 16;
 /// Silence after which a ping is sent. A dead line is noticed within two of them; hubs allow up to 1177 s (ref §1.5),
 /// but routers forget quiet connections after a few minutes.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long the server may take to answer CONNECT; the C SDK waits as long (ref §12.4).
+const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the largest message with the longest topic.
 const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
-/// Requests beside the messages in flight: subscriptions and the end.
-const OTHER_REQUESTS: usize = 8;
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -48,13 +51,32 @@ pub struct Login {
     pub keep_alive: Duration,
 }
 
+/// What happened on a connection.
+#[derive(Debug, PartialEq)]
+pub enum Arrival {
+    /// So many messages without a packet id are written.
+    Written(usize),
+    /// The server has the message with this packet id.
+    Acknowledged(u16),
+    /// The server will send what was asked for.
+    Subscribed,
+    /// The server sent a message; [`Link::acknowledge`] it.
+    Message(Publish),
+}
+
 /// An accepted connection.
 pub struct Link {
     peer: Peer,
-    client: AsyncClient,
-    /// The library's event loop as a stream: its next event may be awaited and given up without losing what is half
-    /// done, and it ends at the first error, where the library would dial again with the old password.
-    events: BoxStream<'static, Result<Event, ConnectionError>>,
+    line: Framed<Line, Codec>,
+    waiting: VecDeque<Packet>,
+    /// Whether anything was handed to the line that it may not have written yet.
+    unwritten: bool,
+    /// How many messages without a packet id are among that.
+    unwritten_messages: usize,
+    packet_id: u16,
+    keep_alive: Duration,
+    ping: Pin<Box<Sleep>>,
+    pong_owed: bool,
 }
 
 impl Link {
@@ -70,94 +92,176 @@ impl Link {
     ) -> Result<Self, Failure> {
         // The semaphore is never closed.
         let _slot = slots.acquire().await;
-        resolve(peer).await?;
-        let mut options = MqttOptions::new(login.client_id, peer.at.host(), peer.at.port());
-        options
-            .set_credentials(login.user_name, login.token.expose())
-            .set_clean_session(login.clean_session)
-            .set_keep_alive(login.keep_alive.max(Duration::from_secs(1)))
-            .set_inflight(u16::try_from(IN_FLIGHT).unwrap_or(u16::MAX))
-            .set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES)
-            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
-        let (client, mut events) = AsyncClient::new(options, IN_FLIGHT + OTHER_REQUESTS);
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-        events.set_network_options(network);
-        // The first poll dials and ends with CONNACK.
-        events.poll().await.map_err(|error| Failure::from_connection(peer, &error))?;
-        Ok(Self { peer: peer.clone(), client, events: stream::unfold(Some(events), step).boxed() })
+        let line = dial::dial(peer, tls).await?;
+        let codec = Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES };
+        let keep_alive = login.keep_alive.max(Duration::from_secs(1));
+        let mut link = Self {
+            peer: peer.clone(),
+            line: Framed::new(line, codec),
+            waiting: VecDeque::new(),
+            unwritten: false,
+            unwritten_messages: 0,
+            packet_id: 0,
+            keep_alive,
+            ping: Box::pin(tokio::time::sleep(keep_alive)),
+            pong_owed: false,
+        };
+        let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(login)).await;
+        answer.unwrap_or_else(|_| {
+            Err(Failure::new(ConnectionReason::Timeout, format!("{peer} did not answer the login in time")))
+        })?;
+        link.ping.as_mut().reset(Instant::now() + keep_alive);
+        Ok(link)
     }
 
-    /// What happens next. May be given up and called again.
-    ///
-    /// # Errors
-    /// [`Failure`]: the connection is gone.
-    pub async fn next(&mut self) -> Result<Event, Failure> {
-        match self.events.next().await {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(Failure::from_connection(&self.peer, &error)),
-            None => Err(Failure::new(
-                ConnectionReason::ConnectionLost,
-                format!("{} closed the connection", self.peer),
-            )),
+    async fn log_in(&mut self, login: Login) -> Result<(), Failure> {
+        let mut connect = Connect::new(login.client_id);
+        connect.clean_session = login.clean_session;
+        connect.keep_alive = u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX);
+        connect.set_login(login.user_name, login.token.expose());
+        self.line
+            .send(Packet::Connect(connect))
+            .await
+            .map_err(|error| Failure::of_line(&self.peer, &error))?;
+        match self.line.next().await {
+            Some(Ok(Packet::ConnAck(answer))) if answer.code == ConnectReturnCode::Success => Ok(()),
+            Some(Ok(Packet::ConnAck(answer))) => Err(Failure::refused(&self.peer, answer.code)),
+            Some(Ok(_)) => Err(Failure::not_mqtt(&self.peer, &"it did not answer the login")),
+            Some(Err(error)) => Err(Failure::of_line(&self.peer, &error)),
+            None => Err(Failure::closed(&self.peer)),
         }
     }
 
-    /// Hands over a message, to be written by [`Link::next`].
+    /// Hands over a message, to be written by [`Link::next`]; gives back its packet id, 0 without one.
     ///
     /// # Errors
-    /// [`Failure`] when the topic cannot be published to, or more than agreed is under way.
-    pub fn publish(&self, topic: String, qos: QoS, body: &Bytes) -> Result<(), Failure> {
-        // The form that does not copy the body waits only while the queue is full, and the queue has room for all.
-        match self.client.publish_bytes(topic, qos, false, body.clone()).now_or_never() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => {
-                let message = format!("{}: a message was not taken by the connection", self.peer);
-                Err(Failure::new(ConnectionReason::ConnectionLost, message))
+    /// [`Failure`] when MQTT knows no such topic.
+    pub fn publish(&mut self, topic: String, qos: QoS, body: &Bytes) -> Result<u16, Failure> {
+        if !valid_topic(&topic) {
+            let message = format!("{}: MQTT cannot publish to the topic {topic:?}", self.peer);
+            return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
+        }
+        let mut publish = Publish::from_bytes(topic, qos, body.clone());
+        if qos != QoS::AtMostOnce {
+            publish.pkid = self.next_packet_id();
+        }
+        let packet_id = publish.pkid;
+        self.waiting.push_back(Packet::Publish(publish));
+        Ok(packet_id)
+    }
+
+    /// Asks for messages, to be written by [`Link::next`].
+    pub fn subscribe(&mut self, filter: &str) {
+        let mut subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
+        subscribe.pkid = self.next_packet_id();
+        self.waiting.push_back(Packet::Subscribe(subscribe));
+    }
+
+    /// Tells the server that its message is dealt with, to be written by [`Link::next`].
+    pub fn acknowledge(&mut self, message: &Publish) {
+        if message.qos != QoS::AtMostOnce {
+            self.waiting.push_back(Packet::PubAck(PubAck::new(message.pkid)));
+        }
+    }
+
+    /// Ids go round all numbers but 0. The few messages under way are always the newest, so none is used twice.
+    fn next_packet_id(&mut self) -> u16 {
+        self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
+        self.packet_id
+    }
+
+    /// Writes what waits, keeps the connection alive, and says what happens next. May be given up and called again.
+    ///
+    /// # Errors
+    /// [`Failure`]: the connection is gone.
+    pub async fn next(&mut self) -> Result<Arrival, Failure> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Failure>> {
+        loop {
+            self.poll_keep_alive(cx)?;
+            self.poll_write(cx)?;
+            if !self.unwritten && self.unwritten_messages > 0 {
+                return Poll::Ready(Ok(Arrival::Written(std::mem::take(&mut self.unwritten_messages))));
+            }
+            let packet = match ready!(Pin::new(&mut self.line).poll_next(cx)) {
+                Some(Ok(packet)) => packet,
+                Some(Err(error)) => return Poll::Ready(Err(Failure::of_line(&self.peer, &error))),
+                None => return Poll::Ready(Err(Failure::closed(&self.peer))),
+            };
+            match packet {
+                Packet::PubAck(ack) => return Poll::Ready(Ok(Arrival::Acknowledged(ack.pkid))),
+                Packet::Publish(message) => return Poll::Ready(Ok(Arrival::Message(message))),
+                Packet::SubAck(answer) => return Poll::Ready(self.subscribed(&answer)),
+                Packet::PingResp => self.pong_owed = false,
+                _ => {
+                    return Poll::Ready(Err(Failure::not_mqtt(
+                        &self.peer,
+                        &"it sent what only clients send",
+                    )));
+                }
             }
         }
     }
 
-    /// Asks for messages, to be written by [`Link::next`].
-    ///
-    /// # Errors
-    /// [`Failure`] when more than agreed is under way.
-    pub fn subscribe(&self, filter: &str) -> Result<(), Failure> {
-        self.client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|_| {
-            let message = format!("{}: a subscription was not taken by the connection", self.peer);
-            Failure::new(ConnectionReason::ConnectionLost, message)
-        })
+    fn subscribed(&self, answer: &SubAck) -> Result<Arrival, Failure> {
+        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+            let message = format!("{} refuses a subscription", self.peer);
+            return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
+        }
+        Ok(Arrival::Subscribed)
+    }
+
+    /// Pings whatever else goes on: it is the server's answer that shows a dead line.
+    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        while self.ping.as_mut().poll(cx).is_ready() {
+            if std::mem::replace(&mut self.pong_owed, true) {
+                let message = format!("{} did not answer a ping: the network is gone", self.peer);
+                return Err(Failure::new(ConnectionReason::Timeout, message));
+            }
+            self.waiting.push_back(Packet::PingReq);
+            self.ping.as_mut().reset(Instant::now() + self.keep_alive);
+        }
+        Ok(())
+    }
+
+    /// Writes as much as the line takes now.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let failed = |error| Failure::of_line(&self.peer, &error);
+        let mut line = Pin::new(&mut self.line);
+        while !self.waiting.is_empty() {
+            match line.as_mut().poll_ready(cx) {
+                // The line is full, and wakes us when it has room again.
+                Poll::Pending => return Ok(()),
+                Poll::Ready(ready) => ready.map_err(failed)?,
+            }
+            if let Some(packet) = self.waiting.pop_front() {
+                let without_id = matches!(&packet, Packet::Publish(publish) if publish.pkid == 0);
+                self.unwritten_messages += usize::from(without_id);
+                self.unwritten = true;
+                line.as_mut().start_send(packet).map_err(failed)?;
+            }
+        }
+        if self.unwritten
+            && let Poll::Ready(flushed) = line.poll_flush(cx)
+        {
+            flushed.map_err(failed)?;
+            self.unwritten = false;
+        }
+        Ok(())
     }
 
     /// Says goodbye and waits a moment until the server has let go.
     pub async fn close(mut self) {
-        if self.client.try_disconnect().is_ok() {
-            let gone = async { while self.next().await.is_ok() {} };
-            // A server that keeps the connection open is left alone: dropping it closes our side.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, gone).await;
-        }
-    }
-}
-
-async fn step(events: Option<EventLoop>) -> Option<(Result<Event, ConnectionError>, Option<EventLoop>)> {
-    let mut events = events?;
-    match events.poll().await {
-        Ok(event) => Some((Ok(event), Some(events))),
-        Err(error) => Some((Err(error), None)),
-    }
-}
-
-/// The library resolves the name again, but does not tell a wrong name from a wrong port.
-async fn resolve(peer: &Peer) -> Result<(), Failure> {
-    let lookup = tokio::net::lookup_host((peer.at.host(), peer.at.port()));
-    match tokio::time::timeout(CONNECT_TIMEOUT, lookup).await {
-        Ok(Ok(mut addresses)) => match addresses.next() {
-            Some(_) => Ok(()),
-            None => Err(Failure::not_found(peer, &std::io::Error::other("it has no address"))),
-        },
-        Ok(Err(error)) => Err(Failure::not_found(peer, &error)),
-        Err(_) => Err(Failure::not_found(peer, &std::io::Error::other("the DNS does not answer"))),
+        let goodbye = async {
+            self.line.send(Packet::Disconnect).await?;
+            self.line.close().await?;
+            while self.line.next().await.is_some_and(|packet| packet.is_ok()) {}
+            Ok::<_, rumqttc::mqttbytes::Error>(())
+        };
+        // A server that does not let go is left alone: dropping the line closes our side.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 }
 

@@ -4,6 +4,7 @@ pub mod failure;
 pub mod trust;
 pub mod token;
 pub mod pace;
+mod dial;
 pub mod link;
 pub mod registration;
 pub mod assignment;

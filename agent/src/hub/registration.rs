@@ -16,12 +16,12 @@ use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_protocol::hub::sas::{REGISTRATION_POLICY, SasToken, registration_resource};
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
 use lanyard_protocol::hub::user_name::DpsUserName;
-use rumqttc::{Event, Packet, QoS};
+use rumqttc::mqttbytes::QoS;
 use tokio::sync::Semaphore;
 
 use super::assignment::Assignment;
 use super::failure::{Failure, Peer};
-use super::link::{KEEP_ALIVE, Link, Login};
+use super::link::{Arrival, KEEP_ALIVE, Link, Login};
 use crate::options::CLIENT;
 
 /// How long DPS may take for one answer.
@@ -78,8 +78,8 @@ impl Registration<'_> {
     }
 
     async fn ask(&self, link: &mut Link) -> Result<Assignment, Failure> {
-        link.subscribe(DPS_RESPONSES)?;
-        while !matches!(self.limited(link).await?, Event::Incoming(Packet::SubAck(_))) {}
+        link.subscribe(DPS_RESPONSES);
+        while self.limited(link).await? != Arrival::Subscribed {}
         let body = serde_json::to_vec(&RegisterRequest::new(self.registration_id, self.model_id));
         let mut body = Bytes::from(body.expect("texts only"));
         let mut request = 1_u32;
@@ -106,19 +106,20 @@ impl Registration<'_> {
     async fn answer(&self, link: &mut Link, rid: &str) -> Result<(u16, Option<Duration>, Bytes), Failure> {
         let wanted = async {
             loop {
-                if let Event::Incoming(Packet::Publish(publish)) = link.next().await?
-                    && let Ok(answer) = FromDps::parse(&publish.topic)
+                let Arrival::Message(message) = link.next().await? else { continue };
+                link.acknowledge(&message);
+                if let Ok(answer) = FromDps::parse(&message.topic)
                     && answer.rid == rid
                 {
                     let wait = answer.retry_after.map(Duration::from_secs);
-                    return Ok((answer.status, wait, publish.payload));
+                    return Ok((answer.status, wait, message.payload));
                 }
             }
         };
         tokio::time::timeout(ANSWER_TIMEOUT, wanted).await.unwrap_or_else(|_| Err(self.timeout("answer")))
     }
 
-    async fn limited(&self, link: &mut Link) -> Result<Event, Failure> {
+    async fn limited(&self, link: &mut Link) -> Result<Arrival, Failure> {
         let event = tokio::time::timeout(ANSWER_TIMEOUT, link.next()).await;
         event.unwrap_or_else(|_| Err(self.timeout("answer")))
     }

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic;
-use rumqttc::{Event, Outgoing, Packet, QoS};
+use rumqttc::mqttbytes::QoS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connection::CredentialsWatch;
 use super::failure::Failure;
-use super::link::Link;
+use super::link::{Arrival, Link};
 use super::target::Target;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
@@ -50,30 +50,30 @@ pub struct Session<'a> {
     pub(super) reported: bool,
 }
 
-/// Which packet carries which message. The library numbers packets by itself, in the order in which it was handed them.
+/// Which packet carries which message.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    handed_over: VecDeque<u64>,
-    written: HashMap<u16, u64>,
+    /// By packet id.
+    acknowledged: HashMap<u16, u64>,
+    /// Without a packet id: delivered when they are written.
+    written: VecDeque<u64>,
 }
 
 impl InFlight {
-    fn hand_over(&mut self, message: u64) {
-        self.handed_over.push_back(message);
-    }
-
-    /// The library wrote the oldest message handed over; QoS 0 has no packet id, and is delivered by that.
-    fn wrote(&mut self, packet: u16) -> Option<u64> {
-        let message = self.handed_over.pop_front()?;
-        if packet == 0 {
-            return Some(message);
+    fn hand_over(&mut self, packet: u16, message: u64) {
+        match packet {
+            0 => self.written.push_back(message),
+            packet => drop(self.acknowledged.insert(packet, message)),
         }
-        self.written.insert(packet, message);
-        None
     }
 
-    fn acknowledged(&mut self, packet: u16) -> Option<u64> {
-        self.written.remove(&packet)
+    /// The messages that an arrival delivers.
+    fn delivered(&mut self, arrival: &Arrival) -> Vec<u64> {
+        match arrival {
+            Arrival::Acknowledged(packet) => self.acknowledged.remove(packet).into_iter().collect(),
+            Arrival::Written(count) => self.written.drain(..(*count).min(self.written.len())).collect(),
+            Arrival::Subscribed | Arrival::Message(_) => Vec::new(),
+        }
     }
 }
 
@@ -124,8 +124,8 @@ impl Session<'_> {
             let owed_at = owed_since.map(|since| Instant::from_std(since) + timeout);
             let streaming = phase == Phase::Streaming;
             tokio::select! {
-                event = self.link.next() => match event {
-                    Ok(event) => self.handle(&event),
+                arrival = self.link.next() => match arrival {
+                    Ok(arrival) => self.handle(&arrival),
                     Err(failure) => return Ended::Failed(failure),
                 },
                 () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
@@ -180,8 +180,8 @@ impl Session<'_> {
                 Next::Nothing => return Ok(()),
                 Next::Send(message) => {
                     let topic = topic::telemetry(self.target.device_id.as_str(), &message.properties);
-                    self.link.publish(topic, qos, &message.body)?;
-                    self.in_flight.hand_over(message.number);
+                    let packet = self.link.publish(topic, qos, &message.body)?;
+                    self.in_flight.hand_over(packet, message.number);
                 }
                 Next::TooLarge { tag, bytes } => {
                     if !std::mem::replace(&mut self.reported, true) {
@@ -197,16 +197,17 @@ impl Session<'_> {
         }
     }
 
-    fn handle(&mut self, event: &Event) {
-        let delivered = match event {
-            Event::Outgoing(Outgoing::Publish(packet)) => self.in_flight.wrote(*packet),
-            Event::Incoming(Packet::PubAck(ack)) => self.in_flight.acknowledged(ack.pkid),
-            _ => None,
-        };
-        let Some(message) = delivered else { return };
-        if let Some(latency) = self.state.outbox.lock().acknowledge(message, std::time::Instant::now()) {
-            self.state.metrics.published.inc();
-            self.state.metrics.latency.observe(latency.as_secs_f64());
+    fn handle(&mut self, arrival: &Arrival) {
+        for message in self.in_flight.delivered(arrival) {
+            let latency = self.state.outbox.lock().acknowledge(message, std::time::Instant::now());
+            if let Some(latency) = latency {
+                self.state.metrics.published.inc();
+                self.state.metrics.latency.observe(latency.as_secs_f64());
+            }
+        }
+        if let Arrival::Message(message) = arrival {
+            // Nothing is subscribed to; whatever a session of earlier software left behind is dealt with by saying so.
+            self.link.acknowledge(message);
         }
     }
 
@@ -235,17 +236,13 @@ mod tests {
     #[test]
     fn acknowledgements_find_their_messages_in_any_order() {
         let mut in_flight = InFlight::default();
-        for message in [7, 8, 9] {
-            in_flight.hand_over(message);
+        for (packet, message) in [(1, 7), (2, 8), (3, 9), (0, 10), (0, 11)] {
+            in_flight.hand_over(packet, message);
         }
-        assert_eq!(in_flight.wrote(1), None);
-        assert_eq!(in_flight.wrote(2), None);
-        assert_eq!(in_flight.acknowledged(2), Some(8));
-        assert_eq!(in_flight.wrote(2), None);
-        assert_eq!(in_flight.acknowledged(2), Some(9));
-        assert_eq!(in_flight.acknowledged(1), Some(7));
-        assert_eq!(in_flight.acknowledged(1), None);
-        in_flight.hand_over(10);
-        assert_eq!(in_flight.wrote(0), Some(10), "without QoS, writing is delivering");
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(2)), [8]);
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(1)), [7]);
+        assert!(in_flight.delivered(&Arrival::Acknowledged(1)).is_empty());
+        assert_eq!(in_flight.delivered(&Arrival::Written(2)), [10, 11], "without QoS, writing is delivering");
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(3)), [9]);
     }
 }
