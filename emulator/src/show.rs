@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 
 use crate::arguments::{Events, Output};
@@ -116,24 +118,30 @@ fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> Result<
     }
 }
 
+/// What a row of the table shows of a message.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    enqueued_time: String,
+    device_id: String,
+    properties: Map<String, Value>,
+    /// As it came: its members in their order, its numbers digit by digit.
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
 /// Enqueued time, device, properties, body.
 fn row(line: &str) -> String {
-    let Ok(event) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
-    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-    let properties = event["properties"].as_object().map(|properties| {
-        properties
-            .iter()
-            .map(|(key, value)| match value {
-                Value::String(value) => format!("{key}={value}"),
-                _ => key.clone(),
-            })
-            .collect::<Vec<_>>()
-            .join("&")
+    let Ok(event) = serde_json::from_str::<Shown<'_>>(line) else { return line.to_owned() };
+    let properties = event.properties.iter().map(|(key, value)| match value {
+        Value::String(value) => format!("{key}={value}"),
+        _ => key.clone(),
     });
-    let body = match &event["body"] {
-        Value::String(text) => text.replace(['\n', '\r'], " "),
-        other => other.to_string(),
+    let properties = Some(properties.collect::<Vec<_>>().join("&")).filter(|text| !text.is_empty());
+    let body = match serde_json::from_str::<String>(event.body.get()) {
+        Ok(text) => text.replace(['\n', '\r'], " "),
+        Err(_) => event.body.get().to_owned(),
     };
-    let properties = properties.filter(|properties| !properties.is_empty()).unwrap_or_else(|| "-".to_owned());
-    format!("{:<24}  {:<20}  {:<20}  {body}", text("enqueuedTime"), text("deviceId"), properties)
+    let properties = properties.as_deref().unwrap_or("-");
+    format!("{:<24}  {:<20}  {properties:<20}  {body}", event.enqueued_time, event.device_id)
 }

@@ -28,7 +28,7 @@ fn messages_are_shown_a_line_each() {
     assert_eq!(table.len(), 2);
     let columns: Vec<_> = table[0].split("  ").filter(|column| !column.is_empty()).map(str::trim).collect();
     assert!(columns[0].ends_with('Z') && columns[0].starts_with("20"), "{columns:?}");
-    assert_eq!(columns[1..], ["dev1", "k=v w&n", "{\"a\":1.0}"]);
+    assert_eq!(columns[1..], ["dev1", "k=v w&n", "{\"a\": 1.0}"]);
     assert!(table[1].ends_with("dev2                  -                     two lines"), "{table:?}");
     let json = output(&mut events(&running, &["-o", "json", "--device", "dev1"]));
     assert!(json.len() == 1 && json[0].ends_with(r#""body":{"a": 1.0}}"#), "{json:?}");
