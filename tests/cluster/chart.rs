@@ -1,6 +1,7 @@
 //! The chart changes under running devices.
 
-use lanyard_tests::installation::{SYSTEM, at_hub, command, get, kubectl};
+use lanyard_tests::installation::{Installation, SYSTEM, at_hub, command, get, kubectl};
+use lanyard_tests::scratch::Scratch;
 
 use crate::connected;
 
@@ -10,6 +11,29 @@ fn helm(arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "helm {}:\n{shown}", arguments.join(" "));
     shown
+}
+
+#[test]
+fn renders_what_the_servers_schemas_accept() {
+    Installation::shared();
+    for values in [
+        "emulator.enabled=true",
+        "operator.watchNamespaces={default,lanyard-demo},crds.keep=false",
+        "serviceAccount.create=false,serviceAccount.name=default,rbac.create=false,operator.replicas=2",
+    ] {
+        let rendered = helm(&["template", "lanyard", "charts/lanyard", "-n", SYSTEM, "--set", values]);
+        let folder = Scratch::new("rendered");
+        let file = folder.write("chart.yaml", &rendered).display().to_string();
+        kubectl(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            &file,
+        ]);
+    }
 }
 
 #[test]
