@@ -9,3 +9,4 @@ mod reload;
 mod failures;
 mod start;
 mod example;
+mod readme;
