@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
 use lanyard_protocol::handoff::config::{self, AgentConfig, Buffer, Device};
 use lanyard_protocol::handoff::credentials as file;
+use lanyard_protocol::handoff::mistake::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::issue::Credential;
@@ -184,7 +185,7 @@ fn configuration(valid: &Valid) -> Result<String, Fault> {
     if problems.is_empty() {
         return Ok(document.to_text());
     }
-    let words = |problem: &config::Problem| {
+    let words = |problem: &Problem| {
         format!("{}: {}", problem.field.trim_start_matches("devices[0]."), problem.message)
     };
     Err(Fault::new(Reason::InvalidSpec, problems.iter().map(words).collect::<Vec<_>>().join("; ")))

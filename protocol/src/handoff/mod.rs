@@ -5,5 +5,6 @@
 
 pub mod interval;
 pub mod config;
+pub mod mistake;
 pub mod credentials;
 pub mod status;
