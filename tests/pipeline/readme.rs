@@ -22,9 +22,11 @@ fn two_commands_stream_without_kubernetes() {
     let mut agent = Process::spawn("agent", program("bare-agent"));
     let shown = eventually("events and a connected device", LIMIT, || {
         assert!(agent.ended().is_none(), "the agent ended: {}", agent.log());
-        let look = Command::new("bash").current_dir(repository()).args(["-c", &block("bare-look")]).output().ok()?;
+        let look =
+            Command::new("bash").current_dir(repository()).args(["-c", &block("bare-look")]).output().ok()?;
         let shown = String::from_utf8_lossy(&look.stdout).into_owned();
-        (look.status.success() && shown.contains("\"values\"") && shown.contains("\"Connected\"")).then_some(shown)
+        (look.status.success() && shown.contains("\"values\"") && shown.contains("\"Connected\""))
+            .then_some(shown)
     });
     assert!(shown.contains("press-17"), "{shown}");
     assert!(agent.terminate().success(), "{}", agent.log());
