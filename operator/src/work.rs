@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::cluster::answer::{Answers, tell};
 use crate::cluster::follow::{Listeners, follow};
+use crate::cluster::read::Reads;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::cluster::wake::{Queues, gather};
@@ -74,8 +75,8 @@ impl Work {
         let Self { client, scope, image, identity, metrics, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
-        let (counts, counted) = unbounded();
-        let queues = Queues { devices, groups, counts };
+        let (crowd, crowded) = unbounded();
+        let queues = Queues { devices, groups, crowd };
         let (agents, moved) = Agents::new();
         let remembered = Arc::default();
         let listeners = Listeners {
@@ -85,12 +86,13 @@ impl Work {
             metrics: metrics.clone(),
         };
         let view = follow(&client, &scope, &listeners, tasks);
-        tasks.spawn(gather(counted, queues.clone()));
+        tasks.spawn(gather(crowded, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
         let (answers, told) = Answers::new(client.clone(), metrics.clone());
         tasks.spawn(tell(told, client.clone(), identity, metrics.clone()));
+        let reads = Arc::new(Reads::new(client.clone()));
         let groups = group::reconcile::Context {
-            client: client.clone(),
+            reads: Arc::clone(&reads),
             view: Arc::clone(&view),
             answers: answers.clone(),
             metrics: metrics.clone(),
@@ -100,6 +102,7 @@ impl Work {
         let (backoff, told) = (Backoff::default(), Told::default());
         let devices = device::reconcile::Context {
             client,
+            reads,
             view,
             agents,
             remembered,

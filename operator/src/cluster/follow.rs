@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::mirror::{Mirror, prune};
 use super::scope::Scope;
 use super::view::{DEVICE_LABEL, View};
-use super::wake::{self, Queues, Referent};
+use super::wake::{self, Crowd, Queues, Referent};
 use crate::device::agents::Agents;
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
@@ -137,7 +137,7 @@ impl Start<'_> {
         mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
             if let Some(device) = wake::device_of_pod(&change) {
                 listeners.agents.moved(&device, view.pods_of(&device));
-                listeners.queues.device(&device);
+                listeners.queues.soon(Crowd::Device(device));
             }
         })
     }
@@ -145,13 +145,13 @@ impl Start<'_> {
     fn secrets(&self, mirror: Mirror<PartialObjectMeta<Secret>>) -> impl Future<Output = ()> + use<> {
         let apis = self.scope.apis::<PartialObjectMeta<Secret>>(self.client);
         let heard = self.referent::<Secret>(Referent::Secret);
-        mirror.follow(apis, Config::default(), names_of_ours, move |change| heard(change.meta, change.gone))
+        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
     }
 
     fn config_maps(&self, mirror: Mirror<PartialObjectMeta<ConfigMap>>) -> impl Future<Output = ()> + use<> {
         let apis = self.scope.apis::<PartialObjectMeta<ConfigMap>>(self.client);
         let heard = self.referent::<ConfigMap>(Referent::ConfigMap);
-        mirror.follow(apis, Config::default(), names_of_ours, move |change| heard(change.meta, change.gone))
+        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
     }
 
     fn referent<K: kube::Resource<DynamicType = ()>>(
@@ -220,18 +220,14 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
     Some(pod)
 }
 
-/// Of what the operator made, name, version and owner; of everything else nothing.
-fn names_of_ours<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
-    if !wake::is_owned(&object.metadata) {
-        return None;
-    }
+/// Name, version and owner.
+fn name_only<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
     let meta = object.metadata;
     let metadata = ObjectMeta {
         name: meta.name,
         namespace: meta.namespace,
         uid: meta.uid,
         resource_version: meta.resource_version,
-        owner_references: meta.owner_references,
         ..ObjectMeta::default()
     };
     Some(PartialObjectMeta { types: None, metadata, _phantom: std::marker::PhantomData })

@@ -1,11 +1,17 @@
-//! Reads of Secrets and trusted CAs that objects refer to; their bodies are never kept. Reads the cluster.
+//! Reads of what objects refer to: groups, Secrets and trusted CAs. Reads the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use lanyard_crds::refer::TrustedCa;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use zeroize::Zeroizing;
+
+use super::claims::Key;
+use super::view::{View, to_ref};
+use super::wake::Referent;
 
 /// The data of a Secret. Wiped when dropped; `Debug` shows its keys only.
 #[derive(Clone, Default)]
@@ -64,41 +70,133 @@ pub enum CaFound {
     },
 }
 
-/// Reads a Secret's data.
-///
-/// # Errors
-/// What the API server says, but for a missing Secret.
-pub async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<SecretData>, kube::Error> {
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await?;
-    let data =
-        |secret: Secret| secret.data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect();
-    Ok(secret.map(data))
+/// How many bodies are kept: keys and CAs of groups that many devices share, not more.
+const MAX_KEPT: usize = 64;
+
+/// Reads of what objects refer to. What a thousand devices share is read once a version and not a thousand times.
+pub struct Reads {
+    client: Client,
+    kept: Mutex<HashMap<(Referent, Key), (String, SecretData)>>,
 }
 
-/// Reads a trusted CA.
-///
-/// # Errors
-/// What the API server says, but for something missing.
-pub async fn trusted_ca(
-    client: &Client,
-    namespace: &str,
-    ca: Option<&TrustedCa>,
-) -> Result<CaFound, kube::Error> {
-    let Some(ca) = ca else { return Ok(CaFound::NotAsked) };
-    let (object, key, data) = if let Some(reference) = &ca.secret_key_ref {
-        let data = secret(client, namespace, &reference.name).await?;
-        let text = data.map(|data| data.text(&reference.key).map(|text| text.to_string()));
-        (format!("Secret {}", reference.name), &reference.key, text)
-    } else if let Some(reference) = &ca.config_map_key_ref {
-        let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(&reference.name).await?;
-        let text = map.map(|map| map.data.unwrap_or_default().remove(&reference.key));
-        (format!("ConfigMap {}", reference.name), &reference.key, text)
-    } else {
-        return Ok(CaFound::NotAsked);
-    };
-    Ok(match data {
-        None => CaFound::NoObject { object },
-        Some(None) => CaFound::NoKey { object, key: key.clone() },
-        Some(Some(text)) => CaFound::Text { object, text },
-    })
+impl Reads {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client, kept: Mutex::default() }
+    }
+
+    /// The group that a device refers to. One that the mirror does not have may have been made a moment ago.
+    ///
+    /// # Errors
+    /// What the API server says, but for a missing group.
+    pub async fn group(
+        &self,
+        view: &View,
+        device: &IoTDevice,
+    ) -> Result<Option<Arc<ProvisioningGroup>>, kube::Error> {
+        let Some(reference) = &device.spec.group_ref else { return Ok(None) };
+        if let Some(group) = view.group_of(device) {
+            return Ok(Some(group));
+        }
+        let api: Api<ProvisioningGroup> =
+            Api::namespaced(self.client.clone(), &device.namespace().unwrap_or_default());
+        Ok(api.get_opt(&reference.name).await?.map(Arc::new))
+    }
+
+    /// The Secret with a key, if there is a reference to one.
+    ///
+    /// # Errors
+    /// What the API server says, but for a missing Secret.
+    pub async fn key(
+        &self,
+        view: &View,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<Option<SecretData>, kube::Error> {
+        match name {
+            Some(name) => self.body(view, Referent::Secret, Key::new(namespace, name)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A trusted CA.
+    ///
+    /// # Errors
+    /// What the API server says, but for something missing.
+    pub async fn trusted_ca(
+        &self,
+        view: &View,
+        namespace: &str,
+        ca: Option<&TrustedCa>,
+    ) -> Result<CaFound, kube::Error> {
+        let secret =
+            ca.and_then(|ca| ca.secret_key_ref.as_ref()).map(|reference| (Referent::Secret, reference));
+        let map = ca
+            .and_then(|ca| ca.config_map_key_ref.as_ref())
+            .map(|reference| (Referent::ConfigMap, reference));
+        let Some((referent, reference)) = secret.or(map) else { return Ok(CaFound::NotAsked) };
+        let object = format!("{} {}", referent.kind(), reference.name);
+        let body = self.body(view, referent, Key::new(namespace, &reference.name)).await?;
+        Ok(match body.map(|body| body.text(&reference.key)) {
+            None => CaFound::NoObject { object },
+            Some(None) => CaFound::NoKey { object, key: reference.key.clone() },
+            Some(Some(text)) => CaFound::Text { object, text: text.to_string() },
+        })
+    }
+
+    async fn body(
+        &self,
+        view: &View,
+        referent: Referent,
+        key: Key,
+    ) -> Result<Option<SecretData>, kube::Error> {
+        let mirrored = match referent {
+            Referent::Secret => {
+                view.secrets.get(&to_ref(&key)).and_then(|known| known.metadata.resource_version.clone())
+            }
+            Referent::ConfigMap => {
+                view.config_maps.get(&to_ref(&key)).and_then(|known| known.metadata.resource_version.clone())
+            }
+        };
+        let slot = (referent, key);
+        if let Some(kept) = self.kept(&slot, mirrored.as_deref()) {
+            return Ok(Some(kept));
+        }
+        let (client, namespace, name) = (self.client.clone(), &slot.1.namespace, &slot.1.name);
+        let read = match referent {
+            Referent::Secret => {
+                let secret = Api::<Secret>::namespaced(client, namespace).get_opt(name).await?;
+                let data = |secret: Secret| {
+                    secret.data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect()
+                };
+                secret.map(|secret| (secret.metadata.resource_version.clone(), data(secret)))
+            }
+            Referent::ConfigMap => {
+                let map = Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?;
+                let data = |map: ConfigMap| {
+                    map.data.into_iter().flatten().map(|(key, value)| (key, value.into_bytes())).collect()
+                };
+                map.map(|map| (map.metadata.resource_version.clone(), data(map)))
+            }
+        };
+        if read.is_none() {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+        }
+        Ok(read.map(|(version, body)| self.keep(slot, version, body)))
+    }
+
+    fn kept(&self, slot: &(Referent, Key), version: Option<&str>) -> Option<SecretData> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(slot).filter(|(kept, _)| Some(kept.as_str()) == version).map(|(_, body)| body.clone())
+    }
+
+    fn keep(&self, slot: (Referent, Key), version: Option<String>, body: SecretData) -> SecretData {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(slot, (version.unwrap_or_default(), body.clone()));
+        body
+    }
 }

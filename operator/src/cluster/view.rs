@@ -25,9 +25,9 @@ pub struct View {
     pub deployments: Store<Deployment>,
     /// The agents' pods, without their specs.
     pub pods: Store<Pod>,
-    /// Names and versions of the Secrets that the operator made.
+    /// Names and versions of all Secrets.
     pub secrets: Store<PartialObjectMeta<Secret>>,
-    /// Names and versions of the ConfigMaps that the operator made.
+    /// Names and versions of all ConfigMaps.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Who claims which device id.
     pub claims: Mutex<Claims>,

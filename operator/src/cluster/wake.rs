@@ -25,22 +25,37 @@ pub struct Queues {
     pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
     /// Groups that must look again.
     pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
-    /// Groups that must count again: such changes come in crowds, and [`gather`] makes one of many.
-    pub counts: UnboundedSender<Key>,
+    /// Groups that must count again, and devices whose agent moves: such changes come in crowds, and [`gather`] makes one
+    /// of many.
+    pub crowd: UnboundedSender<Crowd>,
 }
 
-/// How long counts may be behind.
-const GATHER: Duration = Duration::from_secs(1);
+/// One of many changes within a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Crowd {
+    /// A device's pod or Deployment changed.
+    Device(Key),
+    /// A device of the group changed.
+    Group(Key),
+}
 
-/// Passes each group on once, however often it must count again within a moment.
-pub async fn gather(mut counts: UnboundedReceiver<Key>, queues: Queues) {
-    while let Some(first) = counts.next().await {
+/// How long such a change waits for its like.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// Passes each of a crowd on once.
+pub async fn gather(mut crowd: UnboundedReceiver<Crowd>, queues: Queues) {
+    while let Some(first) = crowd.next().await {
         tokio::time::sleep(GATHER).await;
-        let mut keys = HashSet::from([first]);
-        while let Ok(key) = counts.try_recv() {
-            keys.insert(key);
+        let mut gathered = HashSet::from([first]);
+        while let Ok(next) = crowd.try_recv() {
+            gathered.insert(next);
         }
-        keys.iter().for_each(|key| queues.group(key));
+        for one in gathered {
+            match one {
+                Crowd::Device(key) => queues.device(&key),
+                Crowd::Group(key) => queues.group(&key),
+            }
+        }
     }
 }
 
@@ -55,18 +70,34 @@ impl Queues {
         let _ = self.groups.unbounded_send(to_ref(key));
     }
 
+    /// The same, together with its like.
+    pub fn soon(&self, one: Crowd) {
+        let _ = self.crowd.unbounded_send(one);
+    }
+
     fn devices(&self, devices: &[Arc<IoTDevice>]) {
         devices.iter().for_each(|device| self.device(&Key::of(&**device)));
     }
 }
 
 /// Which kind of thing somebody refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Referent {
     /// A Secret.
     Secret,
     /// A ConfigMap.
     ConfigMap,
+}
+
+impl Referent {
+    /// The kind's name.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
 }
 
 /// A device came, changed or went: itself, who claims the same id, and the group that counts it.
@@ -88,7 +119,7 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
         for device in before.into_iter().chain(now) {
             if let Some(group) = &device.spec.group_ref {
                 let key = Key::new(&device.namespace().unwrap_or_default(), &group.name);
-                let _ = queues.counts.unbounded_send(key);
+                queues.soon(Crowd::Group(key));
             }
         }
     }
@@ -178,7 +209,7 @@ pub fn deployment_changed(queues: &Queues, change: &Change<'_, Deployment>) {
     if change.before.as_deref().map(told) != change.now.as_deref().map(told)
         && let Some(owner) = owner(change.meta)
     {
-        queues.device(&owner);
+        queues.soon(Crowd::Device(owner));
     }
 }
 
@@ -203,10 +234,4 @@ fn owner(meta: &ObjectMeta) -> Option<Key> {
 #[must_use]
 pub fn key_of(meta: &ObjectMeta) -> Key {
     Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
-}
-
-/// Whether the operator made the object for a device.
-#[must_use]
-pub fn is_owned(meta: &ObjectMeta) -> bool {
-    owner(meta).is_some()
 }

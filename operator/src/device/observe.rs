@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use lanyard_crds::refer::TrustedCa;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::agents::{Agents, Report};
 use crate::cluster::claims::{Identity, Key, identity, seniority};
-use crate::cluster::read::{self, CaFound, SecretData};
+use crate::cluster::read::{CaFound, Reads, SecretData};
 use crate::cluster::view::{View, to_ref};
 
 /// Everything that the later stages look at.
@@ -54,26 +54,21 @@ struct References<'a> {
 /// # Errors
 /// What the API server says; missing things are no errors.
 pub async fn observe(
-    client: &Client,
+    reads: &Reads,
     view: &View,
     agents: &Agents,
     device: Arc<IoTDevice>,
 ) -> Result<Observed, kube::Error> {
-    let group = view.group_of(&device);
+    let group = reads.group(view, &device).await?;
     let senior = senior(view, &device, identity(&device, group.as_deref()).as_ref());
     let agent = agent_seen(view, agents, &Key::of(&*device));
     let (mut key, mut trusted_ca) = (None, CaFound::NotAsked);
     if !device.spec.blocked && senior.is_none() {
         let references = references(&device, group.as_deref());
         let namespace = device.namespace().unwrap_or_default();
-        let read_key = async {
-            match references.key {
-                Some(name) => read::secret(client, &namespace, name).await,
-                None => Ok(None),
-            }
-        };
-        (key, trusted_ca) =
-            futures::try_join!(read_key, read::trusted_ca(client, &namespace, references.trusted_ca))?;
+        let read_key = reads.key(view, &namespace, references.key);
+        let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
+        (key, trusted_ca) = futures::try_join!(read_key, read_ca)?;
     }
     Ok(Observed { device, group, senior, key, trusted_ca, agent })
 }

@@ -20,6 +20,7 @@ use super::{issue::issue, validate::validate};
 use crate::backoff::{Backoff, spread_over};
 use crate::cluster::answer::Answers;
 use crate::cluster::claims::Key;
+use crate::cluster::read::Reads;
 use crate::cluster::view::View;
 use crate::fault::Reason;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ const WAIT: Duration = Duration::from_secs(2);
 pub struct Context {
     /// The API server, for reads and writes of one object.
     pub client: kube::Client,
+    /// Secrets and trusted CAs.
+    pub reads: Arc<Reads>,
     /// The mirrors.
     pub view: Arc<View>,
     /// What agents say.
@@ -135,7 +138,7 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
 }
 
 async fn look(device: Arc<IoTDevice>, context: &Context, key: &Key) -> Result<Outcome, kube::Error> {
-    let observed = observe(&context.client, &context.view, &context.agents, device).await?;
+    let observed = observe(&context.reads, &context.view, &context.agents, device).await?;
     let outcome = Box::pin(act(&observed, context)).await?;
     let device = &observed.device;
     let version = device.metadata.resource_version.clone();

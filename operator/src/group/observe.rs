@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::cluster::claims::Key;
-use crate::cluster::read::{self, CaFound, SecretData};
+use crate::cluster::read::{CaFound, Reads, SecretData};
 use crate::cluster::view::View;
 
 /// Everything that the later stages look at.
@@ -27,19 +27,14 @@ pub struct Observed {
 /// # Errors
 /// What the API server says; missing things are no errors.
 pub async fn observe(
-    client: &Client,
+    reads: &Reads,
     view: &View,
     group: Arc<ProvisioningGroup>,
 ) -> Result<Observed, kube::Error> {
     let namespace = group.namespace().unwrap_or_default();
     let secret = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
-    let read_key = async {
-        match secret {
-            Some(name) => read::secret(client, &namespace, name).await,
-            None => Ok(None),
-        }
-    };
-    let read_ca = read::trusted_ca(client, &namespace, group.spec.dps.trusted_ca.as_ref());
+    let read_key = reads.key(view, &namespace, secret);
+    let read_ca = reads.trusted_ca(view, &namespace, group.spec.dps.trusted_ca.as_ref());
     let (key, trusted_ca) = futures::try_join!(read_key, read_ca)?;
     Ok(Observed { devices: view.devices_of(&Key::of(&*group)), group, key, trusted_ca })
 }

@@ -14,6 +14,7 @@ use super::validate::validate;
 use crate::backoff::{Backoff, spread_over};
 use crate::cluster::answer::Answers;
 use crate::cluster::claims::Key;
+use crate::cluster::read::Reads;
 use crate::cluster::view::View;
 use crate::device::reconcile::{ReconcileError, Told};
 use crate::fault::Fault;
@@ -24,8 +25,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 
 /// With what groups are looked at.
 pub struct Context {
-    /// The API server.
-    pub client: kube::Client,
+    /// Secrets and trusted CAs.
+    pub reads: Arc<Reads>,
     /// The mirrors.
     pub view: Arc<View>,
     /// Status and events.
@@ -74,7 +75,7 @@ async fn look(
     context: &Context,
     key: &Key,
 ) -> Result<Option<Fault>, kube::Error> {
-    let observed = observe(&context.client, &context.view, group).await?;
+    let observed = observe(&context.reads, &context.view, group).await?;
     let valid = validate(&observed);
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();
