@@ -1,7 +1,7 @@
 //! What is deleted or killed comes back, and no identity is ever connected twice.
 
 use lanyard_protocol::hub::key::SymmetricKey;
-use lanyard_tests::installation::{SYSTEM, at_hub, kubectl, values};
+use lanyard_tests::installation::{SYSTEM, at_hub, disconnect, kubectl, values};
 
 use crate::{PRIMARY, connected, device, group};
 
@@ -91,16 +91,32 @@ fn an_operator_killed_during_a_rollout_leaves_nothing_undone() {
 #[test]
 fn a_connection_cut_by_the_hub_loses_no_event() {
     let plant = connected("cut", &["heal-cut".to_owned()]);
-    let pod = plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-cut", "-o", "name"]);
+    for cut in 1..=3 {
+        let (before, seen) =
+            (at_hub("heal-cut").expect("it is connected"), values("heal-cut", "Count").len());
+        disconnect("heal-cut");
+        plant.eventually(&format!("events after cut {cut}"), 60, || {
+            let (now, all) = (at_hub("heal-cut").ok_or("unknown")?, values("heal-cut", "Count").len());
+            let back = now.connections > before.connections && all > seen + 5;
+            if back { Ok(()) } else { Err(format!("{all} events; {now:?}")) }
+        });
+    }
+    let all = values("heal-cut", "Count");
+    assert_eq!(all.first(), Some(&serde_json::json!(0)));
+    assert_no_gap("heal-cut", &all);
+}
+
+#[test]
+fn a_hub_that_restarts_gets_the_events_that_follow() {
+    let plant = connected("restart", &["heal-restart".to_owned()]);
+    let pod = plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-restart", "-o", "name"]);
     kubectl(&["-n", SYSTEM, "delete", "pod", "-l", "app.kubernetes.io/component=emulator"]);
-    plant.eventually("events after the emulator's restart", 120, || {
-        let seen = values("heal-cut", "Count").len();
+    kubectl(&["-n", SYSTEM, "rollout", "status", "deployment/lanyard-emulator", "--timeout=60s"]);
+    plant.eventually("events at the new emulator, which forgot the old ones", 120, || {
+        let seen = values("heal-restart", "Count").len();
         if seen >= 20 { Ok(()) } else { Err(format!("{seen} events")) }
     });
-    assert_no_gap("heal-cut", &values("heal-cut", "Count"));
-    assert_eq!(
-        pod,
-        plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-cut", "-o", "name"]),
-        "the agent did not restart"
-    );
+    assert_no_gap("heal-restart", &values("heal-restart", "Count"));
+    let after = plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=heal-restart", "-o", "name"]);
+    assert_eq!(pod, after, "the agent did not restart");
 }

@@ -291,12 +291,11 @@ pub struct AtHub {
     pub messages: u64,
 }
 
+/// The emulator's controls, through the API server.
+const EMULATOR: &str = "/api/v1/namespaces/lanyard-system/services/lanyard-emulator:8880/proxy";
+
 fn emulator(path: &str) -> Result<String, String> {
-    try_kubectl(&[
-        "get",
-        "--raw",
-        &format!("/api/v1/namespaces/{SYSTEM}/services/lanyard-emulator:8880/proxy{path}"),
-    ])
+    try_kubectl(&["get", "--raw", &format!("{EMULATOR}{path}")])
 }
 
 /// How the emulator sees a device, if it knows it.
@@ -307,13 +306,22 @@ pub fn at_hub(device: &str) -> Option<AtHub> {
     all.into_iter().find(|d| d.device_id == device)
 }
 
-/// The messages of a device at the hub, oldest first.
+/// Lets the hub close a device's connection.
 ///
 /// # Panics
-/// When the emulator does not answer.
+/// When it has none.
+pub fn disconnect(device: &str) {
+    let path = format!("{EMULATOR}/api/devices/{device}/disconnect");
+    kubectl(&["create", "--raw", &path, "-f", "/dev/null"]);
+}
+
+/// The messages of a device at the hub, oldest first; none while the emulator does not answer.
+///
+/// # Panics
+/// When an answer is not JSON.
 #[must_use]
 pub fn messages(device: &str) -> Vec<Value> {
-    let lines = emulator(&format!("/api/events?device={device}&limit=10000")).expect("the emulator answers");
+    let lines = emulator(&format!("/api/events?device={device}&limit=10000")).unwrap_or_default();
     lines
         .lines()
         .filter(|line| !line.is_empty())
