@@ -63,7 +63,8 @@ async fn main() -> ExitCode {
 }
 
 fn start_logging(options: &Options) {
-    let filter = EnvFilter::new(&options.log_level);
+    // The file watch tells of every write beside the configuration: of the log too, were it there, without end.
+    let filter = EnvFilter::new(format!("{},notify=info", options.log_level));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match options.log_format {
         LogFormat::Text => subscriber.with_ansi(false).init(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use lanyard_protocol::handoff::interval::Interval;
+use tracing::level_filters::LevelFilter;
 
 /// What the agent calls itself at hub and DPS.
 pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
@@ -48,6 +49,12 @@ pub struct Options {
 
 /// Checks a filter here, where a wrong one is an error of the command line.
 fn log_filter(text: &str) -> Result<String, String> {
+    // A misspelt level would be taken for the name of a module, and silence everything.
+    let unknown =
+        text.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
+    if let Some(word) = unknown {
+        return Err(format!("{word:?} is no level; use error, warn, info, debug or trace"));
+    }
     let filter = tracing_subscriber::EnvFilter::try_new(text);
     filter.map(|_| text.to_owned()).map_err(|error| format!("{error}; use error, warn, info, debug or trace"))
 }
@@ -73,5 +80,13 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misspelt_level_is_refused() {
+        assert!(log_filter("verbose").unwrap_err().contains("\"verbose\" is no level"));
+        for good in ["info", "off", "TRACE", "info,lanyard_agent=debug", "lanyard_agent=debug"] {
+            assert_eq!(log_filter(good).as_deref(), Ok(good));
+        }
     }
 }

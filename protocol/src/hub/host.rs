@@ -39,6 +39,9 @@ impl HostPort {
     /// # Errors
     /// [`HostError`] names the wrong part.
     pub fn parse(text: &str) -> Result<Self, HostError> {
+        if text.contains("://") {
+            return Err(HostError::Host { host: text.to_owned() });
+        }
         let (host, port) = match text.split_once(':') {
             None => (text, MQTT_TLS_PORT),
             Some((host, port)) => {
@@ -123,7 +126,8 @@ mod tests {
     fn what_is_no_host_is_refused() {
         assert_eq!(HostPort::parse(""), Err(HostError::Empty));
         assert_eq!(HostPort::parse(":1"), Err(HostError::Empty));
-        for bad in ["https://hub", "hub:0", "hub:+1", "hub:65536", "hub:", "hub/x", "a..b", "a b"] {
+        assert_eq!(HostPort::parse("https://hub"), Err(HostError::Host { host: "https://hub".to_owned() }));
+        for bad in ["hub:0", "hub:+1", "hub:65536", "hub:", "hub/x", "a..b", "a b"] {
             assert!(HostPort::parse(bad).is_err(), "{bad}");
         }
     }
