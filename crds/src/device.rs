@@ -66,8 +66,8 @@ use crate::stream::{Source, Tag, Telemetry};
 pub struct IoTDeviceSpec {
     /// Who the device is at the hub; metadata.name unless it is set. It cannot be changed. At most 128 ASCII letters,
     /// digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`; in a group letters, digits and `- . _ :` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9:.+%_#*?!(),=@;$'-]+$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "device_id")]
     pub device_id: Option<String>,
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,12 +109,28 @@ pub struct IoTDeviceSpec {
     pub agent: Option<Agent>,
 }
 
+/// A device's id at a hub.
+fn device_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches(\"^[A-Za-z0-9:.+%_#*?!(),=@;$'-]+$\")",
+            "message": "a hub takes only ASCII letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ ' in a device id"
+        }]
+    })
+}
+
 /// A model's identifier, as the Digital Twins Definition Language has it.
 pub(crate) fn model_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
         "maxLength": 2048,
-        "pattern": "^dtmi:[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?(?::[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)*;[1-9][0-9]{0,8}(?:\\.[1-9][0-9]{0,5})?$"
+    "x-kubernetes-validations": [{
+            "rule": "self.matches('^dtmi:[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?(?::[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)*;[1-9][0-9]{0,8}(?:\\\\.[1-9][0-9]{0,5})?$')",
+            "message": "write a model identifier such as dtmi:contoso:Press;1"
+        }]
     })
 }
 
@@ -150,9 +166,11 @@ pub(crate) fn host_port(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
         "maxLength": 259,
-        "pattern": "^[A-Za-z0-9_-]{1,63}(\\.[A-Za-z0-9_-]{1,63})*(:[0-9]{1,5})?$",
         "x-kubernetes-validations": [{
-            "rule": "!self.contains(':') || (int(self.substring(self.indexOf(':') + 1)) >= 1 && int(self.substring(self.indexOf(':') + 1)) <= 65535)",
+            "rule": "self.matches('^[A-Za-z0-9_-]{1,63}(\\\\.[A-Za-z0-9_-]{1,63})*(:[0-9]{1,5})?$')",
+            "message": "use a host name such as contoso.azure-devices.net, with a port if it is not 8883, and without a scheme or a path"
+        }, {
+            "rule": "!self.matches('^[^:]+:[0-9]{1,5}$') || (int(self.substring(self.indexOf(':') + 1)) >= 1 && int(self.substring(self.indexOf(':') + 1)) <= 65535)",
             "message": "a port is a number from 1 to 65535"
         }]
     })

@@ -85,7 +85,10 @@ pub struct ProvisioningGroupSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Dps {
     /// The service's id scope, such as `0ne00ABCDEF`.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]+$"))]
+    #[schemars(length(min = 1, max = 128), extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('^[A-Za-z0-9]+$')",
+        "message": "an id scope has letters and digits only, such as 0ne00ABCDEF: copy it from DPS or IoT Central"
+    }]))]
     pub id_scope: String,
     /// Where the service is reached, with a port if it is not 8883.
     #[serde(default = "Dps::default_endpoint")]

@@ -27,10 +27,9 @@ impl JsonSchema for Interval {
         json_schema!({
             "type": "string",
             "maxLength": 32,
-            // No more than eight digits: what follows must not overflow.
-            "pattern": "^([0-9]{1,8}(ms|s|m|h)){1,4}$",
             "x-kubernetes-validations": [{
-                "rule": format!("duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"),
+                // No more than eight digits: what follows must not overflow.
+                "rule": format!("self.matches('^([0-9]{{1,8}}(ms|s|m|h)){{1,4}}$') && duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"),
                 "message": format!("use a length of time from {shortest} to {longest} (27.7 hours), such as 500ms, 10s or 1h30m")
             }]
         })
