@@ -1,4 +1,4 @@
-//! The agent's Deployment: one pod, never two, with no right that it does not need. Pure.
+//! The agent's Deployment: one pod, replaced and never surged, with no right that it does not need. Pure.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,8 @@ pub(super) fn spec(valid: &Valid, image: &AgentImage) -> DeploymentSpec {
         replicas: Some(1),
         revision_history_limit: Some(1),
         selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
-        // Never two connections for one identity: the old pod is gone before the new one starts.
+        // On a rollout the old pod is gone before the new one starts. It does not hold for a pod deleted by hand, which its
+        // ReplicaSet replaces at once.
         strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }),
         template: PodTemplateSpec { metadata: Some(pod_meta(&valid.name)), spec: Some(pod(valid, image)) },
         ..DeploymentSpec::default()
