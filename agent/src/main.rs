@@ -26,13 +26,11 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 enum AgentError {
     #[error(transparent)]
     Document(DocumentError),
-    #[error("failed to read --trusted-ca {0}: {1}")]
+    #[error("failed to read --trusted-ca {0}: {1}; name a readable file with certificates in PEM")]
     ReadTrustedCa(String, #[source] std::io::Error),
     #[error("--trusted-ca {0}: {1}")]
     TrustedCa(String, #[source] TrustError),
-    #[error("failed to make the buffer folder {0}: {1}; name another with --buffer")]
-    Buffer(String, #[source] std::io::Error),
-    #[error("failed to listen on {0}: {1}; name another address with --http")]
+    #[error("failed to listen on {0}: {1}; stop what listens there, or name another address with --http")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
     #[error("failed to serve HTTP: {0}")]
     Serve(#[source] std::io::Error),
@@ -42,8 +40,20 @@ enum AgentError {
     Metrics(#[source] prometheus::Error),
     #[error(transparent)]
     Fleet(FleetError),
+    #[error("told to end a second time: what is not delivered yet is lost")]
+    Hurried,
     #[error("the HTTP server ended without being asked to; this is a defect of the agent")]
     ServerEnded,
+}
+
+impl AgentError {
+    /// A mistake a line.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Document(error) => error.lines(),
+            other => vec![other.to_string()],
+        }
+    }
 }
 
 // One thread carries hundreds of devices and keeps the idle process small.
@@ -51,12 +61,11 @@ enum AgentError {
 async fn main() -> ExitCode {
     let options = Options::parse();
     start_logging(&options);
+    allow_files();
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(errors) => {
-            for error in errors {
-                tracing::error!("{error}");
-            }
+            errors.iter().flat_map(AgentError::lines).for_each(|line| tracing::error!("{line}"));
             ExitCode::FAILURE
         }
     }
@@ -69,6 +78,14 @@ fn start_logging(options: &Options) {
     match options.log_format {
         LogFormat::Text => subscriber.with_ansi(false).init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+}
+
+/// A device takes four files: its connection, and lock, journal and segment of its buffer. The usual limit of a thousand
+/// is for programs that cannot count to more, and may be raised to the hard one without asking.
+fn allow_files() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!("the limit of open files stays as it is, some hundred devices are too many: {error}");
     }
 }
 
@@ -91,7 +108,10 @@ async fn run(options: Options) -> Result<(), Vec<AgentError>> {
     }
     tracing::info!("the agent ends: it delivers what it has read");
     stop.cancel();
-    let drained = fleet.await;
+    let drained = tokio::select! {
+        drained = &mut fleet => drained,
+        _ = asked_to_end() => return Err(vec![AgentError::Hurried]),
+    };
     stop_server.cancel();
     if !matches!(drained, Ok(Ok(()))) {
         return Err(vec![fleet_error(drained)]);
@@ -115,9 +135,6 @@ async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
     let trust = trust(options).map_err(|error| errors.push(error)).ok();
     let listener = TcpListener::bind(options.http).await;
     let listener = listener.map_err(|error| errors.push(AgentError::Listen(options.http, error))).ok();
-    if let Err(error) = std::fs::create_dir_all(&options.buffer) {
-        errors.push(AgentError::Buffer(options.buffer.display().to_string(), error));
-    }
     match (config, trust, listener) {
         (Some(config), Some(trust), Some(listener)) if errors.is_empty() => {
             Ok(Parts { config, trust, listener })
@@ -137,9 +154,12 @@ fn build(options: &Options, trust: Trust) -> prometheus::Result<(Arc<Board>, Fle
 async fn asked_to_end() -> Result<(), AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signal)?;
+    // A terminal that is closed, which would end the process without a word.
+    let mut hangup = signal(SignalKind::hangup()).map_err(AgentError::Signal)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
     Ok(())
 }

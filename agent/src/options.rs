@@ -13,8 +13,9 @@ pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
 /// Holds IoT devices' connections to Azure IoT Hub and streams their tags.
 ///
 /// The configuration document says which devices, where they connect and what they read. The credentials directory
-/// has one folder per device, named like the device, with its key in the file sharedAccessKey and, if need be, the
-/// certificates to trust in ca.crt. Both are watched: changes are taken while the agent runs.
+/// has one folder per device, named like the device, with its key in the file sharedAccessKey, or its certificate in
+/// tls.crt with tls.key, and, if need be, the certificates to trust in ca.crt. Both are watched: changes are taken while
+/// the agent runs.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lanyard-agent", version, after_help = AFTER_HELP)]
 pub struct Options {
@@ -28,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub buffer: PathBuf,
     /// Where /metrics, /livez, /readyz and /status are served
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090", value_parser = address)]
     pub http: SocketAddr,
     /// PEM certificates that all devices trust besides the public roots and their own ca.crt
     #[arg(long, value_name = "FILE")]
@@ -45,6 +46,13 @@ pub struct Options {
     /// Silence after which the connection is tried with a ping
     #[arg(long, value_name = "TIME", default_value = "60s", env = "LANYARD_KEEP_ALIVE", hide = true)]
     pub keep_alive: Interval,
+    /// How long a credential that the hub refused rests while the one before works; with DPS, a sixtieth at first
+    #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_CREDENTIAL_RETRY", hide = true)]
+    pub credential_retry: Interval,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:9090".to_owned())
 }
 
 /// Checks a filter here, where a wrong one is an error of the command line.
@@ -60,8 +68,8 @@ fn log_filter(text: &str) -> Result<String, String> {
 }
 
 const AFTER_HELP: &str = "\
-The agent ends with 0 after SIGTERM or SIGINT, when what it read is delivered or 8 seconds have passed;
-with 1 when it cannot start or go on, and with 2 when its command line is wrong.";
+The agent ends with 0 after SIGTERM, SIGINT or SIGHUP, when what it read is delivered or 8 seconds have passed;
+with 1 when it is told a second time meanwhile, when it cannot start or go on, and with 2 when its command line is wrong.";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,10 +7,16 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The pod that connects the device.
+use crate::refer::object_name;
+
+/// Who connects the device, and the pod that does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
+    /// Who connects the device: `Dedicated` (a pod of its own, the default), or `None` (something else, with the credentials
+    /// Secret or the group's export: the device is `Ready` when it has credentials, and nobody tells whether it is connected).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<AgentMode>,
     /// Processor time and memory of the container. Unless it is set: requests of 5m and 16Mi, a limit of 128Mi memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -23,9 +29,19 @@ pub struct Agent {
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Option<Vec<Toleration>>,
     /// Name of its PriorityClass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object_name")]
     pub priority_class_name: Option<String>,
+}
+
+/// Who connects a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AgentMode {
+    /// A pod of its own.
+    #[default]
+    Dedicated,
+    /// Nobody in this cluster: the operator keeps the credentials and runs no agent.
+    None,
 }
 
 /// Processor time and memory.

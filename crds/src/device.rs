@@ -5,9 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
-use crate::refer::{SecretReference, TrustedCa};
+use crate::certificate::{KeptCertificate, Leaf};
+use crate::group::Dps;
+use crate::refer::{SecretReference, TrustedCa, object_name};
 use crate::status::IoTDeviceStatus;
-use crate::stream::{Source, Tag, Telemetry};
+use crate::stream::{LastWill, Source, Tag, Telemetry};
 
 /// A device at an Azure IoT Hub or in an IoT Central application: its credential and the agent that streams its tags.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,11 +46,11 @@ use crate::stream::{Source, Tag, Telemetry};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {
-        "rule": "has(self.groupRef) != has(self.hub)",
-        "message": "set exactly one of groupRef (a ProvisioningGroup tells the hub) and hub (straight to this one)"
+        "rule": "[has(self.groupRef), has(self.hub), has(self.dps)].filter(set, set).size() == 1",
+        "message": "set exactly one of groupRef (a ProvisioningGroup tells the hub), hub (straight to this one) and dps (an enrollment of its own)"
     },
     {
-        "rule": "!has(self.groupRef) || !has(self.deviceId) || self.deviceId.matches('^[A-Za-z0-9._:-]*[A-Za-z0-9-]$')",
+        "rule": "has(self.hub) || !has(self.deviceId) || self.deviceId.matches('^[A-Za-z0-9._:-]*[A-Za-z0-9-]$')",
         "message": "DPS registers no such deviceId: use ASCII letters, digits and - . _ : and end with a letter, a digit or -",
         "fieldPath": ".deviceId"
     },
@@ -58,9 +60,14 @@ use crate::stream::{Source, Tag, Telemetry};
         "fieldPath": ".tags"
     },
     {
-        "rule": "!has(self.hub) || !has(self.tags) || size(self.tags) == 0 || has(self.sources)",
-        "message": "tags need sources: a device with hub has no group to inherit them from",
+        "rule": "has(self.groupRef) || !has(self.tags) || size(self.tags) == 0 || has(self.sources)",
+        "message": "tags need sources: a device without groupRef has no group to inherit them from",
         "fieldPath": ".tags"
+    },
+    {
+        "rule": "!has(self.deviceId) || size(self.deviceId) <= 64 || !((has(self.hub) && has(self.hub.auth.selfSigned)) || (has(self.dps) && has(self.dps.auth.selfSigned)))",
+        "message": "a certificate has room for 64 characters: deviceId must not be longer with selfSigned",
+        "fieldPath": ".deviceId"
     }
 ]))]
 pub struct IoTDeviceSpec {
@@ -77,20 +84,29 @@ pub struct IoTDeviceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "model_id")]
     pub model_id: Option<String>,
+    /// Whether the device may have credentials. Read only where the group's `approval` is `Manual`, and only until the
+    /// device has some: taking it back does not take the device away from its hub. `blocked` does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approved: bool,
     /// Take the device away from the hub: its agent is stopped and its credentials Secret deleted, until it is unblocked.
+    /// It then returns to the state before, `status.stateBeforeBlock`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blocked: bool,
-    /// The ProvisioningGroup it belongs to, in the same namespace: DPS tells it its hub. Exactly one of groupRef and hub is set.
+    /// The ProvisioningGroup it belongs to, in the same namespace: DPS tells it its hub. Exactly one of groupRef, hub and dps is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_ref: Option<GroupReference>,
-    /// The hub it connects to without asking DPS. Exactly one of groupRef and hub is set.
+    /// The hub it connects to without asking DPS. Exactly one of groupRef, hub and dps is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
+    /// The individual enrollment that it has at DPS: DPS tells it its hub. Exactly one of groupRef, hub and dps is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dps: Option<IndividualEnrollment>,
     /// Where its credentials are written.
     ///
-    /// The Secret has the keys `sharedAccessKey` (base64) and `deviceId`; for a device with hub also `hostname` and
-    /// `connectionString`; for one in a group `dpsEndpoint` and `idScope`; and `ca.crt` where trustedCA is set. Other
-    /// software may use it too.
+    /// The Secret has the keys `sharedAccessKey` (base64), or `tls.crt` and `tls.key`, and `deviceId`; for a device with hub
+    /// also `hostname` and, with a key, `connectionString`; for one that asks DPS `dpsEndpoint` and `idScope`; and `ca.crt`
+    /// where trustedCA is set. While a new credential is not proven at the hub yet, the one before is there too, as
+    /// `previousSharedAccessKey`, or `previous.crt` and `previous.key`. Other software may use it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// Where tags are read. Replaces the group's sources.
@@ -104,6 +120,9 @@ pub struct IoTDeviceSpec {
     /// How it is sent. Replaces the group's telemetry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// What the hub sends when the device is gone without a word. Replaces the group's lastWill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_will: Option<LastWill>,
     /// Where and with how much its agent runs. Replaces the group's agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,
@@ -139,7 +158,7 @@ pub(crate) fn model_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[serde(rename_all = "camelCase")]
 pub struct GroupReference {
     /// Name of the ProvisioningGroup.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "object_name")]
     pub name: String,
 }
 
@@ -176,17 +195,52 @@ pub(crate) fn host_port(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// How a device proves to a hub who it is.
+/// An individual enrollment at DPS, and how the device proves there who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+pub struct IndividualEnrollment {
+    /// The service.
+    #[serde(flatten)]
+    pub service: Dps,
+    /// The enrollment's registration id; the device id unless it is set. The id at the hub is the one that the enrollment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "registration_id")]
+    pub registration_id: Option<String>,
+    /// How the device proves who it is.
+    pub auth: Auth,
+}
+
+/// The name of an enrollment.
+fn registration_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[A-Za-z0-9._:-]*[A-Za-z0-9-]$')",
+            "message": "DPS takes ASCII letters, digits and - . _ : in a registration id, with a letter, a digit or - at its end"
+        }]
+    })
+}
+
+/// How a device proves to a hub or to DPS who it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.symmetricKey)",
-    "message": "set the kind of authentication: symmetricKey"
+    "rule": "[has(self.symmetricKey), has(self.selfSigned), has(self.certificate)].filter(set, set).size() == 1",
+    "message": "set exactly one of symmetricKey (a key from a Secret), selfSigned (a certificate that the operator makes) and certificate (one that something else keeps)"
 }]))]
 pub struct Auth {
     /// With a key of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symmetric_key: Option<DeviceKey>,
+    /// With a certificate that the operator makes and renews. Register the thumbprints of `status.credentials` at the hub.
+    /// `selfSigned: {}` is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_signed: Option<Leaf>,
+    /// With a certificate that something else keeps, such as cert-manager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<KeptCertificate>,
 }
 
 /// A device's own key.
@@ -202,11 +256,8 @@ pub struct DeviceKey {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     /// Name of the Secret, which the operator makes and owns: `<metadata.name>-credentials` unless it is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "object_name")]
     pub secret_name: Option<String>,
 }
 

@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
+use crate::bulk::{Export, Import};
+use crate::certificate::GroupCertificates;
 use crate::device::{host_port, model_id};
 use crate::refer::{SecretReference, TrustedCa};
 use crate::status::ProvisioningGroupStatus;
-use crate::stream::{Source, Tag, Telemetry};
+use crate::stream::{LastWill, Source, Tag, Telemetry};
 
 /// An enrollment group of an Azure Device Provisioning Service, or of an IoT Central application, for many devices.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +57,12 @@ use crate::stream::{Source, Tag, Telemetry};
         json_path = ".status.devices.provisioned",
         priority = 1
     ),
+    printcolumn(
+        name = "Waiting",
+        type_ = "integer",
+        json_path = ".status.devices.waitingForApproval",
+        priority = 1
+    ),
     printcolumn(name = "Blocked", type_ = "integer", json_path = ".status.devices.blocked", priority = 1),
     printcolumn(
         name = "Unassociated",
@@ -75,6 +83,19 @@ pub struct ProvisioningGroupSpec {
     pub dps: Dps,
     /// How the devices prove to it that they belong to the group.
     pub attestation: Attestation,
+    /// Whether a device needs `approved: true` before it gets credentials: `Manual`, or `Automatic` (the default), which asks
+    /// nobody. Devices that have credentials keep them when it becomes `Manual`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// How devices move to another key or CA of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollover: Option<Rollover>,
+    /// Devices that come from a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+    /// A list of the devices with their credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
     /// What the devices inherit. A field that a device sets replaces the group's whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
@@ -110,13 +131,42 @@ impl Dps {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.symmetricKey)",
-    "message": "set the kind of attestation: symmetricKey"
+    "rule": "has(self.symmetricKey) != has(self.x509)",
+    "message": "set exactly one of symmetricKey (keys derived from the group's key) and x509 (certificates signed by the group's CA)"
 }]))]
 pub struct Attestation {
     /// With keys derived from the group's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symmetric_key: Option<GroupKey>,
+    /// With certificates that the group's CA signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x509: Option<GroupCertificates>,
+}
+
+/// Whether devices need somebody's consent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    /// They do not.
+    #[default]
+    Automatic,
+    /// They wait until `approved` is set.
+    Manual,
+}
+
+/// How devices move to another key or CA.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollover {
+    /// How many devices get their new credential in a minute; 120 unless it is set. The rest keep the one they have. It stops
+    /// by itself while three devices are refused with the new one, and goes on when that is mended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub devices_per_minute: Option<u32>,
+}
+
+impl Rollover {
+    /// Devices in a minute unless it is set: two a second, which the smallest hub and DPS take beside other work.
+    pub const DEFAULT_DEVICES_PER_MINUTE: u32 = 120;
 }
 
 /// The group's key, which only the operator reads.
@@ -128,21 +178,21 @@ pub struct GroupKey {
     /// Which of the two the devices' keys are derived from: `Primary` or `Secondary`. To exchange a key without a gap,
     /// change the one that is not used at DPS and in the Secret, then switch.
     #[serde(default, rename = "use")]
-    pub key_in_use: KeyInUse,
+    pub in_use: InUse,
 }
 
-/// One of a group's two keys.
+/// One of the two keys or CAs of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum KeyInUse {
-    /// `primaryKey`.
+pub enum InUse {
+    /// The first.
     #[default]
     Primary,
-    /// `secondaryKey`.
+    /// The second.
     Secondary,
 }
 
-impl KeyInUse {
-    /// Its name in the group's Secret.
+impl InUse {
+    /// The key's name in the group's Secret.
     #[must_use]
     pub const fn secret_key(self) -> &'static str {
         match self {
@@ -176,6 +226,9 @@ pub struct Template {
     /// How it is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// What the hub sends when a device is gone without a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_will: Option<LastWill>,
     /// Where and with how much the agents run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,

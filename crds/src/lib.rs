@@ -1,13 +1,15 @@
 //! What users write and read: the kinds of `lanyard.dev/v1alpha1` with their limits, rules and documentation. Pure.
 //!
 //! ```text
-//! device   IoTDevice: one identity at one hub
-//! group    ProvisioningGroup: a DPS enrollment group and what its devices inherit
-//! stream   sources, tags, telemetry: what both kinds say about the data
-//! agent    where and with how much the agent runs
-//! refer    references to Secrets and ConfigMaps
-//! status   what the operator answers
-//! schema   from these types to the manifests of `crds/manifests`
+//! device       IoTDevice: one identity at one hub
+//! group        ProvisioningGroup: a DPS enrollment group and what its devices inherit
+//! certificate  how certificates are made, and by which CA
+//! bulk         lists of devices, in and out
+//! stream       sources, tags, telemetry: what both kinds say about the data
+//! agent        where and with how much the agent runs
+//! refer        references to Secrets and ConfigMaps
+//! status       what the operator answers
+//! schema       from these types to the manifests of `crds/manifests`
 //! ```
 //!
 //! Field comments are the documentation that `kubectl explain` shows. What a schema or a CEL rule can refuse is
@@ -18,6 +20,8 @@
 
 pub mod device;
 pub mod group;
+pub mod certificate;
+pub mod bulk;
 pub mod stream;
 pub mod agent;
 pub mod refer;

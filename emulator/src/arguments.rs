@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use lanyard_protocol::hub::host::HostPort;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 /// Azure IoT Hub and DPS on your own machine.
 #[derive(Debug, Parser)]
@@ -13,11 +16,33 @@ pub struct Arguments {
     #[arg(long, global = true, value_enum, default_value = "text", env = "LANYARD_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// What is logged, such as info or lanyard_emulator=debug.
-    #[arg(long, global = true, default_value = "info", env = "RUST_LOG")]
+    #[arg(long, global = true, default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
     pub log_level: String,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// A misspelt level would be taken for the name of a module, and silence everything.
+fn log_filter(text: &str) -> Result<String, String> {
+    let is_wrong = |part: &&str| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err();
+    match (text.split(',').find(is_wrong), EnvFilter::try_new(text)) {
+        (None, Ok(_)) => Ok(text.to_owned()),
+        (Some(word), _) => Err(format!("{word:?} is no level; use error, warn, info, debug or trace")),
+        (None, Err(error)) => Err(format!("{error}; use error, warn, info, debug or trace")),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:8883".to_owned())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    match HostPort::parse(text) {
+        Ok(host) if host.host() == text => Ok(text.to_owned()),
+        Ok(_) => Err("a certificate has names without a port: take it out".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// How log lines look.
@@ -48,16 +73,16 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// Where devices connect. The SDKs dial port 8883 and no other.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8883")]
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8883", value_parser = address)]
     pub mqtt: SocketAddr,
     /// Where probes, metrics and the controls are. Anybody who reaches it can read all messages.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8880")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8880", value_parser = address)]
     pub web: SocketAddr,
     /// A directory with ca.crt and ca.key to use instead of the CA in the data directory.
     #[arg(long, value_name = "DIR")]
     pub ca_dir: Option<PathBuf>,
     /// One more name for the server's certificate; may be repeated.
-    #[arg(long = "host", value_name = "NAME")]
+    #[arg(long = "host", value_name = "NAME", value_parser = host)]
     pub hosts: Vec<String>,
 }
 
@@ -74,7 +99,7 @@ pub struct Events {
     #[arg(long, value_name = "ID")]
     pub device: Option<String>,
     /// At most this many of those that arrived already.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     pub limit: usize,
     /// How.
     #[arg(long, short, value_enum, default_value = "table")]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
+use crate::controls::journal::Changes;
 use crate::dps::service::Dps;
 use crate::events::store::EventStore;
 use crate::hub::registry::Hubs;
+use crate::x509::authorities::Authorities;
 
 /// How strictly tokens are taken (ref §1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +55,18 @@ impl Totals {
 pub struct Cloud {
     /// All hubs.
     pub hubs: Hubs,
+    /// The CA certificates that all of them know.
+    pub authorities: Authorities,
     /// All DPS instances.
     pub dps: Vec<Arc<Dps>>,
     /// What arrived.
     pub events: EventStore,
     /// For hub and DPS alike.
     pub tokens: TokenRules,
+    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already (ref §8.1).
+    pub refuse_certificates_at_connect: bool,
+    /// Where changes are remembered.
+    pub changes: Option<Changes>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What happened to connections.

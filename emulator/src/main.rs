@@ -12,9 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(message) = log(&arguments) {
-        return fail(&message);
-    }
+    log(&arguments);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("failed to start: {error}")),
@@ -36,13 +34,17 @@ async fn run(command: Command) -> Result<(), String> {
             serve::run(arguments, stop).await.map_err(|error| chain(&error))
         }
         Command::Events(arguments) => {
-            show::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))
+            let shown = show::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))?;
+            if shown == 0 && !arguments.follow {
+                say(&show::nothing(&arguments));
+            }
+            Ok(())
         }
     }
 }
 
 fn stop_on_signals(stop: &CancellationToken) -> Result<(), String> {
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut signal = signal(kind).map_err(|error| format!("failed to listen for signals: {error}"))?;
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -53,18 +55,15 @@ fn stop_on_signals(stop: &CancellationToken) -> Result<(), String> {
     Ok(())
 }
 
-fn log(arguments: &Arguments) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&arguments.log_level)
-        .map_err(|error| format!("--log-level {:?} is not a log level: {error}", arguments.log_level))?;
+fn log(arguments: &Arguments) {
     let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(&arguments.log_level))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match arguments.log_format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),
     }
-    Ok(())
 }
 
 /// An error with all its causes.
@@ -73,8 +72,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-#[expect(clippy::print_stderr, reason = "the last words of the process are not a log line")]
 fn fail(message: &str) -> ExitCode {
-    eprintln!("lanyard-emulator: {message}");
+    say(message);
     ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of the process are not a log line")]
+fn say(message: &str) {
+    eprintln!("lanyard-emulator: {message}");
 }

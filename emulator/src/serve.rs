@@ -1,5 +1,6 @@
 //! The life of a serving emulator: read everything, bind, serve, drain. Touches disk and talks to the network.
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::Serve;
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Cloud;
-use crate::config::build;
+use crate::config::build::{self, Memory};
 use crate::config::check::{self, ConfigError};
 use crate::connection::listener;
+use crate::controls::journal::{Changes, ChangesError};
 use crate::dps::journal::{Journal, JournalError};
 use crate::tls::authority::{self, Authority, AuthorityError};
 use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
@@ -22,6 +24,9 @@ use crate::web::routes::{Web, routes};
 
 /// Where the addresses are written, for programs that let the system choose a port.
 pub const ADDRESSES_FILE: &str = "addresses.json";
+
+/// Locked while an emulator runs.
+const LOCK_FILE: &str = "lock";
 
 /// How long connections may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -36,12 +41,24 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The data directory.
-    #[error("failed to make or enter the data directory {path}", path = path.display())]
+    #[error(
+        "failed to make or enter the data directory {path}; make it readable and writable for the user who runs the emulator, or name another with --data-dir",
+        path = path.display()
+    )]
     DataDir {
         /// Which one.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Two of them would take each other's registrations and addresses away.
+    #[error(
+        "another emulator uses the data directory {path}; stop it, or name another directory with --data-dir",
+        path = path.display()
+    )]
+    DataDirInUse {
+        /// Which one.
+        path: PathBuf,
     },
     /// The CA.
     #[error(transparent)]
@@ -49,6 +66,9 @@ pub enum ServeError {
     /// The registrations.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The changes.
+    #[error(transparent)]
+    Changes(#[from] ChangesError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] ServerTlsError),
@@ -67,7 +87,7 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// The file with the addresses.
-    #[error("failed to write {path}", path = path.display())]
+    #[error("failed to write {path}; make it writable, and see whether the disk is full", path = path.display())]
     Addresses {
         /// Which file.
         path: PathBuf,
@@ -89,6 +109,7 @@ struct Bound {
     tls: TlsAcceptor,
     certificate: Arc<ServerCertificate>,
     cloud: Arc<Cloud>,
+    lock: File,
 }
 
 /// Serves until `stop`.
@@ -97,7 +118,7 @@ struct Bound {
 /// [`ServeError`] before it serves, or when a part of it ends early.
 pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Bound { mqtt, web, tls, certificate, cloud } = prepare(&arguments, clock.clone()).await?;
+    let Bound { mqtt, web, tls, certificate, cloud, lock } = prepare(&arguments, clock.clone()).await?;
     let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
     let mut connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
     let router = routes(Web { cloud, stop: stop.clone() });
@@ -120,6 +141,7 @@ pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeE
     renewal.abort();
     // The next start writes it anew; who reads it in between must not be misled.
     let _ = std::fs::remove_file(arguments.data_dir.join(ADDRESSES_FILE));
+    drop(lock);
     ended
 }
 
@@ -127,17 +149,35 @@ async fn prepare(arguments: &Serve, clock: Arc<dyn Clock>) -> Result<Bound, Serv
     let mut config = check::load(&arguments.config)?;
     config.certificate_names.extend(arguments.hosts.iter().cloned());
     let dir = &arguments.data_dir;
-    std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir { path: dir.clone(), source })?;
+    let lock = enter(dir)?;
     let certificate = Arc::new(certificate(arguments, &config.certificate_names, &*clock)?);
     let tls = TlsAcceptor::from(configuration(certificate.clone())?);
-    let journal = Journal::open(dir)?;
+    let memory = Memory { registrations: Journal::open(dir)?, changes: Changes::open(dir)? };
     let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
     let web = bind(arguments.web, "the web page and controls", "--web").await?;
     let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));
-    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock, Some(journal)));
+    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock, Some(memory)));
     write_addresses(dir, mqtt_address, web_address)?;
     tracing::info!(mqtt = %mqtt_address, web = %web_address, data_dir = %dir.display(), "serving");
-    Ok(Bound { mqtt, web, tls, certificate, cloud })
+    Ok(Bound { mqtt, web, tls, certificate, cloud, lock })
+}
+
+/// Makes the data directory, and keeps other emulators out of it as long as the file is open.
+fn enter(dir: &Path) -> Result<File, ServeError> {
+    let failed = |source| ServeError::DataDir { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let lock = File::create(dir.join(LOCK_FILE)).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(ServeError::DataDirInUse { path: dir.to_owned() }),
+        // Some file systems have no locks.
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(data_dir = %dir.display(), %error, "the data directory cannot be locked: see that no other emulator uses it");
+        }
+    }
+    // One that was killed has left it behind, and who waits for this one must not read it.
+    let _ = std::fs::remove_file(dir.join(ADDRESSES_FILE));
+    Ok(lock)
 }
 
 fn certificate(

@@ -1,6 +1,7 @@
 //! `lanyard-emulator events`: asks a running emulator and prints what it says. Talks to the network.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::arguments::{Events, Output};
 
@@ -33,15 +35,28 @@ pub enum ShowError {
         source: std::io::Error,
     },
     /// Somebody, but not one of us.
-    #[error("what answers at {server} is no emulator: {detail}")]
+    #[error(
+        "what answers at {server} is no emulator ({detail}); name an emulator's --web address with --server"
+    )]
     NotAnEmulator {
         /// Where.
         server: String,
         /// What it did.
         detail: String,
     },
+    /// Somebody, who says nothing.
+    #[error(
+        "{server} does not answer within {seconds} s; name an emulator's --web address with --server",
+        seconds = PATIENCE.as_secs()
+    )]
+    Silent {
+        /// Where.
+        server: String,
+    },
     /// It went away.
-    #[error("the emulator at {server} closed the connection: {detail}")]
+    #[error(
+        "the emulator at {server} closed the connection ({detail}); see whether it still runs, and ask again"
+    )]
     Lost {
         /// Where.
         server: String,
@@ -53,21 +68,42 @@ pub enum ShowError {
     Output(#[source] std::io::Error),
 }
 
-/// Prints messages to `out` until there are no more.
+/// How long an emulator may take to begin its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What to say when there was no message.
+#[must_use]
+pub fn nothing(arguments: &Events) -> String {
+    match &arguments.device {
+        _ if arguments.limit == 0 => {
+            "--limit 0 shows none of the messages that arrived: add --follow to see those that come"
+                .to_owned()
+        }
+        Some(device) => format!(
+            "no message of {device:?} has arrived: look at its spelling (upper and lower case differ), or add --follow to wait for one"
+        ),
+        None => "no message has arrived yet: add --follow to wait for one".to_owned(),
+    }
+}
+
+/// Prints messages to `out` until there are no more, and says how many.
 ///
 /// # Errors
 /// [`ShowError`].
-pub async fn run(arguments: &Events, out: &mut impl Write) -> Result<(), ShowError> {
+pub async fn run(arguments: &Events, out: &mut impl Write) -> Result<usize, ShowError> {
     let server = arguments.server.trim_end_matches('/');
     let bad = || ShowError::Server { server: arguments.server.clone() };
     let uri: Uri = server.parse().map_err(|_| bad())?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(bad)?;
+    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && uri.path() == "/");
+    let authority = authority.ok_or_else(bad)?;
     let address = match authority.port_u16() {
         Some(_) => authority.to_string(),
         None => format!("{authority}:80"),
     };
-    let stream = TcpStream::connect(&address)
+    let silent = |_| ShowError::Silent { server: server.to_owned() };
+    let stream = timeout(PATIENCE, TcpStream::connect(&address))
         .await
+        .map_err(silent)?
         .map_err(|source| ShowError::Unreachable { server: server.to_owned(), source })?;
     let other = |detail: String| ShowError::NotAnEmulator { server: server.to_owned(), detail };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -77,21 +113,26 @@ pub async fn run(arguments: &Events, out: &mut impl Write) -> Result<(), ShowErr
     tokio::spawn(connection);
     let request =
         Request::get(path(arguments)).header("host", authority.as_str()).body(Empty::<Bytes>::new());
-    let response =
-        sender.send_request(request.map_err(|_| bad())?).await.map_err(|error| other(error.to_string()))?;
+    let response = timeout(PATIENCE, sender.send_request(request.map_err(|_| bad())?)).await;
+    let response = response.map_err(silent)?.map_err(|error| other(error.to_string()))?;
     if response.status() != StatusCode::OK {
         return Err(other(format!("it answers {}", response.status())));
     }
     let mut body = response.into_body();
-    let mut pending = Vec::new();
+    let (mut pending, mut shown) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|error| ShowError::Lost { server: server.to_owned(), detail: error.to_string() })?;
         let Ok(data) = frame.into_data() else { continue };
         pending.extend_from_slice(&data);
-        print(&mut pending, arguments.output, out)?;
+        match print(&mut pending, arguments.output, out) {
+            Ok(printed) => shown += printed,
+            // `| head` has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            Err(error) => return Err(ShowError::Output(error)),
+        }
     }
-    Ok(())
+    Ok(shown)
 }
 
 fn path(arguments: &Events) -> String {
@@ -103,19 +144,21 @@ fn path(arguments: &Events) -> String {
     path
 }
 
-/// Prints the whole lines of `pending` and takes them out of it.
-fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> Result<(), ShowError> {
-    let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { return Ok(()) };
+/// Prints the whole lines of `pending`, takes them out of it, and says how many there were.
+fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> std::io::Result<usize> {
+    let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { return Ok(0) };
     let lines: Vec<u8> = pending.drain(..=end).collect();
-    let printed = String::from_utf8_lossy(&lines).lines().try_for_each(|line| match output {
-        Output::Json => writeln!(out, "{line}"),
-        Output::Table => writeln!(out, "{}", row(line)),
-    });
-    match printed.and_then(|()| out.flush()) {
-        // `| head` has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(ShowError::Output),
+    let text = String::from_utf8_lossy(&lines);
+    let mut printed = 0;
+    for line in text.lines() {
+        match output {
+            Output::Json => writeln!(out, "{line}")?,
+            Output::Table => writeln!(out, "{}", row(line))?,
+        }
+        printed += 1;
     }
+    out.flush()?;
+    Ok(printed)
 }
 
 /// What a row of the table shows of a message.

@@ -4,26 +4,86 @@
 
 use std::path::Path;
 
-use lanyard_emulator::config::check::{Problem, load, read};
+use lanyard_emulator::config::check::{load, read};
 use lanyard_emulator::config::checked::Checked;
+use lanyard_emulator::config::mistakes::Mistakes;
+use lanyard_emulator::hub::authentication::{Authentication, Keys};
 use proptest::prelude::*;
 
 const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-fn parse(text: &str) -> Result<Checked, Problem> {
+fn parse(text: &str) -> Result<Checked, Mistakes> {
     read(text, Path::new("/nonexistent"))
 }
 
-/// Everything that is wrong with a text, a line each.
-fn mistakes(text: &str) -> Vec<String> {
-    match parse(text) {
-        Err(Problem::Mistakes(mistakes)) => mistakes
-            .to_string()
-            .lines()
-            .skip(1)
-            .map(|line| line.trim_start_matches("  - ").to_owned())
-            .collect(),
+/// Those of the first device.
+fn keys(checked: &Checked) -> &Keys {
+    match &checked.hubs[0].devices[0].authentication {
+        Authentication::Sas(keys) => keys,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Everything that is wrong with a text, a line each, with its place.
+fn placed(text: &str) -> Vec<String> {
+    let mistakes = parse(text).unwrap_err().to_string();
+    mistakes.lines().skip(1).map(|line| line.trim_start_matches("  - ").to_owned()).collect()
+}
+
+/// The same without the places.
+fn mistakes(text: &str) -> Vec<String> {
+    let bare = |line: String| {
+        let (field, rest) = line.split_once(" (line ").unwrap();
+        format!("{field}{}", rest.split_once(')').unwrap().1)
+    };
+    placed(text).into_iter().map(bare).collect()
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_field_place_and_fix() {
+    let text = "hubs: [{hostName: h}]\nemulator:\n  sasSkewSeconds: -1\n  assignedHubPort: 70000\n  maxEvents: many\n  certificateNames: {a: b}\n  retryAfterSecond: 2\n";
+    assert_eq!(
+        placed(text),
+        [
+            "emulator.sasSkewSeconds (line 3, column 19): integer -1 is not allowed here: use a whole number from 0 to 4294967295",
+            "emulator.assignedHubPort (line 4, column 20): integer 70000 is not allowed here: use a whole number from 0 to 65535",
+            "emulator.maxEvents (line 5, column 14): this text is not allowed here: use a whole number from 0 to 4294967295",
+            "emulator.certificateNames (line 6, column 21): map is not allowed here: use a list, each item in a line that begins with -",
+            "emulator.retryAfterSecond (line 7, column 21): there is no such field here: did you mean retryAfterSeconds? use sasSkewSeconds, sasEnforceDelaySeconds, pollsUntilAssigned, retryAfterSeconds, assignedHubPort, refuseCertificatesAtConnect, certificateNames, maxEvents, maxEventBytes",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_place() {
+    for (text, expected) in [
+        (
+            "hubs: [{hostName: h, hostName: i}]",
+            "hubs[0] (line 1, column 22): \"hostName\" stands twice: keep one of them",
+        ),
+        ("hubs:\n  - hostName: h\n bad: [", "the document (line 3, column 2): this is no YAML"),
+        ("", "hubs (line 1, column 1): is empty: name at least one hub"),
+        ("just text", "the document (line 1, column 1): use fields with values"),
+        ("hubs: [{hostName: h}]\n---\nhubs: []\n", "a second document begins here"),
+    ] {
+        let found = placed(text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn dps_needs_a_hub() {
+    let text = "hubs: [{hostName: h}]\ndps: [{idScope: 0ne1, iotHubs: [], enrollmentGroups: [{enrollmentGroupId: g, iotHubs: [], deviceId: x}], enrollments: [{registrationId: r, enrollmentGroupId: g}]}]";
+    let found = mistakes(text);
+    for wanted in [
+        "dps[0].iotHubs: is empty: name at least one hub, or take it out to use all of them",
+        "dps[0].enrollmentGroups[0].deviceId: a group has none",
+        "dps[0].enrollments[0].enrollmentGroupId: an individual enrollment has none",
+    ] {
+        assert!(found.iter().any(|line| line.starts_with(wanted)), "{wanted}: {found:#?}");
+    }
+    for text in ["hubs: []", "dps: []"] {
+        assert_eq!(mistakes(text), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
     }
 }
 
@@ -44,7 +104,7 @@ fn json_is_understood() {
     );
     let checked = parse(&text).unwrap();
     assert_eq!(checked.hubs[0].host.to_string(), "h.example:1883");
-    assert!(checked.hubs[0].devices[0].enabled && checked.hubs[0].devices[0].keys.secondary.is_none());
+    assert!(checked.hubs[0].devices[0].enabled && keys(&checked).secondary.is_none());
     assert_eq!((checked.tokens.skew, checked.tokens.enforce_delay), (300, 0));
     assert_eq!((checked.pace.polls, checked.pace.retry_after), (1, 1));
 }
@@ -91,15 +151,16 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
     );
     let found = mistakes(&text);
     for wanted in [
-        "hubs[0].devises: no such field",
-        "hubs[1].devices[0].etag: no such field",
-        "hubs[0].devices[0].authentication.kind: no such field",
+        "hubs[0].devises: there is no such field here",
+        "hubs[1].devices[0].etag: there is no such field here",
+        "hubs[0].devices[0].authentication.kind: there is no such field here",
         "emulator.assignedHubPort: 0 is no port",
-        "emulator.sasSkewSecs: no such field",
+        "emulator.sasSkewSecs: there is no such field here",
         "hubs[0].hostName: ",
         "hubs[0].devices[0].deviceId: device id must not contain ' '",
-        "hubs[0].devices[0].status: \"on\" is neither enabled nor disabled",
-        "hubs[0].devices[0].authentication.type: \"selfSigned\" is not supported: use sas",
+        "hubs[0].devices[0].status: \"on\" is not supported: use enabled or disabled",
+        "hubs[0].devices[0].authentication.symmetricKey: only type sas has keys",
+        "hubs[0].devices[0].authentication.x509Thumbprint: is missing: give primaryThumbprint, secondaryThumbprint or both",
         "hubs[0].devices[1].deviceId: is missing",
         "hubs[0].devices[1].authentication.symmetricKey.primaryKey: the key is not base64",
         "hubs[0].devices[1].authentication.symmetricKey.secondaryKey: the key decodes to 3 bytes",
@@ -113,8 +174,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
         "dps[0].allocationPolicy: \"geoLatency\" is not supported",
         "dps[0].enrollmentGroups[0].provisioningStatus: ",
         "dps[0].enrollmentGroups[0].iotHubs[0]: \"https\" is none of the hubs",
-        "dps[0].enrollmentGroups[0].attestation.type: \"x509\" is not supported",
-        "dps[0].enrollmentGroups[0].attestation.symmetricKey: is missing",
+        "dps[0].enrollmentGroups[0].attestation.x509: a group has either signingCertificates or caReferences here",
         "dps[0].enrollmentGroups[1].enrollmentGroupId: is missing",
         "dps[0].enrollmentGroups[1].attestation.type: is missing",
         "dps[0].enrollments[1].deviceId: device id must not contain ' '",
@@ -155,10 +215,7 @@ fn errors_repeat_no_key() {
         ),
         format!("emulator: {{sasSkewSeconds: {K32}}}"),
     ] {
-        let problem = match parse(&text).unwrap_err() {
-            Problem::Syntax(detail) => detail,
-            Problem::Mistakes(mistakes) => mistakes.to_string(),
-        };
+        let problem = parse(&text).unwrap_err().to_string();
         assert!(!problem.contains("AAECAwQF"), "{problem}");
         assert!(!problem.is_empty());
         println!("{problem}");
@@ -173,11 +230,12 @@ fn keys_may_stand_in_files() {
     let text = "hubs: [{hostName: h, devices: [{deviceId: a, authentication: {symmetricKey: {primaryKeyFile: key}}}]}]";
     std::fs::write(dir.join("emulator.yaml"), text).unwrap();
     let checked = load(&dir.join("emulator.yaml")).unwrap();
-    assert_eq!(checked.hubs[0].devices[0].keys.primary.to_base64().as_str(), K32);
+    assert_eq!(keys(&checked).primary.to_base64().as_str(), K32);
     std::fs::write(dir.join("key"), "no base64!").unwrap();
     let error = load(&dir.join("emulator.yaml")).unwrap_err().to_string();
     assert!(
-        error.contains("primaryKeyFile: the key is not base64") && !error.contains("no base64!"),
+        error.contains("primaryKeyFile (line 1, column 94): the key is not base64")
+            && !error.contains("no base64!"),
         "{error}"
     );
     std::fs::remove_dir_all(dir).unwrap();

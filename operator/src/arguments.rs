@@ -1,6 +1,7 @@
 //! How the program is called. Pure.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,24 @@ pub struct Arguments {
 pub enum Command {
     /// Work until SIGTERM or SIGINT.
     Run(Run),
+    /// Derive devices' keys from the key of their enrollment group, as dps-keygen does.
+    DeriveKey(DeriveKey),
+}
+
+/// Settings of a derivation. The group's key is no argument: those can be read by everybody on the machine.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  lanyard-operator derive-key --device-id press-17 --group-key-file group.key
+  kubectl get secret plant-a-group-key -o jsonpath='{.data.primaryKey}' | base64 -d | lanyard-operator derive-key --device-id press-17
+
+With one --device-id the key alone is written, with several a line `id,key` for each. The id is taken letter by letter: Press-17 has another key than press-17.")]
+pub struct DeriveKey {
+    /// Id with which the device registers; may be repeated.
+    #[arg(long = "device-id", value_name = "ID", required = true)]
+    pub device_ids: Vec<String>,
+    /// File that holds the group's primary or secondary key in base64; standard input unless it is given, or if it is -.
+    #[arg(long, value_name = "FILE")]
+    pub group_key_file: Option<PathBuf>,
 }
 
 /// Settings of a working operator.
@@ -92,9 +111,28 @@ mod tests {
     #[test]
     fn the_charts_way_to_call_it() {
         let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json --log-level=info --namespace=a --namespace=b";
-        let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command;
+        let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
+            unreachable!()
+        };
         assert_eq!((run.agent_image_pull_policy, run.log_format), (PullPolicy::Never, LogFormat::Json));
         assert_eq!(run.namespaces, ["a", "b"]);
         assert_eq!(run.http.to_string(), "0.0.0.0:8080");
+    }
+
+    #[test]
+    fn a_key_is_no_argument() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        let Ok(Arguments { command: Command::DeriveKey(derive) }) =
+            parse("lanyard-operator derive-key --device-id a --device-id b --group-key-file -")
+        else {
+            unreachable!()
+        };
+        assert_eq!((derive.device_ids.len(), derive.group_key_file), (2, Some("-".into())));
+        for line in ["derive-key --device-id a --group-key=AAEC", "derive-key --device-id a --group-key AAEC"]
+        {
+            let error = parse(&format!("lanyard-operator {line}")).unwrap_err().to_string();
+            assert!(error.contains("--group-key-file") && !error.contains("AAEC"), "{error}");
+        }
+        assert!(parse("lanyard-operator derive-key").is_err());
     }
 }

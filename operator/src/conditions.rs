@@ -7,10 +7,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub const READY: &str = "Ready";
 /// The credentials Secret holds the right key.
 pub const CREDENTIALS_READY: &str = "CredentialsReady";
+/// The certificate that the device shows ends soon, and no renewal comes first.
+pub const CREDENTIALS_EXPIRING: &str = "CredentialsExpiring";
 /// The agent runs.
 pub const AGENT_READY: &str = "AgentReady";
 /// The hub has accepted the device.
 pub const CONNECTED: &str = "Connected";
+/// Every row of a group's list has its device.
+pub const IMPORTED: &str = "Imported";
+/// The list of a group's devices with their credentials is current.
+pub const EXPORTED: &str = "Exported";
 /// Somebody is at work.
 pub const RECONCILING: &str = "Reconciling";
 /// Nothing goes on until somebody changes something.

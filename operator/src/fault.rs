@@ -5,6 +5,8 @@
 pub enum Reason {
     /// spec.blocked is set.
     Blocked,
+    /// The group's approval is Manual and spec.approved is not set.
+    WaitingForApproval,
     /// An older object has the same identity.
     DuplicateDeviceId,
     /// There is no such ProvisioningGroup.
@@ -23,10 +25,50 @@ pub enum Reason {
     TrustedCANotFound,
     /// A trusted CA is no PEM certificate.
     TrustedCAInvalid,
+    /// The text in a CA's Secret is no certificate.
+    IssuerInvalid,
+    /// The text in a CA's Secret is no private key that can be used.
+    IssuerKeyInvalid,
+    /// The private key in a CA's Secret is not its certificate's.
+    IssuerKeyMismatch,
+    /// The certificate in a CA's Secret, or one above it, is no CA's.
+    IssuerNotCA,
+    /// The CA's certificate does not allow it to sign certificates.
+    IssuerMayNotSign,
+    /// The certificates in a CA's Secret did not sign each other.
+    IssuerChainBroken,
+    /// A CA above allows fewer CAs below it than there are.
+    IssuerPathTooLong,
+    /// The CA's certificate, or one above it, has expired.
+    IssuerExpired,
+    /// The CA's certificate, or one above it, is not valid yet.
+    IssuerNotYetValid,
+    /// The text in a device's Secret is no certificate.
+    CertificateInvalid,
+    /// The text in a device's Secret is no private key that can be used.
+    CertificateKeyInvalid,
+    /// The private key in a device's Secret is not its certificate's.
+    CertificateKeyMismatch,
+    /// The certificate is for another common name.
+    CertificateNameMismatch,
+    /// The certificate may not be shown by a client.
+    CertificateUsage,
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The certificate is not valid yet.
+    CertificateNotYetValid,
+    /// No certificate could be made.
+    SigningFailed,
     /// The object, or what it inherits, cannot be made into a configuration.
     InvalidSpec,
     /// An object of the name that the operator needs belongs to somebody else.
     Conflict,
+    /// The ConfigMap with a list of devices, or the key in it, is missing.
+    ImportNotFound,
+    /// The text in it is no list of devices.
+    ImportInvalid,
+    /// The list of devices with their credentials is larger than a Secret can be.
+    ExportTooLarge,
     /// The API server refuses what the operator would write.
     Refused,
 }
@@ -37,6 +79,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "Blocked",
+            Self::WaitingForApproval => "WaitingForApproval",
             Self::DuplicateDeviceId => "DuplicateDeviceId",
             Self::GroupNotFound => "GroupNotFound",
             Self::SecretNotFound => "SecretNotFound",
@@ -46,8 +89,28 @@ impl Reason {
             Self::ConnectionStringMismatch => "ConnectionStringMismatch",
             Self::TrustedCANotFound => "TrustedCANotFound",
             Self::TrustedCAInvalid => "TrustedCAInvalid",
+            Self::IssuerInvalid => "IssuerInvalid",
+            Self::IssuerKeyInvalid => "IssuerKeyInvalid",
+            Self::IssuerKeyMismatch => "IssuerKeyMismatch",
+            Self::IssuerNotCA => "IssuerNotCA",
+            Self::IssuerMayNotSign => "IssuerMayNotSign",
+            Self::IssuerChainBroken => "IssuerChainBroken",
+            Self::IssuerPathTooLong => "IssuerPathTooLong",
+            Self::IssuerExpired => "IssuerExpired",
+            Self::IssuerNotYetValid => "IssuerNotYetValid",
+            Self::CertificateInvalid => "CertificateInvalid",
+            Self::CertificateKeyInvalid => "CertificateKeyInvalid",
+            Self::CertificateKeyMismatch => "CertificateKeyMismatch",
+            Self::CertificateNameMismatch => "CertificateNameMismatch",
+            Self::CertificateUsage => "CertificateUsage",
+            Self::CertificateExpired => "CertificateExpired",
+            Self::CertificateNotYetValid => "CertificateNotYetValid",
+            Self::SigningFailed => "SigningFailed",
             Self::InvalidSpec => "InvalidSpec",
             Self::Conflict => "Conflict",
+            Self::ImportNotFound => "ImportNotFound",
+            Self::ImportInvalid => "ImportInvalid",
+            Self::ExportTooLarge => "ExportTooLarge",
             Self::Refused => "Refused",
         }
     }
@@ -55,7 +118,13 @@ impl Reason {
     /// Whether the device must leave the hub: its agent and its credentials are taken away.
     #[must_use]
     pub const fn withdraws(self) -> bool {
-        matches!(self, Self::Blocked | Self::DuplicateDeviceId)
+        matches!(self, Self::Blocked | Self::WaitingForApproval | Self::DuplicateDeviceId)
+    }
+
+    /// Whether it is a step on the way, and nothing that is wrong.
+    #[must_use]
+    pub const fn is_a_step(self) -> bool {
+        matches!(self, Self::WaitingForApproval)
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! arguments   how the program is called
+//! derive_key  a device's key for people with a shell
 //! leader      who of several operators works
 //! cluster     what the operator sees: mirrors of objects, who refers to whom, what wakes whom
+//! credential  keys and certificates: made, checked, exchanged and renewed
 //! device      IoTDevice: observe → validate → issue → plan → apply → report
-//! group       ProvisioningGroup: observe → validate → report
+//! group       ProvisioningGroup: observe → validate → lists in and out → report
 //! fault       what somebody has to change, with its stable reason
 //! conditions  how both kinds say how they are
 //! work        mirrors, queues and controllers together
@@ -15,8 +17,10 @@
 //! ```
 
 pub mod arguments;
+pub mod derive_key;
 pub mod leader;
 pub mod cluster;
+pub mod credential;
 pub mod device;
 pub mod group;
 pub mod fault;

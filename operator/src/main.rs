@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use lanyard_operator::arguments::{Arguments, Command, LogFormat, Run};
 use lanyard_operator::cluster::scope::Scope;
+use lanyard_operator::derive_key;
 use lanyard_operator::device::plan::AgentImage;
 use lanyard_operator::http::{Pages, Phase, serve};
 use lanyard_operator::leader::{Election, LeaderError};
@@ -49,12 +50,15 @@ enum Failure {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let Command::Run(arguments) = Arguments::parse().command;
+    let arguments = match Arguments::parse().command {
+        Command::Run(arguments) => arguments,
+        Command::DeriveKey(arguments) => {
+            return derive_key::run(&arguments)
+                .map_or_else(|error| without_log(&error), |()| ExitCode::SUCCESS);
+        }
+    };
     if let Err(failure) = start_log(&arguments) {
-        // There is no log yet.
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "error: {failure}");
-        return ExitCode::from(2);
+        return without_log(&failure);
     }
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +67,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where there is no log.
+fn without_log(error: &dyn std::error::Error) -> ExitCode {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(2)
 }
 
 fn start_log(arguments: &Run) -> Result<(), Failure> {

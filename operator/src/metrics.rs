@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
+use lanyard_crds::group::InUse;
 use lanyard_crds::status::{ConnectionState, ProvisioningState};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::cluster::claims::Key;
+use crate::credential::held::slot_name;
 
 /// The operator's counters. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +29,8 @@ struct Inner {
     devices: IntGaugeVec,
     connected: IntGauge,
     leader: IntGauge,
+    expiries: IntGaugeVec,
+    issuers: IntGaugeVec,
 }
 
 impl Metrics {
@@ -72,6 +79,20 @@ impl Metrics {
             )?,
             connected: IntGauge::new("lanyard_operator_devices_connected", "IoTDevices that are connected")?,
             leader: IntGauge::new("lanyard_operator_leader", "1 while this operator is the one that works")?,
+            expiries: IntGaugeVec::new(
+                Opts::new(
+                    "lanyard_operator_credential_expiry_timestamp_seconds",
+                    "When the certificate in a device's Secret ends",
+                ),
+                &["namespace", "device"],
+            )?,
+            issuers: IntGaugeVec::new(
+                Opts::new(
+                    "lanyard_operator_issuer_expiry_timestamp_seconds",
+                    "When a group's CA, or the first above it, ends",
+                ),
+                &["namespace", "group", "issuer"],
+            )?,
         };
         let registry = &inner.registry;
         registry.register(Box::new(inner.reconciles.clone()))?;
@@ -83,6 +104,8 @@ impl Metrics {
         registry.register(Box::new(inner.devices.clone()))?;
         registry.register(Box::new(inner.connected.clone()))?;
         registry.register(Box::new(inner.leader.clone()))?;
+        registry.register(Box::new(inner.expiries.clone()))?;
+        registry.register(Box::new(inner.issuers.clone()))?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -117,6 +140,18 @@ impl Metrics {
         self.0.polls.with_label_values(&[if answered { "success" } else { "error" }]).inc();
     }
 
+    /// When the CAs of a group end; those that are not among them are gone.
+    pub fn issuers(&self, group: &Key, ends: &[(InUse, Timestamp)]) {
+        for slot in [InUse::Primary, InUse::Secondary] {
+            let labels = [group.namespace.as_str(), group.name.as_str(), slot_name(slot)];
+            match ends.iter().find(|(other, _)| *other == slot) {
+                Some((_, end)) => self.0.issuers.with_label_values(&labels).set(end.as_second()),
+                // An error means that there was none.
+                None => drop(self.0.issuers.remove_label_values(&labels)),
+            }
+        }
+    }
+
     /// Whether this operator works.
     pub fn leads(&self, leads: bool) {
         self.0.leader.set(leads.into());
@@ -126,6 +161,7 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, devices: &[Arc<IoTDevice>]) -> String {
         self.count(devices);
+        self.expire(devices);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.0.registry.gather(), &mut text) {
             tracing::error!(%error, "cannot write metrics");
@@ -133,16 +169,29 @@ impl Metrics {
         String::from_utf8(text).unwrap_or_default()
     }
 
+    /// Series of devices that are gone, or have no certificate any more, go with them.
+    fn expire(&self, devices: &[Arc<IoTDevice>]) {
+        self.0.expiries.reset();
+        for device in devices {
+            let credentials = device.status.as_ref().and_then(|status| status.credentials.as_ref());
+            if let Some(end) = credentials.and_then(|credentials| credentials.not_after.as_ref()) {
+                let key = Key::of(&**device);
+                self.0.expiries.with_label_values(&[&key.namespace, &key.name]).set(end.0.as_second());
+            }
+        }
+    }
+
     fn count(&self, devices: &[Arc<IoTDevice>]) {
         use ProvisioningState as S;
         let state = |device: &IoTDevice| device.status.as_ref().and_then(|status| status.provisioning_state);
         for (wanted, word) in [
-            (S::Unassociated, "Unassociated"),
             (S::Registered, "Registered"),
+            (S::WaitingForApproval, "WaitingForApproval"),
+            (S::Unassociated, "Unassociated"),
             (S::Provisioned, "Provisioned"),
             (S::Blocked, "Blocked"),
         ] {
-            let is = |device: &&Arc<IoTDevice>| state(device).unwrap_or(S::Unassociated) == wanted;
+            let is = |device: &&Arc<IoTDevice>| state(device).unwrap_or(S::Registered) == wanted;
             self.0.devices.with_label_values(&[word]).set(devices.iter().filter(is).count() as i64);
         }
         let connected = devices.iter().filter(|device| {
@@ -163,12 +212,33 @@ mod tests {
         metrics.reconciled("IoTDevice", Duration::from_millis(3), Some("SecretNotFound"));
         let text = metrics.text(&[Arc::new(IoTDevice::default())]);
         for line in [
-            r#"lanyard_operator_devices{state="Unassociated"} 1"#,
+            r#"lanyard_operator_devices{state="Registered"} 1"#,
+            r#"lanyard_operator_devices{state="WaitingForApproval"} 0"#,
             r#"lanyard_operator_devices{state="Blocked"} 0"#,
             r#"lanyard_operator_reconcile_errors_total{kind="IoTDevice",reason="SecretNotFound"} 1"#,
             "lanyard_operator_leader 0",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn expiries_go_with_their_devices_and_groups() {
+        let metrics = Metrics::new().unwrap();
+        let device: IoTDevice = serde_saphyr::from_str(
+            "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n}, spec: {}, status: {credentials: {secretName: s, kind: X509, notAfter: '1970-01-01T00:01:00Z'}}}",
+        )
+        .unwrap();
+        let group = Key::new("n", "g");
+        metrics.issuers(&group, &[(InUse::Secondary, Timestamp::from_second(7).unwrap())]);
+        let text = metrics.text(&[Arc::new(device)]);
+        for line in [
+            r#"lanyard_operator_credential_expiry_timestamp_seconds{device="a",namespace="n"} 60"#,
+            r#"lanyard_operator_issuer_expiry_timestamp_seconds{group="g",issuer="Secondary",namespace="n"} 7"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.issuers(&group, &[]);
+        assert!(!metrics.text(&[]).contains("expiry_timestamp_seconds{"));
     }
 }

@@ -22,9 +22,12 @@ use crate::cluster::read::Reads;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::cluster::wake::{Queues, gather};
+use crate::credential::forge::Forge;
+use crate::credential::turns::Turns;
 use crate::device::agents::{Agents, rounds};
 use crate::device::plan::AgentImage;
 use crate::device::reconcile::{ReconcileError, Told};
+use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
 use crate::{device, group};
 
@@ -78,8 +81,13 @@ impl Work {
         let (crowd, crowded) = unbounded();
         let queues = Queues { devices, groups, crowd };
         let (agents, moved) = Agents::new();
-        let remembered = Arc::default();
+        let remembered: Arc<Remembered> = Arc::default();
+        let waker = queues.clone();
+        let forge = Forge::new(move |device| waker.device(device));
+        let turns: Arc<Turns> = Arc::default();
         let listeners = Listeners {
+            forge: Arc::clone(&forge),
+            turns: Arc::clone(&turns),
             queues: queues.clone(),
             agents: agents.clone(),
             remembered: Arc::clone(&remembered),
@@ -92,6 +100,10 @@ impl Work {
         tasks.spawn(tell(told, client.clone(), identity, metrics.clone()));
         let reads = Arc::new(Reads::new(client.clone()));
         let groups = group::reconcile::Context {
+            client: client.clone(),
+            remembered: Arc::clone(&remembered),
+            refusals: Default::default(),
+            paces: Default::default(),
             reads: Arc::clone(&reads),
             view: Arc::clone(&view),
             answers: answers.clone(),
@@ -106,6 +118,8 @@ impl Work {
             view,
             agents,
             remembered,
+            forge,
+            turns,
             answers,
             image,
             metrics,

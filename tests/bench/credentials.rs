@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::StatefulSet,
     core::v1::{ConfigMap, Namespace, ResourceQuota, Secret},
 };
 use kube::{
@@ -17,6 +17,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_tests::authority::Authority;
 use serde_json::{Value, json};
 
 use crate::figure::Figure;
@@ -26,23 +27,44 @@ use crate::programs::Operator;
 const AT_ONCE: usize = 8;
 const GROUP_KEY: &str =
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A group to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) devices: usize,
+    pub(crate) attestation: Attestation,
+    /// Whether each device gets an agent's workload too; its pod never starts. Thousands of those would keep Kubernetes' own
+    /// controllers busy, and that would be measured.
+    pub(crate) agents: bool,
+}
+
+/// How the devices of the group prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attestation {
+    /// With keys derived from the group's.
+    SymmetricKey,
+    /// With certificates, P-256, that the group's CA signs.
+    X509,
+}
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// Devices in a new group with the operator running, then the same writes by a bare client without it.
-pub(crate) async fn measure(client: &Client, operator: Operator, devices: usize) -> Result<Figure, Failure> {
+pub(crate) async fn measure(client: &Client, operator: Operator, case: Case) -> Result<Figure, Failure> {
+    let authority = Authority::root("bench");
     let namespace = Scratch::create(client, "bench-operator").await?;
-    let with_operator = by_operator(client, &namespace.name, devices).await?;
-    let written = written(client, &namespace.name, devices).await?;
+    let with_operator = by_operator(client, &namespace.name, case, &authority).await?;
+    let written = written(client, &namespace.name, case).await?;
     // Nobody but the bare client may write while the floor is measured.
     drop(operator);
     namespace.delete(client).await?;
 
     let namespace = Scratch::create(client, "bench-floor").await?;
-    let floor = by_bare_client(client, &namespace.name, &written).await?;
+    let floor = by_bare_client(client, &namespace.name, &written, case.attestation, &authority).await?;
     namespace.delete(client).await?;
-    Ok(Figure::beside("credentials_50_devices", with_operator.as_secs_f64(), "s", floor.as_secs_f64(), 1.5))
+    Ok(Figure::beside(case.name, with_operator.as_secs_f64(), "s", floor.as_secs_f64(), 1.5))
 }
 
 fn resource(kind: &str) -> ApiResource {
@@ -53,8 +75,16 @@ fn device_name(number: usize) -> String {
     format!("bench-{number:03}")
 }
 
-async fn by_operator(client: &Client, namespace: &str, devices: usize) -> Result<Duration, Failure> {
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench-key"}, "stringData": {"primaryKey": GROUP_KEY}});
+async fn by_operator(
+    client: &Client,
+    namespace: &str,
+    Case { devices, attestation, agents, .. }: Case,
+    authority: &Authority,
+) -> Result<Duration, Failure> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench-key"},
+        "stringData": {"primaryKey": GROUP_KEY, "tls.crt": authority.chain, "tls.key": authority.key()},
+    });
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     secrets.patch("bench-key", &apply(), &Patch::Apply(secret)).await?;
     let groups: Api<DynamicObject> =
@@ -63,8 +93,12 @@ async fn by_operator(client: &Client, namespace: &str, devices: usize) -> Result
         "apiVersion": "lanyard.dev/v1alpha1", "kind": "ProvisioningGroup", "metadata": {"name": "bench"},
         "spec": {
             "dps": {"idScope": "0ne00ABCDEF", "endpoint": "dps.invalid"},
-            "attestation": {"symmetricKey": {"secretRef": {"name": "bench-key"}}},
+            "attestation": match attestation {
+                Attestation::SymmetricKey => json!({"symmetricKey": {"secretRef": {"name": "bench-key"}}}),
+                Attestation::X509 => json!({"x509": {"issuer": {"secretRef": {"name": "bench-key"}}}}),
+            },
             "template": {
+                "agent": {"mode": if agents { "Dedicated" } else { "None" }},
                 "sources": [{"name": "sim", "simulator": {}}],
                 "tags": [{"name": "Ramp", "source": "sim", "address": "RAMP(1000, 0, 100, 1)"}],
             },
@@ -102,18 +136,23 @@ fn credentials_are_ready(device: &DynamicObject) -> bool {
 struct Written {
     device: Value,
     secret: Value,
-    config: Value,
-    deployment: Value,
+    /// Of the agent, where there is one.
+    config: Option<Value>,
+    workload: Option<Value>,
     status: Value,
 }
 
-async fn written(client: &Client, namespace: &str, devices: usize) -> Result<Vec<Written>, Failure> {
+async fn written(
+    client: &Client,
+    namespace: &str,
+    Case { devices, .. }: Case,
+) -> Result<Vec<Written>, Failure> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
     let (secrets, configs) = (
         Api::<Secret>::namespaced(client.clone(), namespace),
         Api::<ConfigMap>::namespaced(client.clone(), namespace),
     );
-    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let workloads = Api::<StatefulSet>::namespaced(client.clone(), namespace);
     let mut all = Vec::with_capacity(devices);
     for number in 0..devices {
         let name = device_name(number);
@@ -122,11 +161,24 @@ async fn written(client: &Client, namespace: &str, devices: usize) -> Result<Vec
             status: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "status": device["status"]}),
             device: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": device["spec"]}),
             secret: bare("v1", "Secret", &serde_json::to_value(secrets.get(&format!("{name}-credentials")).await?)?),
-            config: bare("v1", "ConfigMap", &serde_json::to_value(configs.get(&format!("{name}-agent")).await?)?),
-            deployment: bare("apps/v1", "Deployment", &serde_json::to_value(deployments.get(&format!("{name}-agent")).await?)?),
+            config: agent_object(&configs, &name, "v1", "ConfigMap").await?,
+            workload: agent_object(&workloads, &name, "apps/v1", "StatefulSet").await?,
         });
     }
     Ok(all)
+}
+
+async fn agent_object<K>(
+    api: &Api<K>,
+    device: &str,
+    version: &str,
+    kind: &str,
+) -> Result<Option<Value>, Failure>
+where
+    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    let found = api.get_opt(&format!("{device}-agent")).await?;
+    Ok(found.map(|found| serde_json::to_value(found).map(|found| bare(version, kind, &found))).transpose()?)
 }
 
 /// The object without what the API server added and without its owner.
@@ -141,30 +193,47 @@ fn bare(version: &str, kind: &str, object: &Value) -> Value {
     copy
 }
 
-async fn by_bare_client(client: &Client, namespace: &str, all: &[Written]) -> Result<Duration, Failure> {
+async fn by_bare_client(
+    client: &Client,
+    namespace: &str,
+    all: &[Written],
+    attestation: Attestation,
+    authority: &Authority,
+) -> Result<Duration, Failure> {
     let devices: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
     let (secrets, configs) = (
         Api::<Secret>::namespaced(client.clone(), namespace),
         Api::<ConfigMap>::namespaced(client.clone(), namespace),
     );
-    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let workloads = Api::<StatefulSet>::namespaced(client.clone(), namespace);
     let group_key = SymmetricKey::from_base64(GROUP_KEY)?;
     let started = Instant::now();
     stream::iter(all.iter().enumerate())
         .map(Ok::<_, Failure>)
         .try_for_each_concurrent(AT_ONCE, |(number, item)| {
-            let (devices, secrets, configs, deployments) = (&devices, &secrets, &configs, &deployments);
-            let key = group_key.derive(&device_name(number));
+            let (devices, secrets, configs, workloads) = (&devices, &secrets, &configs, &workloads);
+            let group_key = &group_key;
             async move {
                 let name = device_name(number);
+                let credential = match attestation {
+                    Attestation::SymmetricKey => {
+                        json!({"sharedAccessKey": group_key.derive(&name).to_base64().as_str()})
+                    }
+                    Attestation::X509 => {
+                        let (chain, key) = authority.leaf(&name);
+                        json!({"tls.crt": chain, "tls.key": key})
+                    }
+                };
                 devices.patch(&name, &apply(), &Patch::Apply(&item.device)).await?;
                 let mut secret = item.secret.clone();
-                secret["stringData"] = json!({"sharedAccessKey": key.to_base64().as_str()});
+                secret["stringData"] = credential;
                 secrets.patch(&format!("{name}-credentials"), &apply(), &Patch::Apply(&secret)).await?;
-                configs.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.config)).await?;
-                deployments
-                    .patch(&format!("{name}-agent"), &apply(), &Patch::Apply(&item.deployment))
-                    .await?;
+                if let Some(config) = &item.config {
+                    configs.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(config)).await?;
+                }
+                if let Some(workload) = &item.workload {
+                    workloads.patch(&format!("{name}-agent"), &apply(), &Patch::Apply(workload)).await?;
+                }
                 devices.patch_status(&name, &PatchParams::default(), &Patch::Merge(&item.status)).await?;
                 Ok(())
             }

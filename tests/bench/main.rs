@@ -11,7 +11,7 @@ mod programs;
 
 use std::process::ExitCode;
 
-use credentials::Failure;
+use credentials::{Attestation, Case, Failure};
 use figure::Figure;
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,7 +39,20 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-const ALL: [&str; 3] = ["agent_idle_memory", "operator_idle_memory", "credentials_50_devices"];
+const ALL: [&str; 5] = [
+    "agent_idle_memory",
+    "operator_idle_memory",
+    "credentials_50_devices",
+    "credentials_1000_devices_key",
+    "credentials_1000_devices_x509",
+];
+
+/// The figures of credentials.
+const CREDENTIALS: [Case; 3] = [
+    Case { name: ALL[2], devices: 50, attestation: Attestation::SymmetricKey, agents: true },
+    Case { name: ALL[3], devices: 1000, attestation: Attestation::SymmetricKey, agents: false },
+    Case { name: ALL[4], devices: 1000, attestation: Attestation::X509, agents: false },
+];
 
 async fn run(names: &[String]) -> Result<Vec<Figure>, Failure> {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word.as_str()));
@@ -48,15 +61,16 @@ async fn run(names: &[String]) -> Result<Vec<Figure>, Failure> {
         println!("measuring {}", ALL[0]);
         figures.push(memory::of_agent(ALL[0])?);
     }
-    if wanted(ALL[1]) || wanted(ALL[2]) {
+    if ALL[1..].iter().any(|name| wanted(name)) {
         let client = lanyard_tests::kubernetes::connect().await;
         if wanted(ALL[1]) {
             println!("measuring {}", ALL[1]);
             figures.push(memory::of_operator(ALL[1])?);
         }
-        if wanted(ALL[2]) {
-            println!("measuring {}", ALL[2]);
-            figures.push(credentials::measure(&client, programs::Operator::start()?, 50).await?);
+        for case in CREDENTIALS.into_iter().filter(|case| wanted(case.name)) {
+            println!("measuring {}", case.name);
+            let operator = programs::Operator::start()?;
+            figures.push(credentials::measure(&client, operator, case).await?);
         }
     }
     Ok(figures)

@@ -3,14 +3,7 @@
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::installation::{Plant, SYSTEM, at_hub, disconnect, kubectl, values};
 
-use crate::{PRIMARY, connected, device, group};
-
-/// Fails unless `values` counts up by one each time.
-fn assert_no_gap(device: &str, values: &[serde_json::Value]) {
-    let numbers: Vec<i64> = values.iter().filter_map(serde_json::Value::as_i64).collect();
-    let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1 && pair[1] != 0);
-    assert!(gap.is_none(), "{device} lost events around {gap:?}: {numbers:?}");
-}
+use crate::{PRIMARY, assert_no_gap, connected, device, group};
 
 #[test]
 fn a_deleted_secret_comes_back_identical() {
@@ -46,19 +39,18 @@ fn await_new_connection(plant: &Plant, device: &str, connections: u64) {
 fn a_restarted_agent_is_never_connected_twice() {
     let plant = connected("restarted", &["heal-restarted".to_owned()]);
     let connections = at_hub("heal-restarted").expect("it is connected").connections;
-    plant.kubectl(&["rollout", "restart", "deployment/heal-restarted-agent"]);
+    plant.kubectl(&["rollout", "restart", "statefulset/heal-restarted-agent"]);
     await_new_connection(&plant, "heal-restarted", connections);
     assert_eq!(at_hub("heal-restarted").map(|d| d.takeovers), Some(0));
 }
 
-/// `Recreate` does not cover a pod deleted by hand: its ReplicaSet starts the next one at once, and on a busy node the
-/// hub may see that one before the old one has said goodbye.
 #[test]
-fn a_deleted_agent_pod_comes_back() {
+fn a_deleted_agent_pod_comes_back_and_never_twice() {
     let plant = connected("pod", &["heal-pod".to_owned()]);
     let connections = at_hub("heal-pod").expect("it is connected").connections;
     plant.kubectl(&["delete", "pod", "-l", "lanyard.dev/device=heal-pod", "--wait=false"]);
     await_new_connection(&plant, "heal-pod", connections);
+    assert_eq!(at_hub("heal-pod").map(|d| d.takeovers), Some(0));
 }
 
 #[test]
@@ -85,7 +77,7 @@ fn an_operator_killed_during_a_rollout_leaves_nothing_undone() {
     plant.eventually("every agent has the new limit", 180, || {
         let shown = plant.kubectl(&[
             "get",
-            "deploy",
+            "sts",
             "-o",
             "jsonpath={.items[*].spec.template.spec.containers[0].resources.limits.memory}",
         ]);
@@ -93,7 +85,7 @@ fn an_operator_killed_during_a_rollout_leaves_nothing_undone() {
         if changed == devices.len() { Ok(()) } else { Err(shown) }
     });
     for name in &devices {
-        plant.kubectl(&["rollout", "status", &format!("deployment/{name}-agent"), "--timeout=120s"]);
+        plant.kubectl(&["rollout", "status", &format!("statefulset/{name}-agent"), "--timeout=120s"]);
     }
     plant.await_all_ready(180);
     for name in &devices {

@@ -56,6 +56,37 @@ fn a_refused_key_is_told_and_mended() {
     plant.await_condition("mistake-key", "Ready", "True", "");
 }
 
+/// The schema cannot tell an address from another text, but the agent can. It reads the other tags meanwhile.
+#[test]
+fn an_address_that_no_simulator_has_is_named_and_mended() {
+    let plant = Plant::new("wrong-tag");
+    let good = "[{name: Count, source: sim, address: 'RAMP(200, 0, 1000000, 1)'}";
+    let bad = format!(
+        "{good}, {{name: Low, source: sim, address: 'RAMP(1, 2)'}}, {{name: Pump, source: sim, address: PUMP}}"
+    );
+    let right = group("Primary") + &device("mistake-tag");
+    let wrong = right.replace(
+        "spec: {groupRef: {name: plant-a}}",
+        &format!("spec: {{groupRef: {{name: plant-a}}, tags: {bad}]}}"),
+    );
+    assert_ne!(wrong, right);
+    plant.apply(&wrong);
+    let message = plant.await_condition("mistake-tag", "AgentReady", "False", "TagsRejected");
+    assert!(
+        message.contains("tag \"Low\"") && message.contains("RAMP(rate, low, high, increment)"),
+        "{message}"
+    );
+    assert!(message.ends_with("and 1 more tag cannot be read"), "{message}");
+    plant.await_condition("mistake-tag", "Stalled", "True", "TagsRejected");
+    plant.await_condition("mistake-tag", "Connected", "True", "Connected");
+    plant.eventually("the good tag's events at the hub", 60, || {
+        let seen = lanyard_tests::installation::values("mistake-tag", "Count").len();
+        if seen > 2 { Ok(()) } else { Err(format!("{seen} events")) }
+    });
+    plant.apply(&right);
+    plant.await_condition("mistake-tag", "Ready", "True", "Connected");
+}
+
 #[test]
 fn a_blocked_device_is_gone_from_the_hub_until_it_is_unblocked() {
     let plant = crate::connected("blocked", &["mistake-blocked".to_owned()]);
@@ -69,8 +100,7 @@ fn a_blocked_device_is_gone_from_the_hub_until_it_is_unblocked() {
     ]);
     plant.await_condition("mistake-blocked", "Ready", "False", "Blocked");
     plant.eventually("agent and credential are gone", 60, || {
-        let left =
-            [plant.get("deploy/mistake-blocked-agent"), plant.get("secret/mistake-blocked-credentials")];
+        let left = [plant.get("sts/mistake-blocked-agent"), plant.get("secret/mistake-blocked-credentials")];
         if left.iter().all(Option::is_none) { Ok(()) } else { Err("still there".to_owned()) }
     });
     plant.eventually("the hub sees it go", 60, || {

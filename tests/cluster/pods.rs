@@ -40,13 +40,14 @@ fn of_agents_have_no_token_no_rights_and_a_read_only_root() {
 }
 
 #[test]
-fn of_agents_replace_and_never_surge() {
-    let plant = connected("recreate", &["pods-2".to_owned()]);
-    let deployment = plant.get("deploy/pods-2-agent").expect("the operator made it");
-    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
-    assert_eq!(deployment["spec"]["replicas"], 1);
+fn of_agents_bear_a_name_that_only_one_pod_can_have() {
+    let plant = connected("named", &["pods-2".to_owned()]);
+    let workload = plant.get("sts/pods-2-agent").expect("the operator made it");
+    assert_eq!(workload["spec"]["replicas"], 1);
+    let pod = plant.get("pod/pods-2-agent-0").expect("it is connected");
+    assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], workload["metadata"]["uid"]);
     // As the service account of the agent's pod, nothing is allowed.
-    let account = deployment["spec"]["template"]["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+    let account = workload["spec"]["template"]["spec"]["serviceAccountName"].as_str().unwrap_or("default");
     let who = format!("system:serviceaccount:{}:{account}", plant.namespace);
     let answer = try_kubectl(&["-n", &plant.namespace, "auth", "can-i", "get", "secrets", "--as", &who]);
     assert!(answer.is_err_and(|shown| shown.contains("no")));

@@ -10,7 +10,7 @@ use crate::connected;
 fn leaves_devices_running_and_blocks_no_deletion() {
     let plant = connected("uninstall", &["left-1".to_owned(), "left-2".to_owned()]);
     kubectl(&["-n", SYSTEM, "delete", "deployment", "lanyard-operator", "--wait"]);
-    assert!(plant.get("iotd/left-1").is_some() && plant.get("deploy/left-1-agent").is_some());
+    assert!(plant.get("iotd/left-1").is_some() && plant.get("sts/left-1-agent").is_some());
 
     let output = command("target/kubernetes/bin/helm")
         .args(["uninstall", "lanyard", "-n", SYSTEM, "--wait", "--timeout", "2m"])

@@ -4,7 +4,7 @@ use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::LIMIT;
 
-use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator};
+use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator, fingerprint};
 
 fn group_device(emulator: &Emulator, id: &str, scope: &str) -> String {
     format!(
@@ -61,8 +61,9 @@ fn a_hub_that_refuses_sends_the_device_back_to_dps() {
     // A hub that no longer knows the device: this one never did.
     let remembered = format!(
         "{{\"endpoint\":\"localhost:{port}\",\"idScope\":\"0ne00ABCDEF\",\"registrationId\":\"dev-01\",\
-         \"assignedHub\":\"localhost:{port}\",\"deviceId\":\"dev-01\"}}",
-        port = emulator.mqtt.port()
+         \"credential\":\"{credential}\",\"assignedHub\":\"localhost:{port}\",\"deviceId\":\"dev-01\"}}",
+        port = emulator.mqtt.port(),
+        credential = fingerprint(&derived("dev-01")),
     );
     agent.write("buffer/dev-01/assignment.json", &remembered);
     let agent = agent.start();

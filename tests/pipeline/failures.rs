@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use lanyard_protocol::handoff::status::DeviceStatus;
 use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::process::{LIMIT, eventually};
 
@@ -148,11 +149,22 @@ fn an_unreadable_credentials_directory_is_waited_for() {
 #[test]
 fn a_missing_credentials_directory_is_waited_for() {
     let emulator = emulator();
-    let agent = Setup::new(&press(&emulator)).start();
-    agent.wait_for_reason("press-17", "CredentialsUnreadable");
+    let hub = format!("localhost:{}", emulator.mqtt.port());
+    let devices = ["press-17", "press-18"].map(|name| device(name, name, &hub, RAMP, "interval: 250ms"));
+    let agent = Setup::new(&document(&devices)).start();
+    for name in ["press-17", "press-18"] {
+        let message = agent.wait_for_reason(name, "CredentialsUnreadable").connection.message;
+        assert!(message.contains("failed to read the credentials directory"), "{message}");
+        assert!(message.contains("name another with --credentials"), "{message}");
+    }
+    // One line for all devices.
+    let told = agent.log().lines().filter(|line| line.contains("the credentials directory")).count();
+    assert_eq!(told, 1, "{}", agent.log());
     agent.setup.write("credentials/press-17/ca.crt", &emulator.ca());
     agent.setup.set_key("press-17", SECONDARY);
     wait_for_ramp(&emulator, 5);
+    let message = agent.wait_for_reason("press-18", "CredentialsUnreadable").connection.message;
+    assert!(message.contains("press-18/sharedAccessKey"), "{message}");
 }
 
 #[test]
@@ -164,9 +176,26 @@ fn a_key_that_is_none_is_named_and_not_repeated() {
     assert!(!agent.log().contains("half-a-key") && !status.connection.message.contains("half-a-key"));
     agent.setup.set_key("press-17", PRIMARY);
     wait_for_ramp(&emulator, 5);
-    // While it streams, a bad key is told, and a good one taken again.
+    // While it streams, a bad key is told, and the good one goes on.
     agent.setup.set_key("press-17", "half-a-key!");
-    agent.wait_for_reason("press-17", "CredentialsUnreadable");
+    let unreadable = |device: &DeviceStatus| device.credential.as_ref()?.unreadable.clone();
+    let status = agent.wait_for("tells of the key", "press-17", |device| unreadable(device).is_some());
+    assert!(unreadable(&status).unwrap().contains("not base64"), "{status:?}");
+    assert_eq!(status.connection.reason.as_str(), "Connected");
+    let ready = agent.get("/readyz");
+    assert!(ready.status == 200 && ready.body.contains("not base64"), "{}", ready.body);
     agent.setup.set_key("press-17", PRIMARY);
-    agent.wait_for_reason("press-17", "Connected");
+    agent.wait_for("is content", "press-17", |device| unreadable(device).is_none());
+    assert_eq!(emulator.device("press-17").unwrap()["connections"], 1);
+}
+
+#[test]
+fn a_second_client_of_the_same_identity_is_suspected() {
+    let emulator = emulator();
+    let config = press(&emulator);
+    let one = setup(&emulator, &config).start();
+    wait_for_ramp(&emulator, 5);
+    let _two = setup(&emulator, &config).start();
+    let told = |agent: &Agent| agent.log().contains("nobody else connects with this device's id");
+    eventually("the first is told", LIMIT, || told(&one).then_some(()));
 }

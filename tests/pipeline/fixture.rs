@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status::{Credential, DeviceStatus};
 use lanyard_protocol::hub::key::SymmetricKey;
-use lanyard_tests::agent::Setup;
+use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::{LIMIT, eventually};
 use serde_json::Value;
@@ -79,6 +81,11 @@ pub(crate) fn derived(id: &str) -> String {
     SymmetricKey::from_base64(GROUP).expect("the group key is base64").derive(id).to_base64().to_string()
 }
 
+/// What a key is called where it must not stand itself.
+pub(crate) fn fingerprint(key: &str) -> Fingerprint {
+    Fingerprint::of_key(&SymmetricKey::from_base64(key).expect("keys are base64"))
+}
+
 /// The messages of a device, each once: redelivered ones carry the same id.
 pub(crate) fn messages(events: &[Value]) -> Vec<&Value> {
     let mut seen = std::collections::HashSet::new();
@@ -101,13 +108,58 @@ pub(crate) fn assert_contiguous(values: &[i64]) {
     assert_eq!(broken, None, "{values:?}");
 }
 
-/// Waits until the ramp has come at least to `value`, and gives all messages.
+/// Waits until press-17's ramp has come at least to `value`, and gives all messages.
 pub(crate) fn wait_for_ramp(emulator: &Emulator, value: i64) -> Vec<Value> {
+    wait_for_ramp_of(emulator, "press-17", value)
+}
+
+/// Waits until a device's ramp has come at least to `value`, and gives all messages.
+pub(crate) fn wait_for_ramp_of(emulator: &Emulator, id: &str, value: i64) -> Vec<Value> {
     let limit = LIMIT + Duration::from_millis(50) * u32::try_from(value).unwrap_or(0);
     eventually(&format!("the ramp comes to {value}"), limit, || {
-        let events = emulator.events(Some("press-17"));
+        let events = emulator.events(Some(id));
         values(&events, "Ramp").last().is_some_and(|&last| last >= value).then_some(events)
     })
+}
+
+/// Checks that everything a device read has come so far, in order, and goes on coming; that nothing was dropped, and
+/// that the identity was never connected twice.
+pub(crate) fn assert_streams(emulator: &Emulator, agent: &Agent, id: &str) {
+    let so_far = values(&emulator.events(Some(id)), "Ramp").last().copied().unwrap_or(0);
+    assert_contiguous(&values(&wait_for_ramp_of(emulator, id, so_far + 10), "Ramp"));
+    assert_account(agent, id);
+    assert_eq!(emulator.device(id).map(|device| device["takeovers"].clone()), Some(0.into()), "{id}");
+}
+
+/// Checks a device's books: read = acknowledged + buffered, and nothing dropped.
+pub(crate) fn assert_account(agent: &Agent, id: &str) {
+    let metrics = agent.metrics();
+    let of = |name: &str| metrics.sum(&format!("lanyard_{name}{{device=\"{id}\""));
+    assert_eq!(of("events_dropped_total"), 0.0, "{id}");
+    assert!(of("events_read_total") > 0.0, "{id}");
+    assert_eq!(of("events_read_total"), of("events_acknowledged_total") + of("buffer_events"), "{id}");
+}
+
+/// What became of a device's credentials.
+pub(crate) fn credential(device: &DeviceStatus) -> Credential {
+    device.credential.clone().unwrap_or_default()
+}
+
+/// Waits until the hub accepted this credential, and nothing is left of another.
+pub(crate) fn wait_for_accepted(agent: &Agent, id: &str, fingerprint: &Fingerprint) {
+    agent.wait_for("has the credential accepted", id, |device| {
+        let credential = credential(device);
+        credential.accepted.as_ref() == Some(fingerprint) && credential.refused.is_none()
+    });
+}
+
+/// Waits until the newest credential is refused, and gives the words.
+pub(crate) fn wait_for_refused(agent: &Agent, id: &str, fingerprint: &Fingerprint) -> String {
+    let refused = |device: &DeviceStatus| {
+        credential(device).refused.filter(|refused| refused.fingerprint == *fingerprint)
+    };
+    let device = agent.wait_for("has the credential refused", id, |device| refused(device).is_some());
+    refused(&device).expect("it was waited for").message
 }
 
 /// Every body, by message id, to find ids that stand for two different messages.

@@ -57,14 +57,14 @@ fn a_full_buffer_drops_the_oldest_and_counts_them() {
     let fast = "{name: Fast, source: sim, address: 'RAMP(10, 0, 1000000, 1)', scanInterval: 10ms}, \
                 {name: Faster, source: sim, address: 'RANDOM(10, 0, 1000000)', scanInterval: 10ms, publish: EveryScan}";
     let config = press_with(&emulator, fast, "interval: 100ms");
-    let config = config.replace("telemetry:", "buffer: {maxBytes: 65536}, telemetry:");
+    let config = config.replace("telemetry:", "buffer: {capacity: 64Ki}, telemetry:");
     let agent = setup(&emulator, &config).start();
     emulator.wait_for_events("press-17", 2, LIMIT);
     emulator.kill();
     let dropped = "lanyard_events_dropped_total{device=\"press-17\",reason=\"BufferFull\"}";
     eventually("events are dropped", LIMIT, || (agent.metrics().get(dropped)? > 100.0).then_some(()));
     assert!(agent.metrics().get("lanyard_buffer_bytes{device=\"press-17\"}").unwrap() <= 65_536.0);
-    assert!(agent.log().contains("buffer.maxBytes"), "{}", agent.log());
+    assert!(agent.log().contains("buffer.capacity"), "{}", agent.log());
     emulator.restart();
     let get = |name: &str| agent.metrics().get(&format!("{name}{{device=\"press-17\"}}")).unwrap();
     // What was dropped stands in the metrics, and what was not is at the hub.

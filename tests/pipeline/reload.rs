@@ -93,12 +93,23 @@ fn a_broken_document_leaves_the_old_one_running() {
     assert_eq!(ready.status, 200);
     assert!(ready.body.contains("newer than this agent understands"), "{}", ready.body);
     assert_eq!(agent.metrics().get("lanyard_configuration_problem"), Some(1.0));
+    // A mistake a line, with its place.
+    agent.setup.configure(&press_with(&emulator, RAMP, "interval: 5ms, qos: 7"));
+    eventually("the mistakes are logged", LIMIT, || {
+        let log = agent.log();
+        let has = |text: &str| log.lines().filter(|line| line.contains(text)).count() == 1;
+        (has(": devices[0].telemetry.interval: 5ms is not allowed here: use 10ms to")
+            && log.contains("agent.yaml:2:")
+            && has("devices[0].telemetry.qos: 7 is not allowed here"))
+        .then_some(())
+    });
     agent.setup.configure("devices: [");
     eventually("the other problem is told", LIMIT, || {
-        agent.status().configuration_problem.filter(|problem| problem.contains("cannot be read"))
+        agent.status().configuration_problem.filter(|problem| problem.contains("this is no YAML"))
     });
     agent.setup.configure(&press_with(&emulator, RAMP, "interval: 200ms"));
     eventually("all is well", LIMIT, || agent.status().configuration_problem.is_none().then_some(()));
+    assert!(agent.log().contains("the configuration is right again"), "{}", agent.log());
     assert_contiguous(&values(&wait_for_ramp(&emulator, 60), "Ramp"));
     assert_eq!(emulator.device("press-17").unwrap()["connections"], 1);
 }

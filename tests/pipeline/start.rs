@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::process::Output;
 
 use lanyard_tests::agent::Setup;
+use lanyard_tests::process::{LIMIT, eventually};
 
 fn run(setup: &Setup) -> (Option<i32>, String) {
     let Output { status, stderr, stdout } = setup.command().output().expect("the agent can be started");
@@ -37,6 +38,86 @@ fn all_mistakes_are_said_at_once() {
     assert_eq!(output.status.code(), Some(1));
     for part in ["devices[0].hub", "devices[1].name", "--trusted-ca", "/nowhere/ca.crt", &address, "--http"] {
         assert!(log.contains(part), "{part} is missing in {log}");
+    }
+}
+
+#[test]
+fn every_signal_ends_it_in_order_and_a_second_one_at_once() {
+    let emulator = crate::fixture::emulator();
+    let config = crate::fixture::press(&emulator);
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut agent = crate::fixture::setup(&emulator, &config).start();
+        agent.wait_for_reason("press-17", "Connected");
+        agent.process().signal(signal);
+        assert_eq!(agent.process().wait(LIMIT).code(), Some(0), "{signal}");
+        assert!(agent.log().contains("the agent has ended"), "{signal}: {}", agent.log());
+    }
+    // A hub that accepts and says nothing makes the agent wait for its answer.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hub = format!("localhost:{}", silent.local_addr().unwrap().port());
+    let device =
+        crate::fixture::device("press-17", "press-17", &hub, crate::fixture::RAMP, "interval: 250ms");
+    let setup = crate::fixture::setup(&emulator, &crate::fixture::document(&[device]));
+    let mut agent = setup.start();
+    let read = "lanyard_events_read_total{device=\"press-17\"}";
+    eventually("something is read", LIMIT, || (agent.metrics().get(read)? > 0.0).then_some(()));
+    agent.process().signal("INT");
+    eventually("it hears", LIMIT, || agent.log().contains("the agent ends").then_some(()));
+    agent.process().signal("INT");
+    assert_eq!(agent.process().wait(LIMIT).code(), Some(1));
+    assert!(agent.log().contains("told to end a second time"), "{}", agent.log());
+}
+
+#[test]
+fn what_is_not_delivered_at_the_end_is_told() {
+    let mut emulator = crate::fixture::emulator();
+    let mut agent = crate::fixture::setup(&emulator, &crate::fixture::press(&emulator)).start();
+    crate::fixture::wait_for_ramp(&emulator, 5);
+    emulator.kill();
+    let buffered = "lanyard_buffer_events{device=\"press-17\"}";
+    eventually("events wait", LIMIT, || (agent.metrics().get(buffered)? > 5.0).then_some(()));
+    assert_eq!(agent.process().terminate().code(), Some(0));
+    let told = agent
+        .log()
+        .lines()
+        .any(|line| line.contains("press-17") && line.contains("events are not delivered"));
+    assert!(told, "{}", agent.log());
+}
+
+/// A line each, with file, line, column and field, and nothing of the text around it.
+#[test]
+fn every_mistake_of_the_configuration_has_a_line_of_its_own() {
+    let device =
+        "{name: a, deviceId: a, hub: {hostname: h}, telemetry: {interval: banana, maxEvents: -5, qos: 2}}";
+    let setup = Setup::new(&format!("version: 1\ndevices:\n  - {device}\n"));
+    let (code, log) = run(&setup);
+    assert_eq!(code, Some(1));
+    let lines: Vec<&str> = log.lines().collect();
+    let expected = [
+        "config/agent.yaml:3:70: devices[0].telemetry.interval: \\\"banana\\\" is not a length of time: write",
+        "config/agent.yaml:3:89: devices[0].telemetry.maxEvents: integer -5 is not allowed here: use a whole number from 0 to",
+        "config/agent.yaml:3:98: devices[0].telemetry.qos: 2 is not allowed here: a hub takes 0 or 1",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.contains(expected), "{expected} is not in {line}");
+    }
+}
+
+#[test]
+fn what_is_no_yaml_is_named_with_its_place() {
+    for (config, expected) in [
+        ("version: 1\ndevices: [", "this is no YAML"),
+        (
+            "version: 1\ndevices:\n  - {name: a, name: b}\n",
+            "agent.yaml:3:15: devices[0]: \\\"name\\\" stands twice: keep one of them",
+        ),
+        ("", "the document is empty or ends too early"),
+        ("version: 1\ndevices: []\n", "agent.yaml:2:10: devices: is empty: name at least one device"),
+    ] {
+        let (code, log) = run(&Setup::new(config));
+        assert_eq!((code, log.lines().count()), (Some(1), 1), "{log}");
+        assert!(log.contains(expected), "{expected} is not in {log}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! A blocked device leaves the hub, and comes back as it was.
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::ProvisioningState;
 use lanyard_tests::kubernetes::Namespace;
@@ -30,7 +30,7 @@ async fn a_blocked_device_loses_agent_and_credentials_until_it_is_unblocked() {
         .await;
     assert_eq!(state(&device), Some(ProvisioningState::Blocked));
     assert!(is(&device, "Connected", "False", "Blocked") && is(&device, "Stalled", "True", "Blocked"));
-    namespace.wait_gone::<Deployment>("a-agent").await;
+    namespace.wait_gone::<StatefulSet>("a-agent").await;
     namespace.wait_gone::<Secret>("a-credentials").await;
     assert!(
         namespace.api::<ConfigMap>().get_opt("a-agent").await.unwrap().is_some(),
@@ -41,7 +41,31 @@ async fn a_blocked_device_loses_agent_and_credentials_until_it_is_unblocked() {
     let device = issued(&namespace, "a").await;
     assert_eq!(state(&device), Some(ProvisioningState::Registered));
     assert_eq!(namespace.secret_text("a-credentials", "sharedAccessKey").await, key);
-    namespace.wait("a-agent", "it is back", |_: &Deployment| true).await;
+    namespace.wait("a-agent", "it is back", |_: &StatefulSet| true).await;
+}
+
+/// Two pods of one device never are: the new agent waits for the old one, however long that takes.
+#[tokio::test]
+async fn unblocking_waits_for_the_pod_of_before() {
+    let namespace = Namespace::new("waiting").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&group()).await;
+    namespace.apply(&member("a", "  agent: {nodeSelector: {line: nowhere}}")).await;
+    let pod = namespace.wait("a-agent-0", "it is made", |_: &Pod| true).await;
+    // As if its node did not answer.
+    let held = json!({"metadata": {"finalizers": ["lanyard.dev/test"]}});
+    namespace.change::<Pod>("a-agent-0", held).await;
+    namespace.change::<IoTDevice>("a", json!({"spec": {"blocked": true}})).await;
+    namespace.wait_gone::<StatefulSet>("a-agent").await;
+    namespace.wait("a-agent-0", "it ends", |pod: &Pod| pod.metadata.deletion_timestamp.is_some()).await;
+
+    namespace.change::<IoTDevice>("a", json!({"spec": {"blocked": false}})).await;
+    namespace.wait("a", "it waits", |device: &IoTDevice| is(device, "AgentReady", "False", "Waiting")).await;
+    assert!(namespace.api::<StatefulSet>().get_opt("a-agent").await.unwrap().is_none());
+    namespace.change::<Pod>("a-agent-0", json!({"metadata": {"finalizers": null}})).await;
+    namespace
+        .wait("a-agent-0", "another one is there", |other: &Pod| other.metadata.uid != pod.metadata.uid)
+        .await;
 }
 
 /// A hub that a device was at is remembered while it is blocked.

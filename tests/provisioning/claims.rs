@@ -1,6 +1,6 @@
 //! One identity, one object; and what belongs to somebody else is not touched.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use lanyard_crds::IoTDevice;
@@ -29,13 +29,15 @@ async fn what_belongs_to_somebody_else_is_not_touched() {
     let untouched = namespace.api::<Secret>().get("a-credentials").await.unwrap();
     assert_eq!(untouched.data.unwrap().len(), 1);
     assert!(untouched.metadata.owner_references.is_none());
+    // Nor is it mounted into anybody's pod.
+    assert!(namespace.api::<StatefulSet>().get_opt("a-agent").await.unwrap().is_none());
     // The user takes his own away, and the device goes on.
     namespace.api::<Secret>().delete("a-credentials", &DeleteParams::default()).await.unwrap();
     issued(&namespace, "a").await;
 
     let foreign = "
 apiVersion: apps/v1
-kind: Deployment
+kind: StatefulSet
 metadata: {name: b-agent}
 spec:
   replicas: 0
@@ -48,7 +50,7 @@ spec:
         .wait("b", "it says Conflict", |device: &IoTDevice| is(device, "AgentReady", "False", "Conflict"))
         .await;
     assert!(is(&device, "CredentialsReady", "True", "Issued"), "the credentials do not depend on the agent");
-    let untouched = namespace.api::<Deployment>().get("b-agent").await.unwrap();
+    let untouched = namespace.api::<StatefulSet>().get("b-agent").await.unwrap();
     assert_eq!(untouched.spec.unwrap().replicas, Some(0));
 }
 
@@ -72,7 +74,7 @@ async fn of_two_claims_the_older_wins() {
         .await;
     let said = &condition(&second.status.as_ref().unwrap().conditions, "Ready").unwrap().message;
     assert!(said.contains(&format!("{}/first", one.name)), "{said}");
-    assert!(other.api::<Deployment>().get_opt("second-agent").await.unwrap().is_none());
+    assert!(other.api::<StatefulSet>().get_opt("second-agent").await.unwrap().is_none());
     assert!(other.api::<Secret>().get_opt("second-credentials").await.unwrap().is_none());
     assert!(is(&one.api::<IoTDevice>().get("first").await.unwrap(), "CredentialsReady", "True", ""));
     // The younger takes over when the older is gone.

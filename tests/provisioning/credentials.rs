@@ -58,6 +58,30 @@ async fn switching_the_groups_key_changes_every_secret() {
     expect(new).await;
 }
 
+/// No agent has proven the new key here, so the one before stays beside it; and who returns to it needs no other.
+#[tokio::test]
+async fn the_key_before_stays_until_the_new_one_is_proven() {
+    let namespace = Namespace::new("previous").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&group()).await;
+    namespace.apply(&member("a", "")).await;
+    issued(&namespace, "a").await;
+    let keys =
+        [K64, K32].map(|key| SymmetricKey::from_base64(key).unwrap().derive("a").to_base64().to_string());
+    let before = namespace.api::<Secret>().get("a-credentials").await.unwrap();
+    let use_ = |which: &str| json!({"spec": {"attestation": {"symmetricKey": {"use": which}}}});
+    namespace.change::<lanyard_crds::ProvisioningGroup>("plant", use_("Secondary")).await;
+    let secret = namespace
+        .wait("a-credentials", "it has both", |secret: &Secret| {
+            secret.data.as_ref().is_some_and(|data| data.contains_key("previousSharedAccessKey"))
+        })
+        .await;
+    assert_eq!(secret_text(&secret, "sharedAccessKey"), keys[1]);
+    assert_eq!(secret_text(&secret, "previousSharedAccessKey"), keys[0]);
+    namespace.change::<lanyard_crds::ProvisioningGroup>("plant", use_("Primary")).await;
+    namespace.wait("a-credentials", "it is as it was", |secret: &Secret| secret.data == before.data).await;
+}
+
 #[tokio::test]
 async fn a_device_may_bring_its_own_key_or_its_connection_string() {
     let namespace = Namespace::new("own-key").await;

@@ -1,6 +1,6 @@
 //! What somebody else changes or deletes of what the operator made is put right; what he adds stays.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -20,17 +20,17 @@ async fn drift_is_repaired() {
     issued(&namespace, "a").await;
     let key = namespace.secret_text("a-credentials", "sharedAccessKey").await;
 
-    let patch = json!({"spec": {"replicas": 3, "strategy": {"type": "RollingUpdate"}}, "metadata": {"labels": {"mine": "yes"}}});
-    namespace.change::<Deployment>("a-agent", patch).await;
+    let patch = json!({"spec": {"replicas": 3, "updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}, "metadata": {"labels": {"mine": "yes"}}});
+    namespace.change::<StatefulSet>("a-agent", patch).await;
     let patch =
         json!({"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "evil:1"}]}}}});
-    namespace.change::<Deployment>("a-agent", patch).await;
+    namespace.change::<StatefulSet>("a-agent", patch).await;
     let repaired = namespace
-        .wait("a-agent", "it is as it was", |deployment: &Deployment| {
-            let spec = deployment.spec.as_ref().unwrap();
+        .wait("a-agent", "it is as it was", |workload: &StatefulSet| {
+            let spec = workload.spec.as_ref().unwrap();
             let pod = spec.template.spec.as_ref().unwrap();
             spec.replicas == Some(1)
-                && spec.strategy.as_ref().unwrap().type_.as_deref() == Some("Recreate")
+                && spec.update_strategy.as_ref().unwrap().type_.as_deref() == Some("RollingUpdate")
                 && pod.containers[0].image.as_deref() == Some(IMAGE)
                 && pod.containers[0].args.is_some()
         })
@@ -65,11 +65,11 @@ async fn drift_is_repaired() {
     let whole = |secret: &Secret| secret.uid() != uid && secret_text(secret, "sharedAccessKey") == key;
     namespace.wait("a-credentials", "it is there anew", whole).await;
 
-    let uid = namespace.api::<Deployment>().get("a-agent").await.unwrap().uid();
+    let uid = namespace.api::<StatefulSet>().get("a-agent").await.unwrap().uid();
     namespace.api::<ConfigMap>().delete("a-agent", &DeleteParams::default()).await.unwrap();
     namespace.wait("a-agent", "it is back", |_: &ConfigMap| true).await;
-    namespace.api::<Deployment>().delete("a-agent", &DeleteParams::background()).await.unwrap();
-    namespace.wait("a-agent", "it is back", |deployment: &Deployment| deployment.uid() != uid).await;
+    namespace.api::<StatefulSet>().delete("a-agent", &DeleteParams::background()).await.unwrap();
+    namespace.wait("a-agent", "it is back", |workload: &StatefulSet| workload.uid() != uid).await;
 }
 
 #[tokio::test]
@@ -103,8 +103,8 @@ async fn what_is_not_asked_for_any_more_goes() {
         .await;
     namespace.apply(&member("a", "")).await;
     namespace
-        .wait("a-agent", "it has no node selector any more", |deployment: &Deployment| {
-            deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap().node_selector.is_none()
+        .wait("a-agent", "it has no node selector any more", |workload: &StatefulSet| {
+            workload.spec.as_ref().unwrap().template.spec.as_ref().unwrap().node_selector.is_none()
         })
         .await;
     let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
@@ -120,10 +120,10 @@ async fn who_changes_an_object_again_and_again_is_answered_slower() {
     namespace.apply(&member("a", "")).await;
     issued(&namespace, "a").await;
     let writes =
-        || operator.metric("lanyard_operator_api_writes_total", "kind=\"Deployment\",verb=\"apply\"");
+        || operator.metric("lanyard_operator_api_writes_total", "kind=\"StatefulSet\",verb=\"apply\"");
     let contested = async {
         loop {
-            namespace.change::<Deployment>("a-agent", json!({"spec": {"replicas": 2}})).await;
+            namespace.change::<StatefulSet>("a-agent", json!({"spec": {"replicas": 2}})).await;
             let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
             if crate::operator::is(&device, "AgentReady", "False", "Contested") {
                 return;
@@ -133,7 +133,7 @@ async fn who_changes_an_object_again_and_again_is_answered_slower() {
     lanyard_tests::kubernetes::within("the quarrel is told", contested).await;
     assert!(writes() < 12.0, "{}", writes());
     // Who gives in is put right.
-    let one = |deployment: &Deployment| deployment.spec.as_ref().unwrap().replicas == Some(1);
+    let one = |workload: &StatefulSet| workload.spec.as_ref().unwrap().replicas == Some(1);
     namespace.wait("a-agent", "it is as it was", one).await;
     let calm = |device: &IoTDevice| !crate::operator::is(device, "AgentReady", "False", "Contested");
     namespace.wait("a", "the quarrel is over", calm).await;

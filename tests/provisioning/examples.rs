@@ -1,6 +1,6 @@
 //! The examples of `crds/examples`, as they stand there.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -8,7 +8,9 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_protocol::handoff::config::{AgentConfig, Device, Format, VERSION};
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::kubernetes::{Namespace, secret_text};
+use rcgen::{CertificateParams, DnType};
 
+use crate::authority::{Authority, lets_in, tls_secret, usual};
 use crate::operator::{IMAGE, Operator, condition, group_is, issued};
 use crate::yaml::{K32, K64};
 
@@ -18,8 +20,13 @@ async fn apply_examples(namespace: &Namespace) {
     let ca = serde_json::to_string(CA).unwrap();
     namespace.apply(&format!("\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: lanyard-emulator-ca}}\ndata: {{ca.crt: {ca}}}\n")).await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/examples");
-    for file in std::fs::read_dir(folder).unwrap() {
-        namespace.apply(&std::fs::read_to_string(file.unwrap().path()).unwrap()).await;
+    apply_folder(namespace, &folder).await;
+}
+
+async fn apply_folder(namespace: &Namespace, folder: &std::path::Path) {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()) {
+        namespace.apply(&std::fs::read_to_string(file).unwrap()).await;
     }
 }
 
@@ -75,6 +82,54 @@ async fn every_example_gets_credentials_configuration_and_an_agent() {
     assert_eq!(condition(&group.status.unwrap().conditions, "Stalled").unwrap().status, "False");
 }
 
+/// One example a kind of identity; what somebody else brings is brought here.
+#[tokio::test]
+async fn every_kind_of_identity_gets_its_credentials() {
+    let namespace = Namespace::new("identities").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    let (ca, next) = (Authority::root(usual("Plant B")), Authority::root(usual("Plant B, next")));
+    let mut client = CertificateParams::default();
+    client.distinguished_name.push(DnType::CommonName, "press-32");
+    let (leaf, key) = ca.leaf(&client);
+    namespace.apply(&ca.secret("plant-b-ca", &[])).await;
+    namespace.apply(&next.secret("plant-b-next-ca", &[])).await;
+    namespace.apply(&tls_secret("press-32-tls", &format!("{leaf}{}", ca.pem), &key)).await;
+    let edge = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "edge-ca"}, "data": {"ca.crt": ca.pem}});
+    namespace.apply(&edge.to_string()).await;
+    let key = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mixer-9-key"}, "stringData": {"primaryKey": K32}});
+    namespace.apply(&key.to_string()).await;
+    apply_folder(
+        &namespace,
+        &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/examples/identities"),
+    )
+    .await;
+    for (name, type_, file) in [
+        ("press-31", "kubernetes.io/tls", "tls.crt"),
+        ("press-32", "kubernetes.io/tls", "tls.crt"),
+        ("press-33", "kubernetes.io/tls", "tls.crt"),
+        ("gateway-34", "Opaque", "sharedAccessKey"),
+        ("press-35", "kubernetes.io/tls", "tls.crt"),
+        ("mixer-9", "Opaque", "ca.crt"),
+    ] {
+        issued(&namespace, name).await;
+        let secret = namespace.api::<Secret>().get(&format!("{name}-credentials")).await.unwrap();
+        assert_eq!(secret.type_.as_deref(), Some(type_), "{name}");
+        assert!(!secret_text(&secret, file).is_empty());
+    }
+    assert_eq!(namespace.secret_text("gateway-34-credentials", "sharedAccessKey").await, K32, "not derived");
+    let edge = configuration(&namespace, "mixer-9").await.hub.unwrap();
+    assert_eq!(edge.hostname.host(), "contoso.azure-devices.net");
+    assert_eq!(edge.gateway_hostname.unwrap().host(), "edge01.plant.local");
+    let gateway = configuration(&namespace, "gateway-34").await.dps.unwrap();
+    assert_eq!(gateway.registration_id.unwrap().as_str(), "line-4-gateway");
+    namespace
+        .wait("plant-b", "its CA can be used", |group: &ProvisioningGroup| {
+            group_is(group, "Ready", "True", "IssuerUsable")
+        })
+        .await;
+    assert!(lets_in(&namespace.secret_text("plant-b-verification", "verification.crt").await, &ca.pem));
+}
+
 #[tokio::test]
 async fn the_published_vector_comes_out_in_the_secret() {
     let namespace = Namespace::new("vector").await;
@@ -95,9 +150,9 @@ async fn an_agent_has_no_right_that_it_does_not_need() {
     namespace.apply(&crate::yaml::group()).await;
     namespace.apply(&crate::yaml::member("a", "  agent: {nodeSelector: {line: '1'}, tolerations: [{key: edge, operator: Exists}], resources: {limits: {memory: 32Mi}}}")).await;
     issued(&namespace, "a").await;
-    let deployment = namespace.wait("a-agent", "it is there", |_: &Deployment| true).await;
-    let spec = deployment.spec.unwrap();
-    assert_eq!(spec.strategy.unwrap().type_.as_deref(), Some("Recreate"));
+    let workload = namespace.wait("a-agent", "it is there", |_: &StatefulSet| true).await;
+    let spec = workload.spec.unwrap();
+    assert_eq!((spec.replicas, spec.pod_management_policy.as_deref()), (Some(1), Some("Parallel")));
     let pods = || async {
         namespace.api::<Pod>().list(&ListParams::default().labels("lanyard.dev/device=a")).await.unwrap()
     };

@@ -5,13 +5,21 @@
 
 mod operator;
 mod yaml;
+mod authority;
 
 mod schema;
 mod examples;
 mod credentials;
+mod certificates;
+mod issuers;
 mod drift;
+mod workload;
 mod writes;
 mod claims;
 mod blocking;
+mod approval;
+mod import;
+mod export;
+mod elsewhere;
 mod corrections;
 mod survival;

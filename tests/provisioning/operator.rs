@@ -36,6 +36,11 @@ impl Operator {
 
     /// The same with another image for the agents.
     pub(crate) async fn start_with(namespaces: &[&Namespace], image: &str) -> Self {
+        Self::start_beside(namespaces, &[], image).await
+    }
+
+    /// The same, told to work in `others` too, where it has no rights.
+    pub(crate) async fn start_beside(namespaces: &[&Namespace], others: &[&str], image: &str) -> Self {
         let home = namespaces[0];
         let files = Scratch::new("operator");
         let config = files.write("kubeconfig", &account(home, namespaces).await);
@@ -43,7 +48,8 @@ impl Operator {
         command.env("KUBECONFIG", config).env("POD_NAMESPACE", &home.name).env_remove("RUST_LOG");
         command.args(["run", "--http=127.0.0.1:0", "--log-level=info", "--agent-image-pull-policy=Never"]);
         command.arg(format!("--agent-image={image}"));
-        command.args(namespaces.iter().map(|namespace| format!("--namespace={}", namespace.name)));
+        let names = namespaces.iter().map(|namespace| namespace.name.as_str()).chain(others.iter().copied());
+        command.args(names.map(|name| format!("--namespace={name}")));
         let process = Process::spawn("lanyard-operator", command);
         let http =
             eventually("the operator serves pages", Duration::from_secs(30), || address(&process.log()));
@@ -57,6 +63,16 @@ impl Operator {
     /// Status and text of one of its pages.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http::get(self.http, path).map_or((0, String::new()), |answer| (answer.status, answer.body))
+    }
+
+    /// Waits until it has nothing left to do: no look in a second.
+    pub(crate) fn until_quiet(&self) {
+        let mut last = -1.0;
+        eventually("the operator has nothing left to do", Duration::from_secs(30), || {
+            let now = self.metric("lanyard_operator_reconciles_total", "");
+            std::thread::sleep(Duration::from_secs(1));
+            std::mem::replace(&mut last, now).eq(&now).then_some(())
+        });
     }
 
     /// The sum of a metric over all series whose line contains `label`.

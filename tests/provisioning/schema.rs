@@ -3,7 +3,8 @@
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_tests::kubernetes::Namespace;
 
-use crate::yaml::{at_hub, group_without_secret, member};
+use crate::operator::{Operator, condition, is, issued};
+use crate::yaml::{K32, K64, at_hub, group_secret, group_without_secret, member};
 
 const HUB: &str = "  hub: {hostname: h.example, auth: {symmetricKey: {secretRef: {name: s}}}}\n";
 const TAG: &str = "{name: T, source: sim, address: K0001";
@@ -21,7 +22,7 @@ async fn refusals_of_devices_say_what_to_do() {
         ("  blocked: false\n".into(), "set exactly one of groupRef"),
         (format!("{HUB}  groupRef: {{name: g}}\n"), "set exactly one of groupRef"),
         (format!("{HUB}  surprise: 1\n"), ".spec.surprise: field not declared in schema"),
-        (format!("{HUB}  approved: true\n"), ".spec.approved: field not declared in schema"),
+        (format!("{HUB}  approved: perhaps\n"), "spec.approved"),
         (format!("{HUB}  blocked: perhaps\n"), "spec.blocked"),
         (format!("{HUB}  deviceId: a/b\n"), "a hub takes only ASCII letters"),
         (format!("{HUB}  deviceId: {long}\n"), "128"),
@@ -32,7 +33,7 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}  modelId: 'dtmi:contoso:Press'\n"), "spec.modelId"),
         ("  hub: {hostname: 'https://h', auth: {symmetricKey: {secretRef: {name: s}}}}\n".into(), "without a scheme"),
         ("  hub: {hostname: 'h:70000', auth: {symmetricKey: {secretRef: {name: s}}}}\n".into(), "a port is a number from 1 to 65535"),
-        ("  hub: {hostname: h, auth: {}}\n".into(), "set the kind of authentication: symmetricKey"),
+        ("  hub: {hostname: h, auth: {}}\n".into(), "set exactly one of symmetricKey"),
         ("  hub: {hostname: h}\n".into(), "spec.hub.auth"),
         (
             "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {}}\n".into(),
@@ -42,7 +43,24 @@ async fn refusals_of_devices_say_what_to_do() {
             "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {secretKeyRef: {name: a, key: b}, configMapKeyRef: {name: a, key: b}}}\n".into(),
             "set exactly one of secretKeyRef and configMapKeyRef",
         ),
-        (format!("{HUB}  credentials: {{secretName: Upper}}\n"), "spec.credentials.secretName"),
+        (format!("{HUB}  credentials: {{secretName: Upper}}\n"), "no object in Kubernetes"),
+        ("  groupRef: {name: Plant_A}\n".into(), "no object in Kubernetes can have this name"),
+        ("  groupRef: {name: ''}\n".into(), "no object in Kubernetes can have this name"),
+        (
+            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: 'A B'}}}}\n".into(),
+            "no object in Kubernetes can have this name",
+        ),
+        (
+            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {secretKeyRef: {name: -a, key: b}}}\n".into(),
+            "no object in Kubernetes can have this name",
+        ),
+        (
+            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {configMapKeyRef: {name: a, key: 'ca crt'}}}\n".into(),
+            "no Secret or ConfigMap can have this key",
+        ),
+        (format!("{HUB}  agent: {{priorityClassName: High}}\n"), "no object in Kubernetes"),
+        (format!("{HUB}  sources: [{{name: \"a\\tb\", simulator: {{}}}}]\n"), "a name has no control characters"),
+        (format!("{HUB}{sources}  tags: [{{name: \"T\\n\", source: sim, address: K0001}}]\n"), "a name has no control characters"),
         (format!("{HUB}  sources: [{{name: sim}}]\n"), "set the kind of source: simulator"),
         (format!("{HUB}  sources: [{{name: sim, simulator: {{}}}}, {{name: sim, simulator: {{}}}}]\n"), "duplicate entries for key"),
         (format!("{HUB}  sources: [{{name: sim, opcua: {{}}}}]\n"), ".opcua: field not declared in schema"),
@@ -54,9 +72,26 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}{sources}  tags: [{TAG}, scanInterval: 1 day}}]\n"), "scanInterval"),
         (format!("{HUB}{sources}  tags: [{TAG}, scanInterval: 99999999h}}]\n"), "scanInterval"),
         (format!("{HUB}{sources}  tags: [{TAG}, publish: Sometimes}}]\n"), "supported values: \"OnChange\", \"EveryScan\""),
+        (format!("{HUB}{sources}  tags: [{TAG}, dataType: Int}}]\n"), "supported values: \"Boolean\", \"Char\""),
+        (format!("{HUB}{sources}  tags: [{TAG}, enabled: 2}}]\n"), "expected boolean"),
+        (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{}}}}]\n"), "set exactly one of absolute and percent"),
+        (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{absolute: 1, percent: 2}}}}]\n"), "set exactly one of absolute and percent"),
+        (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{absolute: -0.5}}}}]\n"), "spec.tags[0].deadband.absolute"),
+        (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{percent: 1001}}}}]\n"), "spec.tags[0].deadband.percent"),
+        (format!("{HUB}{sources}  tags: [{TAG}, maxSilence: 1ms}}]\n"), "use a length of time from 10ms"),
+        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, maxSilence: 1m}}]\n"), "deadband and maxSilence belong to publish OnChange"),
+        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, deadband: {{percent: 1}}}}]\n"), "deadband and maxSilence belong to publish OnChange"),
+        (format!("{HUB}  telemetry: {{initialUpdate: Perhaps}}\n"), "supported values: \"Enabled\", \"Disabled\""),
+        (format!("{HUB}  lastWill: {{}}\n"), "spec.lastWill.payload"),
+        (format!("{HUB}  lastWill: {{payload: x, properties: {{$.ct: x}}}}\n"), "does not start with '$'"),
         (format!("{HUB}{sources}  tags: [{TAG}, access: ReadWrite}}]\n"), ".access: field not declared in schema"),
         (format!("{HUB}  telemetry: {{format: Wide, maxEvents: 5}}\n"), "maxEvents belongs to format Narrow"),
-        (format!("{HUB}  telemetry: {{format: Template}}\n"), "supported values: \"Narrow\", \"Wide\""),
+        (format!("{HUB}  telemetry: {{format: Xml}}\n"), "supported values: \"Narrow\", \"Wide\", \"Template\""),
+        (format!("{HUB}  telemetry: {{format: Template}}\n"), "set template with format Template, and only with it"),
+        (format!("{HUB}  telemetry: {{template: {{advanced: x}}}}\n"), "set template with format Template, and only with it"),
+        (format!("{HUB}  telemetry: {{format: Template, template: {{}}}}\n"), "set exactly one of advanced"),
+        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, standard: {{message: a, values: b}}}}}}\n"), "set exactly one of advanced"),
+        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, events: Wide}}, maxEvents: 5}}\n"), "maxEvents belongs to format Narrow"),
         (format!("{HUB}  telemetry: {{maxEvents: 0}}\n"), "spec.telemetry.maxEvents"),
         (format!("{HUB}  telemetry: {{qos: 2}}\n"), "spec.telemetry.qos"),
         (format!("{HUB}  telemetry: {{interval: 0s}}\n"), "use a length of time"),
@@ -67,7 +102,7 @@ async fn refusals_of_devices_say_what_to_do() {
             "must not exceed 4096 characters together",
         ),
         (format!("{HUB}  agent: {{resources: {{limits: {{memory: much}}}}}}\n"), "spec.agent.resources.limits.memory"),
-        (format!("{HUB}  agent: {{mode: Sidecar}}\n"), ".spec.agent.mode: field not declared in schema"),
+        (format!("{HUB}  agent: {{mode: Sidecar}}\n"), "supported values: \"Dedicated\", \"None\""),
     ];
     for (spec, expected) in cases {
         let said = namespace.refusal(&device(&spec)).await;
@@ -83,14 +118,19 @@ async fn refusals_of_groups_say_what_to_do() {
     let cases = [
         ("idScope: 0ne00ABCDEF", "idScope: 0ne/1", "spec.dps.idScope"),
         ("endpoint: localhost", "endpoint: 'localhost:0'", "a port is a number from 1 to 65535"),
-        ("{symmetricKey: {secretRef: {name: plant-key}}}", "{}", "set the kind of attestation: symmetricKey"),
+        (
+            "{secretRef: {name: plant-key}}",
+            "{secretRef: {name: Plant_Key}}",
+            "no object in Kubernetes can have this name",
+        ),
+        ("{symmetricKey: {secretRef: {name: plant-key}}}", "{}", "set exactly one of symmetricKey"),
         (
             "{secretRef: {name: plant-key}}",
             "{secretRef: {name: plant-key}, use: Both}",
             "supported values: \"Primary\", \"Secondary\"",
         ),
         ("source: sim", "source: plc", "a tag names a source that does not exist"),
-        ("  template:", "  approval: Manual\n  template:", ".spec.approval: field not declared in schema"),
+        ("  template:", "  approval: Perhaps\n  template:", "supported values: \"Automatic\", \"Manual\""),
         (
             "  template:",
             "  template:\n    blocked: true",
@@ -136,4 +176,40 @@ async fn a_new_object_is_in_progress_from_its_first_second() {
     let group = namespace.api::<ProvisioningGroup>().get("plant").await.unwrap();
     assert_eq!(group.status.unwrap().observed_generation, -1);
     assert_eq!(group.spec.dps.endpoint, "localhost");
+}
+
+#[tokio::test]
+async fn the_examples_of_formats_are_taken() {
+    let namespace = Namespace::new("formats").await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/examples/formats");
+    for file in std::fs::read_dir(folder).unwrap() {
+        namespace.apply(&std::fs::read_to_string(file.unwrap().path()).unwrap()).await;
+    }
+    let template = |device: IoTDevice| device.spec.telemetry.unwrap().template.unwrap();
+    let text = template(namespace.api::<IoTDevice>().get("mixer-41").await.unwrap()).advanced.unwrap();
+    assert!(text.starts_with("{\n \"timestamp\": |SERVERTIMESTAMP|,\n"), "{text}");
+    assert!(template(namespace.api::<IoTDevice>().get("mixer-42").await.unwrap()).standard.is_some());
+}
+
+/// What the schema cannot see in a text, the operator tells, and hears of its correction.
+#[tokio::test]
+async fn a_template_that_cannot_be_used_is_told_with_line_and_column() {
+    let namespace = Namespace::new("template").await;
+    let _operator = Operator::start(&[&namespace]).await;
+    namespace.apply(&group_without_secret()).await;
+    namespace.apply(&group_secret(K64, K32)).await;
+    let with = |variable: &str| {
+        let template = format!("[\\n  |#each VALUES||{variable}||#unless @last|,|/unless||/each|]");
+        member("t", &format!("  telemetry: {{format: Template, template: {{advanced: \"{template}\"}}}}"))
+    };
+    namespace.apply(&with("VALU")).await;
+    let what = "its template is refused";
+    let device =
+        namespace.wait("t", what, |device: &IoTDevice| is(device, "Stalled", "True", "InvalidSpec")).await;
+    let ready = condition(&device.status.as_ref().unwrap().conditions, "Ready").unwrap();
+    let words =
+        "telemetry.template: advanced, line 2, column 17: |VALU| is no variable: did you mean |VALUE|?";
+    assert!(ready.reason == "InvalidSpec" && ready.message.starts_with(words), "{}", ready.message);
+    namespace.apply(&with("VALUE")).await;
+    issued(&namespace, "t").await;
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::DeleteParams;
 use lanyard_crds::IoTDevice;
 use lanyard_tests::kubernetes::Namespace;
 use lanyard_tests::process::eventually;
 
-use crate::operator::{Operator, issued};
+use crate::operator::{IMAGE, Operator, issued};
 use crate::yaml::{group, member};
 
 #[tokio::test]
@@ -28,8 +28,18 @@ async fn an_operator_killed_midway_is_carried_on_by_the_next() {
     let _second = Operator::start(&[&namespace]).await;
     for name in &names {
         issued(&namespace, name).await;
-        namespace.wait(&format!("{name}-agent"), "it is there", |_: &Deployment| true).await;
+        namespace.wait(&format!("{name}-agent"), "it is there", |_: &StatefulSet| true).await;
     }
+}
+
+/// A namespace that was deleted takes its Role with it.
+#[tokio::test]
+async fn a_namespace_that_may_not_be_read_stops_no_other() {
+    let namespace = Namespace::new("beside").await;
+    namespace.apply(&group()).await;
+    namespace.apply(&member("a", "")).await;
+    let _operator = Operator::start_beside(&[&namespace], &["nobody-made-this"], IMAGE).await;
+    issued(&namespace, "a").await;
 }
 
 #[tokio::test]
@@ -92,14 +102,14 @@ async fn what_was_made_for_a_device_goes_with_it_and_a_namesake_starts_afresh() 
     let uid = second.metadata.uid.unwrap();
     for name in ["a-agent"] {
         namespace
-            .wait(name, "it is the namesake's", |deployment: &Deployment| {
-                deployment.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+            .wait(name, "it is the namesake's", |workload: &StatefulSet| {
+                workload.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
             })
             .await;
     }
     namespace.api::<IoTDevice>().delete("a", &DeleteParams::default()).await.unwrap();
     namespace.wait_gone::<Secret>("a-credentials").await;
-    namespace.wait_gone::<Deployment>("a-agent").await;
+    namespace.wait_gone::<StatefulSet>("a-agent").await;
 }
 
 #[tokio::test]
@@ -112,9 +122,15 @@ async fn the_agents_image_follows_the_operator() {
     first.process.terminate();
     let _second = Operator::start_with(&[&namespace], "localhost/none:1").await;
     namespace
-        .wait("a-agent", "it has the new image", |deployment: &Deployment| {
-            let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        .wait("a-agent", "it has the new image", |workload: &StatefulSet| {
+            let pod = workload.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
             pod.is_some_and(|pod| pod.containers[0].image.as_deref() == Some("localhost/none:1"))
+        })
+        .await;
+    // The pod of before never ran: that must not keep it from being replaced.
+    namespace
+        .wait("a-agent-0", "it has the new image", |pod: &Pod| {
+            pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("localhost/none:1")
         })
         .await;
 }

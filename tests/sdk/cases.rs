@@ -28,21 +28,30 @@ dps:
     enrollmentGroups:
       - enrollmentGroupId: plant
         attestation: {type: symmetricKey, symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==}}
-emulator: {pollsUntilAssigned: 2, retryAfterSeconds: 1}
+emulator: {pollsUntilAssigned: 2, retryAfterSeconds: 1, certificateNames: [CERTIFICATE_NAME]}
 ";
 
 /// An emulator on port 8883 of a loopback address of its own, and how to reach it.
-struct Bench {
-    emulator: Emulator,
-    host: String,
+pub(crate) struct Bench {
+    pub(crate) emulator: Emulator,
+    pub(crate) host: String,
+    hub: String,
 }
 
 impl Bench {
     fn new() -> Self {
-        // 127.0.0.1 may be somebody's who tries things out; the certificate names addresses up to 127.0.0.32.
+        // By itself the certificate names addresses up to 127.0.0.32.
+        let config = |host: &str| CONFIG.replace("CERTIFICATE_NAME", host);
+        Self { hub: HUB.to_owned(), ..Self::with(config) }
+    }
+
+    /// One whose hub has the address for its name: Node knows no gateway for a device with a certificate.
+    pub(crate) fn with(config: impl FnOnce(&str) -> String) -> Self {
+        // 127.0.0.1 may be somebody's who tries things out.
         static NEXT: AtomicU8 = AtomicU8::new(3);
         let host = format!("127.0.0.{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { emulator: Emulator::start_at(CONFIG, &format!("{host}:8883")), host }
+        let emulator = Emulator::start_at(&config(&host), &format!("{host}:8883"));
+        Self { emulator, hub: host.clone(), host }
     }
 
     /// Arguments for a script, with the connection string of a device.
@@ -58,7 +67,7 @@ impl Bench {
         self.arguments(&own, more)
     }
 
-    fn arguments(&self, own: &Value, more: &Value) -> Value {
+    pub(crate) fn arguments(&self, own: &Value, more: &Value) -> Value {
         let mut arguments = json!({"ca": self.emulator.ca_file(), "host": self.host});
         for part in [own, more] {
             arguments.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
@@ -72,7 +81,7 @@ impl Bench {
     }
 
     /// That `sent` arrived from `device`, all of it, in order and unchanged.
-    fn check_arrival(&self, device: &str, sent: &[Value]) {
+    pub(crate) fn check_arrival(&self, device: &str, sent: &[Value]) {
         let events = self.emulator.wait_for_events(device, sent.len(), LIMIT);
         assert_eq!(events.len(), sent.len());
         for (event, sent) in events.iter().zip(sent) {
@@ -89,14 +98,14 @@ impl Bench {
             assert_eq!(system["content-encoding"], sent["contentEncoding"]);
             assert_eq!(
                 (&system["iothub-connection-device-id"], &event["hub"]),
-                (&json!(device), &json!(HUB))
+                (&json!(device), &json!(self.hub))
             );
         }
     }
 }
 
 /// Messages with everything that could get lost in a topic.
-fn messages(count: usize) -> Vec<Value> {
+pub(crate) fn messages(count: usize) -> Vec<Value> {
     let odd = "a b+c/d&e=f%20g?h#i$j'k\"l\\m\u{e4}\u{3b1}\u{1f980}\u{7f}~!*()@,;:";
     let message = |n: usize| {
         json!({
@@ -163,7 +172,7 @@ pub(crate) fn registration_with_a_wrong_key_fails(sdk: Sdk) {
     assert_eq!(bench.emulator.device("pump-7"), None);
 }
 
-fn unauthorized(sdk: Sdk, answer: &Value) {
+pub(crate) fn unauthorized(sdk: Sdk, answer: &Value) {
     let (error, text) = match sdk {
         Sdk::Python => ("CredentialError", "Connection Refused: not authorised."),
         Sdk::Node => ("UnauthorizedError", "Not authorized"),

@@ -16,13 +16,14 @@ use crate::scratch::Scratch;
 pub struct Setup {
     dir: Scratch,
     arguments: Vec<String>,
+    before: Option<String>,
 }
 
 impl Setup {
     /// Folders with this configuration (YAML) and no credentials.
     #[must_use]
     pub fn new(config: &str) -> Self {
-        let setup = Self { dir: Scratch::new("agent"), arguments: Vec::new() };
+        let setup = Self { dir: Scratch::new("agent"), arguments: Vec::new(), before: None };
         setup.configure(config);
         setup
     }
@@ -31,6 +32,13 @@ impl Setup {
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// Starts the agent in a mount namespace of its own, behind a shell command that may mount there.
+    #[must_use]
+    pub fn behind(mut self, command: &str) -> Self {
+        self.before = Some(command.to_owned());
         self
     }
 
@@ -53,6 +61,33 @@ impl Setup {
         self.write(&format!("credentials/{device}/sharedAccessKey"), key);
     }
 
+    /// Gives a device its certificate: the chain, leaf first, and the private key, both PEM.
+    #[must_use]
+    pub fn certificate(self, device: &str, chain: &str, key: &str) -> Self {
+        self.set_certificate(device, chain, key);
+        self
+    }
+
+    /// Replaces a device's certificate.
+    pub fn set_certificate(&self, device: &str, chain: &str, key: &str) {
+        self.write(&format!("credentials/{device}/tls.key"), key);
+        self.write(&format!("credentials/{device}/tls.crt"), chain);
+    }
+
+    /// What a device returns to while its certificate is refused.
+    pub fn set_previous_certificate(&self, device: &str, chain: &str, key: &str) {
+        self.write(&format!("credentials/{device}/previous.key"), key);
+        self.write(&format!("credentials/{device}/previous.crt"), chain);
+    }
+
+    /// Takes a file away.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).expect("the file is there");
+    }
+
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) {
         self.write("config/agent.yaml", config);
@@ -73,7 +108,17 @@ impl Setup {
     /// The command line.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary("lanyard-agent"));
+        let program = binary("lanyard-agent");
+        let mut command = match &self.before {
+            None => Command::new(program),
+            Some(before) => {
+                let mut command = Command::new("unshare");
+                // Whoever is not root here is root in a namespace of users.
+                command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+                command.arg(format!("{before} && exec \"$@\"")).arg("sh").arg(program);
+                command
+            }
+        };
         command.arg("--config").arg(self.path("config/agent.yaml"));
         command.arg("--credentials").arg(self.path("credentials"));
         command.arg("--buffer").arg(self.path("buffer"));
@@ -107,9 +152,24 @@ impl Agent {
         self.http = serving(&mut self.process);
     }
 
+    /// Ends it at once (SIGKILL) and starts it again in the same folders.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        self.process = Process::spawn("lanyard-agent", self.setup.command());
+        self.http = serving(&mut self.process);
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// A file or folder as the agent sees it, in its mount namespace.
+    #[must_use]
+    pub fn inside(&self, name: &str) -> PathBuf {
+        let path = self.setup.path(name);
+        let path = path.strip_prefix("/").unwrap_or(&path);
+        Path::new("/proc").join(self.process.id().to_string()).join("root").join(path)
     }
 
     /// What it logged so far.

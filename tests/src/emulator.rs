@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use lanyard_protocol::hub::property_bag::encode;
+use serde_json::{Value, json};
 
 use crate::http;
 use crate::process::{LIMIT, Process, binary, eventually};
@@ -86,8 +87,7 @@ impl Emulator {
     /// All messages kept, oldest first, of `device` or of everybody.
     #[must_use]
     pub fn events(&self, device: Option<&str>) -> Vec<Value> {
-        let device =
-            device.map(|device| format!("?device={}", lanyard_protocol::hub::property_bag::encode(device)));
+        let device = device.map(|device| format!("?device={}", encode(device)));
         let body = self.get(&format!("/api/events{}", device.unwrap_or_default()));
         body.lines().map(|line| serde_json::from_str(line).expect("events are lines of JSON")).collect()
     }
@@ -107,7 +107,7 @@ impl Emulator {
     /// Closes a device's connection; `false` when it has none.
     #[must_use]
     pub fn disconnect(&self, id: &str) -> bool {
-        let path = format!("/api/devices/{}/disconnect", lanyard_protocol::hub::property_bag::encode(id));
+        let path = format!("/api/devices/{}/disconnect", encode(id));
         http::post(self.web, &path).is_ok_and(|response| response.status == 200)
     }
 
@@ -121,6 +121,131 @@ impl Emulator {
         eventually(&format!("{count} messages of {device}"), limit, || {
             Some(self.events(Some(device))).filter(|events| events.len() >= count)
         })
+    }
+
+    /// Changes an enrollment group while it runs, in the field names of Azure's REST API, or makes a new one; what `body`
+    /// does not name stays as it is. A key is rotated with `{"attestation": {…}}`, devices are sent to another hub with
+    /// `{"iotHubs": ["…"]}`, and refused with `{"provisioningStatus": "disabled"}`.
+    ///
+    /// # Panics
+    /// When the emulator does not take it.
+    pub fn put_enrollment_group(&self, id: &str, body: &Value) -> Value {
+        self.put(&format!("/api/enrollmentGroups/{}", encode(id)), body)
+    }
+
+    /// A group as it is now, without its keys.
+    #[must_use]
+    pub fn enrollment_group(&self, id: &str) -> Value {
+        self.value(&format!("/api/enrollmentGroups/{}", encode(id)))
+    }
+
+    /// Removes a group; its devices stay at their hub, but cannot register any more.
+    pub fn delete_enrollment_group(&self, id: &str) {
+        self.delete(&format!("/api/enrollmentGroups/{}", encode(id)));
+    }
+
+    /// The same for an individual enrollment.
+    ///
+    /// # Panics
+    /// When the emulator does not take it.
+    pub fn put_enrollment(&self, registration_id: &str, body: &Value) -> Value {
+        self.put(&format!("/api/enrollments/{}", encode(registration_id)), body)
+    }
+
+    /// Removes an individual enrollment.
+    pub fn delete_enrollment(&self, registration_id: &str) {
+        self.delete(&format!("/api/enrollments/{}", encode(registration_id)));
+    }
+
+    /// Changes a device of a hub's registry, or makes a new one: its thumbprints with `{"authentication": {"type":
+    /// "selfSigned", "x509Thumbprint": {…}}}`, whether it may connect with `{"status": "disabled"}`.
+    ///
+    /// # Panics
+    /// When the emulator does not take it.
+    pub fn put_device(&self, hub: &str, id: &str, body: &Value) -> Value {
+        self.put(&format!("/api/hubs/{hub}/devices/{}", encode(id)), body)
+    }
+
+    /// Removes a device from a hub's registry, which closes its connection.
+    pub fn delete_device(&self, hub: &str, id: &str) {
+        self.delete(&format!("/api/hubs/{hub}/devices/{}", encode(id)));
+    }
+
+    /// Lets a hub know a device by the thumbprints of one or two certificates.
+    pub fn put_thumbprints(
+        &self,
+        hub: &str,
+        id: &str,
+        primary: Option<&str>,
+        secondary: Option<&str>,
+    ) -> Value {
+        let thumbprints = json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary});
+        let authentication = json!({"type": "selfSigned", "x509Thumbprint": thumbprints});
+        self.put_device(hub, id, &json!({"authentication": authentication}))
+    }
+
+    /// Uploads a CA certificate in PEM, verified or not.
+    pub fn put_certificate(&self, name: &str, pem: &str, verified: bool) -> Value {
+        let properties = json!({"certificate": pem, "isVerified": verified});
+        self.put(&format!("/api/certificates/{}", encode(name)), &json!({"properties": properties}))
+    }
+
+    /// A CA certificate as it is now.
+    #[must_use]
+    pub fn certificate(&self, name: &str) -> Value {
+        self.value(&format!("/api/certificates/{}", encode(name)))
+    }
+
+    /// Removes a CA certificate.
+    pub fn delete_certificate(&self, name: &str) {
+        self.delete(&format!("/api/certificates/{}", encode(name)));
+    }
+
+    /// A new verification code for a CA certificate; the one before does not count any more.
+    ///
+    /// # Panics
+    /// When there is no such certificate.
+    #[must_use]
+    pub fn verification_code(&self, name: &str) -> String {
+        let path = format!("/api/certificates/{}/generateVerificationCode", encode(name));
+        let answer = self.expect("POST", &path, "", 200);
+        let answer: Value = serde_json::from_str(&answer).expect("certificates are JSON");
+        answer["properties"]["verificationCode"].as_str().expect("the answer has the code").to_owned()
+    }
+
+    /// Shows a proof of possession in PEM: a certificate whose CN is the code, signed by the CA.
+    ///
+    /// # Errors
+    /// What the emulator says of a proof that does not count.
+    ///
+    /// # Panics
+    /// When the emulator does not answer.
+    pub fn verify_certificate(&self, name: &str, proof: &str) -> Result<Value, String> {
+        let path = format!("/api/certificates/{}/verify", encode(name));
+        let body = json!({"certificate": proof}).to_string();
+        let response = http::send("POST", self.web, &path, &body).expect("a serving emulator answers");
+        match response.status {
+            200 => Ok(serde_json::from_str(&response.body).expect("certificates are JSON")),
+            _ => Err(response.body),
+        }
+    }
+
+    fn put(&self, path: &str, body: &Value) -> Value {
+        serde_json::from_str(&self.expect("PUT", path, &body.to_string(), 200)).expect("objects are JSON")
+    }
+
+    fn delete(&self, path: &str) {
+        self.expect("DELETE", path, "", 204);
+    }
+
+    fn value(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path)).expect("objects are JSON")
+    }
+
+    fn expect(&self, method: &str, path: &str, body: &str, status: u16) -> String {
+        let response = http::send(method, self.web, path, body).expect("a serving emulator answers");
+        assert_eq!(response.status, status, "{method} {path}: {}", response.body);
+        response.body
     }
 
     fn get(&self, path: &str) -> String {

@@ -18,7 +18,7 @@ pub struct Response {
 /// # Errors
 /// When nobody answers.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<Response> {
-    request("GET", address, path)
+    send("GET", address, path, "")
 }
 
 /// Sends `POST path` without a body.
@@ -26,15 +26,20 @@ pub fn get(address: SocketAddr, path: &str) -> std::io::Result<Response> {
 /// # Errors
 /// When nobody answers.
 pub fn post(address: SocketAddr, path: &str) -> std::io::Result<Response> {
-    request("POST", address, path)
+    send("POST", address, path, "")
 }
 
-fn request(method: &str, address: SocketAddr, path: &str) -> std::io::Result<Response> {
+/// Sends `method path` with a body.
+///
+/// # Errors
+/// When nobody answers.
+pub fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> std::io::Result<Response> {
     let limit = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n")?;
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

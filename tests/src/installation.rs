@@ -147,14 +147,14 @@ pub fn eventually<T>(
 fn dump(namespace: &str) -> String {
     let mut all = String::new();
     let looks: [&[&str]; 4] = [
-        &["-n", namespace, "get", "provgrp,iotd,deploy,pods,secrets", "-o", "wide"],
+        &["-n", namespace, "get", "provgrp,iotd,sts,pods,secrets", "-o", "wide"],
         &["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"],
         &[
             "-n",
             namespace,
             "logs",
             "-l",
-            "app.kubernetes.io/managed-by=lanyard",
+            "lanyard.dev/device",
             "--tail=15",
             "--prefix",
             "--max-log-requests=40",

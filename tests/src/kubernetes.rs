@@ -300,7 +300,7 @@ pub async fn dump(client: &Client, namespace: &str) {
     println!("==== namespace {namespace} ====");
     dump_kind::<lanyard_crds::ProvisioningGroup>(client, namespace, |object| text(&object.status)).await;
     dump_kind::<lanyard_crds::IoTDevice>(client, namespace, |object| text(&object.status)).await;
-    dump_kind::<k8s_openapi::api::apps::v1::Deployment>(client, namespace, |object| text(&object.status))
+    dump_kind::<k8s_openapi::api::apps::v1::StatefulSet>(client, namespace, |object| text(&object.status))
         .await;
     dump_kind::<Secret>(client, namespace, |object| {
         text(&object.data.as_ref().map(|data| data.keys().collect::<Vec<_>>()))

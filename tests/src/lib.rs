@@ -4,6 +4,8 @@ pub mod process;
 pub mod kubernetes;
 pub mod scratch;
 pub mod http;
+pub mod authority;
+pub mod cloud;
 pub mod emulator;
 pub mod installation;
 pub mod agent;

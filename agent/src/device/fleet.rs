@@ -41,6 +41,8 @@ pub struct Fleet {
     ended: mpsc::UnboundedReceiver<String>,
     members: BTreeMap<String, Member>,
     watch: FileWatch,
+    /// What was said last of the credentials directory.
+    directory_problem: Option<String>,
 }
 
 impl Fleet {
@@ -52,8 +54,10 @@ impl Fleet {
             trust,
             token_lifetime: options.token_ttl.get(),
             keep_alive: options.keep_alive.get(),
+            credential_retry: options.credential_retry.get(),
             slots: Arc::new(Semaphore::new(DIALLING)),
             buffer: options.buffer.clone(),
+            buffers: crate::buffer::store::Shared::default(),
             ended: sender,
         };
         Self {
@@ -64,6 +68,7 @@ impl Fleet {
             ended,
             members: BTreeMap::new(),
             watch: FileWatch::new(),
+            directory_problem: None,
         }
     }
 
@@ -77,6 +82,7 @@ impl Fleet {
         stop: CancellationToken,
         limit: Duration,
     ) -> Result<(), FleetError> {
+        self.look_at_directory();
         self.apply(config).await?;
         loop {
             self.watch_folders();
@@ -90,16 +96,32 @@ impl Fleet {
         Ok(())
     }
 
+    /// Tells once of a directory without which no device has credentials.
+    fn look_at_directory(&mut self) {
+        let problem = credentials::directory(&self.credentials).err().map(|error| error.to_string());
+        match &problem {
+            Some(problem) if self.directory_problem.as_ref() != Some(problem) => {
+                tracing::error!("no device can connect until this is mended: {problem}");
+            }
+            None if self.directory_problem.is_some() => tracing::info!("the credentials directory is back"),
+            _ => {}
+        }
+        self.directory_problem = problem;
+    }
+
     async fn reload(&mut self) -> Result<(), FleetError> {
+        self.look_at_directory();
         match document::load(&self.config) {
             Ok(config) => {
-                self.board.set_problem(None);
+                if self.board.set_problem(None) {
+                    tracing::info!("the configuration is right again");
+                }
                 self.apply(config).await?;
             }
             Err(error) => {
-                let problem = error.to_string();
-                if self.board.set_problem(Some(problem.clone())) {
-                    tracing::error!("the new configuration is not used, the one before it stays: {problem}");
+                if self.board.set_problem(Some(error.to_string())) {
+                    tracing::error!("the new configuration is not used, the one before it stays");
+                    error.lines().iter().for_each(|line| tracing::error!("{line}"));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
@@ -14,7 +14,7 @@ use super::metrics::DeviceCollector;
 use super::sampler;
 use super::state::DeviceState;
 use super::stop::{self, Stopper};
-use crate::buffer::memory::MemoryBuffer;
+use crate::buffer::store::{self, Buffer};
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::hub::connection::Connection;
 use crate::hub::trust::Trust;
@@ -29,9 +29,12 @@ pub(super) struct Shared {
     pub(super) trust: Trust,
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
+    pub(super) credential_retry: Duration,
     /// Who may dial now.
     pub(super) slots: Arc<Semaphore>,
     pub(super) buffer: PathBuf,
+    /// Memory and disk of all devices' buffers.
+    pub(super) buffers: store::Shared,
     /// Hears of tasks that ended without being asked.
     pub(super) ended: mpsc::UnboundedSender<String>,
 }
@@ -55,8 +58,9 @@ impl Member {
         credentials: CredentialsResult,
         shared: Shared,
     ) -> prometheus::Result<Self> {
-        let run = format!("{:016x}", rand::random::<u64>());
-        let outbox = Outbox::new(Box::new(MemoryBuffer::new(device.buffer.max_bytes)), run);
+        let events = shared.buffer.join(&device.name).join("events");
+        let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, Instant::now());
+        let outbox = Outbox::new(buffer, rand::random());
         let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
         let collector = DeviceCollector::new(Arc::clone(&state))?;
         let (config, config_watch) = watch::channel(device);
@@ -79,6 +83,7 @@ impl Member {
             trust: self.shared.trust.clone(),
             token_lifetime: self.shared.token_lifetime,
             keep_alive: self.shared.keep_alive,
+            credential_retry: self.shared.credential_retry,
             slots: Arc::clone(&self.shared.slots),
             folder: self.shared.buffer.join(&self.state.name),
             stop,
@@ -94,6 +99,8 @@ impl Member {
             && now.model_id == device.model_id
             && now.hub == device.hub
             && now.dps == device.dps
+            // The hub hears of it at CONNECT only.
+            && now.last_will == device.last_will
     }
 
     /// Takes a configuration that leaves the device the same client: tags and telemetry follow while it runs.
@@ -101,7 +108,7 @@ impl Member {
         if **self.config.borrow() == **device {
             return;
         }
-        self.state.outbox.lock().resize(device.buffer.max_bytes);
+        self.state.outbox.lock().configure(&device.buffer, Instant::now());
         self.config.send_replace(Arc::clone(device));
         tracing::info!(device = self.state.name, "the configuration changed");
     }
@@ -137,6 +144,21 @@ impl Member {
         if let Some((task, stopper)) = self.connection.take() {
             stopper.stop(limit);
             task.end(limit + GRACE).await;
+        }
+        let account = self.state.outbox.lock().account();
+        let (device, lost, kept) =
+            (&self.state.name, account.volatile, account.events.saturating_sub(account.volatile));
+        if kept > 0 {
+            tracing::info!(
+                device,
+                "{kept} events are not delivered: they are kept on disk for the next start"
+            );
+        }
+        if lost > 0 {
+            tracing::warn!(
+                device,
+                "{lost} events are not delivered and end with the agent, for its buffer is not on disk"
+            );
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::buffer::account::{Account, DropReason};
 
 /// `kind` of a credential: a token signed with the device's key.
 pub const SAS_TOKEN: &str = "SasToken";
+/// `kind` of a credential: a certificate.
+pub const X509: &str = "x509";
 
 /// From a loopback's half millisecond to the slowest hub one would still wait for.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -28,6 +30,8 @@ pub struct DeviceMetrics {
     pub disconnections: IntCounterVec,
     /// When the credential in use expires.
     pub expiry: IntGaugeVec,
+    /// Tags that could not be read the last time.
+    pub tags_bad: IntGauge,
     /// Messages that the hub has acknowledged.
     pub published: IntCounter,
     /// Time from handing a message to the connection until its acknowledgement.
@@ -78,6 +82,10 @@ impl DeviceMetrics {
                 ),
                 &["kind"],
             )?,
+            tags_bad: IntGauge::with_opts(opts(
+                "lanyard_tags_bad",
+                "Tags that could not be read the last time they were tried.",
+            ))?,
             published: IntCounter::with_opts(opts(
                 "lanyard_messages_published_total",
                 "Messages that the hub has acknowledged.",
@@ -92,6 +100,7 @@ impl DeviceMetrics {
             self.attempts.collect(),
             self.disconnections.collect(),
             self.expiry.collect(),
+            self.tags_bad.collect(),
             self.published.collect(),
             self.latency.collect(),
         ];
@@ -104,10 +113,29 @@ impl DeviceMetrics {
             self.attempts.desc(),
             self.disconnections.desc(),
             self.expiry.desc(),
+            self.tags_bad.desc(),
             self.published.desc(),
             self.latency.desc(),
         ];
         each.into_iter().flatten().collect()
+    }
+
+    /// The device logs in with a token that ends then, in seconds since 1970-01-01T00:00:00Z.
+    pub fn token_expires(&self, at: u64) {
+        self.expires(SAS_TOKEN, i64::try_from(at).unwrap_or(i64::MAX));
+    }
+
+    /// The device logs in with a certificate that ends then.
+    pub fn certificate_expires(&self, at: jiff::Timestamp) {
+        self.expires(X509, at.as_second());
+    }
+
+    fn expires(&self, kind: &str, at: i64) {
+        for other in [SAS_TOKEN, X509].into_iter().filter(|&other| other != kind) {
+            // The one before may have been of the other kind, or not.
+            let _ = self.expiry.remove_label_values(&[other]);
+        }
+        self.expiry.with_label_values(&[kind]).set(at);
     }
 
     /// Counts an attempt to connect.
@@ -124,10 +152,12 @@ impl DeviceMetrics {
 /// The books, as series of one moment.
 struct Books {
     read: IntCounter,
+    recovered: IntCounter,
     acknowledged: IntCounter,
     dropped: IntCounterVec,
     events: IntGauge,
     bytes: IntGauge,
+    problem: IntGauge,
     oldest: Gauge,
 }
 
@@ -135,7 +165,14 @@ impl Books {
     fn new(device: &str) -> prometheus::Result<Self> {
         let opts = |name: &str, help: &str| opts(device, name, help);
         Ok(Self {
-            read: IntCounter::with_opts(opts("lanyard_events_read_total", "Events that tags produced."))?,
+            read: IntCounter::with_opts(opts(
+                "lanyard_events_read_total",
+                "Events that tags produced, and those found in the buffer at the start.",
+            ))?,
+            recovered: IntCounter::with_opts(opts(
+                "lanyard_events_recovered_total",
+                "Events found in the buffer at the start; they are among those read.",
+            ))?,
             acknowledged: IntCounter::with_opts(opts(
                 "lanyard_events_acknowledged_total",
                 "Events that the hub has acknowledged.",
@@ -148,7 +185,14 @@ impl Books {
                 "lanyard_buffer_events",
                 "Events read and neither acknowledged nor dropped.",
             ))?,
-            bytes: IntGauge::with_opts(opts("lanyard_buffer_bytes", "Bytes of the events in the buffer."))?,
+            bytes: IntGauge::with_opts(opts(
+                "lanyard_buffer_bytes",
+                "Bytes that the buffer takes on disk; at most its capacity.",
+            ))?,
+            problem: IntGauge::with_opts(opts(
+                "lanyard_buffer_problem",
+                "1 while events are not kept on disk, see problems in /status; 0 otherwise.",
+            ))?,
             oldest: Gauge::with_opts(opts(
                 "lanyard_buffer_oldest_event_timestamp_seconds",
                 "When the oldest event in the buffer was read; absent while the buffer is empty.",
@@ -156,8 +200,10 @@ impl Books {
         })
     }
 
-    fn fill(&self, account: &Account) {
+    fn fill(&self, account: &Account, problem: bool) {
         self.read.inc_by(account.read);
+        self.recovered.inc_by(account.recovered);
+        self.problem.set(problem.into());
         self.acknowledged.inc_by(account.acknowledged);
         for reason in DropReason::ALL {
             self.dropped.with_label_values(&[reason.as_str()]).inc_by(account.dropped(reason));
@@ -170,10 +216,12 @@ impl Books {
     fn desc(&self) -> Vec<&Desc> {
         let each = [
             self.read.desc(),
+            self.recovered.desc(),
             self.acknowledged.desc(),
             self.dropped.desc(),
             self.events.desc(),
             self.bytes.desc(),
+            self.problem.desc(),
             self.oldest.desc(),
         ];
         each.into_iter().flatten().collect()
@@ -205,15 +253,20 @@ impl Collector for DeviceCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let account = self.state.outbox.lock().account();
+        let (account, problem) = {
+            let outbox = self.state.outbox.lock();
+            (outbox.account(), outbox.problem().is_some())
+        };
         let mut families = self.state.metrics.collect();
         if let Ok(books) = Books::new(&self.state.name) {
-            books.fill(&account);
+            books.fill(&account, problem);
             families.extend(books.read.collect());
+            families.extend(books.recovered.collect());
             families.extend(books.acknowledged.collect());
             families.extend(books.dropped.collect());
             families.extend(books.events.collect());
             families.extend(books.bytes.collect());
+            families.extend(books.problem.collect());
             if account.oldest.is_some() {
                 families.extend(books.oldest.collect());
             }

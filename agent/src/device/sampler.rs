@@ -10,7 +10,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::state::DeviceState;
-use crate::tags::sampling::{Record, Sampling};
+use crate::tags::event::Event;
+use crate::tags::sampling::Sampling;
+
+/// Room for events that is kept from scan to scan.
+const KEPT: usize = 1024;
 
 /// Reads tags until `stop`, and follows the configuration meanwhile. `seed` decides simulated random values.
 pub async fn run(
@@ -21,7 +25,7 @@ pub async fn run(
 ) {
     let started = Instant::now();
     let mut sampling = Sampling::new(seed);
-    let mut dropping = false;
+    let (mut events, mut dropping) = (Vec::new(), false);
     config.mark_changed();
     loop {
         let next = sampling.next().map(|elapsed| started + elapsed);
@@ -32,28 +36,31 @@ pub async fn run(
                 Ok(()) => Some(Arc::clone(&config.borrow_and_update())),
                 Err(_) => return,
             },
-            () = until(next) => None,
+            () = due(&state, next) => None,
         };
         let elapsed = started.elapsed();
         let epoch =
             Timestamp::now().as_millisecond() - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         // What is due by now is read by the old configuration, so that the new one begins now.
-        let records = sampling.scan(elapsed, epoch);
-        if !records.is_empty() {
-            append(&state, records, &mut dropping);
+        sampling.scan(elapsed, epoch, &mut events);
+        if !events.is_empty() {
+            append(&state, &events, &mut dropping);
+            events.clear();
+            events.shrink_to(KEPT);
         }
         if let Some(device) = new {
             reconfigure(&state, &mut sampling, &device, elapsed);
         }
+        state.metrics.tags_bad.set(i64::try_from(sampling.bad()).unwrap_or(i64::MAX));
     }
 }
 
-fn append(state: &DeviceState, records: Vec<Record>, dropping: &mut bool) {
-    let dropped = state.outbox.append(records);
+fn append(state: &DeviceState, events: &[Event], dropping: &mut bool) {
+    let dropped = state.outbox.append(events, std::time::Instant::now());
     if dropped > 0 && !*dropping {
         tracing::warn!(
             device = state.name,
-            "the buffer is full and its oldest events are dropped: mend the connection, or allow more buffer.maxBytes"
+            "the buffer is full and events are dropped, as buffer.whenFull says: mend the connection, or allow more buffer.capacity"
         );
     }
     *dropping = dropped > 0;
@@ -65,6 +72,12 @@ fn reconfigure(state: &DeviceState, sampling: &mut Sampling, device: &Device, el
         tracing::error!(device = state.name, "{problem}");
     }
     state.set_problems(problems);
+}
+
+/// Waits until something is to be read, and may be.
+async fn due(state: &DeviceState, instant: Option<Instant>) {
+    until(instant).await;
+    state.outbox.room().await;
 }
 
 async fn until(instant: Option<Instant>) {

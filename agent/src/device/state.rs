@@ -3,7 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::status::{Connection, ConnectionReason, ConnectionState, DeviceStatus};
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status::{
+    Connection, ConnectionReason, ConnectionState, Credential, DeviceStatus, Refused,
+};
 
 use super::metrics::DeviceMetrics;
 use crate::publisher::outbox::Outbox;
@@ -25,6 +28,7 @@ struct Known {
     device_id: String,
     hub: Option<String>,
     connection: Connection,
+    credential: Credential,
     problems: Vec<String>,
 }
 
@@ -40,7 +44,13 @@ impl DeviceState {
             reason: ConnectionReason::Connecting,
             message: String::new(),
         };
-        let known = Known { device_id: device_id.to_owned(), hub: None, connection, problems: Vec::new() };
+        let known = Known {
+            device_id: device_id.to_owned(),
+            hub: None,
+            connection,
+            credential: Credential::default(),
+            problems: Vec::new(),
+        };
         Ok(Self {
             name: name.to_owned(),
             outbox: SharedOutbox::new(outbox),
@@ -88,6 +98,31 @@ impl DeviceState {
         }
     }
 
+    /// The hub accepted a credential; whether it is the newest.
+    pub fn credential_accepted(&self, fingerprint: &Fingerprint, newest: bool) {
+        let mut known = self.known();
+        known.credential.accepted = Some(fingerprint.clone());
+        if newest {
+            known.credential.refused = None;
+        }
+    }
+
+    /// Hub or DPS refused the newest credential, or nobody has done so yet. Since when is kept while it is the same.
+    pub fn credential_refused(&self, refused: Option<Refused>) {
+        let mut known = self.known();
+        let since =
+            known.credential.refused.as_ref().map(|before| (before.fingerprint.clone(), before.since));
+        known.credential.refused = refused.map(|refused| match since {
+            Some((fingerprint, since)) if fingerprint == refused.fingerprint => Refused { since, ..refused },
+            _ => refused,
+        });
+    }
+
+    /// Why the files as they are now cannot be used.
+    pub fn credentials_unreadable(&self, problem: Option<String>) {
+        self.known().credential.unreadable = problem;
+    }
+
     /// Replaces what cannot be read.
     pub fn set_problems(&self, problems: Vec<String>) {
         self.known().problems = problems;
@@ -96,13 +131,16 @@ impl DeviceState {
     /// How the device is.
     #[must_use]
     pub fn status(&self) -> DeviceStatus {
+        let buffer = self.outbox.lock().problem().map(str::to_owned);
         let known = self.known();
         DeviceStatus {
             name: self.name.clone(),
             device_id: known.device_id.clone(),
             assigned_hub: known.hub.clone(),
             connection: known.connection.clone(),
-            problems: known.problems.clone(),
+            credential: Some(known.credential.clone())
+                .filter(|credential| *credential != Credential::default()),
+            problems: known.problems.iter().cloned().chain(buffer).collect(),
         }
     }
 }

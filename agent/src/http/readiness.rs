@@ -1,6 +1,6 @@
 //! Whether the agent does what it is there for, and what is missing if not. Pure.
 
-use lanyard_protocol::handoff::status::{AgentStatus, ConnectionReason, ConnectionState};
+use lanyard_protocol::handoff::status::{AgentStatus, ConnectionReason, ConnectionState, DeviceStatus};
 
 /// Whether all is well, and the words for it. Ready is an agent all of whose devices are connected, or are just
 /// logging in anew by themselves; the hub's absence never makes it less alive.
@@ -21,16 +21,26 @@ pub fn readiness(status: &AgentStatus) -> (bool, String) {
     }
     let ready = missing.is_empty();
     let mut lines = if ready { vec!["ready".to_owned()] } else { missing };
+    lines.extend(status.devices.iter().flat_map(credential_problems));
     if let Some(problem) = &status.configuration_problem {
         lines.push(format!("configuration: the newest document is not used: {problem}"));
     }
     (ready, lines.join("\n") + "\n")
 }
 
+/// What is wrong with a device's newest credential, which another one may make up for.
+fn credential_problems(device: &DeviceStatus) -> Vec<String> {
+    let Some(credential) = &device.credential else { return Vec::new() };
+    let refused = credential.refused.as_ref().map(|refused| ("is refused", &refused.message));
+    let unreadable = credential.unreadable.as_ref().map(|problem| ("is not used", problem));
+    let line = |(how, why)| format!("device {:?}: the newest credential {how}: {why}", device.name);
+    unreadable.into_iter().chain(refused).map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_protocol::handoff::status::{Connection, DeviceStatus};
+    use lanyard_protocol::handoff::status::{Connection, Credential};
 
     fn status(reason: ConnectionReason, state: ConnectionState) -> AgentStatus {
         let connection =
@@ -40,6 +50,7 @@ mod tests {
             device_id: "d".to_owned(),
             assigned_hub: None,
             connection,
+            credential: None,
             problems: Vec::new(),
         };
         AgentStatus {
@@ -63,5 +74,10 @@ mod tests {
         old.configuration_problem = Some("bad".to_owned());
         let (ready, body) = readiness(&old);
         assert!(ready && body.contains("configuration:"), "{body}");
+        let mut half = status(ConnectionReason::Connected, ConnectionState::Connected);
+        half.devices[0].credential =
+            Some(Credential { unreadable: Some("no key".to_owned()), ..Credential::default() });
+        let (ready, body) = readiness(&half);
+        assert!(ready && body.contains("device \"d\": the newest credential is not used: no key"), "{body}");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lanyard_protocol::handoff::config::Dps;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 use serde::{Deserialize, Serialize};
@@ -20,13 +21,15 @@ pub struct Assignment {
     pub device_id: DeviceId,
 }
 
-/// Whom it was asked from and for: an answer to another question is of no use.
+/// Whom it was asked from, for and with: an answer to another question is of no use. The hub learns of a changed
+/// credential only by a registration (ref §9.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Question {
     endpoint: String,
     id_scope: String,
     registration_id: String,
+    credential: Fingerprint,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,11 +50,12 @@ pub struct AssignmentFile {
 impl AssignmentFile {
     /// The file of a device whose buffer folder is `folder`.
     #[must_use]
-    pub fn new(folder: &Path, dps: &Dps, registration_id: &str) -> Self {
+    pub fn new(folder: &Path, dps: &Dps, registration_id: &str, credential: &Fingerprint) -> Self {
         let question = Question {
             endpoint: dps.endpoint.to_string(),
             id_scope: dps.id_scope.to_string(),
             registration_id: registration_id.to_owned(),
+            credential: credential.clone(),
         };
         Self { path: folder.join(FILE_NAME), question }
     }
@@ -103,7 +107,8 @@ mod tests {
     #[test]
     fn an_assignment_is_remembered_for_the_same_question_only() {
         let folder = std::env::temp_dir().join(format!("lanyard-assignment-{}", std::process::id()));
-        let file = AssignmentFile::new(&folder, &dps("0ne1"), "dev-1");
+        let [one, two] = ["AA", "BB"].map(|text| Fingerprint::from(text.to_owned()));
+        let file = AssignmentFile::new(&folder, &dps("0ne1"), "dev-1", &one);
         assert_eq!(file.load(), None);
         let assignment = Assignment {
             assigned_hub: HostPort::parse("localhost:18883").unwrap(),
@@ -111,8 +116,9 @@ mod tests {
         };
         file.save(&assignment).unwrap();
         assert_eq!(file.load(), Some(assignment.clone()));
-        assert_eq!(AssignmentFile::new(&folder, &dps("0ne2"), "dev-1").load(), None);
-        assert_eq!(AssignmentFile::new(&folder, &dps("0ne1"), "dev-2").load(), None);
+        assert_eq!(AssignmentFile::new(&folder, &dps("0ne2"), "dev-1", &one).load(), None);
+        assert_eq!(AssignmentFile::new(&folder, &dps("0ne1"), "dev-2", &one).load(), None);
+        assert_eq!(AssignmentFile::new(&folder, &dps("0ne1"), "dev-1", &two).load(), None);
         std::fs::write(folder.join(FILE_NAME), "{").unwrap();
         assert_eq!(file.load(), None);
         file.save(&assignment).unwrap();

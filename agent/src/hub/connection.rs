@@ -1,4 +1,5 @@
-//! A device's life at its hub: find the hub, log in, publish, and begin again when it ends. Talks to the network.
+//! A device's life at its hub: choose a credential, find the hub, log in, publish, and begin again when it ends. Talks
+//! to the network.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,27 +8,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
-use lanyard_protocol::hub::sas::{SasToken, device_resource};
-use lanyard_protocol::hub::user_name::HubUserName;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::assignment::AssignmentFile;
+use super::approach::{Approach, Opened, Stage};
+use super::choice::Rest;
 use super::failure::Failure;
-use super::link::{Link, Login};
+use super::keyring::{CredentialsWatch, Keyring, Setback};
 use super::pace::Pace;
 use super::session::{Ended, InFlight, Session};
-use super::target::{self, Target};
-use super::token;
+use super::successor::{self, Successor, is_refusal, rest_after_dps, rest_at_hub, until};
 use super::trust::Trust;
-use crate::config::credentials::{Credentials, CredentialsError};
-use crate::device::metrics::SAS_TOKEN;
+use crate::config::credential::Credential;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
-use crate::options::CLIENT;
-
-/// A device's credentials, or why there are none.
-pub type CredentialsWatch = watch::Receiver<Result<Arc<Credentials>, Arc<CredentialsError>>>;
 
 /// What a device's connection needs.
 pub struct Connection {
@@ -43,6 +37,8 @@ pub struct Connection {
     pub token_lifetime: Duration,
     /// Silence after which a ping is sent.
     pub keep_alive: Duration,
+    /// How long a credential that the hub refused rests while another one works.
+    pub credential_retry: Duration,
     /// Who may dial now.
     pub slots: Arc<Semaphore>,
     /// Where its assignment is remembered.
@@ -51,45 +47,78 @@ pub struct Connection {
     pub stop: Stop,
 }
 
-/// An accepted connection, not used yet.
-struct Opened {
-    link: Link,
-    target: Target,
-    /// When the token that was used is renewed.
-    renew_at: Instant,
-}
-
 impl Connection {
     /// Keeps the device connected until it is asked to end.
-    pub async fn run(mut self) {
-        let mut pace = Pace::default();
+    pub async fn run(self) {
+        let approach = Approach {
+            state: Arc::clone(&self.state),
+            device: Arc::clone(&self.config.borrow()),
+            token_lifetime: self.token_lifetime,
+            keep_alive: self.keep_alive,
+            slots: self.slots,
+            folder: self.folder,
+        };
+        let keyring =
+            Keyring::new(Arc::clone(&self.state), self.trust, self.credentials, self.credential_retry);
+        let Self { state, config, stop, .. } = self;
+        Life { state, config, approach, keyring, stop, pace: Pace::default() }.run().await;
+    }
+}
+
+struct Life {
+    state: Arc<DeviceState>,
+    config: watch::Receiver<Arc<Device>>,
+    approach: Approach,
+    keyring: Keyring,
+    stop: Stop,
+    pace: Pace,
+}
+
+/// How an attempt failed.
+struct Failed {
+    failure: Failure,
+    /// Whether that says something of the credential, and how long it rests then.
+    setback: Option<Rest>,
+}
+
+/// How a connection ended, or why there was none.
+enum End {
+    Stopped,
+    /// There are other credentials now.
+    Outdated,
+    /// To log in anew.
+    Renew(Successor),
+    /// And with which credential, if there was any.
+    Failed(Failed, Option<Arc<Credential>>),
+}
+
+impl Life {
+    async fn run(mut self) {
         let mut last_attempt = false;
+        let mut planned = None;
         loop {
-            let (ended, lasted) = self.attempt().await;
-            pace.accepted(lasted);
-            let failure = match ended {
-                Ended::Stopped => break,
-                Ended::Renew => {
+            let (failed, credential) = match self.attempt(planned.take()).await {
+                End::Stopped => break,
+                End::Outdated => {
+                    self.pace.reset();
+                    continue;
+                }
+                End::Renew(successor) => {
                     self.state.disconnected(ConnectionReason::Renewing, "");
-                    pace.reset();
+                    self.pace.reset();
+                    planned = Some(successor);
                     continue;
                 }
-                Ended::Outdated => {
-                    pace.reset();
-                    continue;
-                }
-                Ended::Failed(failure) => failure,
+                End::Failed(failed, credential) => (failed, credential),
             };
-            tracing::warn!(device = self.state.name, reason = failure.reason.as_str(), "{}", failure.message);
-            self.state.disconnected(failure.reason, &failure.message);
-            let step = pace.after(failure.reason, failure.retry_after, rand::random());
-            if step.ask_dps {
-                self.forget_assignment();
+            if self.another_is_left(credential.as_deref(), &failed) {
+                continue;
             }
+            let wait = self.told(credential.as_deref(), &failed.failure);
             let stop = self.stop.clone();
             tokio::select! {
-                () = wait(step.wait) => {}
-                changed = self.credentials.changed() => if changed.is_ok() { pace.reset() } else { break },
+                () = until(wait) => {}
+                () = self.keyring.changed() => self.pace.reset(),
                 () = stop.asked() => {
                     // What the buffer still has is worth one more attempt.
                     if last_attempt || self.state.outbox.lock().is_empty() {
@@ -102,66 +131,113 @@ impl Connection {
         self.state.disconnected(ConnectionReason::ShuttingDown, "");
     }
 
-    /// One connection, from finding the hub to its end, and how long the hub had accepted it.
-    async fn attempt(&mut self) -> (Ended, Option<Duration>) {
-        let Opened { link, target, renew_at } = match self.open().await {
-            Ok(opened) => opened,
-            Err(ended) => {
-                // Without credentials nothing was attempted.
-                if let Ended::Failed(failure) = &ended
-                    && failure.reason != ConnectionReason::CredentialsUnreadable
-                {
-                    self.state.metrics.attempted(failure.reason);
-                }
-                return (ended, None);
+    /// Whether another credential is to be tried at once.
+    fn another_is_left(&mut self, credential: Option<&Credential>, failed: &Failed) -> bool {
+        let (Some(credential), Some(rest)) = (credential, failed.setback) else { return false };
+        let failure = &failed.failure;
+        let setback = Setback { failure, rest, refused: is_refusal(failure.reason) };
+        self.keyring.set_back(credential, &setback)
+    }
+
+    /// Tells of a failure; says until when to wait, which is for ever when only other credentials help.
+    fn told(&mut self, credential: Option<&Credential>, failure: &Failure) -> Option<Instant> {
+        // One line for the directory of all devices is enough, and the fleet has written it.
+        if failure.reason != ConnectionReason::CredentialsUnreadable || !self.keyring.is_told() {
+            let reason = failure.reason.as_str();
+            tracing::warn!(device = self.state.name, reason, "{}", failure.message);
+        }
+        self.state.disconnected(failure.reason, &failure.message);
+        let step = self.pace.after(failure.reason, failure.retry_after, rand::random());
+        if let Some(credential) = credential.filter(|_| step.ask_dps) {
+            self.approach.forget(credential);
+        }
+        let valid = credential.and_then(|credential| credential.begins_in(Timestamp::now()));
+        step.wait.map(|wait| Instant::now() + valid.map_or(wait, |valid| wait.min(valid)))
+    }
+
+    /// One connection, from choosing a credential to its end.
+    async fn attempt(&mut self, planned: Option<Successor>) -> End {
+        self.keyring.look();
+        let chosen = match planned {
+            Some(planned) => Ok(planned),
+            None => {
+                let next = self.keyring.next(Instant::now());
+                next.map(|credential| Successor { credential, registered: false })
             }
         };
+        let chosen = match chosen {
+            Ok(chosen) => chosen,
+            // Nothing was attempted.
+            Err(failure) => return End::Failed(Failed { failure, setback: None }, None),
+        };
+        let opened = match self.open(&chosen).await {
+            Ok(opened) => opened,
+            Err(end) => return end,
+        };
         let accepted = Instant::now();
+        let ended = self.stream(opened, &chosen.credential, accepted).await;
+        self.pace.accepted(Some(accepted.elapsed()));
+        match ended {
+            Ended::Stopped => End::Stopped,
+            Ended::Renew(successor) => End::Renew(successor),
+            Ended::Failed(failure) => End::Failed(Failed { failure, setback: None }, Some(chosen.credential)),
+        }
+    }
+
+    /// Finds the hub and logs in, unless that becomes pointless meanwhile.
+    async fn open(&self, chosen: &Successor) -> Result<Opened, End> {
+        let failed = |failed| End::Failed(failed, Some(Arc::clone(&chosen.credential)));
+        if let Some(certificate) = chosen.credential.certificate() {
+            // Above all one that has expired already.
+            self.state.metrics.certificate_expires(certificate.not_after);
+        }
+        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, Timestamp::now()) {
+            return Err(failed(Failed { failure, setback: Some(rest) }));
+        }
+        let tls = self.keyring.tls(&chosen.credential);
+        let tls = tls.map_err(|failure| failed(Failed { failure, setback: Some(Rest::Dps) }))?;
+        let opened = tokio::select! {
+            opened = self.approach.open(&chosen.credential, chosen.registered, &tls) => opened,
+            () = self.keyring.changed() => return Err(End::Outdated),
+            () = hopeless(&self.stop, &self.state) => return Err(End::Stopped),
+        };
+        opened.map_err(|(failure, stage)| {
+            self.state.metrics.attempted(failure.reason);
+            let setback = match stage {
+                Stage::Registering => Some(rest_after_dps(&failure)),
+                Stage::Hub => rest_at_hub(failure.reason),
+                // A hub of old may have lost the device.
+                Stage::Remembered => None,
+            };
+            failed(Failed { failure, setback })
+        })
+    }
+
+    /// Publishes over an accepted connection until it ends.
+    async fn stream(&mut self, opened: Opened, credential: &Arc<Credential>, accepted: Instant) -> Ended {
+        let Opened { link, target, renew_at } = opened;
         self.state.metrics.attempted(ConnectionReason::Connected);
         self.state.connected(target.device_id.as_str(), target.hub.host());
+        self.keyring.accepted(credential);
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
-        let stop = self.stop.clone();
+        let successor = successor::find(&mut self.keyring, &self.approach, credential, renew_at);
         let session = Session {
             link,
             target,
             state: &self.state,
             config: &mut self.config,
-            credentials: &mut self.credentials,
-            stop: &stop,
-            renew_at,
+            stop: &self.stop,
             in_flight: InFlight::default(),
             tick_at: accepted,
             reported: false,
         };
-        let ended = session.run().await;
+        let ended = session.run(successor).await;
         self.state.metrics.disconnected(match &ended {
-            Ended::Renew | Ended::Outdated => ConnectionReason::Renewing,
+            Ended::Renew(_) => ConnectionReason::Renewing,
             Ended::Stopped => ConnectionReason::ShuttingDown,
             Ended::Failed(failure) => failure.reason,
         });
-        (ended, Some(accepted.elapsed()))
-    }
-
-    /// Finds the hub and logs in, unless that becomes pointless meanwhile.
-    async fn open(&mut self) -> Result<Opened, Ended> {
-        let credentials = self.credentials.borrow_and_update().clone().map_err(|error| {
-            Ended::Failed(Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
-        })?;
-        let device = Arc::clone(&self.config.borrow());
-        let mut newer = self.credentials.clone();
-        tokio::select! {
-            opened = open(self, &device, &credentials) => opened.map_err(Ended::Failed),
-            _ = newer.changed() => Err(Ended::Outdated),
-            () = hopeless(&self.stop, &self.state) => Err(Ended::Stopped),
-        }
-    }
-
-    /// Forgets the hub that DPS assigned, so that it is asked again.
-    fn forget_assignment(&self) {
-        let device = self.config.borrow();
-        if let Some(dps) = &device.dps {
-            AssignmentFile::new(&self.folder, dps, target::registration_id(&device, dps)).remove();
-        }
+        ended
     }
 }
 
@@ -171,41 +247,4 @@ async fn hopeless(stop: &Stop, state: &DeviceState) {
     if !state.outbox.lock().is_empty() {
         stop.expired().await;
     }
-}
-
-async fn wait(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Finds the hub and logs in.
-async fn open(this: &Connection, device: &Device, credentials: &Credentials) -> Result<Opened, Failure> {
-    let tls = this.trust.client(credentials.ca.as_deref()).map_err(|error| {
-        let message = format!("{} cannot be used: {error}", credentials.ca_path.display());
-        Failure::new(ConnectionReason::CredentialsUnreadable, message)
-    })?;
-    let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
-    let target = target::find(this, device, &credentials.key, expiry, &tls).await?;
-    let (host, device_id) = (target.hub.host(), target.device_id.as_str());
-    if device_id.contains(['+', '#']) {
-        let message = format!(
-            "MQTT cannot publish as {device_id:?}: register the device under an id without '+' and '#'"
-        );
-        return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
-    }
-    // DPS may have taken its time.
-    let expiry = token::expiry(Timestamp::now(), this.token_lifetime);
-    let renew_at = Instant::now() + token::renewal(Timestamp::now(), expiry, rand::random());
-    let login = Login {
-        client_id: device_id.to_owned(),
-        user_name: HubUserName::of_device(host, device_id, device.model_id.as_deref(), CLIENT).to_string(),
-        token: SasToken::sign(&credentials.key, &device_resource(host, device_id), expiry, None),
-        clean_session: false,
-        keep_alive: this.keep_alive,
-    };
-    this.state.metrics.expiry.with_label_values(&[SAS_TOKEN]).set(i64::try_from(expiry).unwrap_or(i64::MAX));
-    let link = Link::open(&target.peer, login, tls, &this.slots).await?;
-    Ok(Opened { link, target, renew_at })
 }

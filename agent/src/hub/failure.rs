@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use rumqttc::mqttbytes::{self, v4::ConnectReturnCode};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,10 @@ impl Failure {
     /// The server ended the connection.
     #[must_use]
     pub fn closed(peer: &Peer) -> Self {
-        Self::new(ConnectionReason::ConnectionLost, format!("{peer} closed the connection"))
+        let message = format!(
+            "{peer} closed the connection without saying why: if that repeats itself, see that nobody else connects with this device's id, and that it is enabled there"
+        );
+        Self::new(ConnectionReason::ConnectionLost, message)
     }
 
     /// The server sent something else than MQTT.
@@ -103,20 +106,20 @@ impl Failure {
         Self::new(ConnectionReason::ConnectionLost, message)
     }
 
-    /// The server answered the login with a refusal (ref §1.10).
+    /// The server answered the login with a refusal (ref §1.10); `checks` is what to look at.
     #[must_use]
-    pub fn refused(peer: &Peer, code: ConnectReturnCode) -> Self {
-        refused(peer, code)
+    pub fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Self {
+        refused(peer, code, checks)
     }
 }
 
-fn refused(peer: &Peer, code: ConnectReturnCode) -> Failure {
+fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Failure {
     use ConnectionReason as R;
     match code {
         ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => Failure::new(
             R::Unauthorized,
             format!(
-                "{peer} refuses the device: check that it is registered and enabled there, that sharedAccessKey is its primary or secondary key, and that this machine's clock is right"
+                "{peer} refuses the device: check that it is registered and enabled there, {checks}, and that this machine's clock is right"
             ),
         ),
         ConnectReturnCode::ServiceUnavailable => Failure::new(
@@ -130,9 +133,7 @@ fn refused(peer: &Peer, code: ConnectReturnCode) -> Failure {
             R::ProtocolRefused,
             format!("{peer} refuses the device id as MQTT client id: check deviceId"),
         ),
-        ConnectReturnCode::Success => {
-            Failure::new(R::ConnectionLost, format!("{peer} closed the connection"))
-        }
+        ConnectReturnCode::Success => Failure::closed(peer),
     }
 }
 
@@ -166,6 +167,9 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
             ConnectionReason::TlsFailed,
             format!("{peer} does not speak TLS: is this the port of MQTT over TLS, 8883 in general?"),
         ),
+        Some(rustls::Error::AlertReceived(alert)) if is_of_certificate(*alert) => {
+            refused_certificate(peer, *alert)
+        }
         Some(other) => Failure::new(ConnectionReason::TlsFailed, format!("TLS with {peer} failed: {other}")),
         None => Failure::new(
             ConnectionReason::TlsFailed,
@@ -174,4 +178,41 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
             ),
         ),
     }
+}
+
+/// What a server says of a client's certificate. Hubs let every certificate pass and refuse at CONNECT (ref §1.4);
+/// gateways need not.
+const fn is_of_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(
+        alert,
+        A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied
+            | A::CertificateRequired
+            | A::NoCertificate
+            // A signature that does not verify: a CA of the right name and another key.
+            | A::DecryptError
+    )
+}
+
+fn refused_certificate(peer: &Peer, alert: AlertDescription) -> Failure {
+    let (reason, fix) = match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => (
+            ConnectionReason::Unauthorized,
+            "it wants a certificate: put one into tls.crt and tls.key in place of the key",
+        ),
+        AlertDescription::CertificateExpired => {
+            (ConnectionReason::CredentialExpired, "renew it, or check the clocks of both machines")
+        }
+        _ => (
+            ConnectionReason::Unauthorized,
+            "check that it knows the thumbprint, or has verified the CA that signed it, and that tls.crt has every CA between the two",
+        ),
+    };
+    Failure::new(reason, format!("{peer} refuses the device's certificate ({alert:?}): {fix}"))
 }

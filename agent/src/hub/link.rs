@@ -11,9 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use lanyard_protocol::handoff::status::ConnectionReason;
-use lanyard_protocol::hub::sas::SasToken;
 use rumqttc::mqttbytes::v4::{
-    Codec, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
+    Codec, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
 };
 use rumqttc::mqttbytes::{QoS, valid_topic};
 use tokio::sync::Semaphore;
@@ -22,6 +21,7 @@ use tokio_util::codec::Framed;
 
 use super::dial::{self, Line};
 use super::failure::{Failure, Peer};
+use super::login::Login;
 use crate::publisher::message::MAX_MESSAGE_BYTES;
 
 /// How many devices of the process may dial at once. Handshakes are costly at both ends: hundreds of devices that
@@ -36,20 +36,6 @@ const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Who the device says it is.
-pub struct Login {
-    /// The MQTT client id.
-    pub client_id: String,
-    /// The MQTT user name.
-    pub user_name: String,
-    /// The MQTT password.
-    pub token: SasToken,
-    /// Whether the server forgets subscriptions when the connection ends.
-    pub clean_session: bool,
-    /// Silence after which a ping is sent.
-    pub keep_alive: Duration,
-}
 
 /// What happened on a connection.
 #[derive(Debug, PartialEq)]
@@ -106,7 +92,7 @@ impl Link {
             ping: Box::pin(tokio::time::sleep(keep_alive)),
             pong_owed: false,
         };
-        let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(login)).await;
+        let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(&login)).await;
         answer.unwrap_or_else(|_| {
             Err(Failure::new(ConnectionReason::Timeout, format!("{peer} did not answer the login in time")))
         })?;
@@ -114,21 +100,18 @@ impl Link {
         Ok(link)
     }
 
-    async fn log_in(&mut self, login: Login) -> Result<(), Failure> {
-        let mut connect = Connect::new(login.client_id);
-        connect.clean_session = login.clean_session;
-        connect.keep_alive = u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX);
-        connect.set_login(login.user_name, login.token.expose());
-        self.line
-            .send(Packet::Connect(connect))
-            .await
-            .map_err(|error| Failure::of_line(&self.peer, &error))?;
-        match self.line.next().await {
-            Some(Ok(Packet::ConnAck(answer))) if answer.code == ConnectReturnCode::Success => Ok(()),
-            Some(Ok(Packet::ConnAck(answer))) => Err(Failure::refused(&self.peer, answer.code)),
-            Some(Ok(_)) => Err(Failure::not_mqtt(&self.peer, &"it did not answer the login")),
-            Some(Err(error)) => Err(Failure::of_line(&self.peer, &error)),
-            None => Err(Failure::closed(&self.peer)),
+    async fn log_in(&mut self, login: &Login) -> Result<(), Failure> {
+        let sent = self.line.send(Packet::Connect(login.connect())).await;
+        // A server that refuses the certificate says so and closes, and writing may notice the close first.
+        let answer = self.line.next().await;
+        match (answer, sent) {
+            (Some(Ok(Packet::ConnAck(answer))), _) if answer.code == ConnectReturnCode::Success => Ok(()),
+            (Some(Ok(Packet::ConnAck(answer))), _) => {
+                Err(Failure::refused(&self.peer, answer.code, &login.checks))
+            }
+            (Some(Ok(_)), _) => Err(Failure::not_mqtt(&self.peer, &"it did not answer the login")),
+            (Some(Err(error)), _) | (None, Err(error)) => Err(Failure::of_line(&self.peer, &error)),
+            (None, Ok(())) => Err(Failure::closed(&self.peer)),
         }
     }
 
@@ -268,6 +251,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::credential::Credential;
     use crate::hub::trust::Trust;
     use lanyard_protocol::hub::host::HostPort;
     use lanyard_protocol::hub::key::SymmetricKey;
@@ -306,14 +290,8 @@ mod tests {
 
     async fn refusal(peer: &Peer, pem: &str) -> Failure {
         let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
-        let login = Login {
-            client_id: "d".to_owned(),
-            user_name: "h/d/".to_owned(),
-            token: SasToken::sign(&key, "h/devices/d", 1, None),
-            clean_session: false,
-            keep_alive: KEEP_ALIVE,
-        };
-        let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes())).unwrap();
+        let login = Login::at_hub(&Credential::of_key(key), "h", "d", None, 1, KEEP_ALIVE);
+        let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes()), None).unwrap();
         Link::open(peer, login, tls, &Semaphore::new(1)).await.err().unwrap()
     }
 

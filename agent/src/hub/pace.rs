@@ -63,6 +63,11 @@ impl Pace {
                     more => Step { wait: Some(backoff(SHORTEST_REFUSED, more - 3, chance)), ask_dps: true },
                 }
             }
+            // Nobody is asked, only the clock is looked at again: it may be the clock that is wrong.
+            R::CredentialExpired => {
+                self.refusals += 1;
+                Step { wait: Some(backoff(SHORTEST_REFUSED, self.refusals - 1, chance)), ask_dps: false }
+            }
             R::RegistrationUnauthorized
             | R::EnrollmentDisabled
             | R::RegistrationFailed

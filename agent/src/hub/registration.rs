@@ -12,17 +12,15 @@ use lanyard_protocol::hub::dps::{
 };
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
-use lanyard_protocol::hub::key::SymmetricKey;
-use lanyard_protocol::hub::sas::{REGISTRATION_POLICY, SasToken, registration_resource};
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
-use lanyard_protocol::hub::user_name::DpsUserName;
 use rumqttc::mqttbytes::QoS;
 use tokio::sync::Semaphore;
 
 use super::assignment::Assignment;
 use super::failure::{Failure, Peer};
-use super::link::{Arrival, KEEP_ALIVE, Link, Login};
-use crate::options::CLIENT;
+use super::link::{Arrival, KEEP_ALIVE, Link};
+use super::login::Login;
+use crate::config::credential::Credential;
 
 /// How long DPS may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +37,8 @@ pub struct Registration<'a> {
     pub registration_id: &'a str,
     /// Announced to the allocation.
     pub model_id: Option<&'a str>,
-    /// The device's key.
-    pub key: &'a SymmetricKey,
+    /// What proves who it is.
+    pub credential: &'a Credential,
     /// When the token for DPS ends.
     pub expiry: u64,
     /// Who may dial now.
@@ -52,20 +50,17 @@ impl Registration<'_> {
         Peer { role: "DPS", at: self.dps.endpoint.clone() }
     }
 
+    fn login(&self) -> Login {
+        let scope = self.dps.id_scope.as_str();
+        Login::at_dps(self.credential, scope, self.registration_id, self.expiry, KEEP_ALIVE)
+    }
+
     /// Registers and waits for the hub.
     ///
     /// # Errors
     /// [`Failure`] says what DPS does not like, and when to ask again.
     pub async fn run(&self, tls: Arc<rustls::ClientConfig>) -> Result<Assignment, Failure> {
-        let scope = self.dps.id_scope.as_str();
-        let resource = registration_resource(scope, self.registration_id);
-        let login = Login {
-            client_id: self.registration_id.to_owned(),
-            user_name: DpsUserName::of_device(scope, self.registration_id, CLIENT).to_string(),
-            token: SasToken::sign(self.key, &resource, self.expiry, Some(REGISTRATION_POLICY)),
-            clean_session: true,
-            keep_alive: KEEP_ALIVE,
-        };
+        let login = self.login();
         let mut link = Link::open(&self.peer(), login, tls, self.slots)
             .await
             .map_err(|failure| self.refused(failure))?;
@@ -187,7 +182,7 @@ impl Registration<'_> {
         let (reason, fix) = match (status, code) {
             (401 | 404, _) => (
                 ConnectionReason::RegistrationUnauthorized,
-                format!("check that id scope {scope} has an enrollment for {id:?}, and that the key is its, or derived from its group's"),
+                format!("check that id scope {scope} has an enrollment for {id:?}, and {}", self.login().checks),
             ),
             (_, ERROR_ALLOCATION_UNAUTHORIZED) => (
                 ConnectionReason::RegistrationFailed,
@@ -232,6 +227,7 @@ enum Step {
 mod tests {
     use super::*;
     use lanyard_protocol::hub::id::IdScope;
+    use lanyard_protocol::hub::key::SymmetricKey;
 
     fn read(status: u16, body: &str) -> Result<Step, Failure> {
         let dps = Dps {
@@ -240,11 +236,12 @@ mod tests {
             registration_id: None,
         };
         let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let credential = Credential::of_key(key);
         let registration = Registration {
             dps: &dps,
             registration_id: "dev1",
             model_id: None,
-            key: &key,
+            credential: &credential,
             expiry: 0,
             slots: &Semaphore::new(1),
         };

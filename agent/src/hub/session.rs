@@ -12,9 +12,9 @@ use rumqttc::mqttbytes::QoS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connection::CredentialsWatch;
 use super::failure::Failure;
 use super::link::{Arrival, Link};
+use super::successor::{Successor, until};
 use super::target::Target;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
@@ -24,9 +24,7 @@ use crate::publisher::outbox::Next;
 #[derive(Debug)]
 pub enum Ended {
     /// On purpose, to log in anew.
-    Renew,
-    /// Before it began: the credentials changed while it was being made.
-    Outdated,
+    Renew(Successor),
     /// On purpose, for good.
     Stopped,
     /// By the other side, or by its silence.
@@ -39,10 +37,7 @@ pub struct Session<'a> {
     pub(super) target: Target,
     pub(super) state: &'a DeviceState,
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
-    pub(super) credentials: &'a mut CredentialsWatch,
     pub(super) stop: &'a Stop,
-    /// When to log in anew with a fresh token.
-    pub(super) renew_at: Instant,
     pub(super) in_flight: InFlight,
     /// When the next interval begins.
     pub(super) tick_at: Instant,
@@ -78,12 +73,12 @@ impl InFlight {
 }
 
 /// What the session is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
     /// Messages go out.
     Streaming,
     /// No new ones do; those under way are awaited, to log in anew.
-    Finishing,
+    Finishing(Successor),
     /// Everything goes out, and then the connection ends.
     Draining,
 }
@@ -100,29 +95,30 @@ enum Progress {
 }
 
 impl Session<'_> {
-    /// Publishes until the session has to end, and ends it in order if that is possible.
-    pub async fn run(mut self) -> Ended {
-        let ended = self.stream().await;
+    /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
+    pub async fn run(mut self, successor: impl Future<Output = Successor>) -> Ended {
+        let ended = self.stream(successor).await;
         let Self { link, state, .. } = self;
         match ended {
-            Ended::Failed(_) | Ended::Outdated => drop(link),
-            Ended::Renew | Ended::Stopped => link.close().await,
+            Ended::Failed(_) => drop(link),
+            Ended::Renew(_) | Ended::Stopped => link.close().await,
         }
         state.outbox.lock().rewind();
         ended
     }
 
-    async fn stream(&mut self) -> Ended {
+    async fn stream(&mut self, successor: impl Future<Output = Successor>) -> Ended {
         let mut phase = Phase::Streaming;
+        let mut successor = std::pin::pin!(successor);
         loop {
-            let (waits, owed_since) = match self.proceed(phase) {
+            let (waits, owed_since) = match self.proceed(&phase) {
                 Ok(Progress::Done(ended)) => return ended,
                 Ok(Progress::Under { waits, owed_since }) => (waits, owed_since),
                 Err(failure) => return Ended::Failed(failure),
             };
             let timeout = self.config.borrow().telemetry.timeout.get();
             let owed_at = owed_since.map(|since| Instant::from_std(since) + timeout);
-            let streaming = phase == Phase::Streaming;
+            let (streaming, draining) = (matches!(phase, Phase::Streaming), matches!(phase, Phase::Draining));
             tokio::select! {
                 arrival = self.link.next() => match arrival {
                     Ok(arrival) => self.handle(&arrival),
@@ -134,33 +130,31 @@ impl Session<'_> {
                 }
                 () = self.state.outbox.filled(), if !waits => {}
                 () = until(owed_at) => return Ended::Failed(self.silence(timeout)),
-                () = tokio::time::sleep_until(self.renew_at), if streaming => phase = Phase::Finishing,
-                _ = self.credentials.changed(), if streaming => {
-                    tracing::info!(device = self.state.name, "the credentials changed: the device logs in anew");
-                    phase = Phase::Finishing;
-                }
+                successor = &mut successor, if streaming => phase = Phase::Finishing(successor),
                 Ok(()) = self.config.changed(), if streaming => {
                     // A shorter interval holds from now on.
                     let interval = self.config.borrow_and_update().telemetry.interval.get();
                     self.tick_at = self.tick_at.min(Instant::now() + interval);
                 }
-                () = self.stop.asked(), if phase != Phase::Draining => phase = Phase::Draining,
-                () = self.stop.expired(), if phase == Phase::Draining => return Ended::Stopped,
+                () = self.stop.asked(), if !draining => phase = Phase::Draining,
+                () = self.stop.expired(), if draining => return Ended::Stopped,
             }
         }
     }
 
     /// Hands over what the phase allows, and says whether the session is done.
-    fn proceed(&mut self, phase: Phase) -> Result<Progress, Failure> {
-        if phase == Phase::Draining {
+    fn proceed(&mut self, phase: &Phase) -> Result<Progress, Failure> {
+        if matches!(phase, Phase::Draining) {
             self.state.outbox.lock().tick();
         }
-        if phase != Phase::Finishing {
+        if !matches!(phase, Phase::Finishing(_)) {
             self.submit()?;
         }
         let outbox = self.state.outbox.lock();
         Ok(match phase {
-            Phase::Finishing if outbox.is_quiet() => Progress::Done(Ended::Renew),
+            Phase::Finishing(successor) if outbox.is_quiet() => {
+                Progress::Done(Ended::Renew(successor.clone()))
+            }
             Phase::Draining if outbox.is_empty() => Progress::Done(Ended::Stopped),
             _ => Progress::Under { waits: outbox.waits(), owed_since: outbox.owed_since() },
         })
@@ -199,7 +193,7 @@ impl Session<'_> {
 
     fn handle(&mut self, arrival: &Arrival) {
         for message in self.in_flight.delivered(arrival) {
-            let latency = self.state.outbox.lock().acknowledge(message, std::time::Instant::now());
+            let latency = self.state.outbox.acknowledge(message, std::time::Instant::now());
             if let Some(latency) = latency {
                 self.state.metrics.published.inc();
                 self.state.metrics.latency.observe(latency.as_secs_f64());
@@ -219,13 +213,6 @@ impl Session<'_> {
                 self.target.peer
             ),
         )
-    }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+
+use crate::config::certificate::Certificate;
 
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +32,25 @@ pub enum TrustError {
     /// The library refuses its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Setup(#[source] rustls::Error),
+    /// The library refuses a set of CAs.
+    #[error("the CAs cannot be used: {0}")]
+    Roots(#[source] VerifierBuilderError),
 }
 
-/// TLS configurations by the PEM that a device adds.
-type Made = HashMap<Option<Vec<u8>>, Arc<ClientConfig>>;
+/// What devices that believe the same share.
+#[derive(Debug, Clone)]
+struct Made {
+    verifier: Arc<WebPkiServerVerifier>,
+    /// For those without a certificate of their own.
+    config: Arc<ClientConfig>,
+}
+
+impl Made {
+    fn is_used(&self) -> bool {
+        // The configuration has the verifier too.
+        Arc::strong_count(&self.config) > 1 || Arc::strong_count(&self.verifier) > 2
+    }
+}
 
 /// Whom every device of the process believes.
 #[derive(Debug, Clone)]
@@ -39,7 +58,7 @@ pub struct Trust {
     provider: Arc<rustls::crypto::CryptoProvider>,
     roots: Arc<RootCertStore>,
     /// Devices with the same certificates share one configuration, and the sessions it can resume.
-    made: Arc<Mutex<Made>>,
+    made: Arc<Mutex<HashMap<Option<Vec<u8>>, Made>>>,
 }
 
 impl Trust {
@@ -59,24 +78,40 @@ impl Trust {
         })
     }
 
-    /// TLS for a device, which may believe further certificates.
+    /// TLS for a device, which may believe further certificates and have one of its own.
     ///
     /// # Errors
     /// [`TrustError`] when the PEM has no usable certificate.
-    pub fn client(&self, pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
-        // A map of pointers; nothing in it can be half done.
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = made.get(&pem.map(<[u8]>::to_vec)) {
-            return Ok(Arc::clone(config));
-        }
-        let config = self.make(pem)?;
-        // Certificates that were replaced are used by nobody any more.
-        made.retain(|_, config| Arc::strong_count(config) > 1);
-        made.insert(pem.map(<[u8]>::to_vec), Arc::clone(&config));
-        Ok(config)
+    pub fn client(
+        &self,
+        pem: Option<&[u8]>,
+        own: Option<&Certificate>,
+    ) -> Result<Arc<ClientConfig>, TrustError> {
+        let made = self.made(pem)?;
+        let Some(own) = own else { return Ok(made.config) };
+        let mut config = self
+            .builder()?
+            .with_webpki_verifier(made.verifier)
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.certified())));
+        // A resumed session is the old certificate's.
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
     }
 
-    fn make(&self, pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
+    fn made(&self, pem: Option<&[u8]>) -> Result<Made, TrustError> {
+        // A map of pointers; nothing in it can be half done.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made.get(&pem.map(<[u8]>::to_vec)) {
+            return Ok(made.clone());
+        }
+        let new = self.make(pem)?;
+        // Certificates that were replaced are used by nobody any more.
+        made.retain(|_, made| made.is_used());
+        made.insert(pem.map(<[u8]>::to_vec), new.clone());
+        Ok(new)
+    }
+
+    fn make(&self, pem: Option<&[u8]>) -> Result<Made, TrustError> {
         let roots = match pem {
             None => Arc::clone(&self.roots),
             Some(pem) => {
@@ -85,12 +120,17 @@ impl Trust {
                 Arc::new(roots)
             }
         };
-        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
+            .build()
+            .map_err(TrustError::Roots)?;
+        let config = self.builder()?.with_webpki_verifier(Arc::clone(&verifier)).with_no_client_auth();
+        Ok(Made { verifier, config: Arc::new(config) })
+    }
+
+    fn builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TrustError> {
+        ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
-            .map_err(TrustError::Setup)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
+            .map_err(TrustError::Setup)
     }
 }
 
@@ -123,9 +163,12 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let pem = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
         let trust = Trust::new(None).unwrap();
-        let (one, other) =
-            (trust.client(Some(pem.as_bytes())).unwrap(), trust.client(Some(pem.as_bytes())).unwrap());
+        let client = |own: Option<&Certificate>| trust.client(Some(pem.as_bytes()), own).unwrap();
+        let (one, other) = (client(None), client(None));
         assert!(Arc::ptr_eq(&one, &other), "what is the same is made once");
-        assert!(!Arc::ptr_eq(&one, &trust.client(None).unwrap()));
+        assert!(!Arc::ptr_eq(&one, &trust.client(None, None).unwrap()));
+        let own = Certificate::parse(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        assert!(client(Some(&own)).client_auth_cert_resolver.has_certs());
+        assert!(!one.client_auth_cert_resolver.has_certs());
     }
 }

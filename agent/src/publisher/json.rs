@@ -1,6 +1,6 @@
 //! Events as JSON, byte for byte as Kepware's IoT Gateway writes them. Pure.
 
-use crate::tags::event::{Event, Value};
+use crate::buffer::record::{Lying, Unread};
 
 /// Starts a body: `timestamp` is the time of publishing, in milliseconds since 1970-01-01T00:00:00Z.
 pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
@@ -13,11 +13,11 @@ pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
 pub(super) const CLOSE: &[u8] = b"]}";
 
 /// Writes `{"id":"Channel1.Device1.R1","v":4084,"q":true,"t":1488227377340}`.
-pub(super) fn event(body: &mut Vec<u8>, event: &Event) {
+pub(super) fn event(body: &mut Vec<u8>, event: &Unread<'_>) {
     body.extend_from_slice(b"{\"id\":");
-    write(body, &*event.tag);
+    write(body, event.tag);
     body.extend_from_slice(b",\"v\":");
-    value(body, &event.value);
+    value(body, event.value);
     body.extend_from_slice(b",\"q\":");
     write(body, &event.good);
     body.extend_from_slice(b",\"t\":");
@@ -25,17 +25,19 @@ pub(super) fn event(body: &mut Vec<u8>, event: &Event) {
     body.push(b'}');
 }
 
-fn value(body: &mut Vec<u8>, value_: &Value) {
-    match value_ {
-        Value::Null => body.extend_from_slice(b"null"),
-        Value::Boolean(boolean) => write(body, boolean),
-        Value::Integer(number) => write(body, number),
-        // JSON has no NaN and no infinity; serde_json writes null for them.
-        Value::Float(number) => write(body, number),
-        Value::Text(text) => write(body, &**text),
-        Value::Array(values) => {
+pub(super) fn value(body: &mut Vec<u8>, lying: Lying<'_>) {
+    match lying {
+        Lying::Null => body.extend_from_slice(b"null"),
+        Lying::Boolean(boolean) => write(body, &boolean),
+        Lying::Integer(number) => write(body, &number),
+        Lying::Unsigned(number) => write(body, &number),
+        // The fewest digits that are read as the same number. JSON has no NaN and no infinity; serde_json writes null.
+        Lying::Float(number) => write(body, &number),
+        Lying::Double(number) => write(body, &number),
+        Lying::Text(text) => write(body, text),
+        Lying::Array(elements) => {
             body.push(b'[');
-            for (position, element) in values.iter().enumerate() {
+            for (position, element) in elements.enumerate() {
                 if position > 0 {
                     body.push(b',');
                 }
@@ -53,13 +55,20 @@ fn write<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::record;
+    use crate::tags::event::{Event, Value};
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    fn text(value: Value) -> String {
-        let mut body = Vec::new();
-        event(&mut body, &Event { tag: Arc::from("T"), value, good: true, time: 1 });
+    fn write_event(tag: &str, value: Value, good: bool, time: i64) -> String {
+        let (mut bytes, mut body) = (Vec::new(), Vec::new());
+        record::write(&mut bytes, &Event { tag: Arc::from(tag), value, good, continues: false, time }, 0, 0);
+        event(&mut body, &record::take(&mut bytes.as_slice(), 0, &[tag]).unwrap());
         String::from_utf8(body).unwrap()
+    }
+
+    fn text(value: Value) -> String {
+        write_event("T", value, true, 1)
     }
 
     #[test]
@@ -73,6 +82,16 @@ mod tests {
             (Value::Float(-0.25), "-0.25"),
             (Value::Float(20.0), "20.0"),
             (Value::Float(f32::NAN), "null"),
+            (Value::Float(f32::NEG_INFINITY), "null"),
+            (Value::Float(0.1), "0.1"),
+            (Value::Float(f32::MAX), "3.4028235e+38"),
+            (Value::Float(-0.0), "-0.0"),
+            (Value::Double(0.1), "0.1"),
+            (Value::Double(1.0e-7), "1e-7"),
+            (Value::Double(1.0e15), "1000000000000000.0"),
+            (Value::Double(1.0e16), "1e+16"),
+            (Value::Double(f64::INFINITY), "null"),
+            (Value::Unsigned(u64::MAX), "18446744073709551615"),
             (Value::Text(Arc::from("say \"hi\"\n\u{e9}\u{0}")), "\"say \\\"hi\\\"\\n\u{e9}\\u0000\""),
             (Value::Array(Arc::from([Value::Integer(1), Value::Integer(2)])), "[1,2]"),
             (Value::Array(Arc::from([])), "[]"),
@@ -86,8 +105,10 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::Boolean),
             any::<i64>().prop_map(Value::Integer),
+            any::<u64>().prop_map(Value::Unsigned),
             any::<f32>().prop_map(Value::Float),
-            ".{0,12}".prop_map(|text| Value::Text(Arc::from(text.as_str()))),
+            any::<f64>().prop_map(Value::Double),
+            "(\\PC|[\\x00-\\x1f\"\\\\]){0,12}".prop_map(|text| Value::Text(Arc::from(text.as_str()))),
         ];
         leaf.prop_recursive(2, 8, 4, |inner| {
             proptest::collection::vec(inner, 0..4).prop_map(|values| Value::Array(Arc::from(values)))
@@ -103,7 +124,12 @@ mod tests {
             Value::Float(number) if number.is_finite() => {
                 read.as_f64().is_some_and(|read| read as f32 == *number)
             }
-            Value::Float(_) => read.is_null(),
+            Value::Unsigned(number) => *read == *number,
+            // This reader rounds in the last place; below is one that does not.
+            Value::Double(number) if number.is_finite() => {
+                read.as_f64().is_some_and(|read| (read - number).abs() <= number.abs() * 1e-15)
+            }
+            Value::Float(_) | Value::Double(_) => read.is_null(),
             Value::Text(text) => *read == **text,
             Value::Array(values) => read.as_array().is_some_and(|read| {
                 read.len() == values.len()
@@ -114,10 +140,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_number_keeps_all_its_digits(wide in any::<f64>(), narrow in any::<f32>()) {
+            let written = |lying| {
+                let mut body = Vec::new();
+                value(&mut body, lying);
+                String::from_utf8(body).unwrap()
+            };
+            if wide.is_finite() {
+                prop_assert_eq!(written(Lying::Double(wide)).parse(), Ok(wide));
+            }
+            if narrow.is_finite() {
+                prop_assert_eq!(written(Lying::Float(narrow)).parse(), Ok(narrow));
+            }
+        }
+
+        #[test]
         fn any_event_reads_back(tag in ".{1,12}", value in any_value(), good in any::<bool>(), time in any::<i64>()) {
-            let mut body = Vec::new();
-            event(&mut body, &Event { tag: Arc::from(tag.as_str()), value: value.clone(), good, time });
-            let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let body = write_event(&tag, value.clone(), good, time);
+            let read: serde_json::Value = serde_json::from_str(&body).unwrap();
             prop_assert_eq!(&read["id"], &serde_json::Value::from(tag));
             prop_assert!(reads_as(&read["v"], &value), "{}: {value:?}", read["v"]);
             prop_assert_eq!(&read["q"], &serde_json::Value::from(good));

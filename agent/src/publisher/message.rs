@@ -6,8 +6,11 @@ use bytes::Bytes;
 use lanyard_protocol::handoff::config::{Format, Telemetry};
 use lanyard_protocol::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, MESSAGE_ID, PropertyBag};
 
-use super::{json, narrow, wide};
-use crate::buffer::storage::Buffer;
+use super::body::Body;
+use super::{narrow, wide};
+use crate::buffer::deliver::Behind;
+use crate::buffer::store::Buffer;
+use crate::buffer::window::Cursor;
 
 /// The most a hub takes: body, values of system properties, names and values of the others (ref §4.5).
 pub const MAX_MESSAGE_BYTES: usize = 262_144;
@@ -36,28 +39,41 @@ impl Message {
 /// What a message would carry.
 #[derive(Debug)]
 pub(super) enum Filled {
-    /// Nothing is there to be sent.
-    Nothing,
-    /// The oldest unread event, of the tag named, fits into no message.
-    TooLarge { tag: Arc<str>, bytes: usize },
-    /// A message with the oldest unread events.
-    Message(Message),
+    /// Nothing is there to be sent before this cursor.
+    Nothing(Cursor),
+    /// The event before this cursor, of the tag named, fits into no message.
+    TooLarge { tag: Arc<str>, bytes: usize, after: Cursor },
+    /// A message with everything unread before this cursor, some of it told gaps.
+    Message { message: Message, after: Cursor, markers: u64 },
 }
 
-/// Fills a message with the oldest unread events; they are not taken yet.
-pub(super) fn fill(
-    buffer: &dyn Buffer,
-    telemetry: &Telemetry,
-    id: &str,
-    number: u64,
-    timestamp: i64,
-) -> Filled {
-    let properties = properties(telemetry, id);
-    let room = MAX_MESSAGE_BYTES.saturating_sub(properties_bytes(&properties) + json::CLOSE.len());
-    let mut body = Vec::new();
-    json::open(&mut body, timestamp);
-    let mut events = 0;
-    while let Some(unread) = buffer.unread(events) {
+/// What a message is called, and when it is published.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heading<'a> {
+    pub(super) id: &'a str,
+    pub(super) number: u64,
+    /// In milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) timestamp: i64,
+}
+
+/// Fills a message with the oldest unread events before the number `until`; they are not taken yet.
+pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<'_>, until: u64) -> Filled {
+    let properties = properties(telemetry, heading.id);
+    let room = MAX_MESSAGE_BYTES.saturating_sub(properties_bytes(&properties));
+    let mut body = Body::open(telemetry.template.as_ref(), heading.timestamp);
+    let (mut events, mut markers) = (0, 0);
+    let mut cursor = buffer.cursor();
+    loop {
+        let behind = buffer.behind(&mut cursor, until);
+        let found = match behind {
+            Behind::Nothing => break,
+            Behind::Event => buffer.event(&cursor),
+            Behind::Gap(after) => buffer.marker().map(|marker| (marker, after)),
+        };
+        let Some((unread, after)) = found else {
+            buffer.give_up(&mut cursor);
+            continue;
+        };
         let belongs = match telemetry.format {
             Format::Narrow => narrow::takes(events, telemetry.max_events),
             Format::Wide => wide::takes(events, unread.continues),
@@ -65,25 +81,31 @@ pub(super) fn fill(
         if !belongs {
             break;
         }
-        let before = body.len();
-        if events > 0 {
-            body.push(b',');
-        }
-        json::event(&mut body, unread.event);
-        if body.len() > room {
+        body.event(&unread);
+        if body.length() > room {
             if events == 0 {
-                return Filled::TooLarge { tag: Arc::clone(&unread.event.tag), bytes: body.len() };
+                return Filled::TooLarge { tag: Arc::from(unread.tag), bytes: body.length(), after };
             }
-            body.truncate(before);
-            break;
+            return message(heading, properties, body.close_without_newest(), (events, markers), cursor);
         }
         events += 1;
+        markers += u64::from(behind != Behind::Event);
+        cursor = after;
     }
     if events == 0 {
-        return Filled::Nothing;
+        return Filled::Nothing(cursor);
     }
-    body.extend_from_slice(json::CLOSE);
-    Filled::Message(Message { number, properties, body: Bytes::from(body), events })
+    message(heading, properties, body.close(), (events, markers), cursor)
+}
+
+fn message(
+    heading: Heading<'_>,
+    properties: PropertyBag,
+    body: Bytes,
+    (events, markers): (usize, u64),
+    after: Cursor,
+) -> Filled {
+    Filled::Message { message: Message { number: heading.number, properties, body, events }, after, markers }
 }
 
 fn properties(telemetry: &Telemetry, id: &str) -> PropertyBag {
@@ -112,23 +134,29 @@ fn properties_bytes(bag: &PropertyBag) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buffer::memory::MemoryBuffer;
+    use crate::buffer::store::Shared;
     use crate::tags::event::{Event, Value};
-    use crate::tags::sampling::Record;
+    use lanyard_protocol::payload::template::{Template, Texts};
+    use std::time::Instant;
 
     fn event(tag: &str, value: Value, time: i64) -> Event {
-        Event { tag: Arc::from(tag), value, good: true, time }
+        Event { tag: Arc::from(tag), value, good: true, continues: false, time }
     }
 
-    fn buffer(events: Vec<Event>, whole: bool) -> MemoryBuffer {
-        let mut buffer = MemoryBuffer::new(64 << 20);
-        buffer.append(Record { events, whole });
+    fn buffer(events: &[Event]) -> Buffer {
+        let mut buffer = Buffer::in_memory(&Default::default(), &Shared::default());
+        buffer.append(events, Instant::now());
         buffer
     }
 
-    fn message(buffer: &MemoryBuffer, telemetry: &Telemetry) -> Message {
-        match fill(buffer, telemetry, "m-1", 1, 1_488_227_380_000) {
-            Filled::Message(message) => message,
+    fn filled(buffer: &mut Buffer, telemetry: &Telemetry) -> Filled {
+        let heading = Heading { id: "m-1", number: 1, timestamp: 1_488_227_380_000 };
+        fill(buffer, telemetry, heading, buffer.end())
+    }
+
+    fn message(buffer: &mut Buffer, telemetry: &Telemetry) -> Message {
+        match filled(buffer, telemetry) {
+            Filled::Message { message, .. } => message,
             other => unreachable!("{other:?}"),
         }
     }
@@ -136,15 +164,12 @@ mod tests {
     /// The reference's own example.
     #[test]
     fn narrow_is_written_as_kepware_does() {
-        let buffer = buffer(
-            vec![
-                event("Channel1.Device1.R1", Value::Integer(4084), 1_488_227_377_340),
-                event("Channel1.Device1.R1", Value::Integer(4085), 1_488_227_378_361),
-                event("Channel1.Device1.R1", Value::Integer(4086), 1_488_227_379_371),
-            ],
-            false,
-        );
-        let message = message(&buffer, &Telemetry::default());
+        let mut buffer = buffer(&[
+            event("Channel1.Device1.R1", Value::Integer(4084), 1_488_227_377_340),
+            event("Channel1.Device1.R1", Value::Integer(4085), 1_488_227_378_361),
+            event("Channel1.Device1.R1", Value::Integer(4086), 1_488_227_379_371),
+        ]);
+        let message = message(&mut buffer, &Telemetry::default());
         assert_eq!(
             message.body,
             concat!(
@@ -160,20 +185,15 @@ mod tests {
     /// The reference's own example.
     #[test]
     fn wide_is_written_as_kepware_does() {
-        let mut buffer = buffer(
-            vec![
-                event("Channel1.Device1.R1", Value::Integer(4086), 1_488_227_379_371),
-                event("Channel1.Device1.Tag2", Value::Boolean(false), 1_488_227_379_371),
-            ],
-            true,
-        );
-        buffer.append(Record {
-            events: vec![event("Channel1.Device1.R1", Value::Integer(4087), 1)],
-            whole: true,
-        });
+        let second = event("Channel1.Device1.Tag2", Value::Boolean(false), 1_488_227_379_371);
+        let mut buffer = buffer(&[
+            event("Channel1.Device1.R1", Value::Integer(4086), 1_488_227_379_371),
+            Event { continues: true, ..second },
+            event("Channel1.Device1.R1", Value::Integer(4087), 1),
+        ]);
         let telemetry = Telemetry { format: Format::Wide, max_events: 1, ..Telemetry::default() };
         assert_eq!(
-            message(&buffer, &telemetry).body,
+            message(&mut buffer, &telemetry).body,
             concat!(
                 r#"{"timestamp":1488227380000,"values":["#,
                 r#"{"id":"Channel1.Device1.R1","v":4086,"q":true,"t":1488227379371},"#,
@@ -184,10 +204,10 @@ mod tests {
 
     #[test]
     fn properties_ride_along_and_are_counted_as_the_hub_counts() {
-        let buffer = buffer(vec![event("T", Value::Null, 1)], false);
+        let mut buffer = buffer(&[event("T", Value::Null, 1)]);
         let properties = [("location".to_owned(), "ab/cd".to_owned())].into();
         let telemetry = Telemetry { properties, content_type: None, ..Telemetry::default() };
-        let message = message(&buffer, &telemetry);
+        let message = message(&mut buffer, &telemetry);
         assert_eq!(message.properties.to_string(), "%24.mid=m-1&%24.ce=utf-8&location=ab%2Fcd");
         assert_eq!(
             message.counted_bytes() - message.body.len(),
@@ -198,28 +218,43 @@ mod tests {
     #[test]
     fn max_events_and_the_hubs_limit_cut_messages() {
         let telemetry = Telemetry { max_events: 2, ..Telemetry::default() };
-        let three = buffer((0..3).map(|n| event("T", Value::Integer(n), n)).collect(), false);
-        assert_eq!(message(&three, &telemetry).events, 2);
+        let events: Vec<Event> = (0..3).map(|n| event("T", Value::Integer(n), n)).collect();
+        assert_eq!(message(&mut buffer(&events), &telemetry).events, 2);
 
         let text = Value::Text(Arc::from("x".repeat(100_000)));
-        let large = buffer((0..3).map(|n| event("T", text.clone(), n)).collect(), false);
-        let message = message(&large, &Telemetry::default());
+        let events: Vec<Event> = (0..3).map(|n| event("T", text.clone(), n)).collect();
+        let message = message(&mut buffer(&events), &Telemetry::default());
         assert_eq!(message.events, 2);
         assert!(message.counted_bytes() <= MAX_MESSAGE_BYTES);
+    }
+
+    /// What the others have in front of the next event counts as well as what the last one has.
+    #[test]
+    fn templates_are_cut_at_the_hubs_limit_too() {
+        let text = "[|#each VALUES|{\"v\":|VALUE|}|#if @last|\n\n\n|else|,|/if||/each|]";
+        let texts = Texts { advanced: Some(text.to_owned()), standard: None };
+        let telemetry = Telemetry { template: Some(Template::new(texts).unwrap()), ..Telemetry::default() };
+        let text = |length: usize| Value::Text(Arc::from("x".repeat(length)));
+        let of =
+            |first: usize, second: usize| buffer(&[event("A", text(first), 1), event("B", text(second), 1)]);
+        let around = message(&mut of(0, 0), &telemetry).counted_bytes();
+        let fits = message(&mut of(100_000, MAX_MESSAGE_BYTES - around - 100_000), &telemetry);
+        assert_eq!((fits.counted_bytes(), fits.events), (MAX_MESSAGE_BYTES, 2));
+        let cut = message(&mut of(100_000, MAX_MESSAGE_BYTES - around - 100_000 + 1), &telemetry);
+        assert_eq!(cut.events, 1);
+        assert!(cut.body.ends_with(b"x\"}\n\n\n]"), "the one that stays is the last");
+        let mut over = of(MAX_MESSAGE_BYTES, 0);
+        assert!(matches!(filled(&mut over, &telemetry), Filled::TooLarge { tag, .. } if &*tag == "A"));
     }
 
     #[test]
     fn the_largest_event_that_fits_is_sent_and_one_byte_more_is_not() {
         let telemetry = Telemetry::default();
-        let around = message(&buffer(vec![event("T", Value::Text(Arc::from("")), 1)], false), &telemetry)
-            .counted_bytes();
-        let of =
-            |length: usize| buffer(vec![event("T", Value::Text(Arc::from("x".repeat(length))), 1)], false);
-        let fits = message(&of(MAX_MESSAGE_BYTES - around), &telemetry);
+        let of = |length: usize| buffer(&[event("T", Value::Text(Arc::from("x".repeat(length))), 1)]);
+        let around = message(&mut of(0), &telemetry).counted_bytes();
+        let fits = message(&mut of(MAX_MESSAGE_BYTES - around), &telemetry);
         assert_eq!(fits.counted_bytes(), MAX_MESSAGE_BYTES);
-        let over = of(MAX_MESSAGE_BYTES - around + 1);
-        assert!(
-            matches!(fill(&over, &telemetry, "m-1", 1, 1_488_227_380_000), Filled::TooLarge { tag, .. } if &*tag == "T")
-        );
+        let mut over = of(MAX_MESSAGE_BYTES - around + 1);
+        assert!(matches!(filled(&mut over, &telemetry), Filled::TooLarge { tag, .. } if &*tag == "T"));
     }
 }

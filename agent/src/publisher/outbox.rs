@@ -1,16 +1,18 @@
-//! A device's messages under way: in order, each until its acknowledgement, over any number of connections. Pure;
-//! the caller brings the time.
+//! A device's messages under way: in order, each until its acknowledgement, over any number of connections, and over
+//! the end of the process. Touches disk, in its buffer; the caller brings the time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanyard_protocol::handoff::buffer as config;
 use lanyard_protocol::handoff::config::Telemetry;
 
-use super::message::{self, Filled, Message};
+use super::message::{self, Filled, Heading, Message};
 use crate::buffer::account::{Account, DropReason};
-use crate::buffer::storage::Buffer;
-use crate::tags::sampling::Record;
+use crate::buffer::entry::Cut;
+use crate::buffer::store::Buffer;
+use crate::tags::event::Event;
 
 /// How many messages may be unacknowledged at once. One at a time would wait a round trip for each; 32 fill a line of
 /// 100 ms and 300 messages a second, a hub unit's own limit being lower, and bound what a reconnect sends again.
@@ -18,14 +20,28 @@ pub const IN_FLIGHT: usize = 32;
 
 /// A device's events on their way to the hub. It outlives connections and configurations.
 pub struct Outbox {
-    buffer: Box<dyn Buffer>,
+    buffer: Buffer,
     window: VecDeque<Flight>,
-    /// How many of the unread events are to be sent now, and not at the next interval.
-    due: usize,
-    run: String,
-    next: u64,
+    /// Events before this number are to be sent now, and not at the next interval.
+    due: u64,
+    run: u64,
+    style: Style,
     /// When the oldest message became the oldest: from then on the hub's time to acknowledge it runs.
     front_since: Option<Instant>,
+}
+
+/// How messages are written, and how the journal has it.
+#[derive(Debug)]
+struct Style {
+    telemetry: Telemetry,
+    profile: Arc<str>,
+}
+
+impl Style {
+    fn new(telemetry: &Telemetry) -> Self {
+        let profile = serde_json::to_string(telemetry).expect("string keys and finite numbers only");
+        Self { telemetry: telemetry.clone(), profile: Arc::from(profile) }
+    }
 }
 
 #[derive(Debug)]
@@ -58,34 +74,39 @@ pub enum Next {
 }
 
 impl Outbox {
-    /// An outbox over a buffer. `run` makes message ids unlike those of any other run; letters, digits and `-`.
+    /// An outbox over a buffer. `run` makes message ids unlike those of any other run.
     #[must_use]
-    pub fn new(buffer: Box<dyn Buffer>, run: String) -> Self {
-        Self { buffer, window: VecDeque::new(), due: 0, run, next: 1, front_since: None }
+    pub fn new(buffer: Buffer, run: u64) -> Self {
+        let style = Style::new(&Telemetry::default());
+        Self { buffer, window: VecDeque::new(), due: 0, run, style, front_since: None }
     }
 
-    /// Takes a record; gives back how many events were dropped to make room.
-    pub fn append(&mut self, record: Record) -> usize {
-        let dropped = self.buffer.append(record);
-        self.due = self.due.saturating_sub(dropped);
-        dropped
+    /// Takes what a scan brought; gives back how many events were dropped to make room.
+    pub fn append(&mut self, events: &[Event], now: Instant) -> u64 {
+        self.buffer.append(events, now)
+    }
+
+    /// Whether there is room for what is read next.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.buffer.has_room()
     }
 
     /// Declares everything unread due: an interval has passed, or the agent ends.
     pub fn tick(&mut self) {
-        self.due = self.buffer.unread_len();
+        self.due = self.buffer.end();
     }
 
     /// Whether anything waits for the next interval.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.buffer.unread_len() > 0
+        self.buffer.unread() < self.buffer.end()
     }
 
     /// Whether every event accepted so far is acknowledged or dropped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.window.is_empty() && self.buffer.unread_len() == 0
+        self.window.is_empty() && !self.waits()
     }
 
     /// Whether no message is unacknowledged.
@@ -102,30 +123,76 @@ impl Outbox {
             self.front_since.get_or_insert(now);
             return Next::Send(message);
         }
-        if self.due == 0 || self.window.len() >= IN_FLIGHT {
+        if self.window.len() >= IN_FLIGHT {
             return Next::Nothing;
         }
-        let id = format!("{}-{}", self.run, self.next);
-        match message::fill(self.buffer.as_ref(), telemetry, &id, self.next, timestamp) {
-            Filled::Nothing => {
-                self.due = 0;
+        while let Some(owed) = self.buffer.owed().cloned() {
+            if self.buffer.unread() < owed.first {
+                // Between messages of an earlier process there may be events that no message could take.
+                return self.make(telemetry, owed.first, now, timestamp);
+            }
+            if let Some(message) = self.again(&owed, now) {
+                return Next::Send(message);
+            }
+            self.buffer.disown(now);
+        }
+        self.make(telemetry, self.due, now, timestamp)
+    }
+
+    /// A message with unread events before the number `until`.
+    fn make(&mut self, telemetry: &Telemetry, until: u64, now: Instant, timestamp: i64) -> Next {
+        if self.buffer.unread() >= until {
+            return Next::Nothing;
+        }
+        if self.style.telemetry != *telemetry {
+            self.style = Style::new(telemetry);
+        }
+        let (number, first) = (self.buffer.next_message(), self.buffer.unread());
+        let heading = Heading { id: &id(self.run, number), number, timestamp };
+        match message::fill(&mut self.buffer, telemetry, heading, until) {
+            Filled::Nothing(after) => {
+                self.buffer.skip(after);
                 Next::Nothing
             }
-            Filled::TooLarge { tag, bytes } => {
-                self.buffer.discard(DropReason::TooLarge);
-                self.due -= 1;
+            Filled::TooLarge { tag, bytes, after } => {
+                self.buffer.discard(after, DropReason::TooLarge);
                 Next::TooLarge { tag, bytes }
             }
-            Filled::Message(message) => {
-                self.buffer.take(message.events);
-                self.due = self.due.saturating_sub(message.events);
-                self.next += 1;
-                let message = Arc::new(message);
-                self.window.push_back(Flight { message: Arc::clone(&message), state: State::Sent(now) });
-                self.front_since.get_or_insert(now);
-                Next::Send(message)
+            Filled::Message { message, after, markers } => {
+                let profile = Arc::clone(&self.style.profile);
+                let checksum = crc32c::crc32c(&message.body);
+                let (run, end) = (self.run, after.number());
+                let cut = Cut { run, number, first, end, timestamp, checksum, profile };
+                self.buffer.take(after, message.events as u64 - markers, markers, cut, now);
+                Next::Send(self.fly(message, now))
             }
         }
+    }
+
+    /// The message that an earlier process made, once more, if it comes out as it was.
+    fn again(&mut self, owed: &Cut, now: Instant) -> Option<Arc<Message>> {
+        let telemetry: Telemetry = serde_json::from_str(&owed.profile).ok()?;
+        if self.buffer.unread() != owed.first {
+            return None;
+        }
+        let heading =
+            Heading { id: &id(owed.run, owed.number), number: owed.number, timestamp: owed.timestamp };
+        match message::fill(&mut self.buffer, &telemetry, heading, owed.end) {
+            Filled::Message { message, after, markers }
+                if after.number() == owed.end && crc32c::crc32c(&message.body) == owed.checksum =>
+            {
+                self.buffer.take(after, message.events as u64 - markers, markers, owed.clone(), now);
+                Some(self.fly(message, now))
+            }
+            _ => None,
+        }
+    }
+
+    fn fly(&mut self, message: Message, now: Instant) -> Arc<Message> {
+        let message = Arc::new(message);
+        self.window.push_back(Flight { message: Arc::clone(&message), state: State::Sent(now) });
+        self.front_since.get_or_insert(now);
+        message
     }
 
     /// The hub has a message; gives back how long that took, unless it was acknowledged before. Events are removed
@@ -135,7 +202,7 @@ impl Outbox {
         let State::Sent(sent) = flight.state else { return None };
         flight.state = State::Acknowledged;
         while self.window.pop_front_if(|flight| flight.state == State::Acknowledged).is_some() {
-            self.buffer.acknowledge();
+            self.buffer.acknowledge(now);
             self.front_since = (!self.window.is_empty()).then_some(now);
         }
         Some(now.saturating_duration_since(sent))
@@ -157,10 +224,15 @@ impl Outbox {
         self.front_since
     }
 
-    /// Changes how much the buffer may hold.
-    pub fn resize(&mut self, max_bytes: u64) {
-        self.buffer.resize(max_bytes);
-        self.due = self.due.min(self.buffer.unread_len());
+    /// Changes what the buffer may hold, and how.
+    pub fn configure(&mut self, settings: &config::Buffer, now: Instant) {
+        self.buffer.configure(settings, now);
+    }
+
+    /// Why events are not kept on the disk, if they are not.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.buffer.problem()
     }
 
     /// The books.
@@ -170,22 +242,27 @@ impl Outbox {
     }
 }
 
+/// A message's id.
+fn id(run: u64, number: u64) -> String {
+    format!("{run:016x}-{number}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buffer::memory::MemoryBuffer;
-    use crate::tags::event::{Event, Value};
+    use crate::buffer::store::Shared;
+    use crate::tags::event::Value;
     use lanyard_protocol::hub::property_bag::MESSAGE_ID;
     use proptest::prelude::*;
 
     fn outbox() -> Outbox {
-        Outbox::new(Box::new(MemoryBuffer::new(1 << 20)), "run".to_owned())
+        Outbox::new(Buffer::in_memory(&Default::default(), &Shared::default()), 0xabc)
     }
 
     fn append(outbox: &mut Outbox, times: std::ops::Range<i64>) {
-        let events =
-            times.map(|time| Event { tag: Arc::from("T"), value: Value::Null, good: true, time }).collect();
-        outbox.append(Record { events, whole: false });
+        let event =
+            |time| Event { tag: Arc::from("T"), value: Value::Null, good: true, continues: false, time };
+        outbox.append(&times.map(event).collect::<Vec<_>>(), Instant::now());
     }
 
     fn id(message: &Message) -> String {
@@ -223,7 +300,10 @@ mod tests {
         outbox.rewind();
         assert_eq!(outbox.owed_since(), None);
         let again: Vec<_> = std::iter::from_fn(|| send(&mut outbox, &telemetry)).collect();
-        assert_eq!(again.iter().map(|m| id(m)).collect::<Vec<_>>(), ["run-1", "run-3", "run-4"]);
+        assert_eq!(
+            again.iter().map(|m| id(m)).collect::<Vec<_>>(),
+            [1, 3, 4].map(|number| super::id(0xabc, number))
+        );
         assert_eq!(again[0], first[0]);
         for message in again {
             outbox.acknowledge(message.number, Instant::now());
@@ -250,17 +330,15 @@ mod tests {
     fn an_event_too_large_for_the_hub_is_dropped_and_named() {
         let mut outbox = outbox();
         let value = Value::Text(Arc::from("x".repeat(300_000)));
-        outbox.append(Record {
-            events: vec![Event { tag: Arc::from("Big"), value, good: true, time: 0 }],
-            whole: false,
-        });
+        let big = Event { tag: Arc::from("Big"), value, good: true, continues: false, time: 0 };
+        outbox.append(&[big], Instant::now());
         append(&mut outbox, 1..2);
         outbox.tick();
         assert!(
             matches!(outbox.next(&Telemetry::default(), Instant::now(), 0), Next::TooLarge { tag, .. } if &*tag == "Big")
         );
         assert_eq!(send(&mut outbox, &Telemetry::default()).unwrap().events, 1);
-        assert_eq!(outbox.account().dropped_large, 1);
+        assert_eq!(outbox.account().dropped(DropReason::TooLarge), 1);
         assert!(outbox.account().balances());
     }
 

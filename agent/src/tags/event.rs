@@ -11,24 +11,16 @@ pub enum Value {
     Boolean(bool),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction, as wide as the field device has it.
+    /// A whole number that may be too large for [`Value::Integer`].
+    Unsigned(u64),
+    /// A number with a fraction, in 32 bits.
     Float(f32),
+    /// A number with a fraction, in 64 bits.
+    Double(f64),
     /// Text.
     Text(Arc<str>),
     /// Several values under one address.
     Array(Arc<[Value]>),
-}
-
-impl Value {
-    /// The bytes it holds besides its own size.
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Float(_) => 0,
-            // Texts and names are shared by many events, but the durable form writes each of them out.
-            Self::Text(text) => text.len(),
-            Self::Array(values) => values.iter().map(|value| size_of::<Self>() + value.heap_bytes()).sum(),
-        }
-    }
 }
 
 /// One sampled value of one tag.
@@ -40,14 +32,8 @@ pub struct Event {
     pub value: Value,
     /// Quality: whether the value was read.
     pub good: bool,
+    /// Whether it belongs in one message with the event before it: both are of one picture of all tags.
+    pub continues: bool,
     /// When it was read, in milliseconds since 1970-01-01T00:00:00Z.
     pub time: i64,
-}
-
-impl Event {
-    /// What the event counts in the buffer's bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.value.heap_bytes()
-    }
 }

@@ -4,4 +4,5 @@ pub mod event;
 pub mod simulator;
 pub mod reader;
 pub mod schedule;
+mod deadband;
 pub mod sampling;

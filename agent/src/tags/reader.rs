@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::{Source, Tag};
+use lanyard_protocol::handoff::config::{DataType, Source, Tag};
 
 use super::event::Value;
 use super::simulator::address::Address;
 use super::simulator::controller::Controller;
+use super::simulator::data_type::check;
 
 /// A tag's place in its source.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Place {
     /// An address of the simulated controller with this source name.
-    Simulator { source: String, address: Address },
+    Simulator { source: String, address: Address, data_type: Option<DataType> },
     /// The address means nothing to the source.
     Nowhere,
 }
@@ -46,8 +47,11 @@ impl Field {
                 tag.name, tag.source
             ));
         }
-        match Address::parse(&tag.address) {
-            Ok(address) => Ok(Place::Simulator { source: tag.source.clone(), address }),
+        let address = Address::parse(&tag.address);
+        match address.and_then(|address| check(&address, tag.data_type).map(|()| address)) {
+            Ok(address) => {
+                Ok(Place::Simulator { source: tag.source.clone(), address, data_type: tag.data_type })
+            }
             Err(error) => {
                 Err(format!("tag {:?}: address {:?} cannot be read: {error}", tag.name, tag.address))
             }
@@ -57,8 +61,8 @@ impl Field {
     /// The value at a place, `elapsed` after the start; `None` is a bad read.
     pub(super) fn read(&mut self, place: &Place, elapsed: Duration) -> Option<Value> {
         match place {
-            Place::Simulator { source, address } => {
-                Some(self.simulators.get_mut(source)?.read(address, elapsed))
+            Place::Simulator { source, address, data_type } => {
+                self.simulators.get_mut(source)?.read(address, *data_type, elapsed)
             }
             Place::Nowhere => None,
         }

@@ -4,20 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::{self, Format, Publish};
+use lanyard_protocol::handoff::config::{self, Format, InitialUpdate, Publish};
 
+use super::deadband;
 use super::event::{Event, Value};
 use super::reader::{Field, Place};
 use super::schedule::Schedule;
-
-/// Events that belong together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// In the order of the tags.
-    pub events: Vec<Event>,
-    /// Whether they are one picture of all tags, which one message carries.
-    pub whole: bool,
-}
 
 /// All tags of one device. It outlives configurations: what stays unchanged is neither read nor sent again.
 #[derive(Debug)]
@@ -27,6 +19,12 @@ pub struct Sampling {
     schedule: Schedule,
     /// In Wide, all tags become one record every interval.
     pictures: Option<Schedule>,
+    /// Tags due at one instant; kept for its room.
+    due: Vec<usize>,
+    /// Whether a first read is an event.
+    initial: InitialUpdate,
+    /// How many tags could not be read the last time.
+    bad: usize,
     /// When the configuration was taken. New tags are read then, for the first time; timetables begin behind it.
     configured: Duration,
 }
@@ -37,6 +35,8 @@ struct Sampled {
     name: Arc<str>,
     place: Place,
     last: Option<Reading>,
+    /// The newest event, of a tag that compares with it.
+    told: Option<Reading>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,9 @@ impl Sampling {
             tags: Vec::new(),
             schedule: Schedule::default(),
             pictures: None,
+            due: Vec::new(),
+            initial: InitialUpdate::default(),
+            bad: 0,
             configured: Duration::ZERO,
         }
     }
@@ -67,7 +70,7 @@ impl Sampling {
         let mut before: HashMap<String, Sampled> =
             self.tags.drain(..).map(|tag| (tag.config.name.clone(), tag)).collect();
         let mut problems = Vec::new();
-        for config in &device.tags {
+        for config in device.tags.iter().filter(|tag| tag.enabled) {
             let place = self.field.locate(config).unwrap_or_else(|problem| {
                 problems.push(problem);
                 Place::Nowhere
@@ -79,9 +82,12 @@ impl Sampling {
                     name: Arc::from(config.name.as_str()),
                     place,
                     last: None,
+                    told: None,
                 }),
             }
         }
+        self.initial = device.telemetry.initial_update;
+        self.bad = self.tags.iter().filter(|tag| tag.is_bad()).count();
         let intervals = self.tags.iter().map(|tag| tag.config.scan_interval.get()).enumerate();
         self.schedule = Schedule::new(intervals, self.configured);
         let interval = device.telemetry.interval.get();
@@ -94,6 +100,12 @@ impl Sampling {
         problems
     }
 
+    /// How many tags could not be read the last time.
+    #[must_use]
+    pub fn bad(&self) -> usize {
+        self.bad
+    }
+
     /// When [`Sampling::scan`] has something to do next: at once for tags that were never read.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
@@ -104,43 +116,37 @@ impl Sampling {
         [self.schedule.next(), pictures].into_iter().flatten().min()
     }
 
-    /// Reads everything that is due by `now`, instant by instant, and gives back what becomes events. Values are
-    /// those of the scheduled instants, so a late wake-up loses nothing. `epoch` is the wall clock, in milliseconds,
-    /// at elapsed zero.
-    pub fn scan(&mut self, now: Duration, epoch: i64) -> Vec<Record> {
-        let mut records = Vec::new();
-        let fresh: Vec<usize> = (0..self.tags.len()).filter(|&tag| self.tags[tag].last.is_none()).collect();
-        if !fresh.is_empty() {
+    /// Reads everything that is due by `now`, instant by instant, and adds what becomes events. Values are those of the
+    /// scheduled instants, so a late wake-up loses nothing. `epoch` is the wall clock, in milliseconds, at elapsed zero.
+    pub fn scan(&mut self, now: Duration, epoch: i64, events: &mut Vec<Event>) {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        due.extend((0..self.tags.len()).filter(|&tag| self.tags[tag].last.is_none()));
+        if !due.is_empty() {
             // As of then and not as of now: a late wake-up must not read first what is due last.
-            let record = self.read(&fresh, self.configured, epoch);
-            self.keep(&mut records, record);
-            if self.pictures.is_some() && fresh.len() == self.tags.len() {
-                records.push(self.picture(epoch));
+            self.read(&due, self.configured, epoch, events);
+            let initial = self.initial == InitialUpdate::Enabled && due.len() == self.tags.len();
+            if self.pictures.is_some() && initial {
+                self.picture(epoch, events);
             }
         }
         while let Some(at) = self.next().filter(|&at| at <= now) {
-            while let Some(due) = self.schedule.due(at) {
-                let record = self.read(&due.tags, due.at, epoch);
-                self.keep(&mut records, record);
+            while let Some(instant) = self.schedule.due(at, &mut due) {
+                self.read(&due, instant, epoch, events);
             }
-            if self.pictures.as_mut().is_some_and(|pictures| pictures.due(at).is_some()) {
-                records.push(self.picture(epoch));
+            if self.pictures.as_mut().is_some_and(|pictures| pictures.due(at, &mut due).is_some()) {
+                self.picture(epoch, events);
             }
         }
-        records
+        self.due = due;
     }
 
-    fn keep(&self, records: &mut Vec<Record>, record: Record) {
-        if self.pictures.is_none() && !record.events.is_empty() {
-            records.push(record);
-        }
-    }
-
-    fn read(&mut self, tags: &[usize], at: Duration, epoch: i64) -> Record {
-        let mut events = Vec::new();
+    /// Reads tags; unless pictures are wanted, changes become events.
+    fn read(&mut self, tags: &[usize], at: Duration, epoch: i64, events: &mut Vec<Event>) {
         for &position in tags {
             let Some(tag) = self.tags.get_mut(position) else { continue };
             let before = tag.last.take();
+            let was_bad = before.as_ref().is_some_and(|before| !before.good);
             let reading = match self.field.read(&tag.place, at) {
                 Some(value) => Reading { value, good: true, at },
                 None => {
@@ -148,28 +154,64 @@ impl Sampling {
                     Reading { value, good: false, at }
                 }
             };
-            let changed = before.is_none_or(|last| last.value != reading.value || last.good != reading.good);
-            if changed || tag.config.publish == Publish::EveryScan {
-                events.push(event(&tag.name, &reading, epoch));
+            self.bad += usize::from(!reading.good);
+            self.bad -= usize::from(was_bad);
+            let speaks = tag.speaks(before.as_ref(), &reading, self.initial);
+            if speaks && self.pictures.is_none() {
+                events.push(event(&tag.name, &reading, epoch, false));
+            }
+            if (speaks || before.is_none()) && tag.compares_with_told() {
+                tag.told = Some(reading.clone());
             }
             tag.last = Some(reading);
         }
-        Record { events, whole: false }
     }
 
     /// Every tag once, with its current value.
-    fn picture(&self, epoch: i64) -> Record {
-        let current = |tag: &Sampled| tag.last.as_ref().map(|reading| event(&tag.name, reading, epoch));
-        Record { events: self.tags.iter().filter_map(current).collect(), whole: true }
+    fn picture(&self, epoch: i64, events: &mut Vec<Event>) {
+        let read = self.tags.iter().filter_map(|tag| Some((&tag.name, tag.last.as_ref()?)));
+        events.extend(read.enumerate().map(|(at, (name, reading))| event(name, reading, epoch, at > 0)));
     }
 }
 
-fn event(name: &Arc<str>, reading: &Reading, epoch: i64) -> Event {
+impl Sampled {
+    fn is_bad(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| !last.good)
+    }
+
+    /// Whether events are compared with the newest of them, and not only with the last read.
+    fn compares_with_told(&self) -> bool {
+        self.config.deadband.is_some() || self.config.max_silence.is_some()
+    }
+
+    /// Whether a read becomes an event. A failure does once, however often it repeats.
+    fn speaks(&self, before: Option<&Reading>, reading: &Reading, initial: InitialUpdate) -> bool {
+        let Some(before) = before else { return initial == InitialUpdate::Enabled || !reading.good };
+        if before.good != reading.good {
+            return true;
+        }
+        let told = self.told.as_ref().unwrap_or(before);
+        let silence = reading.at.saturating_sub(told.at);
+        if self.config.max_silence.is_some_and(|longest| silence >= longest.get()) {
+            return true;
+        }
+        reading.good
+            && match self.config.publish {
+                Publish::EveryScan => true,
+                Publish::OnChange => {
+                    deadband::leaves(self.config.deadband.as_ref(), &told.value, &reading.value)
+                }
+            }
+    }
+}
+
+fn event(name: &Arc<str>, reading: &Reading, epoch: i64, continues: bool) -> Event {
     let at = i64::try_from(reading.at.as_millis()).unwrap_or(i64::MAX);
     Event {
         tag: Arc::clone(name),
         value: reading.value.clone(),
         good: reading.good,
+        continues,
         time: epoch.saturating_add(at),
     }
 }
@@ -197,11 +239,15 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn flat(records: &[Record]) -> Vec<(String, Value, bool, i64)> {
-        let events = records.iter().flat_map(|record| &record.events);
+    fn scan(sampling: &mut Sampling, now: Duration) -> Vec<Event> {
+        let mut events = Vec::new();
+        sampling.scan(now, EPOCH, &mut events);
         events
-            .map(|event| (event.tag.to_string(), event.value.clone(), event.good, event.time - EPOCH))
-            .collect()
+    }
+
+    fn flat(events: &[Event]) -> Vec<(String, Value, bool, i64)> {
+        let of = |event: &Event| (event.tag.to_string(), event.value.clone(), event.good, event.time - EPOCH);
+        events.iter().map(of).collect()
     }
 
     #[test]
@@ -210,9 +256,9 @@ mod tests {
         let ramp = device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), "");
         assert!(sampling.reconfigure(&ramp, ms(0)).is_empty());
         assert_eq!(sampling.next(), Some(Duration::ZERO));
-        assert_eq!(flat(&sampling.scan(ms(0), EPOCH)), [("R".to_owned(), Value::Integer(0), true, 0)]);
+        assert_eq!(flat(&scan(&mut sampling, ms(0))), [("R".to_owned(), Value::Integer(0), true, 0)]);
         assert_eq!(sampling.next(), Some(ms(1000)));
-        let late = flat(&sampling.scan(ms(3400), EPOCH));
+        let late = flat(&scan(&mut sampling, ms(3400)));
         assert_eq!(
             late.iter().map(|event| event.1.clone()).collect::<Vec<_>>(),
             [1, 2, 3].map(Value::Integer)
@@ -225,7 +271,7 @@ mod tests {
     fn a_late_first_wake_up_reads_in_order() {
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), ""), ms(0));
-        let events = flat(&sampling.scan(ms(3400), EPOCH));
+        let events = flat(&scan(&mut sampling, ms(3400)));
         assert_eq!(events.iter().map(|event| event.3).collect::<Vec<_>>(), [0, 1000, 2000, 3000]);
         assert_eq!(
             events.iter().map(|event| event.1.clone()).collect::<Vec<_>>(),
@@ -238,8 +284,8 @@ mod tests {
         let tags = [tag("K", "K0001", ""), tag("E", "K0001", ", publish: EveryScan")].join(",");
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&tags, ""), ms(0));
-        assert_eq!(flat(&sampling.scan(ms(0), EPOCH)).len(), 2);
-        let next = flat(&sampling.scan(ms(2000), EPOCH));
+        assert_eq!(flat(&scan(&mut sampling, ms(0))).len(), 2);
+        let next = flat(&scan(&mut sampling, ms(2000)));
         assert_eq!(next.iter().map(|event| event.0.as_str()).collect::<Vec<_>>(), ["E", "E"]);
     }
 
@@ -254,10 +300,10 @@ mod tests {
                 "tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: RAMP(rate, low, high, increment) is the form, but there are 2 arguments"
             ]
         );
-        let events = flat(&sampling.scan(ms(0), EPOCH));
+        let events = flat(&scan(&mut sampling, ms(0)));
         assert_eq!(events[0], ("Bad".to_owned(), Value::Null, false, 0));
         assert_eq!(events[1], ("Good".to_owned(), Value::Integer(0), true, 0));
-        assert!(flat(&sampling.scan(ms(5000), EPOCH)).is_empty());
+        assert!(flat(&scan(&mut sampling, ms(5000))).is_empty());
     }
 
     #[test]
@@ -265,9 +311,9 @@ mod tests {
         let ramp = tag("R", "RAMP(1000, 0, 100, 1)", "");
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&ramp, ""), ms(0));
-        sampling.scan(ms(2500), EPOCH);
+        scan(&mut sampling, ms(2500));
         sampling.reconfigure(&device(&[ramp, tag("New", "K0001", "")].join(","), ""), ms(2500));
-        let events = flat(&sampling.scan(ms(3100), EPOCH));
+        let events = flat(&scan(&mut sampling, ms(3100)));
         let expected = [
             ("New".to_owned(), Value::Integer(0), true, 2500),
             ("R".to_owned(), Value::Integer(3), true, 3000),
@@ -281,7 +327,7 @@ mod tests {
             [tag("A", "RANDOM(1000, 0, 1000000)", ""), tag("B", "RANDOM(1000,0,1000000)", "")].join(",");
         let mut sampling = Sampling::new(42);
         sampling.reconfigure(&device(&tags, ""), ms(0));
-        let events = flat(&sampling.scan(ms(0), EPOCH));
+        let events = flat(&scan(&mut sampling, ms(0)));
         assert_eq!(events[0].1, events[1].1);
     }
 
@@ -290,12 +336,12 @@ mod tests {
         let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", "")].join(",");
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&tags, "format: Wide, interval: 2s"), ms(0));
-        let first = sampling.scan(ms(0), EPOCH);
-        assert_eq!(first.len(), 1);
-        assert!(first[0].whole);
-        assert!(sampling.scan(ms(1000), EPOCH).is_empty());
-        let second = sampling.scan(ms(4000), EPOCH);
-        assert_eq!(second.len(), 2);
+        let first = scan(&mut sampling, ms(0));
+        let continues = |events: &[Event]| events.iter().map(|event| event.continues).collect::<Vec<_>>();
+        assert_eq!(continues(&first), [false, true]);
+        assert!(scan(&mut sampling, ms(1000)).is_empty());
+        let second = scan(&mut sampling, ms(4000));
+        assert_eq!(continues(&second), [false, true, false, true]);
         assert_eq!(
             flat(&second),
             [
@@ -305,6 +351,69 @@ mod tests {
                 ("K".to_owned(), Value::Integer(0), true, 4000),
             ]
         );
+    }
+
+    fn integers(events: &[Event]) -> Vec<i64> {
+        let integer = |event: &Event| match event.value {
+            Value::Integer(number) => number,
+            ref other => unreachable!("{other:?}"),
+        };
+        events.iter().map(integer).collect()
+    }
+
+    fn scan_all(tags: &str, telemetry: &str, seconds: u64) -> Vec<Event> {
+        let mut sampling = Sampling::new(1);
+        sampling.reconfigure(&device(tags, telemetry), ms(0));
+        scan(&mut sampling, ms(seconds * 1000))
+    }
+
+    #[test]
+    fn only_what_leaves_the_deadband_is_told() {
+        let ramp = |more: &str| tag("R", "RAMP(1000, 0, 100, 1)", more);
+        assert_eq!(integers(&scan_all(&ramp(", deadband: {absolute: 2}"), "", 10)), [0, 3, 6, 9]);
+        assert_eq!(integers(&scan_all(&ramp(", deadband: {percent: 50}"), "", 10)), [0, 1, 2, 4, 7]);
+        let silent = scan_all(&ramp(", deadband: {absolute: 50}, maxSilence: 4s"), "", 10);
+        assert_eq!(integers(&silent), [0, 4, 8]);
+        assert_eq!(silent[1].time - EPOCH, 4000);
+        assert_eq!(scan_all(&tag("K", "K0001", ", maxSilence: 2500ms"), "", 9).len(), 4);
+    }
+
+    #[test]
+    fn the_first_update_can_be_kept_back_but_no_failure() {
+        let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", ""), tag("Bad", "RAMP(1)", "")]
+            .join(",");
+        let events = flat(&scan_all(&tags, "initialUpdate: Disabled", 1));
+        let expected =
+            [("Bad".to_owned(), Value::Null, false, 0), ("R".to_owned(), Value::Integer(1), true, 1000)];
+        assert_eq!(events, expected);
+        let deadband = tag("R", "RAMP(1000, 0, 100, 1)", ", deadband: {absolute: 2}");
+        assert_eq!(integers(&scan_all(&deadband, "initialUpdate: Disabled", 6)), [3, 6]);
+        let wide = scan_all(&tags, "initialUpdate: Disabled, format: Wide, interval: 2s", 4);
+        assert_eq!(
+            wide.iter().map(|event| event.time - EPOCH).collect::<Vec<_>>(),
+            [2000, 2000, 2000, 4000, 4000, 4000]
+        );
+    }
+
+    #[test]
+    fn a_tag_that_is_switched_off_is_not_read() {
+        let tags = [tag("R", "R0001", ", enabled: false"), tag("S", "R0001", "")].join(",");
+        let events = flat(&scan_all(&tags, "", 2));
+        assert_eq!(events.iter().map(|event| event.0.as_str()).collect::<Vec<_>>(), ["S", "S", "S"]);
+        assert_eq!(events[2].1, Value::Integer(2), "nobody else counts the register up");
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_counted_while_it_lasts() {
+        let tags = [tag("Bad", "RAMP(1)", ", publish: EveryScan"), tag("K", "K0001", "")].join(",");
+        let mut sampling = Sampling::new(1);
+        sampling.reconfigure(&device(&tags, ""), ms(0));
+        assert_eq!(sampling.bad(), 0);
+        let events = flat(&scan(&mut sampling, ms(60_000)));
+        assert_eq!(events[0], ("Bad".to_owned(), Value::Null, false, 0));
+        assert_eq!((events.len(), sampling.bad()), (2, 1));
+        sampling.reconfigure(&device(&tag("K", "K0001", ""), ""), ms(60_000));
+        assert_eq!(sampling.bad(), 0);
     }
 
     #[test]

@@ -19,13 +19,6 @@ struct Group {
     tags: Vec<usize>,
 }
 
-/// Tags that are due at one instant.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Due {
-    pub(super) at: Duration,
-    pub(super) tags: Vec<usize>,
-}
-
 impl Schedule {
     /// A timetable whose first instants lie after `done`.
     pub(super) fn new(tags: impl Iterator<Item = (usize, Duration)>, done: Duration) -> Self {
@@ -42,10 +35,10 @@ impl Schedule {
         self.groups.values().map(|group| group.next).min()
     }
 
-    /// The earliest instant that is due by `now`, and what is due then.
-    pub(super) fn due(&mut self, now: Duration) -> Option<Due> {
+    /// The earliest instant that is due by `now`, with what is due then in `tags`.
+    pub(super) fn due(&mut self, now: Duration, tags: &mut Vec<usize>) -> Option<Duration> {
         let at = self.next().filter(|&at| at <= now)?;
-        let mut tags = Vec::new();
+        tags.clear();
         for (&interval, group) in self.groups.iter_mut().filter(|(_, group)| group.next == at) {
             tags.extend_from_slice(&group.tags);
             let next = at + interval;
@@ -55,7 +48,7 @@ impl Schedule {
                 next
             };
         }
-        Some(Due { at, tags })
+        Some(at)
     }
 }
 
@@ -78,10 +71,11 @@ mod tests {
     fn equal_intervals_are_due_together_and_none_is_left_out() {
         let mut schedule = Schedule::new([(0, ms(100)), (1, ms(250)), (2, ms(100))].into_iter(), ms(0));
         assert_eq!(schedule.next(), Some(ms(100)));
-        assert_eq!(schedule.due(ms(99)), None);
+        let mut tags = Vec::new();
+        assert_eq!(schedule.due(ms(99), &mut tags), None);
         let mut seen = Vec::new();
-        while let Some(due) = schedule.due(ms(500)) {
-            seen.push((due.at.as_millis(), due.tags));
+        while let Some(at) = schedule.due(ms(500), &mut tags) {
+            seen.push((at.as_millis(), tags.clone()));
         }
         let expected: [(u128, Vec<usize>); 7] = [
             (100, vec![0, 2]),
@@ -106,7 +100,7 @@ mod tests {
     fn a_suspended_machine_does_not_repeat_hours() {
         let mut schedule = Schedule::new([(0, ms(1000))].into_iter(), ms(0));
         let mut count = 0;
-        while schedule.due(Duration::from_secs(7200)).is_some() {
+        while schedule.due(Duration::from_secs(7200), &mut Vec::new()).is_some() {
             count += 1;
         }
         assert_eq!(count, 61);

@@ -2,59 +2,110 @@
 
 use std::sync::Arc;
 
-use super::checked::{Checked, Terms};
+use super::checked::{self, Checked, Terms};
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Totals};
-use crate::dps::enrollment::{self, Enrollments, Group, Individual};
+use crate::controls::apply;
+use crate::controls::change::{Change, Target};
+use crate::controls::journal::Changes;
+use crate::dps::enrollment::{self, Group, Individual};
 use crate::dps::journal::{Assignment, Journal};
-use crate::dps::service::Dps;
+use crate::dps::service::{Defaults, Dps, Pace};
 use crate::events::store::EventStore;
 use crate::hub::registry::{Hub, Hubs};
+use crate::x509::authorities::Authorities;
 
-/// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What the journal remembers is taken up again.
-pub fn build(
-    config: Checked,
-    port: u16,
-    clock: Arc<dyn Clock>,
-    journal: Option<(Journal, Vec<Assignment>)>,
-) -> Cloud {
+/// What is kept over restarts: where it is written, and what was written before.
+#[derive(Debug)]
+pub struct Memory {
+    /// Assignments of DPS.
+    pub registrations: (Journal, Vec<Assignment>),
+    /// What people changed.
+    pub changes: (Changes, Vec<Change>),
+}
+
+/// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What is remembered is taken
+/// up again.
+pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<Memory>) -> Cloud {
     let port = config.hub_port.unwrap_or(port);
     let hubs: Vec<_> = config.hubs.iter().map(|hub| Arc::new(Hub::new(&hub.host, port))).collect();
     for (hub, configured) in hubs.iter().zip(&config.hubs) {
         for device in &configured.devices {
-            hub.put(&device.id, device.keys.clone(), device.enabled);
+            hub.put(&device.id, device.authentication.clone(), device.enabled);
         }
     }
-    let (journal, remembered) = journal.unzip();
-    let journal = journal.map(Arc::new);
-    let instances = config.dps.into_iter().map(|dps| {
-        let groups =
-            dps.groups.into_iter().map(|(id, terms)| Group { id: id.into(), terms: with_hubs(terms, &hubs) });
-        let mut enrollments = Enrollments::new(groups.collect());
-        for (registration_id, device_id, terms) in dps.individuals {
-            enrollments.add(&registration_id, Individual { device_id, terms: with_hubs(terms, &hubs) });
+    let authorities = Authorities::default();
+    for (name, certificate, verified) in config.certificates {
+        if let Err(error) = authorities.put(&name, certificate, verified, clock.now()) {
+            tracing::warn!(%error, name, "a CA certificate of the configuration is left out");
         }
-        Arc::new(Dps::new(dps.id_scope, enrollments, hubs.clone(), config.pace, journal.clone()))
-    });
+    }
+    let (registrations, changes) = memory.map(|memory| (memory.registrations, memory.changes)).unzip();
+    let (journal, remembered) = registrations.unzip();
+    let (journal, (changes, made)) = (journal.map(Arc::new), changes.unzip());
+    let instances = config.dps.into_iter().map(|dps| instance(dps, &hubs, config.pace, journal.clone()));
     let dps: Vec<_> = instances.collect();
-    for assignment in remembered.into_iter().flatten() {
-        if let Some(instance) = dps.iter().find(|instance| instance.id_scope == assignment.id_scope) {
-            instance.remember(assignment);
-        }
-    }
-    Cloud {
+    let cloud = Cloud {
         hubs: Hubs::new(hubs),
+        authorities,
         dps,
         events: EventStore::new(config.limits),
         tokens: config.tokens,
+        refuse_certificates_at_connect: config.refuse_certificates_at_connect,
+        changes,
         clock,
         totals: Totals::default(),
+    };
+    take_up(&cloud, made.unwrap_or_default(), remembered.unwrap_or_default());
+    cloud
+}
+
+/// Assignments depend on enrollments and certificates, and what was changed of a device may be of one that was assigned.
+fn take_up(cloud: &Cloud, changes: Vec<Change>, assignments: Vec<Assignment>) {
+    if !changes.is_empty() {
+        let count = changes.len();
+        tracing::info!(count, "taking up what was changed before; remove changes.jsonl to forget it");
+    }
+    let (of_devices, others): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|change| matches!(change.target, Target::Device { .. }));
+    again(cloud, &others);
+    for assignment in assignments {
+        if let Some(instance) = cloud.dps(&assignment.id_scope) {
+            instance.remember(assignment);
+        }
+    }
+    again(cloud, &of_devices);
+}
+
+fn again(cloud: &Cloud, changes: &[Change]) {
+    for change in changes {
+        if let Err(error) = apply::apply(cloud, change, cloud.clock.now()) {
+            tracing::warn!(target = ?change.target, %error, "an earlier change fits no longer and is passed over");
+        }
     }
 }
 
-fn with_hubs(terms: Terms, hubs: &[Arc<Hub>]) -> enrollment::Terms {
+fn instance(config: checked::Dps, hubs: &[Arc<Hub>], pace: Pace, journal: Option<Arc<Journal>>) -> Arc<Dps> {
+    let linked = config.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect();
+    let defaults = Defaults { hubs: linked, allocation: config.allocation };
+    let dps = Dps::new(config.id_scope, defaults, hubs.to_vec(), pace, journal);
+    let mut enrollments = dps.change_enrollments();
+    for (id, terms) in config.groups {
+        enrollments.put_group(Group { id: id.into(), terms: with_hubs(terms, hubs) });
+    }
+    for (registration_id, device_id, terms) in config.individuals {
+        let individual = Individual { device_id, terms: with_hubs(terms, hubs) };
+        enrollments.put_individual(&registration_id, individual);
+    }
+    drop(enrollments);
+    Arc::new(dps)
+}
+
+/// The same with the hubs themselves in the place of their places.
+#[must_use]
+pub fn with_hubs(terms: Terms, hubs: &[Arc<Hub>]) -> enrollment::Terms {
     enrollment::Terms {
-        keys: terms.keys,
+        attestation: terms.attestation,
         enabled: terms.enabled,
         allocation: terms.allocation,
         hubs: terms.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect(),

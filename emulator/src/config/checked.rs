@@ -3,16 +3,19 @@
 use lanyard_protocol::hub::host::HostPort;
 
 use crate::cloud::TokenRules;
-use crate::dps::enrollment::{Allocation, Reprovisioning};
+use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
 use crate::dps::service::Pace;
 use crate::events::store::Limits;
-use crate::hub::device::Keys;
+use crate::hub::authentication::Authentication;
+use crate::x509::certificate::Certificate;
 
 /// The whole of it.
 #[derive(Debug)]
 pub struct Checked {
     /// The hubs.
     pub hubs: Vec<Hub>,
+    /// The CA certificates, by name, and whether they are verified.
+    pub certificates: Vec<(String, Certificate, bool)>,
     /// The DPS instances.
     pub dps: Vec<Dps>,
     /// For the server's certificate.
@@ -23,6 +26,8 @@ pub struct Checked {
     pub tokens: TokenRules,
     /// Of DPS.
     pub pace: Pace,
+    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already.
+    pub refuse_certificates_at_connect: bool,
     /// Of the messages kept.
     pub limits: Limits,
 }
@@ -41,8 +46,8 @@ pub struct Hub {
 pub struct Device {
     /// Case-sensitive.
     pub id: String,
-    /// Its keys.
-    pub keys: Keys,
+    /// How it proves itself.
+    pub authentication: Authentication,
     /// Whether it may connect.
     pub enabled: bool,
 }
@@ -52,6 +57,10 @@ pub struct Device {
 pub struct Dps {
     /// `0ne…`.
     pub id_scope: String,
+    /// The linked hubs, by their place in [`Checked::hubs`]…
+    pub hubs: Vec<usize>,
+    /// …and how one is chosen, for enrollments that do not say it.
+    pub allocation: Allocation,
     /// Names and terms.
     pub groups: Vec<(String, Terms)>,
     /// Registration ids, device ids and terms.
@@ -61,8 +70,8 @@ pub struct Dps {
 /// What groups and individual enrollments have in common; the hubs by their place in [`Checked::hubs`].
 #[derive(Debug)]
 pub struct Terms {
-    /// The keys.
-    pub keys: Keys,
+    /// How devices prove themselves.
+    pub attestation: Attestation,
     /// Whether devices may register.
     pub enabled: bool,
     /// How a hub is chosen…

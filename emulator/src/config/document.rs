@@ -6,10 +6,12 @@ use zeroize::Zeroizing;
 
 /// The whole document.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Document {
     /// The hubs.
     pub hubs: Vec<Hub>,
+    /// The CA certificates that hubs and DPS instances know.
+    pub certificates: Vec<CaCertificate>,
     /// The DPS instances.
     pub dps: Vec<Dps>,
     /// What Azure has no field for.
@@ -18,7 +20,7 @@ pub struct Document {
 
 /// A hub.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Hub {
     /// Under which devices know it.
     pub host_name: Option<String>,
@@ -28,7 +30,7 @@ pub struct Hub {
 
 /// A device of a hub (ref §11.1).
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Device {
     /// Case-sensitive.
     pub device_id: Option<String>,
@@ -38,20 +40,107 @@ pub struct Device {
     pub authentication: Option<Authentication>,
 }
 
-/// How a device of a hub proves itself.
+/// How a device proves itself to its hub (ref §9.5, §11.1).
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Authentication {
-    /// `sas` (default).
+    /// `sas` (default), `selfSigned` or `certificateAuthority`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Its keys.
+    /// The keys, for `sas`.
     pub symmetric_key: Option<SymmetricKey>,
+    /// The thumbprints, for `selfSigned`.
+    pub x509_thumbprint: Option<X509Thumbprint>,
+}
+
+/// Hexadecimal digits of SHA-1 or SHA-256 (ref §9.5).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct X509Thumbprint {
+    /// The first.
+    pub primary_thumbprint: Option<String>,
+    /// The second.
+    pub secondary_thumbprint: Option<String>,
+}
+
+/// How a device, or every device of a group, proves itself to DPS (ref §11.5).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Attestation {
+    /// `symmetricKey` or `x509`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The keys, for `symmetricKey`.
+    pub symmetric_key: Option<SymmetricKey>,
+    /// The certificates, for `x509`.
+    pub x509: Option<X509>,
+}
+
+/// Certificates of an enrollment: exactly one of the three.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct X509 {
+    /// Of an individual: its leafs.
+    pub client_certificates: Option<Slots<X509Certificate>>,
+    /// Of a group: its CAs.
+    pub signing_certificates: Option<Slots<X509Certificate>>,
+    /// Of a group: its CAs by their names under `certificates`.
+    pub ca_references: Option<Slots<String>>,
+}
+
+/// Two of a kind; either counts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Slots<T> {
+    /// The first.
+    pub primary: Option<T>,
+    /// The second.
+    pub secondary: Option<T>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { primary: None, secondary: None }
+    }
+}
+
+/// A certificate, written here or in a file.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct X509Certificate {
+    /// PEM, or base64 of DER.
+    pub certificate: Option<Zeroizing<String>>,
+    /// A file with it, seen from the configuration file.
+    pub certificate_file: Option<String>,
+    /// What Azure shows of it; passed over.
+    pub info: Option<serde::de::IgnoredAny>,
+}
+
+/// A CA certificate that hubs and DPS instances know; `properties` as Azure's control plane writes them (ref §9.7).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CaCertificate {
+    /// By which enrollment groups name it.
+    pub name: Option<String>,
+    /// What it is.
+    pub properties: CaCertificateProperties,
+}
+
+/// What a CA certificate is.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CaCertificateProperties {
+    /// PEM, or base64 of DER.
+    pub certificate: Option<Zeroizing<String>>,
+    /// A file with it, seen from the configuration file.
+    pub certificate_file: Option<String>,
+    /// Whether it counts without a proof of possession; `false` by default.
+    pub is_verified: bool,
 }
 
 /// Two keys, written here or in files.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SymmetricKey {
     /// Base64.
     pub primary_key: Option<Zeroizing<String>>,
@@ -65,7 +154,7 @@ pub struct SymmetricKey {
 
 /// A DPS instance.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Dps {
     /// `0ne…`.
     pub id_scope: Option<String>,
@@ -76,63 +165,36 @@ pub struct Dps {
     /// `hashed` (default) or `static`, for enrollments that do not say it.
     pub allocation_policy: Option<String>,
     /// Many devices each.
-    pub enrollment_groups: Vec<EnrollmentGroup>,
+    pub enrollment_groups: Vec<Enrollment>,
     /// One device each.
     pub enrollments: Vec<Enrollment>,
 }
 
-/// An enrollment group (ref §11.5).
+/// An enrollment group, or an individual enrollment (ref §11.5).
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EnrollmentGroup {
-    /// Its name.
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Enrollment {
+    /// The group's name.
     pub enrollment_group_id: Option<String>,
+    /// The individual's name; compared without case.
+    pub registration_id: Option<String>,
+    /// The individual's id at the hub, when it differs.
+    pub device_id: Option<String>,
     /// How its devices prove themselves.
     pub attestation: Option<Attestation>,
     /// `enabled` (default) or `disabled`.
     pub provisioning_status: Option<String>,
     /// `hashed` or `static`.
     pub allocation_policy: Option<String>,
-    /// The hubs to choose from; those of the instance when they are not named.
+    /// The hubs to choose from; those of the instance when they are not named; with `[]` its devices are told that there is none.
     pub iot_hubs: Option<Vec<String>>,
     /// For devices that register again.
     pub reprovision_policy: Option<ReprovisionPolicy>,
 }
 
-/// An individual enrollment (ref §11.5).
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Enrollment {
-    /// Compared without case.
-    pub registration_id: Option<String>,
-    /// The id at the hub, when it differs.
-    pub device_id: Option<String>,
-    /// How it proves itself.
-    pub attestation: Option<Attestation>,
-    /// `enabled` (default) or `disabled`.
-    pub provisioning_status: Option<String>,
-    /// `hashed` or `static`.
-    pub allocation_policy: Option<String>,
-    /// The hubs to choose from; those of the instance when they are not named.
-    pub iot_hubs: Option<Vec<String>>,
-    /// When it registers again.
-    pub reprovision_policy: Option<ReprovisionPolicy>,
-}
-
-/// How an enrollment's devices prove themselves.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Attestation {
-    /// `symmetricKey`.
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// The keys.
-    pub symmetric_key: Option<SymmetricKey>,
-}
-
 /// Ref §9.4.
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ReprovisionPolicy {
     /// Whether a device may move.
     pub update_hub_assignment: bool,
@@ -148,7 +210,7 @@ impl Default for ReprovisionPolicy {
 
 /// What Azure has no field for.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Emulator {
     /// How long after its end a token still opens a connection; 300 by default.
     pub sas_skew_seconds: Option<u32>,
@@ -160,6 +222,8 @@ pub struct Emulator {
     pub retry_after_seconds: Option<u32>,
     /// The port in the address of a hub that DPS assigns; the one that is listened on by default. 8883 is not written.
     pub assigned_hub_port: Option<u16>,
+    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already; by default the registration is (ref §8.1).
+    pub refuse_certificates_at_connect: bool,
     /// More names for the server's certificate.
     pub certificate_names: Vec<String>,
     /// How many messages are kept to be looked at; 100000 by default.

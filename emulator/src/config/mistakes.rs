@@ -1,15 +1,27 @@
-//! Everything that is wrong with a configuration, each with the field and the fix. Pure.
+//! Everything that is wrong with a configuration, each with the field, its place and the fix. Pure.
 
 use std::fmt;
 
+use lanyard_protocol::document::problem::{Problem, located};
+
 /// All mistakes of one document.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Mistakes(Vec<String>);
+pub struct Mistakes(Vec<Problem>);
 
 impl Mistakes {
-    /// Notes one: where, and what to do about it.
+    /// Those that were found already.
+    #[must_use]
+    pub const fn of(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
+    /// Notes one: where, and what to do about it. What follows from another mistake of the same place is none.
     pub fn note(&mut self, field: impl fmt::Display, problem: impl fmt::Display) {
-        self.0.push(format!("{field}: {problem}"));
+        let field = field.to_string();
+        let is_covered = |found: &Problem| found.field != field && found.covers(&field);
+        if !self.0.iter().any(is_covered) {
+            self.0.push(Problem::new(field, problem.to_string()));
+        }
     }
 
     /// Notes one unless there is a value, and hands it on.
@@ -19,8 +31,14 @@ impl Mistakes {
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same with their places, in the order of the text.
+    #[must_use]
+    pub fn located(self, text: &str) -> Self {
+        Self(located(self.0, text))
     }
 }
 

@@ -1,8 +1,14 @@
-//! The configuration: the document as it is written, its keys, and what is checked and ready to use.
+//! The configuration: the document as it is written, its keys and certificates, and what is checked and ready to use.
 
 pub mod document;
 pub mod mistakes;
+pub mod field;
+pub mod files;
 pub mod secret;
+pub mod certificates;
+pub mod registry;
+pub mod attestation;
+pub mod provisioning;
 pub mod check;
 pub mod checked;
 pub mod build;

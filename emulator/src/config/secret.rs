@@ -1,20 +1,17 @@
-//! Keys of the configuration, written in it or in files beside it, so that a chart can keep them in a Secret. Touches
-//! disk.
-
-use std::path::Path;
+//! Keys of the configuration. Touches disk for key files only.
 
 use lanyard_protocol::hub::key::SymmetricKey;
-use zeroize::Zeroizing;
 
 use super::document;
+use super::files::{Files, Found};
 use super::mistakes::Mistakes;
-use crate::hub::device::Keys;
+use crate::hub::authentication::Keys;
 
 /// Reads both keys; the secondary one may be missing.
 pub fn keys(
     entry: Option<&document::SymmetricKey>,
     field: &str,
-    dir: &Path,
+    files: Files<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Keys> {
     let Some(entry) = entry else {
@@ -22,67 +19,18 @@ pub fn keys(
         return None;
     };
     let field = format!("{field}.symmetricKey");
-    let primary = one(
-        entry.primary_key.as_ref(),
-        entry.primary_key_file.as_deref(),
-        &field,
-        "primaryKey",
-        dir,
-        mistakes,
-    );
-    let secondary = one(
-        entry.secondary_key.as_ref(),
-        entry.secondary_key_file.as_deref(),
-        &field,
-        "secondaryKey",
-        dir,
-        mistakes,
-    );
+    let (text, file) = (entry.primary_key.as_ref(), entry.primary_key_file.as_deref());
+    let primary = files.text(text, file, &field, "primaryKey", mistakes);
+    let (text, file) = (entry.secondary_key.as_ref(), entry.secondary_key_file.as_deref());
+    let secondary = files.text(text, file, &field, "secondaryKey", mistakes);
     if let Found::Missing = primary {
         mistakes.note(format!("{field}.primaryKey"), "is missing: give it, or primaryKeyFile");
     }
-    match (primary, secondary) {
-        (Found::Key(primary), Found::Key(secondary)) => Some(Keys { primary, secondary: Some(secondary) }),
-        (Found::Key(primary), Found::Missing) => Some(Keys { primary, secondary: None }),
-        _ => None,
-    }
-}
-
-enum Found {
-    Key(SymmetricKey),
-    Missing,
-    Wrong,
-}
-
-fn one(
-    text: Option<&Zeroizing<String>>,
-    file: Option<&str>,
-    field: &str,
-    name: &str,
-    dir: &Path,
-    mistakes: &mut Mistakes,
-) -> Found {
-    let (field, text) = match (text, file) {
-        (None, None) => return Found::Missing,
-        (Some(_), Some(_)) => {
-            mistakes.note(format!("{field}.{name}"), format!("stands beside {name}File: keep one of them"));
-            return Found::Wrong;
-        }
-        (Some(text), None) => (format!("{field}.{name}"), text.clone()),
-        (None, Some(file)) => {
-            let path = dir.join(file);
-            let field = format!("{field}.{name}File");
-            match std::fs::read_to_string(&path) {
-                Ok(text) => (field, Zeroizing::new(text)),
-                Err(error) => {
-                    mistakes.note(field, format!("cannot read {}: {error}", path.display()));
-                    return Found::Wrong;
-                }
-            }
-        }
+    let mut key = |found: Found| match found {
+        Found::Value(field, text) => mistakes.take(field, SymmetricKey::from_base64(&text)).map(Some),
+        Found::Missing => Some(None),
+        Found::Wrong => None,
     };
-    match mistakes.take(field, SymmetricKey::from_base64(&text)) {
-        Some(key) => Found::Key(key),
-        None => Found::Wrong,
-    }
+    let (primary, secondary) = (key(primary), key(secondary));
+    Some(Keys { primary: primary??, secondary: secondary? })
 }

@@ -100,7 +100,7 @@ impl Ending {
 /// The beginning of what a device wrote: it may be 64 KiB long, and logs and lists are read by people.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 160;
+    const LONGEST: usize = 400;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         assert_eq!(excerpt("short"), "short");
-        assert_eq!(excerpt(&"ä".repeat(160)), "ä".repeat(160));
-        assert_eq!(excerpt(&"ä".repeat(161)), format!("{}…", "ä".repeat(160)));
+        assert_eq!(excerpt(&"ä".repeat(400)), "ä".repeat(400));
+        assert_eq!(excerpt(&"ä".repeat(401)), format!("{}…", "ä".repeat(400)));
     }
 }

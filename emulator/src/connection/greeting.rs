@@ -13,10 +13,13 @@ use super::ending::{Ending, excerpt};
 use super::wire::Wire;
 use super::{dps_session, hub_session};
 use crate::cloud::Cloud;
-use crate::dps::attestation::{AttestationError, attest};
+use crate::dps::attestation::{self, AttestationError};
+use crate::dps::certificates::{self, CertificateAttestationError};
+use crate::dps::enrollment::Enrolled;
 use crate::hub::admission::admit;
 use crate::mqtt::answer::{self, Refusal};
 use crate::mqtt::packet::{Connect, Packet};
+use crate::x509::presented::Presented;
 
 /// How long a client may take to say who it is.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,7 +44,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         () = stop.cancelled() => Err(Ending::Shutdown),
     };
     let ending = match connect {
-        Ok(connect) => greet(&mut wire, &connect, &cloud, &stop).await,
+        Ok(connect) => greet(&mut wire, &connect, &peer, &cloud, &stop).await,
         Err(ending) => ending,
     };
     if ending == Ending::ProtocolLevel {
@@ -73,6 +76,7 @@ async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<
 async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
+    peer: &Peer,
     cloud: &Arc<Cloud>,
     stop: &CancellationToken,
 ) -> Ending {
@@ -82,34 +86,27 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
         Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, &error.to_string()),
         Some(Ok(UserName::Hub(user))) => {
             Span::current().record("identity", excerpt(&format!("{}/{}", user.host, user.device_id)));
-            let now = cloud.clock.seconds();
-            match admit(&cloud.hubs, connect, &user, now, cloud.tokens.skew) {
+            match admit(cloud, connect, &user, &peer.certificates) {
                 Err(error) => refuse(wire, error.refusal(), &error.to_string()),
                 Ok(admission) => hub_session::run(wire, connect, admission, cloud, stop).await,
             }
         }
-        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, user, cloud, stop).await,
+        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, cloud, stop).await,
     }
 }
 
-/// DPS takes everybody who shows a token, and answers the registration (ref §0.3 rule 6). Without a token there would
-/// have to be a certificate, and a wrong one is refused here (ref §8.1).
+/// DPS takes everybody who shows a token or a certificate of that id, and answers the registration (ref §0.3 rule 6).
+/// Without either, or with another's certificate, the connection is refused (ref §8.1).
 async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
+    peer: &Peer,
     user: DpsUserName,
     cloud: &Arc<Cloud>,
     stop: &CancellationToken,
 ) -> Ending {
     Span::current()
         .record("identity", excerpt(&format!("{}/registrations/{}", user.id_scope, user.registration_id)));
-    let Some(password) = &connect.password else {
-        return refuse(
-            wire,
-            Refusal::NotAuthorized,
-            "there is neither a password nor a certificate that is enrolled",
-        );
-    };
     if !connect.client_id.eq_ignore_ascii_case(&user.registration_id) {
         let message = format!(
             "the client id {:?} is not the user name's {:?}",
@@ -117,14 +114,33 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
         );
         return refuse(wire, Refusal::NotAuthorized, &message);
     }
-    let dps = cloud.dps(&user.id_scope);
-    let attested = match dps {
-        Some(dps) => attest(&dps.enrollments, &user, password, cloud.clock.seconds(), cloud.tokens.skew),
-        None => Err(AttestationError::UnknownScope(user.id_scope.clone())),
-    };
-    let registration =
-        dps_session::Registration { dps: dps.cloned(), registration_id: user.registration_id, attested };
+    let attested = attest(connect, peer, &user, cloud);
+    if let Err(AttestationError::Certificate(error)) = &attested
+        && (error.refuses_connect() || cloud.refuse_certificates_at_connect)
+    {
+        return refuse(wire, Refusal::NotAuthorized, &error.to_string());
+    }
+    let dps = cloud.dps(&user.id_scope).cloned();
+    let registration = dps_session::Registration { dps, registration_id: user.registration_id, attested };
     dps_session::run(wire, connect, registration, cloud, stop).await
+}
+
+/// By the token, or without one (an empty one is none, ref §1.2) by the certificate.
+fn attest(
+    connect: &Connect,
+    peer: &Peer,
+    user: &DpsUserName,
+    cloud: &Cloud,
+) -> Result<Enrolled, AttestationError> {
+    let dps = cloud.dps(&user.id_scope);
+    let dps = dps.ok_or_else(|| AttestationError::UnknownScope(user.id_scope.clone()))?;
+    let enrollments = dps.enrollments();
+    if let Some(token) = connect.password.as_deref().filter(|password| !password.is_empty()) {
+        return attestation::attest(&enrollments, user, token, cloud.clock.seconds(), cloud.tokens.skew);
+    }
+    let presented = Presented::read(&peer.certificates).map_err(CertificateAttestationError::Presented)?;
+    let (uploads, now) = (cloud.authorities.all(), cloud.clock.now());
+    Ok(certificates::attest(&enrollments, &uploads, &user.registration_id, &presented, now)?)
 }
 
 fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: &str) -> Ending {

@@ -34,12 +34,12 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     cloud: &Cloud,
     stop: &CancellationToken,
 ) -> Ending {
-    let ends = token_end(admission.expiry, cloud.clock.seconds(), cloud.tokens);
+    let ends = admission.expiry.map(|expiry| token_end(expiry, cloud.clock.seconds(), cloud.tokens));
     let session = Session::new(admission, cloud);
     if let Some(Err(ending)) = connect.will.as_ref().map(|will| session.check_will(will)) {
         return ending;
     }
-    let lifetime = Lifetime::new(connect.keep_alive, Some(ends));
+    let lifetime = Lifetime::new(connect.keep_alive, ends);
     let mut attachment = session.device.attach(connect.clean_session, cloud.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
     tracing::info!(

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use lanyard_protocol::hub::dps::{OperationStatus, ServiceError};
+use lanyard_protocol::hub::dps::{CertificateInfo, OperationStatus, ServiceError};
 use lanyard_protocol::hub::topic::FromDps;
+
+use crate::x509::certificate::Certificate;
+use crate::x509::thumbprint::Thumbprint;
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,21 @@ pub fn time(timestamp: Timestamp) -> String {
     match DateTimePrinter::new().precision(Some(7)).print_timestamp(&timestamp, &mut text) {
         Ok(()) => text,
         Err(_) => timestamp.to_string(),
+    }
+}
+
+/// What is said of a certificate (ref §11.5).
+#[must_use]
+pub fn info(certificate: &Certificate) -> CertificateInfo {
+    CertificateInfo {
+        subject_name: certificate.subject.to_string(),
+        sha1_thumbprint: Thumbprint::sha1(certificate.der()).to_string(),
+        sha256_thumbprint: Thumbprint::sha256(certificate.der()).to_string(),
+        issuer_name: certificate.issuer.to_string(),
+        not_before_utc: time(certificate.not_before),
+        not_after_utc: time(certificate.not_after),
+        serial_number: certificate.serial.clone(),
+        version: certificate.version,
     }
 }
 

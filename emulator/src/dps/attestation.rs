@@ -4,7 +4,8 @@
 use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::hub::user_name::DpsUserName;
 
-use super::enrollment::{Enrolled, Enrollments};
+use super::certificates::CertificateAttestationError;
+use super::enrollment::{Attestation, Enrolled, Enrollments};
 use crate::hub::admission::{TokenError, check_expiry, check_signature, read_token};
 
 /// Why a registration will be refused.
@@ -19,6 +20,23 @@ pub enum AttestationError {
     /// Something is wrong with the token.
     #[error("{0}")]
     Token(#[from] TokenError),
+    /// The device is enrolled by itself, otherwise.
+    #[error("the enrollment of {0:?} is by certificate, and it presented a token")]
+    ByCertificate(String),
+    /// Something is wrong with the certificate.
+    #[error("{0}")]
+    Certificate(#[from] CertificateAttestationError),
+}
+
+impl AttestationError {
+    /// What the answer to the registration says (ref §8.3).
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "Invalid certificate.",
+            _ => "Unauthorized",
+        }
+    }
 }
 
 /// Finds the enrollment whose key signed the token (ref §3.1, §8.1). `now` and `skew` in seconds.
@@ -35,18 +53,16 @@ pub fn attest(
     let token = read_token(password)?;
     check_audience(&token, user)?;
     check_expiry(&token, now, skew)?;
-    let mut individual = false;
-    for enrolled in enrollments.candidates(&user.registration_id) {
-        if check_signature(&token, &enrolled.keys).is_ok() {
+    for (enrolled, keys) in enrollments.candidates(&user.registration_id) {
+        if check_signature(&token, &keys).is_ok() {
             return Ok(enrolled);
         }
-        individual |= enrolled.group.is_none();
     }
-    if individual {
-        Err(TokenError::Signature.into())
-    } else {
-        Err(AttestationError::NotEnrolled(user.registration_id.clone()))
-    }
+    Err(match enrollments.individual(&user.registration_id).map(|own| &own.terms.attestation) {
+        Some(Attestation::SymmetricKey(_)) => TokenError::Signature.into(),
+        Some(_) => AttestationError::ByCertificate(user.registration_id.clone()),
+        None => AttestationError::NotEnrolled(user.registration_id.clone()),
+    })
 }
 
 /// The scope exactly (ref §3.3), the registration exactly, and `skn` is `registration` or absent (ref §8.1).
@@ -65,7 +81,7 @@ fn check_audience(token: &PresentedToken<'_>, user: &DpsUserName) -> Result<(), 
 mod tests {
     use super::*;
     use crate::dps::enrollment::{Allocation, Group, Individual, Reprovisioning, Terms};
-    use crate::hub::device::Keys;
+    use crate::hub::authentication::{Authentication, Keys};
     use lanyard_protocol::hub::key::SymmetricKey;
     use lanyard_protocol::hub::sas::SasToken;
 
@@ -81,7 +97,10 @@ mod tests {
 
     fn terms(primary: &str, secondary: Option<&str>) -> Terms {
         Terms {
-            keys: Keys { primary: key(primary), secondary: secondary.map(key) },
+            attestation: Attestation::SymmetricKey(Keys {
+                primary: key(primary),
+                secondary: secondary.map(key),
+            }),
             enabled: true,
             allocation: Allocation::Hashed,
             hubs: vec![],
@@ -90,12 +109,11 @@ mod tests {
     }
 
     fn enrollments() -> Enrollments {
-        let mut enrollments = Enrollments::new(vec![
-            Group { id: "other".into(), terms: terms(OTHER, None) },
-            Group { id: "plant".into(), terms: terms(K64, Some(K32)) },
-        ]);
-        enrollments
-            .add("Single-1", Individual { device_id: Some("press".into()), terms: terms(K32, Some(OTHER)) });
+        let mut enrollments = Enrollments::default();
+        enrollments.put_group(Group { id: "other".into(), terms: terms(OTHER, None) });
+        enrollments.put_group(Group { id: "plant".into(), terms: terms(K64, Some(K32)) });
+        let single = Individual { device_id: Some("press".into()), terms: terms(K32, Some(OTHER)) };
+        enrollments.put_individual("Single-1", single);
         enrollments
     }
 
@@ -118,12 +136,10 @@ mod tests {
         let token = "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration";
         let enrolled = try_token("dev-01", token).unwrap();
         assert_eq!((enrolled.group.as_deref(), enrolled.device_id.as_str()), (Some("plant"), "dev-01"));
+        let Authentication::Sas(keys) = enrolled.authentication else { panic!("by keys") };
+        assert_eq!(keys.primary.to_base64().as_str(), "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
         assert_eq!(
-            enrolled.keys.primary.to_base64().as_str(),
-            "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="
-        );
-        assert_eq!(
-            enrolled.keys.secondary.unwrap().to_base64().as_str(),
+            keys.secondary.unwrap().to_base64().as_str(),
             "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="
         );
     }
@@ -156,7 +172,7 @@ mod tests {
     #[test]
     fn nodes_token_is_accepted() {
         let mut enrollments = Enrollments::default();
-        enrollments.add("dev-01", Individual { device_id: None, terms: terms(K32, None) });
+        enrollments.put_individual("dev-01", Individual { device_id: None, terms: terms(K32, None) });
         let tokens = [
             "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
             "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",

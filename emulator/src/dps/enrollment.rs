@@ -1,10 +1,12 @@
 //! Who may register with a DPS instance and which hub it gets (ref §3, §9.4, §11.5). Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::hub::device::Keys;
+use crate::hub::authentication::{Authentication, Keys};
 use crate::hub::registry::Hub;
+use crate::x509::certificate::Certificate;
+use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
 /// How a hub is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,11 +41,58 @@ impl Reprovisioning {
     }
 }
 
+/// Two of a kind; either counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slots<T> {
+    /// The first.
+    pub primary: T,
+    /// The second, when there is one.
+    pub secondary: Option<T>,
+}
+
+impl<T> Slots<T> {
+    /// Primary, then secondary.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.primary).chain(self.secondary.as_ref())
+    }
+}
+
+/// How devices prove themselves to DPS (ref §9.1, §11.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attestation {
+    /// By keys: the enrollment's own, or those from which the devices of a group derive theirs.
+    SymmetricKey(Keys),
+    /// An individual, by its own certificates.
+    ClientCertificates(Slots<Certificate>),
+    /// A group, by CAs that are enrolled with it.
+    SigningCertificates(Slots<Certificate>),
+    /// A group, by the names of uploaded CAs.
+    CaReferences(Slots<String>),
+}
+
+impl Attestation {
+    /// As Azure's REST API writes it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if matches!(self, Self::SymmetricKey(_)) { "symmetricKey" } else { "x509" }
+    }
+
+    /// The enrolled certificates; names by what is uploaded under them now.
+    #[must_use]
+    pub fn certificates<'a>(&'a self, uploads: &BTreeMap<String, &'a Certificate>) -> Vec<&'a Certificate> {
+        match self {
+            Self::SymmetricKey(_) => Vec::new(),
+            Self::ClientCertificates(slots) | Self::SigningCertificates(slots) => slots.iter().collect(),
+            Self::CaReferences(names) => names.iter().filter_map(|name| uploads.get(name).copied()).collect(),
+        }
+    }
+}
+
 /// What individual enrollments and groups have in common.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// Of the enrollment, or of the group from which devices derive theirs.
-    pub keys: Keys,
+    /// How devices prove themselves.
+    pub attestation: Attestation,
     /// `provisioningStatus`.
     pub enabled: bool,
     /// How a hub is chosen…
@@ -75,7 +124,8 @@ pub struct Group {
 /// Everybody who is enrolled.
 #[derive(Debug, Default)]
 pub struct Enrollments {
-    individuals: HashMap<String, Individual>,
+    /// By registration id in lower case: ids differ in more than case (ref §3.3).
+    individuals: BTreeMap<String, Individual>,
     groups: Vec<Group>,
 }
 
@@ -86,51 +136,150 @@ pub struct Enrolled {
     pub group: Option<Arc<str>>,
     /// The id at the hub.
     pub device_id: String,
-    /// The device's keys, for DPS and for the hub alike (ref §8.6).
-    pub keys: Keys,
+    /// What the hub is told to accept: the device's keys (ref §8.6), or the certificate it presented. A certificate is
+    /// known by its thumbprint, so that a renewed one counts at the hub only after it was registered (ref §9.3).
+    pub authentication: Authentication,
+    /// The certificate it attested itself with, if it was one.
+    pub certificate: Option<Certificate>,
     /// The terms.
     pub terms: Terms,
 }
 
 impl Enrollments {
-    /// These groups, and nobody else yet.
-    #[must_use]
-    pub fn new(groups: Vec<Group>) -> Self {
-        Self { individuals: HashMap::new(), groups }
+    /// Adds a group, or replaces the one of the same name (in any case).
+    pub fn put_group(&mut self, group: Group) {
+        match self.groups.iter_mut().find(|known| known.id.eq_ignore_ascii_case(&group.id)) {
+            Some(known) => *known = group,
+            None => self.groups.push(group),
+        }
     }
 
-    /// Adds an individual enrollment. Registration ids differ in more than case (ref §3.3).
-    pub fn add(&mut self, registration_id: &str, individual: Individual) {
+    /// Removes a group; `false` when there is none.
+    pub fn remove_group(&mut self, id: &str) -> bool {
+        let before = self.groups.len();
+        self.groups.retain(|group| !group.id.eq_ignore_ascii_case(id));
+        self.groups.len() < before
+    }
+
+    /// All groups.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter()
+    }
+
+    /// The group of this name, in any case.
+    #[must_use]
+    pub fn group(&self, id: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.id.eq_ignore_ascii_case(id))
+    }
+
+    /// Adds or replaces an individual enrollment.
+    pub fn put_individual(&mut self, registration_id: &str, individual: Individual) {
         self.individuals.insert(registration_id.to_ascii_lowercase(), individual);
     }
 
-    /// What `registration_id` could belong to: its own enrollment, and only without one, any group. Keys are derived
-    /// from the id exactly as it is written (ref §0.3 rule 10).
-    pub fn candidates<'a>(&'a self, registration_id: &'a str) -> impl Iterator<Item = Enrolled> + 'a {
-        let own = self.individuals.get(&registration_id.to_ascii_lowercase());
-        let groups = self.groups.iter().filter(move |_| own.is_none());
-        let own = own.map(|individual| Enrolled {
-            group: None,
-            device_id: individual.device_id.clone().unwrap_or_else(|| registration_id.to_owned()),
-            keys: individual.terms.keys.clone(),
-            terms: individual.terms.clone(),
-        });
-        own.into_iter().chain(groups.map(move |group| group.enroll(registration_id)))
+    /// Removes an individual enrollment; `false` when there is none.
+    pub fn remove_individual(&mut self, registration_id: &str) -> bool {
+        self.individuals.remove(&registration_id.to_ascii_lowercase()).is_some()
     }
 
-    /// The named group's or the own enrollment of `registration_id`, as it was remembered.
+    /// All individual enrollments, by registration id.
+    pub fn individuals(&self) -> impl Iterator<Item = (&str, &Individual)> {
+        self.individuals.iter().map(|(id, individual)| (id.as_str(), individual))
+    }
+
+    /// The individual enrollment of this registration id.
     #[must_use]
-    pub fn find(&self, registration_id: &str, group: Option<&str>) -> Option<Enrolled> {
-        self.candidates(registration_id).find(|enrolled| enrolled.group.as_deref() == group)
+    pub fn individual(&self, registration_id: &str) -> Option<&Individual> {
+        self.individuals.get(&registration_id.to_ascii_lowercase())
+    }
+
+    /// What `registration_id` could belong to by its key: its own enrollment, and only without one, any group. Keys are
+    /// derived from the id exactly as it is written (ref §0.3 rule 10).
+    pub fn candidates<'a>(&'a self, registration_id: &'a str) -> impl Iterator<Item = (Enrolled, Keys)> + 'a {
+        let own = self.individual(registration_id);
+        let groups = self.groups.iter().filter(move |_| own.is_none());
+        let own = own.and_then(|individual| {
+            let Attestation::SymmetricKey(keys) = &individual.terms.attestation else { return None };
+            Some((individual.enroll(registration_id, Authentication::Sas(keys.clone())), keys.clone()))
+        });
+        let of_group = groups.filter_map(move |group| {
+            let Attestation::SymmetricKey(keys) = &group.terms.attestation else { return None };
+            let derived = keys.derive(registration_id);
+            Some((group.enroll(registration_id, Authentication::Sas(derived.clone())), derived))
+        });
+        own.into_iter().chain(of_group)
+    }
+
+    /// The named group's or the own enrollment of `registration_id`, as it was remembered, with the thumbprint of the
+    /// certificate that it registered with.
+    #[must_use]
+    pub fn find(
+        &self,
+        registration_id: &str,
+        group: Option<&str>,
+        thumbprint: Option<&Thumbprint>,
+    ) -> Option<Enrolled> {
+        let registered = |terms: &Terms| match &terms.attestation {
+            Attestation::SymmetricKey(keys) if group.is_some() => {
+                Some(Authentication::Sas(keys.derive(registration_id)))
+            }
+            Attestation::SymmetricKey(keys) => Some(Authentication::Sas(keys.clone())),
+            _ => thumbprint.cloned().map(by_thumbprint),
+        };
+        match group {
+            Some(id) => {
+                let group = self.group(id)?;
+                Some(group.enroll(registration_id, registered(&group.terms)?))
+            }
+            None => {
+                let own = self.individual(registration_id)?;
+                Some(own.enroll(registration_id, registered(&own.terms)?))
+            }
+        }
+    }
+}
+
+fn by_thumbprint(thumbprint: Thumbprint) -> Authentication {
+    Authentication::SelfSigned(Thumbprints { primary: Some(thumbprint), secondary: None })
+}
+
+impl Enrolled {
+    /// The same with the certificate it attested itself with.
+    #[must_use]
+    pub fn with(self, certificate: Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+}
+
+/// What the hub is told of a device that attested itself with this certificate.
+#[must_use]
+pub fn identity(certificate: &Certificate) -> Authentication {
+    by_thumbprint(Thumbprint::sha256(certificate.der()))
+}
+
+impl Individual {
+    /// The enrollment of its device.
+    #[must_use]
+    pub fn enroll(&self, registration_id: &str, authentication: Authentication) -> Enrolled {
+        Enrolled {
+            group: None,
+            device_id: self.device_id.clone().unwrap_or_else(|| registration_id.to_owned()),
+            authentication,
+            certificate: None,
+            terms: self.terms.clone(),
+        }
     }
 }
 
 impl Group {
-    fn enroll(&self, registration_id: &str) -> Enrolled {
+    /// The enrollment of one of its devices.
+    #[must_use]
+    pub fn enroll(&self, registration_id: &str, authentication: Authentication) -> Enrolled {
         Enrolled {
             group: Some(self.id.clone()),
             device_id: registration_id.to_owned(),
-            keys: self.terms.keys.derive(registration_id),
+            authentication,
+            certificate: None,
             terms: self.terms.clone(),
         }
     }

@@ -28,6 +28,9 @@ pub struct Assignment {
     pub device_id: String,
     /// How it came to this hub (ref §8.2).
     pub substatus: String,
+    /// Of the certificate it registered with (SHA-256), if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbprint: Option<String>,
     /// First registration.
     pub created: Timestamp,
     /// Last change.
@@ -38,7 +41,7 @@ pub struct Assignment {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Reading it.
-    #[error("failed to read {path}; remove it to forget all registrations", path = path.display())]
+    #[error("failed to read {path}; make it readable for the user who runs the emulator, or remove it to forget all registrations", path = path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -46,7 +49,7 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// Opening it for writing.
-    #[error("failed to write {path}; the data directory must be writable", path = path.display())]
+    #[error("failed to write {path}; make it writable for the user who runs the emulator, and see whether the disk is full", path = path.display())]
     Write {
         /// Which file.
         path: PathBuf,

@@ -2,6 +2,7 @@
 
 pub mod enrollment;
 pub mod attestation;
+pub mod certificates;
 pub mod service;
 pub mod answer;
 pub mod journal;

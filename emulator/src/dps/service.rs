@@ -1,19 +1,21 @@
 //! A DPS instance: registers devices, sends each to a hub and tells it when it asks (ref §8). In memory, with a journal.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 use lanyard_protocol::hub::dps::{
     ERROR_BAD_REQUEST, ERROR_NO_HUB, ERROR_NOT_FOUND, ERROR_UNAUTHORIZED, OperationStatus, RegisterRequest,
-    RegistrationState, RegistrationStatus, SymmetricKeyRegistration,
+    RegistrationState, RegistrationStatus, SymmetricKeyRegistration, X509Registration,
 };
 
-use super::answer::{Answer, operation_id, time};
+use super::answer::{Answer, info, operation_id, time};
 use super::attestation::AttestationError;
-use super::enrollment::{Enrolled, Enrollments, Reprovisioning};
+use super::enrollment::{Allocation, Enrolled, Enrollments, Reprovisioning};
 use super::journal::{Assignment, Journal};
 use crate::hub::registry::Hub;
+use crate::x509::certificate::Certificate;
+use crate::x509::thumbprint::Thumbprint;
 
 /// What the configuration says of all DPS instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +26,23 @@ pub struct Pace {
     pub retry_after: u64,
 }
 
+/// What enrollments inherit from their instance.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// The linked hubs.
+    pub hubs: Vec<Arc<Hub>>,
+    /// How one of them is chosen.
+    pub allocation: Allocation,
+}
+
 /// A DPS instance.
 #[derive(Debug)]
 pub struct Dps {
     /// `0ne…`.
     pub id_scope: String,
-    /// Who may register.
-    pub enrollments: Enrollments,
+    /// For enrollments that name no hubs and no policy.
+    pub defaults: Defaults,
+    enrollments: RwLock<Enrollments>,
     /// All there are: a device may belong to one that its enrollment no longer names.
     hubs: Vec<Arc<Hub>>,
     pace: Pace,
@@ -43,6 +55,8 @@ struct Record {
     assignment: Option<Assignment>,
     /// Where the device is told to connect to; carries a port, unlike the hub's name.
     address: String,
+    /// With which it registered last, since the emulator started.
+    certificate: Option<Certificate>,
     operation: Option<Operation>,
 }
 
@@ -57,21 +71,39 @@ impl Dps {
     #[must_use]
     pub fn new(
         id_scope: String,
-        enrollments: Enrollments,
+        defaults: Defaults,
         hubs: Vec<Arc<Hub>>,
         pace: Pace,
         journal: Option<Arc<Journal>>,
     ) -> Self {
-        Self { id_scope, enrollments, hubs, pace, records: Mutex::default(), journal }
+        let (enrollments, records) = (RwLock::default(), Mutex::default());
+        Self { id_scope, defaults, enrollments, hubs, pace, records, journal }
+    }
+
+    /// Who may register.
+    pub fn enrollments(&self) -> RwLockReadGuard<'_, Enrollments> {
+        self.enrollments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who may register, to be changed.
+    pub fn change_enrollments(&self) -> RwLockWriteGuard<'_, Enrollments> {
+        self.enrollments.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a remembered assignment up again, when its enrollment and hub still exist.
     pub fn remember(&self, assignment: Assignment) {
-        let enrolled = self.enrollments.find(&assignment.registration_id, assignment.group.as_deref());
+        let thumbprint = assignment.thumbprint.as_deref().and_then(|text| Thumbprint::parse(text).ok());
+        let group = assignment.group.as_deref();
+        let enrolled = self.enrollments().find(&assignment.registration_id, group, thumbprint.as_ref());
         let (Some(enrolled), Some(hub)) = (enrolled, self.hub(&assignment.hub)) else { return };
-        hub.put(&assignment.device_id, enrolled.keys, true);
+        hub.put(&assignment.device_id, enrolled.authentication, true);
         let key = assignment.registration_id.to_ascii_lowercase();
-        let record = Record { assignment: Some(assignment), address: hub.address.clone(), operation: None };
+        let record = Record {
+            assignment: Some(assignment),
+            address: hub.address.clone(),
+            certificate: None,
+            operation: None,
+        };
         self.records().insert(key, record);
     }
 
@@ -83,7 +115,10 @@ impl Dps {
         body: &[u8],
         now: Timestamp,
     ) -> Answer {
-        let Ok(enrolled) = attested else { return Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now) };
+        let enrolled = match attested {
+            Ok(enrolled) => enrolled,
+            Err(error) => return Answer::error(ERROR_UNAUTHORIZED, error.message(), now),
+        };
         if let Err(message) = check_request(body, registration_id) {
             return Answer::error(ERROR_BAD_REQUEST, &message, now);
         }
@@ -96,11 +131,12 @@ impl Dps {
             .records()
             .get(&registration_id.to_ascii_lowercase())
             .and_then(|record| record.assignment.clone());
-        let record = match self.assign(registration_id, enrolled, earlier, now) {
-            Some((assignment, address)) => {
-                Record { assignment: Some(assignment), address, operation: Some(operation) }
-            }
-            None => Record { assignment: None, address: String::new(), operation: Some(operation) },
+        let (assignment, address) = self.assign(registration_id, enrolled, earlier, now).unzip();
+        let record = Record {
+            assignment,
+            address: address.unwrap_or_default(),
+            certificate: enrolled.certificate.clone(),
+            operation: Some(operation),
         };
         let answer = if self.pace.polls == 0 {
             outcome(registration_id, &record)
@@ -119,8 +155,8 @@ impl Dps {
         operation_id: &str,
         now: Timestamp,
     ) -> Answer {
-        if attested.is_err() {
-            return Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now);
+        if let Err(error) = attested {
+            return Answer::error(ERROR_UNAUTHORIZED, error.message(), now);
         }
         let mut records = self.records();
         let known = records.get_mut(&registration_id.to_ascii_lowercase());
@@ -165,7 +201,7 @@ impl Dps {
         {
             former.remove(&left.device_id);
         }
-        hub.put(&enrolled.device_id, enrolled.keys.clone(), true);
+        hub.put(&enrolled.device_id, enrolled.authentication.clone(), true);
         let substatus = match (&earlier, stays) {
             (_, Some(same)) => same.substatus.clone(),
             (Some(_), None) => enrolled.terms.reprovisioning.substatus().to_owned(),
@@ -178,16 +214,21 @@ impl Dps {
             hub: hub.name.to_string(),
             device_id: enrolled.device_id.clone(),
             substatus,
+            thumbprint: enrolled.certificate.as_ref().map(thumbprint),
             created: earlier.as_ref().map_or(now, |earlier| earlier.created),
             updated: now,
         };
-        let unchanged = earlier.is_some_and(|earlier| Assignment { updated: now, ..earlier } == assignment);
-        if let Some(journal) = self.journal.as_ref().filter(|_| !unchanged)
-            && let Err(error) = journal.append(&assignment)
-        {
-            tracing::error!(%error, registration_id, "the assignment will be forgotten at the next start");
+        if earlier.is_none_or(|earlier| Assignment { updated: now, ..earlier } != assignment) {
+            self.write_down(&assignment);
         }
         Some((assignment, hub.address.clone()))
+    }
+
+    fn write_down(&self, assignment: &Assignment) {
+        if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(assignment)) {
+            let (error, registration_id): (&dyn std::error::Error, _) = (&error, &assignment.registration_id);
+            tracing::error!(error, registration_id, "the assignment will be forgotten at the next start");
+        }
     }
 
     /// Without details first, with them in answers to polls (ref §8.2).
@@ -208,10 +249,14 @@ impl Dps {
     }
 }
 
+fn thumbprint(certificate: &Certificate) -> String {
+    Thumbprint::sha256(certificate.der()).to_string()
+}
+
 fn outcome(registration_id: &str, record: &Record) -> Answer {
     let operation_id = record.operation.as_ref().map(|operation| operation.id.clone()).unwrap_or_default();
     let state = match &record.assignment {
-        Some(assignment) => assigned_state(assignment, &record.address),
+        Some(assignment) => assigned_state(assignment, record),
         None => RegistrationState {
             error_code: Some(ERROR_NO_HUB),
             error_message: Some("No IoT hub is linked that the enrollment allows.".to_owned()),
@@ -221,15 +266,23 @@ fn outcome(registration_id: &str, record: &Record) -> Answer {
     Answer::done(&OperationStatus { operation_id, status: state.status, registration_state: Some(state) })
 }
 
-fn assigned_state(assignment: &Assignment, address: &str) -> RegistrationState {
+fn assigned_state(assignment: &Assignment, record: &Record) -> RegistrationState {
+    let enrollment_group_id = assignment.group.clone();
+    let (symmetric_key, x509) = match &record.certificate {
+        Some(certificate) => {
+            (None, Some(X509Registration { enrollment_group_id, certificate_info: Some(info(certificate)) }))
+        }
+        None => (Some(SymmetricKeyRegistration { enrollment_group_id }), None),
+    };
     RegistrationState {
         created_date_time_utc: Some(time(assignment.created)),
-        assigned_hub: Some(address.to_owned()),
+        assigned_hub: Some(record.address.clone()),
         device_id: Some(assignment.device_id.clone()),
         substatus: Some(assignment.substatus.clone()),
         last_updated_date_time_utc: Some(time(assignment.updated)),
         etag: Some(etag(assignment)),
-        symmetric_key: Some(SymmetricKeyRegistration { enrollment_group_id: assignment.group.clone() }),
+        symmetric_key,
+        x509,
         ..state(&assignment.registration_id, RegistrationStatus::Assigned)
     }
 }
@@ -266,6 +319,7 @@ fn state(registration_id: &str, status: RegistrationStatus) -> RegistrationState
         etag: None,
         payload: None,
         symmetric_key: None,
+        x509: None,
     }
 }
 

@@ -1,14 +1,20 @@
-//! Whether a hub lets a connection in: user name, client id, device, token (ref §1.2, §1.10, §2). Pure.
+//! Whether a hub lets a connection in: user name, client id, device, token or certificate (ref §1.2, §1.10, §2, §9.5).
+//! Pure.
 
 use std::sync::Arc;
 
 use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::hub::user_name::HubUserName;
 
-use super::device::{Device, Keys};
-use super::registry::{Hub, Hubs};
+use super::authentication::{Authentication, CertificateRefusal, Keys, check_authority, check_thumbprint};
+use super::device::Device;
+use super::registry::Hub;
+use crate::cloud::Cloud;
+use crate::connection::ending::excerpt;
 use crate::mqtt::answer::Refusal;
 use crate::mqtt::packet::Connect;
+use crate::x509::presented::{Presented, PresentedError};
+use rustls::pki_types::CertificateDer;
 
 /// Why a connection is refused. Nothing of a token or key is in it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -46,12 +52,21 @@ pub enum AdmissionError {
         /// Device and module.
         module: String,
     },
-    /// Neither a token nor (yet) a certificate counts.
+    /// A certificate does not count for it.
     #[error("there is no password, and device {0:?} authenticates by symmetric key")]
     NoPassword(String),
     /// Something is wrong with the token.
     #[error("{0}")]
     Token(#[from] TokenError),
+    /// A token does not count for it.
+    #[error("there is a password, and device {0:?} authenticates by certificate (authentication.type {1})")]
+    Password(String, &'static str),
+    /// There is no certificate, or it cannot be read.
+    #[error("{0}; the device authenticates by certificate (authentication.type {1})")]
+    NoCertificate(PresentedError, &'static str),
+    /// Something is wrong with the certificate.
+    #[error("{0}")]
+    Certificate(#[from] CertificateRefusal),
 }
 
 impl AdmissionError {
@@ -103,25 +118,24 @@ pub struct Admission {
     pub device: Arc<Device>,
     /// The announced model.
     pub model_id: Option<String>,
-    /// When its token ends, in seconds since 1970.
-    pub expiry: i64,
+    /// When its token ends, in seconds since 1970, if it has one.
+    pub expiry: Option<i64>,
 }
 
-/// Decides on a CONNECT whose user name is that of a hub. `now` and `skew` in seconds.
+/// Decides on a CONNECT whose user name is that of a hub, with what the client presented in the handshake.
 ///
 /// # Errors
 /// [`AdmissionError`], and from it the CONNACK.
 pub fn admit(
-    hubs: &Hubs,
+    cloud: &Cloud,
     connect: &Connect,
     user: &HubUserName,
-    now: i64,
-    skew: i64,
+    certificates: &[CertificateDer<'_>],
 ) -> Result<Admission, AdmissionError> {
     if connect.client_id.is_empty() {
         return Err(AdmissionError::NoClientId);
     }
-    let hub = hubs.find(&user.host).ok_or_else(|| AdmissionError::UnknownHub(user.host.clone()))?;
+    let hub = cloud.hubs.find(&user.host).ok_or_else(|| AdmissionError::UnknownHub(user.host.clone()))?;
     let identity = match &user.module_id {
         Some(module) => format!("{}/{module}", user.device_id),
         None => user.device_id.clone(),
@@ -133,9 +147,10 @@ pub fn admit(
         hub: hub.name.to_string(),
         device: user.device_id.clone(),
     })?;
-    let checked = check_device(hub, &device, connect, user, now, skew);
-    if checked.is_err() {
-        device.counters.refused();
+    let checked = check_device(hub, &device, connect, user)
+        .and_then(|()| check_proof(cloud, hub, &device, connect, certificates));
+    if let Err(error) = &checked {
+        device.refuse(excerpt(&error.to_string()));
     }
     Ok(Admission { hub: hub.clone(), expiry: checked?, device, model_id: user.model_id.clone() })
 }
@@ -145,9 +160,7 @@ fn check_device(
     device: &Device,
     connect: &Connect,
     user: &HubUserName,
-    now: i64,
-    skew: i64,
-) -> Result<i64, AdmissionError> {
+) -> Result<(), AdmissionError> {
     if !device.enabled() {
         return Err(AdmissionError::Disabled(user.device_id.clone()));
     }
@@ -157,8 +170,45 @@ fn check_device(
             module: connect.client_id.clone(),
         });
     }
-    let password =
-        connect.password.as_ref().ok_or_else(|| AdmissionError::NoPassword(user.device_id.clone()))?;
+    Ok(())
+}
+
+/// The token or the certificate, whichever the device's registration asks for; the end of the token.
+fn check_proof(
+    cloud: &Cloud,
+    hub: &Hub,
+    device: &Device,
+    connect: &Connect,
+    certificates: &[CertificateDer<'_>],
+) -> Result<Option<i64>, AdmissionError> {
+    let authentication = device.authentication();
+    // An empty password is none (ref §1.2).
+    let password = connect.password.as_deref().filter(|password| !password.is_empty());
+    let (id, kind) = (device.id.to_string(), authentication.kind());
+    let presented = || Presented::read(certificates).map_err(|e| AdmissionError::NoCertificate(e, kind));
+    let now = cloud.clock.now();
+    match (authentication, password) {
+        (Authentication::Sas(keys), Some(password)) => {
+            check_token(cloud, hub, device, &keys, password).map(Some)
+        }
+        (Authentication::Sas(_), None) => Err(AdmissionError::NoPassword(id)),
+        (_, Some(_)) => Err(AdmissionError::Password(id, kind)),
+        (Authentication::SelfSigned(thumbprints), None) => {
+            Ok(check_thumbprint(&thumbprints, &presented()?, now).map(|()| None)?)
+        }
+        (Authentication::CertificateAuthority, None) => {
+            Ok(check_authority(&id, &presented()?, &cloud.authorities, now).map(|()| None)?)
+        }
+    }
+}
+
+fn check_token(
+    cloud: &Cloud,
+    hub: &Hub,
+    device: &Device,
+    keys: &Keys,
+    password: &[u8],
+) -> Result<i64, AdmissionError> {
     let wanted = format!("{}/devices/{}", hub.name, device.id);
     let token = read_token(password)?;
     match token.policy() {
@@ -168,8 +218,8 @@ fn check_device(
     if !token.covers(&wanted) {
         return Err(TokenError::Audience { presented: token.resource().to_owned(), wanted }.into());
     }
-    check_signature(&token, &device.keys())?;
-    Ok(check_expiry(&token, now, skew)?)
+    check_signature(&token, keys)?;
+    Ok(check_expiry(&token, cloud.clock.seconds(), cloud.tokens.skew)?)
 }
 
 /// Reads a password as a token.

@@ -1,38 +1,13 @@
-//! One device of a hub: its keys, its one connection, its session and its counters. In memory.
+//! One device of a hub: how it proves itself, its one connection, its session and its counters. In memory.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use lanyard_protocol::hub::key::SymmetricKey;
 use tokio::sync::oneshot;
 
+use super::authentication::Authentication;
 use super::subscription::{MAX_SUBSCRIPTIONS, Subscription};
-
-/// Both keys are valid at all times (ref §2.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// The first.
-    pub primary: SymmetricKey,
-    /// The second, when there is one.
-    pub secondary: Option<SymmetricKey>,
-}
-
-impl Keys {
-    /// Primary, then secondary.
-    pub fn iter(&self) -> impl Iterator<Item = &SymmetricKey> {
-        std::iter::once(&self.primary).chain(self.secondary.as_ref())
-    }
-
-    /// The keys that the device registering as `registration_id` derives from these of its group (ref §3.1).
-    #[must_use]
-    pub fn derive(&self, registration_id: &str) -> Self {
-        Self {
-            primary: self.primary.derive(registration_id),
-            secondary: self.secondary.as_ref().map(|key| key.derive(registration_id)),
-        }
-    }
-}
 
 /// Why a connection is closed from outside of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,11 +79,6 @@ impl Counters {
         }
     }
 
-    /// Counts a refused CONNECT.
-    pub fn refused(&self) {
-        self.refusals.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Counts a stored message.
     pub fn received(&self, bytes: usize, at: Timestamp) {
         self.messages.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +89,7 @@ impl Counters {
 
 #[derive(Debug)]
 struct State {
-    keys: Keys,
+    authentication: Authentication,
     enabled: bool,
     attachments: u64,
     live: Option<Live>,
@@ -127,6 +97,7 @@ struct State {
     session: Option<Session>,
     changed: Option<Timestamp>,
     last_end: Option<String>,
+    last_refusal: Option<String>,
 }
 
 #[derive(Debug)]
@@ -160,6 +131,8 @@ pub struct ConnectionView {
     pub changed: Option<Timestamp>,
     /// Why the last connection ended.
     pub last_end: Option<String>,
+    /// Why the last CONNECT that was refused was refused.
+    pub last_refusal: Option<String>,
     /// Whether it may connect.
     pub enabled: bool,
     /// What it subscribed to.
@@ -174,33 +147,40 @@ pub struct TooManySubscriptions;
 impl Device {
     /// A device that never connected.
     #[must_use]
-    pub fn new(id: &str, keys: Keys, enabled: bool) -> Self {
+    pub fn new(id: &str, authentication: Authentication, enabled: bool) -> Self {
         Self {
             id: Arc::from(id),
             generation_id: rand::random_range(600_000_000_000_000_000_u64..700_000_000_000_000_000)
                 .to_string(),
             state: Mutex::new(State {
-                keys,
+                authentication,
                 enabled,
                 attachments: 0,
                 live: None,
                 session: None,
                 changed: None,
                 last_end: None,
+                last_refusal: None,
             }),
             counters: Counters::default(),
         }
     }
 
-    /// Its keys now.
+    /// How it proves itself now.
     #[must_use]
-    pub fn keys(&self) -> Keys {
-        self.state().keys.clone()
+    pub fn authentication(&self) -> Authentication {
+        self.state().authentication.clone()
     }
 
-    /// Replaces its keys; an open connection stays open.
-    pub fn set_keys(&self, keys: Keys) {
-        self.state().keys = keys;
+    /// Lets it prove itself in another way; an open connection stays open.
+    pub fn set_authentication(&self, authentication: Authentication) {
+        self.state().authentication = authentication;
+    }
+
+    /// Counts a CONNECT that was refused, and remembers why.
+    pub fn refuse(&self, reason: String) {
+        self.counters.refusals.fetch_add(1, Ordering::Relaxed);
+        self.state().last_refusal = Some(reason);
     }
 
     /// Whether it may connect.
@@ -289,6 +269,7 @@ impl Device {
             connected: state.live.is_some(),
             changed: state.changed,
             last_end: state.last_end.clone(),
+            last_refusal: state.last_refusal.clone(),
             enabled: state.enabled,
             subscriptions: state
                 .session
@@ -306,12 +287,15 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::authentication::Keys;
     use crate::hub::subscription::Kind;
+    use lanyard_protocol::hub::key::SymmetricKey;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn device() -> Device {
-        Device::new("dev1", Keys { primary: SymmetricKey::from_base64(K32).unwrap(), secondary: None }, true)
+        let keys = Keys { primary: SymmetricKey::from_base64(K32).unwrap(), secondary: None };
+        Device::new("dev1", Authentication::Sas(keys), true)
     }
 
     fn subscription(filter: &str) -> Subscription {

@@ -1,6 +1,7 @@
 //! IoT Hub, in the order in which a device meets it.
 
 pub mod registry;
+pub mod authentication;
 pub mod device;
 pub mod admission;
 pub mod subscription;

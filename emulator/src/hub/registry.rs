@@ -5,7 +5,8 @@ use std::sync::{Arc, RwLock};
 
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 
-use super::device::{CloseOrder, Device, Keys};
+use super::authentication::Authentication;
+use super::device::{CloseOrder, Device};
 
 /// One hub.
 #[derive(Debug)]
@@ -33,23 +34,25 @@ impl Hub {
         self.devices.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Makes a device known, or gives a known one new keys, and keeps everything else of it.
-    pub fn put(&self, id: &str, keys: Keys, enabled: bool) {
+    /// Makes a device known, or lets a known one prove itself in another way and keeps everything else of it.
+    pub fn put(&self, id: &str, authentication: Authentication, enabled: bool) -> Arc<Device> {
         let mut devices = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match devices.get(id) {
-            Some(device) => device.set_keys(keys),
-            None => {
-                devices.insert(id.to_owned(), Arc::new(Device::new(id, keys, enabled)));
-            }
+        if let Some(device) = devices.get(id) {
+            device.set_authentication(authentication);
+            return device.clone();
         }
+        let device = Arc::new(Device::new(id, authentication, enabled));
+        devices.insert(id.to_owned(), device.clone());
+        device
     }
 
-    /// Forgets a device and closes its connection.
-    pub fn remove(&self, id: &str) {
+    /// Forgets a device and closes its connection; `false` when there is none.
+    pub fn remove(&self, id: &str) -> bool {
         let removed = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
-        if let Some(device) = removed {
+        removed.is_some_and(|device| {
             device.close(CloseOrder::Removed);
-        }
+            true
+        })
     }
 
     /// All devices, by id.

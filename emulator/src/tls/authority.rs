@@ -28,7 +28,10 @@ const YEARS: i64 = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// Missing or unreadable.
-    #[error("failed to read {path}", path = path.display())]
+    #[error(
+        "failed to read {path}; make it readable for the user who runs the emulator, or name another directory with --ca-dir or --data-dir",
+        path = path.display()
+    )]
     Read {
         /// Which file.
         path: PathBuf,
@@ -36,7 +39,10 @@ pub enum AuthorityError {
         source: std::io::Error,
     },
     /// Not writable.
-    #[error("failed to write {path}; the data directory must be writable", path = path.display())]
+    #[error(
+        "failed to write {path}; make the directory writable for the user who runs the emulator, or name another with --data-dir",
+        path = path.display()
+    )]
     Write {
         /// Which file.
         path: PathBuf,
@@ -55,7 +61,10 @@ pub enum AuthorityError {
         missing: PathBuf,
     },
     /// Not PEM, or not a certificate or key.
-    #[error("{path} is not a PEM {what}: {detail}", path = path.display())]
+    #[error(
+        "{path} is not a PEM {what} ({detail}): put the right file there, or remove ca.crt and ca.key to have a new CA made, which clients must then trust",
+        path = path.display()
+    )]
     Content {
         /// Which file.
         path: PathBuf,
@@ -65,7 +74,10 @@ pub enum AuthorityError {
         detail: String,
     },
     /// They do not belong together.
-    #[error("{key} is not the key of {certificate}", key = key.display(), certificate = certificate.display())]
+    #[error(
+        "{key} is not the key of {certificate}: put the two that belong together there",
+        key = key.display(), certificate = certificate.display()
+    )]
     Mismatch {
         /// The certificate's file.
         certificate: PathBuf,

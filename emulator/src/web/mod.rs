@@ -3,5 +3,6 @@
 pub mod routes;
 pub mod probes;
 pub mod devices;
+pub mod controls;
 pub mod events;
 pub mod metrics;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
-use super::{devices, events, metrics, probes};
+use super::{controls, devices, events, metrics, probes};
 use crate::cloud::Cloud;
 
 /// What every handler may use.
@@ -27,5 +27,25 @@ pub fn routes(web: Web) -> Router {
         .route("/api/devices", get(devices::list))
         .route("/api/devices/{id}/disconnect", post(devices::disconnect))
         .route("/api/events", get(events::list))
+        .route(
+            "/api/hubs/{hub}/devices/{id}",
+            get(controls::show_device).put(controls::put_device).delete(controls::delete_device),
+        )
+        .route(
+            "/api/enrollmentGroups/{id}",
+            get(controls::show_group).put(controls::put_group).delete(controls::delete_group),
+        )
+        .route(
+            "/api/enrollments/{id}",
+            get(controls::show_individual).put(controls::put_individual).delete(controls::delete_individual),
+        )
+        .route(
+            "/api/certificates/{name}",
+            get(controls::show_certificate)
+                .put(controls::put_certificate)
+                .delete(controls::delete_certificate),
+        )
+        .route("/api/certificates/{name}/generateVerificationCode", post(controls::generate_code))
+        .route("/api/certificates/{name}/verify", post(controls::verify))
         .with_state(web)
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::running::{Running, failure, program};
+use crate::running::{Running, eventually, failure, program};
 
 fn events(running: &Running, arguments: &[&str]) -> Command {
     let mut command = program();
@@ -63,11 +63,55 @@ fn no_emulator_is_told_from_a_wrong_one() {
             && text.contains("lanyard-emulator serve"),
         "{text}"
     );
-    for server in ["nonsense", "https://127.0.0.1:8880", "http://", ""] {
+    for server in ["nonsense", "https://127.0.0.1:8880", "http://", "", "127.0.0.1:8880", "http://h:1/x"] {
         let text = failure(program().args(["events", "--server", server]));
         assert!(text.contains("is not an emulator's address: write it like http://127.0.0.1:8880"), "{text}");
     }
     let running = Running::start();
     let text = failure(program().args(["events", "--server", &format!("http://{}", running.mqtt)]));
-    assert!(text.contains("is no emulator"), "{text}");
+    assert!(text.contains("is no emulator") && text.contains("--server"), "{text}");
+}
+
+#[test]
+fn where_there_is_nothing_to_show_it_is_said() {
+    let running = Running::start();
+    for (arguments, expected) in [
+        (vec![], "no message has arrived yet: add --follow"),
+        (vec!["--device", "nobody"], "no message of \"nobody\" has arrived: look at its spelling"),
+        (vec!["--limit", "0"], "--limit 0 shows none of the messages that arrived: add --follow"),
+    ] {
+        let output = events(&running, &arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && output.stdout.is_empty() && said.contains(expected), "{said}");
+    }
+}
+
+/// `events --follow | head` ends with `head`.
+#[test]
+fn a_reader_who_goes_ends_it() {
+    let running = Running::start();
+    let mut dev1 = running.device("dev1");
+    dev1.publish("dev1", "", "1");
+    let mut follower = events(&running, &["--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(follower.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    drop(reader);
+    dev1.publish("dev1", "", "2");
+    assert!(eventually("the follower ends", || follower.try_wait().unwrap()).success());
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_the_fix() {
+    for (arguments, expected) in [
+        (["events", "-o", "nonsense"], "[possible values: table, json]"),
+        (["events", "--limit", "-3"], "invalid value '-3' for '--limit <N>'"),
+        (["events", "--log-level", "loud"], "use error, warn, info, debug or trace"),
+        (["serve", "--web", "127.0.0.1"], "use an IP address and a port, such as"),
+        (["serve", "--host", "a b"], "is not a host name"),
+        (["serve", "--host", "a:1"], "a certificate has names without a port"),
+    ] {
+        let output = program().args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
+    }
 }

@@ -5,8 +5,13 @@
 #[allow(dead_code, reason = "shared with the wire tests, which use all of it")]
 #[path = "../wire/bytes.rs"]
 mod bytes;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../wire/pki.rs"]
+mod pki;
 mod running;
 mod starting;
 mod tls;
+mod certificates;
 mod web;
+mod controls;
 mod events;

@@ -147,8 +147,15 @@ impl Running {
 
     /// Sends a request: status and body.
     pub(crate) fn http(&self, method: &str, path: &str) -> (u16, String) {
+        self.http_with(method, path, "")
+    }
+
+    /// Sends a request with a body: status and body.
+    pub(crate) fn http_with(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.web).unwrap();
-        write!(stream, "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let length = body.len();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -229,6 +236,19 @@ impl Device {
         let mut read = vec![0; expected.len()];
         self.0.read_exact(&mut read).unwrap();
         assert_eq!(read, expected);
+    }
+
+    /// The same, when either of two answers of that length is right.
+    pub(crate) fn expect_either(&mut self, one: &str, other: &str) {
+        let mut read = vec![0; one.len() / 2];
+        self.0.read_exact(&mut read).unwrap();
+        assert!(read == hex(one) || read == hex(other), "{read:x?}");
+    }
+
+    /// Whether anything is answered before the emulator closes.
+    pub(crate) fn is_answered(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.0.write_all(bytes).and_then(|()| self.0.flush());
+        sent.is_ok() && self.0.read(&mut [0; 4]).is_ok_and(|read| read > 0)
     }
 
     /// Waits until the emulator closes.

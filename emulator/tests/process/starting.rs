@@ -11,19 +11,19 @@ fn a_mistake_in_the_configuration_is_told_with_field_and_fix() {
     let text = failure(&mut serve(&dir, "hubs: [{hostname: h}]\ndps: [{idScope: 'a b'}]"));
     assert!(text.starts_with("lanyard-emulator: the configuration "), "{text}");
     for line in [
-        "\n  - hubs[0].hostname: no such field",
-        "\n  - hubs[0].hostName: is missing",
-        "\n  - dps[0].idScope: id scope must not contain ' '",
+        "\n  - hubs[0].hostname (line 1, column 19): there is no such field here: did you mean hostName?",
+        "\n  - hubs[0].hostName (line 1, column 8): is missing",
+        "\n  - dps[0].idScope (line 2, column 17): id scope must not contain ' '",
     ] {
         assert!(text.contains(line), "{text}");
     }
     let text = failure(&mut serve(&dir, "hubs: {"));
-    assert!(text.contains("cannot be read") && text.contains("line 1"), "{text}");
+    assert!(text.contains("this is no YAML") && text.contains("line 1"), "{text}");
     let mut missing = serve(&dir, CONFIG);
     std::fs::remove_file(dir.join("emulator.yaml")).unwrap();
     let text = failure(&mut missing);
     assert!(
-        text.contains("failed to read the configuration") && text.contains("emulator.yaml: No such file"),
+        text.contains("failed to read the configuration") && text.contains("--config: No such file"),
         "{text}"
     );
 }
@@ -52,7 +52,7 @@ fn a_data_directory_that_is_none_is_named() {
     std::fs::write(dir.join("data"), "a file").unwrap();
     let text = failure(&mut serve(&dir, CONFIG));
     assert!(
-        text.contains("failed to make or enter the data directory") && text.contains("/data: "),
+        text.contains("failed to make or enter the data directory") && text.contains("--data-dir: "),
         "{text}"
     );
 }
@@ -66,11 +66,38 @@ fn a_ca_that_is_not_whole_is_not_replaced() {
     assert!(text.contains("ca.crt is there but") && text.contains("ca.key is not"), "{text}");
     std::fs::write(dir.join("data/ca.key"), "nonsense").unwrap();
     let text = failure(&mut serve(&dir, CONFIG));
-    assert!(text.contains("ca.crt is not a PEM certificate"), "{text}");
+    assert!(
+        text.contains("ca.crt is not a PEM certificate") && text.contains("remove ca.crt and ca.key"),
+        "{text}"
+    );
     assert_eq!(std::fs::read_to_string(dir.join("data/ca.crt")).unwrap(), "nonsense");
 
     let text = failure(serve(&directory(), CONFIG).arg("--ca-dir").arg("/nonexistent"));
-    assert!(text.contains("failed to read /nonexistent/ca.crt"), "{text}");
+    assert!(text.contains("failed to read /nonexistent/ca.crt") && text.contains("--ca-dir"), "{text}");
+}
+
+#[test]
+fn a_data_directory_is_used_by_one_at_a_time() {
+    let running = Running::start();
+    let text = failure(&mut serve(&running.dir, CONFIG));
+    assert!(text.contains("another emulator uses the data directory"), "{text}");
+    assert!(text.contains("--data-dir"), "{text}");
+    // The one that runs keeps its addresses.
+    assert!(running.dir.join("data/addresses.json").exists());
+    let _ = running.restart();
+}
+
+#[test]
+fn a_ca_that_cannot_be_kept_is_told_with_the_fix() {
+    let dir = directory();
+    // A folder stands where the key should be, which nobody can write as a file, root neither.
+    std::fs::create_dir_all(dir.join("data/ca.key/x")).unwrap();
+    let text = failure(&mut serve(&dir, CONFIG));
+    assert!(
+        text.contains("failed to write") && text.contains("ca.key; make the directory writable"),
+        "{text}"
+    );
+    assert!(text.contains("name another with --data-dir: "), "{text}");
 }
 
 #[test]

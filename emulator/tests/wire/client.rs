@@ -7,8 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lanyard_emulator::clock::Clock;
 use lanyard_emulator::cloud::Cloud;
-use lanyard_emulator::config::{build, check};
+use lanyard_emulator::config::build::{self, Memory};
+use lanyard_emulator::config::check;
 use lanyard_emulator::connection::greeting::{self, Peer};
+use lanyard_emulator::controls::apply;
+use lanyard_emulator::controls::change::{Action, Change, ChangeError, Done, Target};
+use lanyard_emulator::controls::journal::Changes;
 use lanyard_emulator::dps::journal::Journal;
 use lanyard_emulator::events::json::line;
 use lanyard_protocol::hub::key::SymmetricKey;
@@ -19,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bytes::{ACCEPTED, CONNECT_DEV1, Connect, hex};
+use crate::pki::Der;
 
 pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const K64: &str =
@@ -86,14 +91,28 @@ impl Emulator {
     pub(crate) fn with(config: &str, second: i64, data_dir: Option<&Path>) -> Self {
         let checked = check::read(config, Path::new("/nonexistent")).unwrap();
         let clock = Arc::new(TestClock(Timestamp::from_second(second).unwrap(), Instant::now()));
-        let journal = data_dir.map(|dir| Journal::open(dir).unwrap());
-        Self { cloud: Arc::new(build::build(checked, 8883, clock, journal)), stop: CancellationToken::new() }
+        let memory = data_dir.map(|dir| Memory {
+            registrations: Journal::open(dir).unwrap(),
+            changes: Changes::open(dir).unwrap(),
+        });
+        Self { cloud: Arc::new(build::build(checked, 8883, clock, memory)), stop: CancellationToken::new() }
     }
 
     pub(crate) fn client(&self) -> Client {
+        self.client_with(&[])
+    }
+
+    /// A client that presented these certificates in its handshake.
+    pub(crate) fn client_with(&self, certificates: &[Der]) -> Client {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(greeting::serve(far, Peer::default(), self.cloud.clone(), self.stop.clone()));
+        let peer = Peer { certificates: certificates.to_vec() };
+        tokio::spawn(greeting::serve(far, peer, self.cloud.clone(), self.stop.clone()));
         Client(near)
+    }
+
+    /// Makes a change through the controls.
+    pub(crate) fn change(&self, target: Target, action: Action) -> Result<Done, ChangeError> {
+        apply::change(&self.cloud, &Change { target, action }, self.cloud.clock.now())
     }
 
     /// Connects and expects to be accepted.

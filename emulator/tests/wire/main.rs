@@ -1,9 +1,11 @@
 //! Raw bytes to the emulator over an in-memory stream, and literal bytes back. Time is paused and the clock follows it,
 //! so keep-alives and tokens end without waiting.
 
-#![allow(clippy::unwrap_used, reason = "what goes wrong here is a test that fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 mod bytes;
+#[allow(dead_code, reason = "shared with the process tests")]
+mod pki;
 mod client;
 mod connect;
 mod takeover;
@@ -11,4 +13,8 @@ mod telemetry;
 mod subscribe;
 mod lifetime;
 mod provisioning;
+mod registering;
+mod hub_certificates;
+mod dps_certificates;
+mod re_registration;
 mod hostile;

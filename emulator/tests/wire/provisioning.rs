@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::bytes::{CONNECT_DPS, Connect, DISCONNECT, hex, publish, subscribe, unsubscribe};
 use crate::client::{CONFIG, Client, EARLY, END, Emulator, HUB, K32, K64, device, key, token};
 
-const SCOPE: &str = "0ne00ABCDEF";
+pub(crate) const SCOPE: &str = "0ne00ABCDEF";
 
 /// A CONNECT to DPS with `key`.
 fn dps(registration_id: &str, key: &str) -> Connect {
@@ -33,7 +33,7 @@ async fn subscribed(emulator: &Emulator, connect: &Connect) -> Client {
 }
 
 /// Registers: topic and body of the answer.
-async fn register(client: &mut Client, rid: &str, body: &str) -> (String, Value) {
+pub(crate) async fn register(client: &mut Client, rid: &str, body: &str) -> (String, Value) {
     client
         .send(&publish(&format!("$dps/registrations/PUT/iotdps-register/?$rid={rid}"), 1, 2, body.as_bytes()))
         .await;
@@ -41,7 +41,7 @@ async fn register(client: &mut Client, rid: &str, body: &str) -> (String, Value)
     client.message().await
 }
 
-async fn poll(client: &mut Client, rid: &str, operation_id: &str) -> (String, Value) {
+pub(crate) async fn poll(client: &mut Client, rid: &str, operation_id: &str) -> (String, Value) {
     let topic =
         format!("$dps/registrations/GET/iotdps-get-operationstatus/?$rid={rid}&operationId={operation_id}");
     client.send(&publish(&topic, 1, 3, b" ")).await;

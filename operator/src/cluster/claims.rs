@@ -57,17 +57,30 @@ pub enum Identity {
 #[must_use]
 pub fn identity(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Option<Identity> {
     let device_id = device.device_id();
-    match (&device.spec.hub, group) {
-        (Some(hub), _) => {
+    match (&device.spec.hub, &device.spec.dps, group) {
+        (Some(hub), _, _) => {
             let host = hub.hostname.split(':').next().unwrap_or_default().to_ascii_lowercase();
             Some(Identity::Hub { host, device_id: device_id.to_owned() })
         }
-        (None, Some(group)) => {
+        (None, Some(individual), _) => {
+            let id_scope = individual.service.id_scope.clone();
+            Some(Identity::Registration {
+                id_scope,
+                registration_id: registered(device).to_ascii_lowercase(),
+            })
+        }
+        (None, None, Some(group)) => {
             let id_scope = group.spec.dps.id_scope.clone();
             Some(Identity::Registration { id_scope, registration_id: device_id.to_ascii_lowercase() })
         }
-        (None, None) => None,
+        (None, None, None) => None,
     }
+}
+
+/// The name of a device's enrollment, if that is not its id.
+fn registered(device: &IoTDevice) -> &str {
+    let own = device.spec.dps.as_ref().and_then(|individual| individual.registration_id.as_deref());
+    own.unwrap_or_else(|| device.device_id())
 }
 
 /// The older of two claimants wins; of two as old as each other the one whose name comes first.
@@ -84,12 +97,12 @@ pub struct Claims(HashMap<String, BTreeSet<Key>>);
 impl Claims {
     /// A device is there.
     pub fn add(&mut self, device: &IoTDevice) {
-        self.0.entry(device.device_id().to_ascii_lowercase()).or_default().insert(Key::of(device));
+        self.0.entry(registered(device).to_ascii_lowercase()).or_default().insert(Key::of(device));
     }
 
     /// A device is gone.
     pub fn remove(&mut self, device: &IoTDevice) {
-        let id = device.device_id().to_ascii_lowercase();
+        let id = registered(device).to_ascii_lowercase();
         if let Some(keys) = self.0.get_mut(&id) {
             keys.remove(&Key::of(device));
             if keys.is_empty() {
@@ -102,7 +115,7 @@ impl Claims {
     #[must_use]
     pub fn others(&self, device: &IoTDevice) -> Vec<Key> {
         let own = Key::of(device);
-        let keys = self.0.get(&device.device_id().to_ascii_lowercase());
+        let keys = self.0.get(&registered(device).to_ascii_lowercase());
         keys.into_iter().flatten().filter(|key| **key != own).cloned().collect()
     }
 }
@@ -132,6 +145,21 @@ mod tests {
             |id: &str| identity(&device(&format!("{{deviceId: {id}, groupRef: {{name: g}}}}")), Some(&group));
         assert_eq!(in_group("D"), in_group("d"));
         assert_eq!(identity(&device("{groupRef: {name: g}}"), None), None);
+        // An enrollment of its own has a name of its own, among those of the same service.
+        let enrolled = |id: &str, scope: &str, name: &str| {
+            let auth = "auth: {selfSigned: {}}";
+            let device = device(&format!(
+                "{{deviceId: {id}, dps: {{idScope: {scope}, registrationId: {name}, {auth}}}}}"
+            ));
+            (identity(&device, None).unwrap(), device)
+        };
+        assert_eq!(Some(enrolled("x", "0ne1", "D").0), in_group("d"));
+        assert_ne!(enrolled("x", "0ne2", "D").0, enrolled("x", "0ne1", "D").0);
+        let mut claims = Claims::default();
+        let mut member = device("{deviceId: d, groupRef: {name: g}}");
+        member.metadata.name = Some("member".to_owned());
+        claims.add(&member);
+        assert_eq!(claims.others(&enrolled("x", "0ne1", "D").1), [Key::new("n", "member")]);
     }
 
     #[test]

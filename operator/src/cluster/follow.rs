@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 
 use super::mirror::{Mirror, prune};
 use super::scope::Scope;
-use super::view::{DEVICE_LABEL, View};
+use super::view::{DEVICE_LABEL, REVISION_LABEL, View};
 use super::wake::{self, Crowd, Queues, Referent};
+use crate::credential::forge::Forge;
+use crate::credential::turns::Turns;
 use crate::device::agents::Agents;
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
@@ -28,6 +30,10 @@ pub struct Listeners {
     pub agents: Agents,
     /// Who knows which changes are the operator's own.
     pub remembered: Arc<Remembered>,
+    /// Where private keys are made.
+    pub forge: Arc<Forge>,
+    /// Who of a group moves to another key or CA when.
+    pub turns: Arc<Turns>,
     /// Who counts what cannot be read.
     pub metrics: Metrics,
 }
@@ -39,7 +45,7 @@ pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut
     let start = Start { client, scope, listeners, view: &view };
     tasks.spawn(start.devices(mirrors.devices));
     tasks.spawn(start.groups(mirrors.groups));
-    tasks.spawn(start.deployments(mirrors.deployments));
+    tasks.spawn(start.workloads(mirrors.workloads));
     tasks.spawn(start.pods(mirrors.pods));
     tasks.spawn(start.secrets(mirrors.secrets));
     tasks.spawn(start.config_maps(mirrors.config_maps));
@@ -49,7 +55,7 @@ pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut
 struct Mirrors {
     devices: Mirror<IoTDevice>,
     groups: Mirror<ProvisioningGroup>,
-    deployments: Mirror<Deployment>,
+    workloads: Mirror<StatefulSet>,
     pods: Mirror<Pod>,
     secrets: Mirror<PartialObjectMeta<Secret>>,
     config_maps: Mirror<PartialObjectMeta<ConfigMap>>,
@@ -58,24 +64,24 @@ struct Mirrors {
 fn empty() -> (View, Mirrors) {
     let (devices, device_filled, device_mirror) = Mirror::new();
     let (groups, group_filled, group_mirror) = Mirror::new();
-    let (deployments, deployment_filled, deployment_mirror) = Mirror::new();
+    let (workloads, workload_filled, workload_mirror) = Mirror::new();
     let (pods, pod_filled, pod_mirror) = Mirror::new();
     let (secrets, secret_filled, secret_mirror) = Mirror::new();
     let (config_maps, config_map_filled, config_map_mirror) = Mirror::new();
     let filled = vec![
         ("iotdevices", device_filled),
         ("provisioninggroups", group_filled),
-        ("deployments", deployment_filled),
+        ("statefulsets", workload_filled),
         ("pods", pod_filled),
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
     let claims = Default::default();
-    let view = View { devices, groups, deployments, pods, secrets, config_maps, claims, filled };
+    let view = View { devices, groups, workloads, pods, secrets, config_maps, claims, filled };
     let mirrors = Mirrors {
         devices: device_mirror,
         groups: group_mirror,
-        deployments: deployment_mirror,
+        workloads: workload_mirror,
         pods: pod_mirror,
         secrets: secret_mirror,
         config_maps: config_map_mirror,
@@ -102,7 +108,10 @@ impl Start<'_> {
             move |object| readable(object, &metrics),
             move |change| {
                 if change.gone {
-                    listeners.remembered.forget_device(&wake::key_of(change.meta));
+                    let gone = wake::key_of(change.meta);
+                    listeners.remembered.forget_device(&gone);
+                    listeners.forge.forget(&gone);
+                    listeners.turns.forget(&gone);
                 }
                 wake::device_changed(&view, &listeners.queues, &change);
             },
@@ -118,16 +127,19 @@ impl Start<'_> {
             Config::default(),
             move |object| readable(object, &metrics),
             move |change| {
+                if change.gone {
+                    listeners.metrics.issuers(&wake::key_of(change.meta), &[]);
+                }
                 wake::group_changed(&view, &listeners.queues, &change);
             },
         )
     }
 
-    fn deployments(&self, mirror: Mirror<Deployment>) -> impl Future<Output = ()> + use<> {
+    fn workloads(&self, mirror: Mirror<StatefulSet>) -> impl Future<Output = ()> + use<> {
         let queues = self.listeners.queues.clone();
         let ours = Config::default().labels(DEVICE_LABEL);
-        mirror.follow(self.scope.apis::<Deployment>(self.client), ours, without_spec, move |change| {
-            wake::deployment_changed(&queues, &change);
+        mirror.follow(self.scope.apis::<StatefulSet>(self.client), ours, without_spec, move |change| {
+            wake::workload_changed(&queues, &change);
         })
     }
 
@@ -161,6 +173,9 @@ impl Start<'_> {
         let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
         move |meta, gone| {
             let by_operator = !gone && listeners.remembered.wrote(&K::kind(&()), meta);
+            if gone && referent == Referent::Secret {
+                listeners.remembered.gone(meta);
+            }
             wake::referent_changed(&view, &listeners.queues, referent, meta, by_operator);
         }
     }
@@ -186,14 +201,14 @@ fn readable<K: kube::Resource<DynamicType = ()>>(
     }
 }
 
-/// Of a Deployment its names and conditions.
-fn without_spec(mut deployment: Deployment) -> Option<Deployment> {
-    prune(&mut deployment.metadata);
-    deployment.spec = None;
-    Some(deployment)
+/// Of a `StatefulSet` its names and how far its rollout is.
+fn without_spec(mut workload: StatefulSet) -> Option<StatefulSet> {
+    prune(&mut workload.metadata);
+    workload.spec = None;
+    Some(workload)
 }
 
-/// Of a pod its address and whether and why it is ready or not.
+/// Of a pod its address, its revision, and whether and why it is ready or not.
 fn facts_only(mut pod: Pod) -> Option<Pod> {
     let meta = std::mem::take(&mut pod.metadata);
     pod.metadata = ObjectMeta {
@@ -202,12 +217,14 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
         uid: meta.uid,
         creation_timestamp: meta.creation_timestamp,
         deletion_timestamp: meta.deletion_timestamp,
-        labels: meta
-            .labels
-            .map(|labels| labels.into_iter().filter(|(name, _)| name == DEVICE_LABEL).collect()),
+        labels: meta.labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect()),
         ..ObjectMeta::default()
     };
-    pod.spec = None;
+    // Of one that ends also the node, which may be why it does not.
+    pod.spec = pod
+        .spec
+        .filter(|_| pod.metadata.deletion_timestamp.is_some())
+        .map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
     if let Some(status) = pod.status.take() {
         pod.status = Some(k8s_openapi::api::core::v1::PodStatus {
             conditions: status.conditions,
@@ -218,6 +235,10 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
         });
     }
     Some(pod)
+}
+
+fn is_told(label: &str) -> bool {
+    matches!(label, DEVICE_LABEL | REVISION_LABEL)
 }
 
 /// Name, version and owner.

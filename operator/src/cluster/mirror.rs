@@ -32,7 +32,7 @@ where
 {
     writer: Writer<K>,
     store: Store<K>,
-    waiting: usize,
+    waiting: HashSet<Option<String>>,
     filled: watch::Sender<bool>,
 }
 
@@ -49,7 +49,7 @@ where
         let writer = Writer::default();
         let store = writer.as_reader();
         let (filled, is_filled) = watch::channel(false);
-        (store.clone(), is_filled, Self { writer, store, waiting: 0, filled })
+        (store.clone(), is_filled, Self { writer, store, waiting: HashSet::new(), filled })
     }
 
     /// Watches for ever. `keep` says what of an object is kept, `changed` hears of every change, kept or not.
@@ -62,7 +62,8 @@ where
     ) where
         W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        self.waiting = apis.len();
+        self.waiting = apis.iter().map(|(namespace, _)| namespace.clone()).collect();
+        let many = apis.len() > 1;
         let streams = apis.into_iter().map(|(namespace, api)| {
             let stream = watcher(api, config.clone()).default_backoff();
             stream.map(move |event| (namespace.clone(), event)).boxed()
@@ -84,10 +85,16 @@ where
                 Ok(Event::Delete(object)) => self.take(object.meta(), &mut changed),
                 Ok(Event::InitDone) => {
                     if let Some(seen) = listings.remove(&namespace) {
-                        self.listed(namespace.as_deref(), &seen, &mut changed);
+                        self.listed(&namespace, &seen, &mut changed);
                     }
                 }
-                Err(error) => warn_of::<W>(&error),
+                Err(error) => {
+                    warn_of::<W>(&error);
+                    // One namespace of many that was deleted, or lost its Role, must not stop the others.
+                    if many && is_refusal(&error) {
+                        self.answered(&namespace);
+                    }
+                }
             }
         }
     }
@@ -121,18 +128,23 @@ where
     /// A namespace has been listed: what is kept of it and was not in the list is gone.
     fn listed(
         &mut self,
-        namespace: Option<&str>,
+        namespace: &Option<String>,
         seen: &HashSet<ObjectRef<K>>,
         changed: &mut impl FnMut(Change<'_, K>),
     ) {
-        let within = |object: &K| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
+        let within = |object: &K| namespace.is_none() || object.meta().namespace == *namespace;
         for object in self.store.state() {
             if within(&object) && !seen.contains(&reference::<K>(object.meta())) {
                 self.take(object.meta(), changed);
             }
         }
-        self.waiting = self.waiting.saturating_sub(1);
-        if self.waiting == 0 && !*self.filled.borrow() {
+        self.answered(namespace);
+    }
+
+    /// A namespace was listed for the first time, or cannot be.
+    fn answered(&mut self, namespace: &Option<String>) {
+        self.waiting.remove(namespace);
+        if self.waiting.is_empty() && !*self.filled.borrow() {
             // The writer calls the store ready after a whole listing, which here is the sum of all namespaces.
             let state = self.store.state();
             self.writer.apply_watcher_event(&Event::Init);
@@ -161,6 +173,11 @@ pub fn prune(meta: &mut ObjectMeta) {
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
+}
+
+fn is_refusal(error: &watcher::Error) -> bool {
+    let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error else { return false };
+    status.code == 403
 }
 
 fn warn_of<W: Resource<DynamicType = ()>>(error: &watcher::Error) {

@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use lanyard_crds::refer::TrustedCa;
+use lanyard_crds::refer::{KeyReference, TrustedCa};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use zeroize::Zeroizing;
 
 use super::claims::Key;
 use super::view::{View, to_ref};
 use super::wake::Referent;
+use crate::credential::held::Held;
 
 /// The data of a Secret. Wiped when dropped; `Debug` shows its keys only.
 #[derive(Clone, Default)]
@@ -22,6 +27,12 @@ impl SecretData {
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Zeroizing<String>> {
         self.0.get(key).map(|bytes| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    /// The bytes under a key.
+    #[must_use]
+    pub fn bytes(&self, key: &str) -> Option<&[u8]> {
+        self.0.get(key).map(|bytes| bytes.as_slice())
     }
 
     /// The keys, for messages.
@@ -68,6 +79,22 @@ pub enum CaFound {
         /// What stands there.
         text: String,
     },
+}
+
+/// What the reference to a list of devices leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ListFound {
+    /// There is no reference.
+    #[default]
+    NotAsked,
+    /// There is no such ConfigMap.
+    NoObject,
+    /// It lacks the key, and has these.
+    NoKey(Vec<String>),
+    /// What stands there is not UTF-8.
+    NoText,
+    /// Here it is.
+    Text(String),
 }
 
 /// How many bodies are kept: keys and CAs of groups that many devices share, not more.
@@ -120,6 +147,28 @@ impl Reads {
         }
     }
 
+    /// What a device's own Secret holds, if it is there and the device's.
+    ///
+    /// # Errors
+    /// What the API server says, but for a missing Secret.
+    pub async fn held(
+        &self,
+        key: &Key,
+        device: &IoTDevice,
+    ) -> Result<Option<(ObjectMeta, Held)>, kube::Error> {
+        let secret =
+            Api::<Secret>::namespaced(self.client.clone(), &key.namespace).get_opt(&key.name).await?;
+        let owned = |secret: &Secret| {
+            secret.owner_references().iter().any(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
+        };
+        Ok(secret.filter(owned).map(|secret| {
+            let data: SecretData =
+                secret.data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect();
+            let held = Held::read(&data, &secret.metadata.annotations.clone().unwrap_or_default());
+            (secret.metadata, held)
+        }))
+    }
+
     /// A trusted CA.
     ///
     /// # Errors
@@ -143,6 +192,41 @@ impl Reads {
             Some(None) => CaFound::NoKey { object, key: reference.key.clone() },
             Some(Some(text)) => CaFound::Text { object, text: text.to_string() },
         })
+    }
+
+    /// A list of devices.
+    ///
+    /// # Errors
+    /// What the API server says, but for something missing.
+    pub async fn list(
+        &self,
+        view: &View,
+        namespace: &str,
+        reference: Option<&KeyReference>,
+    ) -> Result<ListFound, kube::Error> {
+        let Some(reference) = reference else { return Ok(ListFound::NotAsked) };
+        let body = self.body(view, Referent::ConfigMap, Key::new(namespace, &reference.name)).await?;
+        let Some(body) = body else { return Ok(ListFound::NoObject) };
+        Ok(match body.bytes(&reference.key).map(std::str::from_utf8) {
+            None => ListFound::NoKey(body.keys().into_iter().map(str::to_owned).collect()),
+            Some(Err(_)) => ListFound::NoText,
+            Some(Ok(text)) => ListFound::Text(text.to_owned()),
+        })
+    }
+
+    /// Why Kubernetes cannot make the pod of a `StatefulSet`, such as a quota; it says so in events only.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn why_no_pod(&self, workload: &StatefulSet) -> Result<Option<String>, kube::Error> {
+        let Some(uid) = workload.uid() else { return Ok(None) };
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &workload.namespace().unwrap_or_default());
+        let of_it = ListParams::default().fields(&format!("regarding.uid={uid},reason=FailedCreate"));
+        let last = api.list(&of_it).await?.items.into_iter().max_by_key(when);
+        Ok(last.and_then(|event| event.note).map(|note| match note.split_once("failed error: ") {
+            Some((_, why)) => why.to_owned(),
+            None => note,
+        }))
     }
 
     async fn body(
@@ -175,7 +259,9 @@ impl Reads {
             Referent::ConfigMap => {
                 let map = Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?;
                 let data = |map: ConfigMap| {
-                    map.data.into_iter().flatten().map(|(key, value)| (key, value.into_bytes())).collect()
+                    let texts = map.data.into_iter().flatten().map(|(key, value)| (key, value.into_bytes()));
+                    let others = map.binary_data.into_iter().flatten().map(|(key, value)| (key, value.0));
+                    texts.chain(others).collect()
                 };
                 map.map(|map| (map.metadata.resource_version.clone(), data(map)))
             }
@@ -199,4 +285,11 @@ impl Reads {
         kept.insert(slot, (version.unwrap_or_default(), body.clone()));
         body
     }
+}
+
+/// When an event happened last. Kubernetes' own controllers still write the older form.
+fn when(event: &Event) -> Option<jiff::Timestamp> {
+    let series = event.series.as_ref().map(|series| series.last_observed_time.0);
+    let told = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
+    series.or(told).or_else(|| event.event_time.as_ref().map(|time| time.0))
 }

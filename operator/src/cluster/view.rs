@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -14,6 +14,8 @@ use super::mirror::Filled;
 
 /// On what the operator makes: the device it belongs to.
 pub const DEVICE_LABEL: &str = "lanyard.dev/device";
+/// On a pod: the revision of its `StatefulSet` that it was made from. Set by Kubernetes.
+pub const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// Mirrors of all that the operator needs to know.
 pub struct View {
@@ -21,8 +23,8 @@ pub struct View {
     pub devices: Store<IoTDevice>,
     /// Every group.
     pub groups: Store<ProvisioningGroup>,
-    /// The agents' Deployments, without their specs.
-    pub deployments: Store<Deployment>,
+    /// The agents' StatefulSets, without their specs.
+    pub workloads: Store<StatefulSet>,
     /// The agents' pods, without their specs.
     pub pods: Store<Pod>,
     /// Names and versions of all Secrets.
@@ -56,6 +58,12 @@ impl View {
             device.metadata.namespace.as_deref() == Some(&group.namespace)
                 && device.spec.group_ref.as_ref().is_some_and(|reference| reference.name == group.name)
         })
+    }
+
+    /// All devices of a namespace.
+    #[must_use]
+    pub fn devices_in(&self, namespace: &str) -> Vec<Arc<IoTDevice>> {
+        self.devices.state_filter(|device| device.metadata.namespace.as_deref() == Some(namespace))
     }
 
     /// Other devices that might claim the same identity.

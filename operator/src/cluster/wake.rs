@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -16,6 +16,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use super::claims::Key;
 use super::mirror::Change;
 use super::view::{DEVICE_LABEL, View, to_ref};
+use crate::device::origin;
 use kube::runtime::reflector::ObjectRef;
 
 /// The queues of both kinds.
@@ -33,7 +34,7 @@ pub struct Queues {
 /// One of many changes within a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Crowd {
-    /// A device's pod or Deployment changed.
+    /// A device's pod or `StatefulSet` changed.
     Device(Key),
     /// A device of the group changed.
     Group(Key),
@@ -130,12 +131,24 @@ fn asked(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
     (device.uid(), device.metadata.generation, device.metadata.deletion_timestamp.is_some())
 }
 
-/// What a group counts.
+/// What a group counts, lists and writes out.
 fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
     let status = device.status.as_ref();
     let group = device.spec.group_ref.as_ref().map(|group| group.name.clone());
     let connection = status.and_then(|status| status.connection.as_ref()).map(|connection| connection.state);
-    (group, status.and_then(|status| status.provisioning_state), connection)
+    let credentials = status.and_then(|status| status.credentials.as_ref());
+    let moved = credentials.map(|credentials| (credentials.issuer_fingerprint.clone(), credentials.proof));
+    let exported =
+        credentials.map(|credentials| (credentials.primary.clone(), credentials.secondary.clone()));
+    let meta = &device.metadata;
+    let object = (
+        meta.uid.clone(),
+        meta.generation,
+        meta.deletion_timestamp.is_some(),
+        meta.owner_references.clone(),
+        meta.annotations.clone(),
+    );
+    (group, status.and_then(|status| status.provisioning_state), connection, moved, exported, object)
 }
 
 /// A group came, changed or went: itself and all its devices.
@@ -151,8 +164,8 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
     queues.devices(&view.devices_of(&key));
 }
 
-/// A Secret or ConfigMap came, changed or went: the device it was made for, unless that is who changed it, and all that
-/// refer to it.
+/// A Secret or ConfigMap came, changed or went: the device or group it was made for, unless the operator itself changed it, and all
+/// that refer to it.
 pub fn referent_changed(
     view: &View,
     queues: &Queues,
@@ -160,13 +173,18 @@ pub fn referent_changed(
     meta: &ObjectMeta,
     by_operator: bool,
 ) {
-    if let (Some(owner), false) = (owner(meta), by_operator) {
-        queues.device(&owner);
+    if !by_operator {
+        owner(meta, &IoTDevice::kind(&())).iter().for_each(|owner| queues.device(owner));
+        owner(meta, &ProvisioningGroup::kind(&())).iter().for_each(|owner| queues.group(owner));
     }
     let (namespace, name) =
         (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    // Somebody's own Secret where a device's credentials belong is in its way until it goes.
+    let in_the_way = referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none();
     let devices = view.devices.state_filter(|device| {
-        device.metadata.namespace.as_deref() == Some(namespace) && device_refers(device, referent, name)
+        device.metadata.namespace.as_deref() == Some(namespace)
+            && (device_refers(device, referent, name)
+                || in_the_way && crate::device::name::credentials(device) == name)
     });
     queues.devices(&devices);
     let groups = view.groups.state_filter(|group| {
@@ -177,17 +195,36 @@ pub fn referent_changed(
         queues.group(&key);
         queues.devices(&view.devices_of(&key));
     }
+    // A list of devices, in or out, is nothing that the devices themselves read.
+    let listing = view.groups.state_filter(|group| {
+        group.metadata.namespace.as_deref() == Some(namespace) && group_lists(group, referent, name)
+    });
+    listing.iter().for_each(|group| queues.group(&Key::of(&**group)));
+}
+
+fn group_lists(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
+    let spec = &group.spec;
+    match referent {
+        Referent::ConfigMap => spec.import.as_ref().is_some_and(|import| import.config_map_ref.name == name),
+        Referent::Secret => spec.export.as_ref().is_some_and(|export| export.secret_name == name),
+    }
 }
 
 fn device_refers(device: &IoTDevice, referent: Referent, name: &str) -> bool {
-    let Some(hub) = &device.spec.hub else { return false };
-    let key = hub.auth.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
-    (referent == Referent::Secret && key == Some(name)) || ca_refers(hub.trusted_ca.as_ref(), referent, name)
+    let spec = &device.spec;
+    let hub = spec.hub.as_ref().and_then(|hub| hub.trusted_ca.as_ref());
+    let ca = hub.or_else(|| spec.dps.as_ref().and_then(|dps| dps.service.trusted_ca.as_ref()));
+    (referent == Referent::Secret && origin::secret(device, None) == Some(name))
+        || ca_refers(ca, referent, name)
 }
 
 fn group_refers(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
-    let key = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
-    (referent == Referent::Secret && key == Some(name))
+    let attestation = &group.spec.attestation;
+    let key = attestation.symmetric_key.as_ref().map(|key| &key.secret_ref);
+    let issuers =
+        attestation.x509.iter().flat_map(|x509| std::iter::once(&x509.issuer).chain(&x509.secondary_issuer));
+    let mut secrets = key.into_iter().chain(issuers.map(|issuer| &issuer.secret_ref));
+    (referent == Referent::Secret && secrets.any(|secret| secret.name == name))
         || ca_refers(group.spec.dps.trusted_ca.as_ref(), referent, name)
 }
 
@@ -199,15 +236,18 @@ fn ca_refers(ca: Option<&TrustedCa>, referent: Referent, name: &str) -> bool {
     reference.is_some_and(|reference| reference.name == name)
 }
 
-/// An agent's Deployment came, changed or went.
-pub fn deployment_changed(queues: &Queues, change: &Change<'_, Deployment>) {
-    let told = |deployment: &Deployment| {
-        let meta = deployment.meta();
-        let conditions = deployment.status.as_ref().and_then(|status| status.conditions.clone());
-        (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), conditions)
+/// An agent's `StatefulSet` came, changed or went. Of its status only what the pods do not tell themselves.
+pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
+    let told = |workload: &StatefulSet| {
+        let meta = workload.meta();
+        let revision = workload
+            .status
+            .as_ref()
+            .map(|status| (status.observed_generation, status.update_revision.clone()));
+        (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), revision)
     };
     if change.before.as_deref().map(told) != change.now.as_deref().map(told)
-        && let Some(owner) = owner(change.meta)
+        && let Some(owner) = owner(change.meta, &IoTDevice::kind(&()))
     {
         queues.soon(Crowd::Device(owner));
     }
@@ -220,11 +260,11 @@ pub fn device_of_pod(change: &Change<'_, Pod>) -> Option<Key> {
     Some(Key::new(change.meta.namespace.as_deref().unwrap_or_default(), name))
 }
 
-/// The device that controls an object.
-fn owner(meta: &ObjectMeta) -> Option<Key> {
+/// The device or group that controls an object.
+fn owner(meta: &ObjectMeta, kind: &str) -> Option<Key> {
     let owner = meta.owner_references.iter().flatten().find(|owner| {
         owner.controller == Some(true)
-            && owner.kind == IoTDevice::kind(&())
+            && owner.kind == kind
             && owner.api_version.split('/').next() == Some("lanyard.dev")
     })?;
     Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), &owner.name))

@@ -1,6 +1,6 @@
 //! Who asks which agent when: at once when its pod moved, else on a slow spread round. Talks to the network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::api::core::v1::Pod;
-use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState};
+use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
 use tokio::task::JoinSet;
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -19,7 +19,7 @@ use crate::cluster::claims::Key;
 use crate::cluster::wake::Queues;
 use crate::metrics::Metrics;
 
-/// Between two questions to an agent that is connected.
+/// Between two questions to an agent with which all is well.
 const SLOW: Duration = Duration::from_secs(60);
 /// Between two questions to an agent that may just start.
 const SOON: Duration = Duration::from_millis(700);
@@ -43,7 +43,17 @@ pub enum Report {
 #[derive(Clone)]
 pub struct Agents {
     reports: Arc<Mutex<HashMap<Key, Report>>>,
-    moves: UnboundedSender<(Key, Option<IpAddr>)>,
+    untried: Arc<Mutex<HashSet<Key>>>,
+    news: UnboundedSender<(Key, News)>,
+}
+
+/// What changes when an agent is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Its pods changed: it is here now, or nowhere.
+    Address(Option<IpAddr>),
+    /// It has a credential that it has not tried yet.
+    Credential,
 }
 
 /// The pod that counts: the youngest that does not end, else the youngest.
@@ -59,9 +69,9 @@ pub fn current(mut pods: Vec<Arc<Pod>>) -> Option<Arc<Pod>> {
 impl Agents {
     /// Nobody is asked yet; the second part is for [`rounds`].
     #[must_use]
-    pub fn new() -> (Self, UnboundedReceiver<(Key, Option<IpAddr>)>) {
-        let (moves, moved) = unbounded();
-        (Self { reports: Arc::default(), moves }, moved)
+    pub fn new() -> (Self, UnboundedReceiver<(Key, News)>) {
+        let (news, heard) = unbounded();
+        (Self { reports: Arc::default(), untried: Arc::default(), news }, heard)
     }
 
     /// The agent's pods changed: they are these now.
@@ -75,7 +85,21 @@ impl Agents {
                 .any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
             if runs { status.pod_ip.as_ref()?.parse().ok() } else { None }
         });
-        let _ = self.moves.unbounded_send((device.clone(), address));
+        let _ = self.news.unbounded_send((device.clone(), News::Address(address)));
+    }
+
+    /// Whether the device has a credential whose proof is waited for: then its agent is asked more often.
+    pub fn untried(&self, device: &Key, untried: bool) {
+        let mut all = self.untried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !untried {
+            all.remove(device);
+        } else if all.insert(device.clone()) {
+            let _ = self.news.unbounded_send((device.clone(), News::Credential));
+        }
+    }
+
+    fn is_untried(&self, device: &Key) -> bool {
+        self.untried.lock().unwrap_or_else(PoisonError::into_inner).contains(device)
     }
 
     /// What the agent said last; `None` while none runs or none was asked.
@@ -109,7 +133,7 @@ struct Asked {
 /// Asks agents for ever, and wakes their devices when there is news.
 pub async fn rounds(
     agents: Agents,
-    mut moved: UnboundedReceiver<(Key, Option<IpAddr>)>,
+    mut heard: UnboundedReceiver<(Key, News)>,
     queues: Queues,
     metrics: Metrics,
 ) {
@@ -123,12 +147,23 @@ pub async fn rounds(
     };
     loop {
         tokio::select! {
-            Some((device, address)) = moved.next() => round.moved(device, address),
+            Some((device, news)) = heard.next() => match news {
+                News::Address(address) => round.moved(device, address),
+                News::Credential => round.hurry(&device),
+            },
             Some(due) = round.due.next(), if round.answers.len() < AT_ONCE => round.ask(due.into_inner()),
             Some(Ok((device, address, answer))) = round.answers.join_next() => round.answered(&device, address, answer),
             else => return,
         }
     }
+}
+
+/// Whether all is connected and nobody is about to put something right.
+fn is_well(status: &AgentStatus) -> bool {
+    let well = |device: &DeviceStatus| {
+        device.connection.state == ConnectionState::Connected && device.problems.is_empty()
+    };
+    status.configuration_problem.is_none() && !status.devices.is_empty() && status.devices.iter().all(well)
 }
 
 struct Round {
@@ -151,10 +186,20 @@ impl Round {
                 self.asked.insert(device, Asked { address, timer, wait: FAST.0, in_vain: 0 });
             }
             None => {
+                self.agents.untried(&device, false);
                 if self.agents.keep(&device, None) {
                     self.queues.device(&device);
                 }
             }
+        }
+    }
+
+    /// Soon, and not when it would be its turn.
+    fn hurry(&mut self, device: &Key) {
+        let Some(asked) = self.asked.get_mut(device) else { return };
+        asked.wait = FAST.0;
+        if let Some(timer) = &asked.timer {
+            self.due.reset(timer, spread_over(FAST.0, rand::random()));
         }
     }
 
@@ -172,10 +217,7 @@ impl Round {
         else {
             return;
         };
-        let connected = answer.as_ref().is_ok_and(|status| {
-            !status.devices.is_empty()
-                && status.devices.iter().all(|device| device.connection.state == ConnectionState::Connected)
-        });
+        let well = answer.as_ref().is_ok_and(is_well) && !self.agents.is_untried(device);
         asked.in_vain = if answer.is_ok() { 0 } else { asked.in_vain + 1 };
         if (1..PATIENCE).contains(&asked.in_vain) {
             asked.timer = Some(self.due.insert(device.clone(), SOON));
@@ -184,8 +226,8 @@ impl Round {
         let report = answer
             .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
         let news = self.agents.keep(device, Some(report));
-        let wait = if connected { SLOW } else { asked.wait };
-        asked.wait = if connected || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
+        let wait = if well { SLOW } else { asked.wait };
+        asked.wait = if well || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
         asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, rand::random())));
         if news {
             self.queues.device(device);

@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
 use serde::Serialize;
@@ -13,11 +15,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::compare::{SHAPE, covers, shape};
+use super::compare::{SHAPE, covers, differs_for_good, shape};
+use super::issue::Issued;
+use super::observe::Observed;
 use super::plan::{Plan, Withdrawal};
 use super::remembered::Remembered;
+use super::standing::{How, Standing, hint, no_write_helps, standing, without_credentials};
 use crate::cluster::claims::Key;
 use crate::cluster::view::{View, to_ref};
+use crate::credential::held::Held;
 use crate::fault::{Fault, Reason};
 use crate::metrics::Metrics;
 
@@ -30,9 +36,14 @@ pub enum Written {
     /// It was not there.
     Created,
     /// It was different.
-    Updated,
+    Updated {
+        /// Whether its specification was, so that its pod may be replaced.
+        specification: bool,
+    },
     /// It was as it should be; nothing was written.
     Unchanged,
+    /// It is not to be there.
+    Absent,
     /// Something has to end first; the words say what.
     Waiting(String),
     /// Somebody else changes it again and again; it is put right after a while.
@@ -42,12 +53,29 @@ pub enum Written {
 /// What became of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
+    /// What the credentials are.
+    pub issued: Box<Issued>,
     /// The credentials.
     pub credentials: Result<Written, Fault>,
     /// The agent's configuration.
     pub configuration: Result<Written, Fault>,
     /// The agent.
     pub workload: Result<Written, Fault>,
+}
+
+/// For whom something is written: its controller, who takes it along when it is deleted.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub(super) kind: std::borrow::Cow<'static, str>,
+    pub(super) key: Key,
+    pub(super) uid: Option<String>,
+}
+
+impl Owner {
+    /// A device or a group.
+    pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
+        Self { kind: K::kind(&()), key: Key::of(object), uid: object.meta().uid.clone() }
+    }
 }
 
 /// With what the stage works.
@@ -67,26 +95,40 @@ impl Hands<'_> {
     ///
     /// # Errors
     /// What the API server says where trying again may help.
-    pub async fn apply(&self, device: &IoTDevice, plan: Plan) -> Result<Applied, kube::Error> {
+    pub async fn apply(&self, observed: &Observed, plan: Plan) -> Result<Applied, kube::Error> {
+        let device = &*observed.device;
         // A field that is forgotten here does not compile.
-        let Plan { credentials, configuration, workload, former_credentials } = plan;
+        let Plan { issued, credentials, configuration, workload, former_credentials } = plan;
         let namespace = device.namespace().unwrap_or_default();
-        let mirrored = |name: String| {
-            self.view.secrets.get(&to_ref(&Key::new(&namespace, &name))).map(|known| known.metadata.clone())
-        };
-        let secret = self.put(device, &credentials, mirrored(credentials.name_any()), false);
-        let mirrored = self.view.config_maps.get(&to_ref(&Key::new(&namespace, &configuration.name_any())));
-        let config_map =
-            self.put(device, &configuration, mirrored.map(|known| known.metadata.clone()), false);
+        let secret_key = Key::of(&credentials);
+        let mirrored_secret = self.view.secrets.get(&to_ref(&secret_key)).map(|known| known.metadata.clone());
+        let owner = &Owner::of(device);
+        let held = Held::from(issued.holding.clone());
+        let how = How::Holds { seen: observed.own_seen, device, held: &held };
+        let secret = self.put(owner, &credentials, mirrored_secret.clone(), how);
+        let agent = Key::new(&namespace, &super::name::workload(&owner.key.name));
+        let mirrored = self.view.config_maps.get(&to_ref(&agent)).map(|known| known.metadata.clone());
+        let config_map = self.put_or_remove(owner, &agent.name, configuration.as_ref(), mirrored, How::Plain);
         let (credentials, configuration) = futures::try_join!(secret, config_map)?;
-        // The agent comes last: its pod cannot start without the other two.
-        let mirrored = self.view.deployments.get(&to_ref(&Key::new(&namespace, &workload.name_any())));
-        let workload =
-            self.put(device, &workload, mirrored.map(|known| known.metadata.clone()), true).await?;
-        if let Some(former) = former_credentials {
-            self.delete::<k8s_openapi::api::core::v1::Secret>(device, &former).await?;
+        let written =
+            matches!(credentials, Ok(Written::Created | Written::Updated { .. } | Written::Unchanged));
+        if let (true, Some(meta)) = (written, self.remembered.version("Secret", &secret_key)) {
+            self.remembered.hold(device, &secret_key, &meta, mirrored_secret.as_ref(), held);
         }
-        Ok(Applied { credentials, configuration, workload })
+        // The agent comes last: its pod cannot start without the other two, and it must not show a Secret that is another's.
+        let mirrored = self.view.workloads.get(&to_ref(&agent)).map(|known| known.metadata.clone());
+        let workload = match without_credentials(workload.as_ref(), &credentials) {
+            Some(fault) => Err(fault),
+            None => {
+                self.put_or_remove(owner, &agent.name, workload.as_ref(), mirrored, How::StartsPods).await?
+            }
+        };
+        // Only when what it held is in the new one.
+        if let (true, Some(former)) = (written, former_credentials) {
+            self.remembered.abandon(&Key::new(&namespace, &former));
+            self.delete::<Secret>(owner, &former).await?;
+        }
+        Ok(Applied { issued: Box::new(issued), credentials, configuration, workload })
     }
 
     /// Takes the agent and the credentials away. The configuration stays; it holds no secret.
@@ -95,19 +137,75 @@ impl Hands<'_> {
     /// What the API server says.
     pub async fn withdraw(&self, device: &IoTDevice, withdrawal: Withdrawal) -> Result<(), kube::Error> {
         let Withdrawal { credentials, workload } = withdrawal;
-        self.delete::<k8s_openapi::api::apps::v1::Deployment>(device, &workload).await?;
+        let owner = &Owner::of(device);
+        let namespace = &owner.key.namespace;
+        // A thousand devices that wait for approval have nothing, and nobody is to be asked for it.
+        let known = |kind: &str, key: &Key| self.remembered.version(kind, key).is_some();
+        let key = Key::new(namespace, &workload);
+        if self.view.workloads.get(&to_ref(&key)).is_some() || known("StatefulSet", &key) {
+            self.delete::<StatefulSet>(owner, &workload).await?;
+        }
         for name in credentials {
-            self.delete::<k8s_openapi::api::core::v1::Secret>(device, &name).await?;
+            let key = Key::new(namespace, &name);
+            self.remembered.abandon(&key);
+            if self.view.secrets.get(&to_ref(&key)).is_some() || known("Secret", &key) {
+                self.delete::<Secret>(owner, &name).await?;
+            }
         }
         Ok(())
     }
 
+    /// Makes a Secret agree with a planned one.
+    ///
+    /// # Errors
+    /// What the API server says where trying again may help.
+    pub async fn secret(&self, owner: &Owner, planned: &Secret) -> Result<Verdict, kube::Error> {
+        let mirrored = self.view.secrets.get(&to_ref(&Key::of(planned)));
+        self.put(owner, planned, mirrored.map(|known| known.metadata.clone()), How::Plain).await
+    }
+
+    /// Takes a Secret away, if it is there and the owner's.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn without_secret(&self, owner: &Owner, name: &str) -> Result<(), kube::Error> {
+        match self.view.secrets.get(&to_ref(&Key::new(&owner.key.namespace, name))) {
+            Some(_) => self.delete::<Secret>(owner, name).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes an object agree with the planned one, or takes it away where none is planned.
+    async fn put_or_remove<K>(
+        &self,
+        owner: &Owner,
+        name: &str,
+        planned: Option<&K>,
+        mirrored: Option<ObjectMeta>,
+        how: How<'_>,
+    ) -> Result<Verdict, kube::Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        if let Some(planned) = planned {
+            return self.put(owner, planned, mirrored, how).await;
+        }
+        if mirrored.is_some() {
+            self.delete::<K>(owner, name).await?;
+        }
+        Ok(Ok(Written::Absent))
+    }
+
     async fn put<K>(
         &self,
-        device: &IoTDevice,
+        owner: &Owner,
         planned: &K,
         mirrored: Option<ObjectMeta>,
-        starts_pods: bool,
+        how: How<'_>,
     ) -> Result<Result<Written, Fault>, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -126,27 +224,80 @@ impl Hands<'_> {
         let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = api.get_opt(&key.name).await?;
         let verdict = match &found {
-            Some(found) => self.over(device, found, &desired, digest)?,
-            None if starts_pods => self.after_former_pods(device),
+            Some(found) => self.over(owner, found, &desired, digest)?.or_else(|| how.spares(&kind, &key)),
+            None if matches!(how, How::StartsPods) => self.after_former_pods(&owner.key),
             None => None,
         };
         if let Some(verdict) = verdict {
             return Ok(verdict);
         }
-        if found.as_ref().is_some_and(is_rolling) {
-            self.turn_off_rolling(&api, &key).await?;
+        if let Some(found) = &found
+            && differs_for_good(&desired, &serde_json::to_value(found).map_err(kube::Error::SerdeError)?)
+        {
+            self.delete::<K>(owner, &key.name).await?;
+            return Ok(Ok(Written::Waiting(format!("{kind} {} of before is made anew", key.name))));
         }
-        Ok(match self.write(&api, &key, &desired, found.is_none()).await? {
+        Ok(match self.write(owner, &api, &key, &desired, found.is_none()).await? {
             Answer::Taken(meta) => {
-                self.remembered.put(device, &kind, &key, &meta, digest);
-                Ok(if found.is_none() { Written::Created } else { Written::Updated })
+                self.remembered.put(&owner.key, &kind, &key, &meta, digest);
+                Ok(found.map_or(Written::Created, |found| Written::Updated {
+                    specification: found.meta().generation != meta.generation,
+                }))
             }
             Answer::Waiting(why) => Ok(Written::Waiting(why)),
-            // Somebody made it immutable: there is no other way back, and nothing is lost by it.
-            Answer::Refused(fault) if found.is_some() && !starts_pods && fault.reason == Reason::Refused => {
-                self.delete::<K>(device, &key.name).await?;
-                Ok(Written::Waiting(fault.message))
+            Answer::Refused(fault) if fault.reason == Reason::Refused => match found {
+                Some(found) if no_write_helps(&desired, &to_value(&found)?) => {
+                    self.anew(owner, &api, planned, desired, digest, how).await?
+                }
+                _ => Err(fault),
+            },
+            Answer::Refused(fault) => Err(fault),
+        })
+    }
+
+    /// Deletes an object that can be changed no more, and makes it at once as it is planned. What it held is in the planned one
+    /// and nowhere else meanwhile: so the API server is asked before, and the planned one is kept until it was taken.
+    async fn anew<K>(
+        &self,
+        owner: &Owner,
+        api: &Api<K>,
+        planned: &K,
+        desired: Value,
+        digest: [u8; 32],
+        how: How<'_>,
+    ) -> Result<Verdict, kube::Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let (kind, key) = (K::kind(&()), Key::of(planned));
+        let manager = Some(FIELD_MANAGER.to_owned());
+        let rehearsal = api.create(&PostParams { dry_run: true, field_manager: manager }, planned).await;
+        match rehearsal {
+            Ok(_) => {}
+            // The name is the last thing that is looked at: all else was in order.
+            Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {}
+            Err(error) => {
+                return Ok(match refusal(owner, &kind, &key, false, error)? {
+                    Answer::Refused(fault) => Err(fault),
+                    Answer::Waiting(why) => Ok(Written::Waiting(why)),
+                    Answer::Taken(_) => Ok(Written::Unchanged),
+                });
             }
+        }
+        if let How::Holds { device, held, .. } = how {
+            self.remembered.intend(device, &key, held.clone());
+        }
+        self.delete::<K>(owner, &key.name).await?;
+        Ok(match self.write(owner, api, &key, &desired, true).await? {
+            Answer::Taken(meta) => {
+                self.remembered.put(&owner.key, &kind, &key, &meta, digest);
+                Ok(Written::Updated { specification: true })
+            }
+            Answer::Waiting(why) => Ok(Written::Waiting(why)),
             Answer::Refused(fault) => Err(fault),
         })
     }
@@ -154,7 +305,7 @@ impl Hands<'_> {
     /// Why an object that is there is not to be written over, if it is not.
     fn over<K>(
         &self,
-        device: &IoTDevice,
+        owner: &Owner,
         found: &K,
         desired: &Value,
         digest: [u8; 32],
@@ -163,11 +314,11 @@ impl Hands<'_> {
         K: Resource<DynamicType = ()> + Serialize,
     {
         let (kind, key) = (K::kind(&()), Key::of(found));
-        match standing(device, found) {
-            Standing::Foreign(owner) => {
-                let (name, hint) = (&key.name, hint(&kind));
+        match standing(owner, found) {
+            Standing::Foreign(holder) => {
+                let (name, hint) = (&key.name, hint(owner, &kind));
                 let message = format!(
-                    "{kind} {name} belongs to {owner} and is not touched: rename it or delete it{hint}"
+                    "{kind} {name} belongs to {holder} and is not touched: rename it or delete it{hint}"
                 );
                 return Ok(Some(Err(Fault::new(Reason::Conflict, message))));
             }
@@ -181,10 +332,10 @@ impl Hands<'_> {
         }
         let actual = serde_json::to_value(found).map_err(kube::Error::SerdeError)?;
         if covers(desired, &actual) {
-            self.remembered.put(device, &kind, &key, found.meta(), digest);
+            self.remembered.put(&owner.key, &kind, &key, found.meta(), digest);
             return Ok(Some(Ok(Written::Unchanged)));
         }
-        let wait = self.remembered.before_repair(&Key::of(device), &kind, &key, digest, Instant::now());
+        let wait = self.remembered.before_repair(&owner.key, &kind, &key, digest, Instant::now());
         let message = || {
             format!(
                 "{kind} {} is changed by somebody else again and again; it is put right after a while",
@@ -194,27 +345,18 @@ impl Hands<'_> {
         Ok((!wait.is_zero()).then(|| Ok(Written::Contested(message(), wait))))
     }
 
-    /// A new agent waits for the pods of a former one: there are never two connections for one identity.
-    fn after_former_pods(&self, device: &IoTDevice) -> Option<Verdict> {
-        let owner = Key::of(device);
-        let wait = self.remembered.may_wait(&owner, !self.view.pods_of(&owner).is_empty());
+    /// A new agent waits for the pods of a former one: they have the name that its pod needs, and who asks for it too early
+    /// is put off by Kubernetes for longer and longer.
+    fn after_former_pods(&self, device: &Key) -> Option<Verdict> {
+        let pods = self.view.pods_of(device);
+        let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
+        let wait = self.remembered.may_wait(device, !pods.is_empty()) || ending;
         wait.then(|| Ok(Written::Waiting("the agent of before has not ended yet".to_owned())))
-    }
-
-    /// The server fills `rollingUpdate` in when somebody turns `Recreate` off, and then refuses to turn it on again while
-    /// it is there; an apply cannot take away what it never had.
-    async fn turn_off_rolling<K>(&self, api: &Api<K>, key: &Key) -> Result<(), kube::Error>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    {
-        let patch = serde_json::json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}});
-        let how = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.metrics.wrote(&K::kind(&()), "patch");
-        api.patch(&key.name, &how, &Patch::Merge(patch)).await.map(drop)
     }
 
     async fn write<K>(
         &self,
+        owner: &Owner,
         api: &Api<K>,
         key: &Key,
         desired: &Value,
@@ -232,18 +374,18 @@ impl Hands<'_> {
                 tracing::info!(%kind, object = %key, creating, "wrote");
                 Ok(Answer::Taken(Box::new(written.meta().clone())))
             }
-            Err(error) => refusal(&kind, key, creating, error),
+            Err(error) => refusal(owner, &kind, key, creating, error),
         }
     }
 
-    async fn delete<K>(&self, device: &IoTDevice, name: &str) -> Result<(), kube::Error>
+    async fn delete<K>(&self, owner: &Owner, name: &str) -> Result<(), kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        let namespace = device.namespace().unwrap_or_default();
+        let namespace = owner.key.namespace.clone();
         let api: Api<kube::core::PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &namespace);
         let Some(found) = api.get_metadata_opt(name).await? else { return Ok(()) };
-        if !matches!(standing(device, &found), Standing::Ours) {
+        if !matches!(standing(owner, &found), Standing::Ours) {
             return Ok(());
         }
         let preconditions = Preconditions { uid: found.metadata.uid.clone(), resource_version: None };
@@ -263,39 +405,10 @@ impl Hands<'_> {
 }
 
 /// What becomes of an object without a write.
-type Verdict = Result<Written, Fault>;
+pub type Verdict = Result<Written, Fault>;
 
-/// Whose an object is.
-enum Standing {
-    Ours,
-    /// Ours or a namesake's of before, and on its way out.
-    Ending,
-    Foreign(String),
-}
-
-fn standing(device: &IoTDevice, found: &impl ResourceExt) -> Standing {
-    let controller = found.owner_references().iter().find(|owner| owner.controller == Some(true));
-    match controller {
-        Some(owner) if Some(&owner.uid) == device.metadata.uid.as_ref() => {
-            if found.meta().deletion_timestamp.is_some() { Standing::Ending } else { Standing::Ours }
-        }
-        // The garbage collector takes what a deleted device of the same name has left.
-        Some(owner)
-            if owner.kind == IoTDevice::kind(&()) && Some(&owner.name) == device.metadata.name.as_ref() =>
-        {
-            Standing::Ending
-        }
-        Some(owner) => Standing::Foreign(format!("{} {}", owner.kind, owner.name)),
-        None => Standing::Foreign("somebody else".to_owned()),
-    }
-}
-
-fn hint(kind: &str) -> &'static str {
-    if kind == "Secret" { ", or set credentials.secretName to another name" } else { "" }
-}
-
-fn is_rolling(object: &impl Serialize) -> bool {
-    serde_json::to_value(object).is_ok_and(|object| object.pointer("/spec/strategy/rollingUpdate").is_some())
+fn to_value(object: &impl Serialize) -> Result<Value, kube::Error> {
+    serde_json::to_value(object).map_err(kube::Error::SerdeError)
 }
 
 fn with_shape(mut object: Value) -> Value {
@@ -312,14 +425,20 @@ enum Answer {
 }
 
 /// What trying again does not help, and what it does.
-fn refusal(kind: &str, key: &Key, creating: bool, error: kube::Error) -> Result<Answer, kube::Error> {
+fn refusal(
+    owner: &Owner,
+    kind: &str,
+    key: &Key,
+    creating: bool,
+    error: kube::Error,
+) -> Result<Answer, kube::Error> {
     let kube::Error::Api(status) = &error else { return Err(error) };
     match status.code {
         409 if creating => {
             let message = format!(
                 "{kind} {} was made by somebody else and is not touched: rename it or delete it{}",
                 key.name,
-                hint(kind)
+                hint(owner, kind)
             );
             Ok(Answer::Refused(Fault::new(Reason::Conflict, message)))
         }

@@ -14,6 +14,19 @@ pub fn covers(desired: &Value, actual: &Value) -> bool {
     covers_at("", desired, Some(actual))
 }
 
+/// Fields that the API server lets nobody change.
+const FOR_GOOD: [&str; 4] =
+    ["/spec/selector", "/spec/serviceName", "/spec/podManagementPolicy", "/spec/volumeClaimTemplates"];
+
+/// Whether two `StatefulSet`s differ where no write can help, so that the one in the cluster has to be made anew. Only
+/// another version of the operator can have written such a one.
+#[must_use]
+pub fn differs_for_good(desired: &Value, actual: &Value) -> bool {
+    let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
+    let said = |object: &Value, field: &str| object.pointer(field).cloned().filter(|value| !empty(value));
+    FOR_GOOD.iter().any(|field| said(desired, field) != said(actual, field))
+}
+
 fn covers_at(name: &str, desired: &Value, actual: Option<&Value>) -> bool {
     match (desired, actual) {
         (Value::Object(fields), None) => fields.is_empty(),
@@ -114,6 +127,24 @@ mod tests {
         assert!(!covers(&desired, &actual(json!({"a": "2"}), json!(["a", "b"]))));
         assert!(!covers(&desired, &actual(json!({}), json!(["a", "b"]))));
         assert!(!covers(&desired, &actual(json!({"a": "1"}), json!(["a"]))));
+    }
+
+    #[test]
+    fn what_nobody_can_change_is_told_from_what_an_apply_puts_right() {
+        let desired = json!({"spec": {"selector": {"matchLabels": {"a": "1"}}, "podManagementPolicy": "Parallel", "replicas": 1}});
+        let other = |field: &str, value: Value| {
+            let mut actual = desired.clone();
+            actual["spec"][field] = value;
+            differs_for_good(&desired, &actual)
+        };
+        assert!(other("selector", json!({"matchLabels": {"a": "1", "b": "2"}})));
+        assert!(other("podManagementPolicy", json!("OrderedReady")));
+        assert!(other("serviceName", json!("web")));
+        assert!(other("volumeClaimTemplates", json!([{"metadata": {"name": "x"}}])));
+        // What servers fill in, and what can be changed.
+        assert!(!other("serviceName", json!("")) && !other("volumeClaimTemplates", json!([])));
+        assert!(!other("replicas", json!(3)) && !other("minReadySeconds", json!(5)));
+        assert!(!differs_for_good(&json!({"data": {}}), &json!({"data": {"a": "b"}})));
     }
 
     #[test]

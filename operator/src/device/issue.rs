@@ -1,34 +1,262 @@
-//! Third stage: the device's credential, derived from its group's key or taken from its own Secret. Pure.
+//! Third stage: the credential that a device's Secret shall hold: derived, taken, made or kept, and the one before beside it.
+//! Pure: keys, serial numbers and turns come from [`Means`].
 
+use jiff::Timestamp;
+use lanyard_crds::status::{CredentialsProof, CredentialsStatus};
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status as said;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::key::SymmetricKey;
 
 use super::observe::Observed;
-use super::validate::{Destination, KeySource, Valid};
+use super::origin::Origin;
+use super::validate::{Destination, Valid};
 use crate::cluster::read::{CaFound, SecretData};
+use crate::credential::change::{self, LetGo, Verdict, judge};
+use crate::credential::held::{Credential, Held, Holding};
+use crate::credential::issuer::Issuer;
+use crate::credential::leaf::{self, LeafError, Wanted};
+use crate::credential::pair::{KeyKind, Pair, PairError};
+use crate::credential::turns::Turn;
+use crate::credential::{kept, schedule};
 use crate::fault::{Fault, Reason};
+
+/// What the stage cannot work out.
+pub trait Means {
+    /// A new key; `None` while it is being made.
+    ///
+    /// # Errors
+    /// [`PairError`]
+    fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError>;
+    /// A random number.
+    fn serial(&self) -> [u8; 16];
+    /// Whether it is the device's turn to move to this key or CA of its group.
+    fn turn(&self, to: &Fingerprint) -> Turn;
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+}
 
 /// What a device proves itself with, and whom it trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credential {
-    /// The device's own key. `Debug` shows nothing of it.
-    pub key: SymmetricKey,
+pub struct Issued {
+    /// What the Secret shall hold. `Debug` shows nothing secret.
+    pub holding: Holding,
+    /// Whether the current credential is known to work.
+    pub proof: CredentialsProof,
+    /// When the operator makes the next certificate.
+    pub renewal_at: Option<Timestamp>,
+    /// Why the Secret does not hold what it is to hold yet.
+    pub pending: Option<Pending>,
     /// PEM certificates trusted besides the public roots.
     pub trusted_ca: Option<String>,
 }
 
-/// The device's credential. The same inputs always give the same one, so that nothing has to be stored twice.
+/// Why a device keeps the credential that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// Others of its group come first.
+    Turn(Turn),
+    /// The next key is being made.
+    Key,
+}
+
+/// How far the stage came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issue {
+    /// To the end.
+    Done(Box<Issued>),
+    /// The device's first key is being made.
+    Making,
+}
+
+/// What is known of the device's credential before this look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// What the agent says.
+    pub said: Option<&'a said::Credential>,
+    /// What was told.
+    pub told: Option<&'a CredentialsStatus>,
+}
+
+/// The device's credential. Keys come out the same from the same inputs always, so that nothing has to be stored twice.
 ///
 /// # Errors
 /// [`Fault`]: what somebody has to change; never a part of a key.
-pub fn issue(valid: &Valid, observed: &Observed) -> Result<Credential, Fault> {
-    let key = match &valid.key_source {
-        KeySource::Group { secret, key, .. } => {
-            group_key(secret, key, observed.key.as_ref())?.derive(valid.device_id.as_str())
+pub fn issue(
+    valid: &Valid,
+    observed: &Observed,
+    known: Known<'_>,
+    means: &dyn Means,
+) -> Result<Issue, Fault> {
+    let nothing = Held::default();
+    let held = observed.held.as_ref().unwrap_or(&nothing);
+    let fingerprint = held.current.as_ref().map(Credential::fingerprint);
+    let proof = fingerprint
+        .map_or(CredentialsProof::Untried, |fingerprint| change::proof(&fingerprint, known.said, known.told));
+    let stage =
+        Stage { held, proof, uid: observed.device.metadata.uid.as_deref().unwrap_or_default(), means };
+    let key = observed.key.as_ref();
+    let trusted_ca = trusted_ca(&observed.trusted_ca)?;
+    let chosen = match &valid.origin {
+        Origin::Group { secret, key: name, .. } => {
+            let group = group_key(secret, name, key)?;
+            let wanted = Credential::Key(group.derive(valid.device_id.as_str()));
+            stage.given(wanted, Some(Fingerprint::of_key(&group)))
         }
-        KeySource::Own { secret } => own_key(valid, secret, observed.key.as_ref())?,
+        Origin::Own { secret } => stage.given(Credential::Key(own_key(valid, secret, key)?), None),
+        Origin::Kept { secret, name, letters } => {
+            let certified = kept::read(secret, key, (name, *letters), means.now())?;
+            stage.given(Credential::Certificate(Box::new(certified)), None)
+        }
+        Origin::SelfSigned(wanted) => stage.made(wanted, None)?,
+        Origin::Issued { secret, wanted, .. } => {
+            let issuer = Issuer::read(secret, key, means.now())?;
+            stage.made(wanted, Some(&issuer))?
+        }
     };
-    Ok(Credential { key, trusted_ca: trusted_ca(&observed.trusted_ca)? })
+    let Some(Chosen { holding, proof, renewal_at, pending }) = chosen else { return Ok(Issue::Making) };
+    Ok(Issue::Done(Box::new(Issued { holding, proof, renewal_at, pending, trusted_ca })))
+}
+
+/// With what a credential is chosen.
+struct Stage<'a> {
+    held: &'a Held,
+    proof: CredentialsProof,
+    uid: &'a str,
+    means: &'a dyn Means,
+}
+
+struct Chosen {
+    holding: Holding,
+    proof: CredentialsProof,
+    renewal_at: Option<Timestamp>,
+    pending: Option<Pending>,
+}
+
+impl Stage<'_> {
+    /// A credential that is there, derived or kept by somebody; `group` is whose key it is derived from.
+    fn given(&self, wanted: Credential, group: Option<Fingerprint>) -> Option<Chosen> {
+        let now = self.means.now();
+        let chosen = |current, previous, issuer, proof| Chosen {
+            holding: Holding { current, previous, issuer, slot: None },
+            proof,
+            renewal_at: None,
+            pending: None,
+        };
+        if self.held.current.as_ref() == Some(&wanted) {
+            let previous = change::staying(self.held, self.proof, LetGo::WhenProven, now);
+            return Some(chosen(wanted, previous, group, self.proof));
+        }
+        let previous = change::leaving(self.held, &wanted, self.proof, LetGo::WhenProven, now);
+        if let Some(pending) = self.pending(group.as_ref(), previous.as_ref(), now) {
+            return self.waiting(pending, now);
+        }
+        Some(chosen(wanted, previous, group, CredentialsProof::Untried))
+    }
+
+    /// A certificate that the operator makes.
+    fn made(&self, wanted: &Wanted, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
+        let now = self.means.now();
+        let spread = schedule::spread(self.uid);
+        let judged = |credential: &Credential| judge(credential, wanted, issuer, spread, now);
+        let verdict = self.held.current.as_ref().map(|current| match judged(current) {
+            // Somebody else's certificate that happens to fit has no slot.
+            Verdict::Good if issuer.is_none() && self.held.slot.is_none() => Verdict::Other,
+            // Not the clock is behind, the hub says so too.
+            Verdict::Good if self.proof == CredentialsProof::Refused && change::is_early(current, now) => {
+                Verdict::Due
+            }
+            verdict => verdict,
+        });
+        let let_go = if issuer.is_some() { LetGo::WhenProven } else { LetGo::WhenItEnds };
+        if let (Some(Verdict::Good), Some(current)) = (verdict, self.held.current.clone()) {
+            let previous = change::staying(self.held, self.proof, let_go, now);
+            return Ok(Some(self.told(current, previous, self.held.slot, self.proof, (wanted, issuer))));
+        }
+        // Unless the current one is known to work: then it stays beside a new one, as at every change.
+        let returns = issuer.is_some() && self.proof != CredentialsProof::Accepted;
+        let reverted =
+            self.held.previous.clone().filter(|previous| returns && judged(previous) == Verdict::Good);
+        if let (Some(Verdict::Other), Some(previous)) = (verdict, reverted) {
+            return Ok(Some(self.told(previous, None, None, CredentialsProof::Untried, (wanted, issuer))));
+        }
+        if let (Some(Verdict::Other), Some(issuer)) = (verdict, issuer)
+            && let Some(pending) = self.pending(Some(&issuer.fingerprint()), self.held.current.as_ref(), now)
+        {
+            return Ok(self.waiting(pending, now));
+        }
+        let Some(pair) = self.means.pair(wanted.key).map_err(|error| signing_failed(&error))? else {
+            return Ok(self.waiting(Pending::Key, now));
+        };
+        let serial = leaf::serial(self.means.serial());
+        let certified = match issuer {
+            None => leaf::self_signed(wanted, &pair, &serial, now),
+            Some(issuer) => leaf::issued(wanted, &pair, issuer, &serial, now),
+        };
+        let certified: Result<_, LeafError> = certified;
+        let current = Credential::Certificate(Box::new(certified.map_err(|error| signing_failed(&error))?));
+        let previous = change::leaving(self.held, &current, self.proof, let_go, now);
+        let slot = issuer.is_none().then(|| change::slot(self.held, previous.as_ref()));
+        Ok(Some(self.told(current, previous, slot, CredentialsProof::Untried, (wanted, issuer))))
+    }
+
+    /// Whether others come first. A device without a credential that works waits for nobody.
+    fn pending(
+        &self,
+        group: Option<&Fingerprint>,
+        has: Option<&Credential>,
+        now: Timestamp,
+    ) -> Option<Pending> {
+        has.filter(|has| !change::has_ended(has, now))?;
+        match self.means.turn(group?) {
+            Turn::Now => None,
+            turn => Some(Pending::Turn(turn)),
+        }
+    }
+
+    /// What is there stays for now.
+    fn waiting(&self, pending: Pending, now: Timestamp) -> Option<Chosen> {
+        let current = self.held.current.clone()?;
+        let issuer = match &current {
+            Credential::Key(_) => self.held.issuer.clone(),
+            Credential::Certificate(certified) => certified.issuer(),
+        };
+        let let_go = if self.held.slot.is_some() { LetGo::WhenItEnds } else { LetGo::WhenProven };
+        let previous = change::staying(self.held, self.proof, let_go, now);
+        Some(Chosen {
+            holding: Holding { current, previous, issuer, slot: self.held.slot },
+            proof: self.proof,
+            renewal_at: None,
+            pending: Some(pending),
+        })
+    }
+
+    fn told(
+        &self,
+        current: Credential,
+        previous: Option<Credential>,
+        slot: Option<lanyard_crds::group::InUse>,
+        proof: CredentialsProof,
+        (wanted, issuer): (&Wanted, Option<&Issuer>),
+    ) -> Chosen {
+        let ends = issuer.map(Issuer::not_after);
+        let renewal_at = current.certified().and_then(|certified| {
+            schedule::renewal(certified.leaf(), wanted, schedule::spread(self.uid), ends)
+        });
+        // Certificates above may be exchanged without a new one for the device.
+        let current = match (current, issuer) {
+            (Credential::Certificate(certified), Some(issuer)) => {
+                Credential::Certificate(Box::new(certified.with_chain(issuer.chain())))
+            }
+            (current, _) => current,
+        };
+        let issuer = issuer.map(Issuer::fingerprint);
+        Chosen { holding: Holding { current, previous, issuer, slot }, proof, renewal_at, pending: None }
+    }
+}
+
+fn signing_failed(error: &dyn std::error::Error) -> Fault {
+    Fault::new(Reason::SigningFailed, format!("no certificate can be made: {error}"))
 }
 
 /// A group's key, from the group's Secret.

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use lanyard_crds::refer::TrustedCa;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::agents::{Agents, Report};
+use super::name;
+use super::origin;
+use super::remembered::Remembered;
 use crate::cluster::claims::{Identity, Key, identity, seniority};
 use crate::cluster::read::{CaFound, Reads, SecretData};
-use crate::cluster::view::{View, to_ref};
+use crate::cluster::view::{REVISION_LABEL, View, to_ref};
+use crate::credential::held::Held;
 
 /// Everything that the later stages look at.
 #[derive(Debug, Clone, Default)]
@@ -21,8 +26,12 @@ pub struct Observed {
     pub group: Option<Arc<ProvisioningGroup>>,
     /// An older device with the same identity.
     pub senior: Option<Key>,
-    /// The Secret with the group's or the device's key; `None` if it is missing.
+    /// The Secret that the device's credential comes from; `None` if it is missing.
     pub key: Option<SecretData>,
+    /// What the device's own Secret holds; `None` if it is not there.
+    pub held: Option<Held>,
+    /// Whether that is of the Secret of the name that the device has now. What is decided without is no reason to write over one.
+    pub own_seen: bool,
     /// What the reference to a trusted CA leads to.
     pub trusted_ca: CaFound,
     /// The agent.
@@ -34,10 +43,10 @@ pub struct Observed {
 pub struct AgentSeen {
     /// Its pod: the youngest that does not end.
     pub pod: Option<Arc<Pod>>,
-    /// Whether pods of it, that one included, are there.
-    pub any_pod: bool,
-    /// Why its Deployment makes no pods.
-    pub no_pods: Option<String>,
+    /// Whether that pod is of an older specification, so that Kubernetes is about to replace it.
+    pub outdated: bool,
+    /// Why its `StatefulSet` makes no pod.
+    pub no_pod: Option<String>,
     /// What it said of itself.
     pub report: Option<Report>,
 }
@@ -57,34 +66,61 @@ pub async fn observe(
     reads: &Reads,
     view: &View,
     agents: &Agents,
+    remembered: &Remembered,
     device: Arc<IoTDevice>,
 ) -> Result<Observed, kube::Error> {
     let group = reads.group(view, &device).await?;
     let senior = senior(view, &device, identity(&device, group.as_deref()).as_ref());
-    let agent = agent_seen(view, agents, &Key::of(&*device));
-    let (mut key, mut trusted_ca) = (None, CaFound::NotAsked);
+    let agent = agent_seen(reads, view, agents, &Key::of(&*device)).await?;
+    let (mut key, mut trusted_ca, mut held) = (None, CaFound::NotAsked, (None, false));
     if !device.spec.blocked && senior.is_none() {
         let references = references(&device, group.as_deref());
         let namespace = device.namespace().unwrap_or_default();
         let read_key = reads.key(view, &namespace, references.key);
         let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
-        (key, trusted_ca) = futures::try_join!(read_key, read_ca)?;
+        let read_held = held_by(reads, view, remembered, &device);
+        (key, trusted_ca, held) = futures::try_join!(read_key, read_ca, read_held)?;
     }
-    Ok(Observed { device, group, senior, key, trusted_ca, agent })
+    let (held, own_seen) = held;
+    Ok(Observed { device, group, senior, key, held, own_seen, trusted_ca, agent })
 }
 
 fn references<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> References<'a> {
-    match (&device.spec.hub, group) {
-        (Some(hub), _) => References {
-            key: hub.auth.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str()),
-            trusted_ca: hub.trusted_ca.as_ref(),
-        },
-        (None, Some(group)) => References {
-            key: group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str()),
-            trusted_ca: group.spec.dps.trusted_ca.as_ref(),
-        },
-        (None, None) => References { key: None, trusted_ca: None },
+    let spec = &device.spec;
+    let own = spec.hub.as_ref().map(|hub| hub.trusted_ca.as_ref());
+    let own = own.or_else(|| spec.dps.as_ref().map(|dps| dps.service.trusted_ca.as_ref()));
+    let trusted_ca = own.unwrap_or_else(|| group.and_then(|group| group.spec.dps.trusted_ca.as_ref()));
+    References { key: origin::secret(device, group), trusted_ca }
+}
+
+/// What the device's Secret holds, or the one of its former name while that is not there yet, and whether it is not the
+/// former. What the operator wrote or read itself it does not read again.
+async fn held_by(
+    reads: &Reads,
+    view: &View,
+    remembered: &Remembered,
+    device: &IoTDevice,
+) -> Result<(Option<Held>, bool), kube::Error> {
+    let status = device.status.as_ref().and_then(|status| status.credentials.as_ref());
+    let former = status.map(|credentials| credentials.secret_name.clone());
+    let own = name::credentials(device);
+    for name in std::iter::once(own.clone()).chain(former.filter(|former| *former != own)) {
+        let key = Key::new(&device.namespace().unwrap_or_default(), &name);
+        let mirrored = view.secrets.get(&to_ref(&key));
+        let mirrored = mirrored.as_ref().map(|known| &known.metadata);
+        let held = match (remembered.held(device, &key, mirrored), mirrored) {
+            (Some(held), _) => Some(held),
+            (None, Some(_)) => reads.held(&key, device).await?.map(|(meta, held)| {
+                remembered.hold(device, &key, &meta, mirrored, held.clone());
+                held
+            }),
+            (None, None) => None,
+        };
+        if held.is_some() {
+            return Ok((held, name == own));
+        }
     }
+    Ok((None, false))
 }
 
 /// The oldest of those that claim the same identity, if it is not this device itself.
@@ -97,19 +133,51 @@ fn senior(view: &View, device: &IoTDevice, own: Option<&Identity>) -> Option<Key
     (oldest < seniority(device)).then_some(oldest.1)
 }
 
-fn agent_seen(view: &View, agents: &Agents, key: &Key) -> AgentSeen {
-    let pods = view.pods_of(key);
-    let deployment =
-        view.deployments.get(&to_ref(&Key::new(&key.namespace, &super::plan::workload_name(&key.name))));
-    let conditions = deployment.and_then(|deployment| deployment.status.clone()?.conditions);
-    let failure = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True");
-    AgentSeen {
-        any_pod: !pods.is_empty(),
-        pod: super::agents::current(pods),
-        no_pods: failure.and_then(|condition| condition.message),
-        report: agents.report(key),
+async fn agent_seen(
+    reads: &Reads,
+    view: &View,
+    agents: &Agents,
+    device: &Key,
+) -> Result<AgentSeen, kube::Error> {
+    let pod = super::agents::current(view.pods_of(device));
+    let workload = Key::new(&device.namespace, &super::name::workload(&device.name));
+    let workload = view.workloads.get(&to_ref(&workload));
+    let (mut outdated, mut no_pod) = (false, None);
+    match (&workload, &pod) {
+        (Some(workload), Some(pod)) => outdated = is_outdated(workload, pod),
+        // A StatefulSet has no condition for it.
+        (Some(workload), None) => no_pod = reads.why_no_pod(workload).await?,
+        (None, _) => {}
+    }
+    Ok(AgentSeen { pod, outdated, no_pod, report: agents.report(device) })
+}
+
+/// Whether a pod is of another specification than its `StatefulSet` has now.
+fn is_outdated(workload: &StatefulSet, pod: &Pod) -> bool {
+    let Some(status) = &workload.status else { return true };
+    let unseen = status.observed_generation < workload.metadata.generation;
+    unseen || pod.labels().get(REVISION_LABEL) != status.update_revision.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_outdated_until_its_revision_is_the_newest_of_the_newest_generation() {
+        let workload = |generation: i64, status: &str| -> StatefulSet {
+            serde_saphyr::from_str(&format!("{{metadata: {{generation: {generation}}}, status: {status}}}"))
+                .unwrap()
+        };
+        let pod: Pod =
+            serde_saphyr::from_str("{metadata: {labels: {controller-revision-hash: a-1}}}").unwrap();
+        for (generation, status, outdated) in [
+            (1, "{replicas: 1, observedGeneration: 1, updateRevision: a-1}", false),
+            (2, "{replicas: 1, observedGeneration: 1, updateRevision: a-1}", true),
+            (2, "{replicas: 1, observedGeneration: 2, updateRevision: a-2}", true),
+        ] {
+            assert_eq!(is_outdated(&workload(generation, status), &pod), outdated, "{generation} {status}");
+        }
+        assert!(is_outdated(&StatefulSet::default(), &pod), "its controller has not looked at it yet");
     }
 }

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
-use lanyard_protocol::handoff::config::{self, AgentConfig, Buffer, Device};
+use lanyard_crds::agent::AgentMode;
+use lanyard_protocol::handoff::config::{self, AgentConfig, Device};
 use lanyard_protocol::handoff::credentials as file;
 use lanyard_protocol::handoff::mistake::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
-use super::issue::Credential;
+use super::issue::Issued;
+use super::name;
 use super::validate::{Destination, Valid};
 use super::workload;
 use crate::arguments::PullPolicy;
 use crate::cluster::view::DEVICE_LABEL;
+use crate::credential::held::Credential;
 use crate::fault::{Fault, Reason};
 
 /// What the operator was told about agents.
@@ -34,12 +37,14 @@ pub struct AgentImage {
 /// The objects that a device needs. None of them is written yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// What the credentials are.
+    pub issued: Issued,
     /// The credentials.
     pub credentials: Secret,
-    /// The agent's configuration.
-    pub configuration: ConfigMap,
-    /// The agent.
-    pub workload: Deployment,
+    /// The agent's configuration, unless something else connects the device.
+    pub configuration: Option<ConfigMap>,
+    /// The agent, unless something else connects the device.
+    pub workload: Option<StatefulSet>,
     /// A credentials Secret of another name from before, which is to go.
     pub former_credentials: Option<String>,
 }
@@ -49,26 +54,15 @@ pub struct Plan {
 pub struct Withdrawal {
     /// Names of its credentials Secrets.
     pub credentials: Vec<String>,
-    /// Name of its Deployment.
+    /// Name of its `StatefulSet`.
     pub workload: String,
-}
-
-/// Name of an agent's Deployment and ConfigMap.
-#[must_use]
-pub fn workload_name(device: &str) -> String {
-    format!("{device}-agent")
 }
 
 /// The objects that the device needs.
 ///
 /// # Errors
 /// [`Fault`]: every mistake in what the agent would get to read.
-pub fn plan(
-    device: &IoTDevice,
-    valid: &Valid,
-    credential: &Credential,
-    image: &AgentImage,
-) -> Result<Plan, Fault> {
+pub fn plan(device: &IoTDevice, valid: &Valid, issued: Issued, image: &AgentImage) -> Result<Plan, Fault> {
     let owner = owner(device)?;
     let meta = |name: String| ObjectMeta {
         name: Some(name),
@@ -77,24 +71,39 @@ pub fn plan(
         owner_references: Some(vec![owner.clone()]),
         ..ObjectMeta::default()
     };
-    Ok(Plan {
-        credentials: Secret {
-            metadata: meta(valid.secret_name.clone()),
-            type_: Some("Opaque".to_owned()),
-            data: Some(credentials(valid, credential)),
-            ..Secret::default()
-        },
-        configuration: ConfigMap {
-            metadata: meta(workload_name(&valid.name)),
+    let agent = || -> Result<(ConfigMap, StatefulSet), Fault> {
+        let configuration = ConfigMap {
+            metadata: meta(name::workload(&valid.name)),
             data: Some(BTreeMap::from([(config::FILE_NAME.to_owned(), configuration(valid)?)])),
             ..ConfigMap::default()
-        },
-        workload: Deployment {
-            metadata: meta(workload_name(&valid.name)),
+        };
+        let workload = StatefulSet {
+            metadata: meta(name::workload(&valid.name)),
             spec: Some(workload::spec(valid, image)),
             status: None,
+        };
+        Ok((configuration, workload))
+    };
+    let (configuration, workload) = match valid.agent.mode.unwrap_or_default() {
+        AgentMode::Dedicated => {
+            agent().map(|(configuration, workload)| (Some(configuration), Some(workload)))?
+        }
+        AgentMode::None => (None, None),
+    };
+    Ok(Plan {
+        credentials: Secret {
+            metadata: ObjectMeta {
+                annotations: Some(issued.holding.annotations()),
+                ..meta(valid.secret_name.clone())
+            },
+            type_: Some(secret_type(&issued.holding.current).to_owned()),
+            data: Some(credentials(valid, &issued)),
+            ..Secret::default()
         },
+        configuration,
+        workload,
         former_credentials: former_credentials(device).filter(|former| *former != valid.secret_name),
+        issued,
     })
 }
 
@@ -102,11 +111,10 @@ pub fn plan(
 #[must_use]
 pub fn withdrawal(device: &IoTDevice) -> Withdrawal {
     let name = device.name_any();
-    let wanted = device.spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
-    let mut credentials = vec![wanted.unwrap_or_else(|| format!("{name}-credentials"))];
+    let mut credentials = vec![name::credentials(device)];
     credentials.extend(former_credentials(device));
     credentials.dedup();
-    Withdrawal { credentials, workload: workload_name(&name) }
+    Withdrawal { credentials, workload: name::workload(&name) }
 }
 
 fn former_credentials(device: &IoTDevice) -> Option<String> {
@@ -133,31 +141,41 @@ pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The keys of the Secret: two for the agent, the others for software that uses the Secret without an agent.
-fn credentials(valid: &Valid, credential: &Credential) -> BTreeMap<String, ByteString> {
+/// The type that other software looks for.
+const fn secret_type(current: &Credential) -> &'static str {
+    match current {
+        Credential::Key(_) => "Opaque",
+        Credential::Certificate(_) => "kubernetes.io/tls",
+    }
+}
+
+/// The keys of the Secret: some for the agent, the others for software that uses the Secret without an agent.
+fn credentials(valid: &Valid, issued: &Issued) -> BTreeMap<String, ByteString> {
     let mut data = BTreeMap::new();
     let mut put = |name: &str, text: &str| {
         data.insert(name.to_owned(), ByteString(text.as_bytes().to_vec()));
     };
-    put(file::SHARED_ACCESS_KEY, &credential.key.to_base64());
+    issued.holding.files().iter().for_each(|(name, text)| put(name, text));
     put(file::DEVICE_ID, valid.device_id.as_str());
     match &valid.destination {
         Destination::Hub(hub) => {
             put(file::HOSTNAME, &hub.hostname.to_string());
-            let text = DeviceConnectionString {
-                hostname: hub.hostname.clone(),
-                device_id: valid.device_id.clone(),
-                key: credential.key.clone(),
-                gateway_hostname: hub.gateway_hostname.clone(),
-            };
-            put(file::CONNECTION_STRING, &text.expose());
+            if let Credential::Key(key) = &issued.holding.current {
+                let text = DeviceConnectionString {
+                    hostname: hub.hostname.clone(),
+                    device_id: valid.device_id.clone(),
+                    key: key.clone(),
+                    gateway_hostname: hub.gateway_hostname.clone(),
+                };
+                put(file::CONNECTION_STRING, &text.expose());
+            }
         }
         Destination::Dps(dps) => {
             put(file::DPS_ENDPOINT, &dps.endpoint.to_string());
             put(file::ID_SCOPE, dps.id_scope.as_str());
         }
     }
-    if let Some(ca) = &credential.trusted_ca {
+    if let Some(ca) = &issued.trusted_ca {
         put(file::TRUSTED_CA, ca);
     }
     data
@@ -178,7 +196,8 @@ fn configuration(valid: &Valid) -> Result<String, Fault> {
         sources: valid.sources.clone(),
         tags: valid.tags.clone(),
         telemetry: valid.telemetry.clone(),
-        buffer: Buffer::default(),
+        buffer: Default::default(),
+        last_will: valid.last_will.clone(),
     };
     let document = AgentConfig { version: config::VERSION, devices: vec![device] };
     let problems = document.problems();

@@ -1,5 +1,8 @@
 //! What a pod shows of its agent. Pure.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
@@ -7,6 +10,8 @@ use crate::conditions::Aspect;
 
 /// The reason while everything goes its way.
 pub const AGENT_STARTING: &str = "AgentStarting";
+/// So much later than promised a pod may end, before somebody has to look.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Longest part of a log that a condition repeats.
 const MAX_WORDS: usize = 400;
 
@@ -14,6 +19,41 @@ const MAX_WORDS: usize = 400;
 #[must_use]
 pub fn starting() -> Aspect {
     Aspect::new(false, AGENT_STARTING, "the agent's pod is starting")
+}
+
+/// Kubernetes is about to replace a pod of an older specification.
+#[must_use]
+pub fn replaced() -> Aspect {
+    Aspect::new(false, AGENT_STARTING, "the agent's pod is replaced by one of the new specification")
+}
+
+/// How long until a pod that ends is overdue; `None` for one that does not end.
+#[must_use]
+pub fn overdue_in(pod: &Pod, now: Timestamp) -> Option<Duration> {
+    let until = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let late = now.duration_since(until);
+    Some(Duration::try_from(SLACK - late).unwrap_or_default())
+}
+
+/// A pod that should have ended long ago. Its name is taken as long as it is there, so that no new agent can start beside
+/// one that may still run where nobody sees it.
+#[must_use]
+pub fn stuck(pod: &Pod, now: Timestamp) -> Option<Aspect> {
+    overdue_in(pod, now).filter(Duration::is_zero)?;
+    let until = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let fix = match pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
+        Some(node) => format!(
+            "bring node {node} back, or, when it is surely off, say so with `kubectl delete node {node}` or \
+             `kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`"
+        ),
+        None => "look for finalizers on it, and at who set them".to_owned(),
+    };
+    let message = format!(
+        "pod {} was to end by {until} and is still there; a new one starts only when it is gone, so that the device is \
+         never connected twice: {fix}",
+        pod.name_any()
+    );
+    Some(Aspect::new(false, "AgentPodStuck", message))
 }
 
 /// Whether the agent runs, and if not, why.

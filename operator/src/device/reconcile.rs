@@ -12,16 +12,22 @@ use lanyard_crds::status::IoTDeviceStatus;
 
 use super::agents::Agents;
 use super::apply::Hands;
-use super::observe::{Observed, observe};
+use super::credentials_ready;
+use super::issue::{Issue, Known, Pending, issue};
+use super::observe::{AgentSeen, Observed, observe};
 use super::plan::{AgentImage, plan, withdrawal};
+use super::pod::overdue_in;
 use super::remembered::Remembered;
 use super::report::{self, Outcome};
-use super::{issue::issue, validate::validate};
+use super::validate::validate;
+use super::workshop::Workshop;
 use crate::backoff::{Backoff, spread_over};
 use crate::cluster::answer::Answers;
 use crate::cluster::claims::Key;
 use crate::cluster::read::Reads;
 use crate::cluster::view::View;
+use crate::credential::forge::Forge;
+use crate::credential::turns::{Turn, Turns};
 use crate::fault::Reason;
 use crate::metrics::Metrics;
 
@@ -33,6 +39,10 @@ const RESYNC_FAULTY: Duration = Duration::from_secs(5 * 60);
 const RETRY_REFUSED: Duration = Duration::from_secs(30);
 /// Something ends soon.
 const WAIT: Duration = Duration::from_secs(2);
+/// Timers may be early by a fraction.
+const A_MOMENT: Duration = Duration::from_millis(50);
+/// Why Kubernetes makes no pod stands in events, which are not watched.
+const POD_MUST_APPEAR: Duration = Duration::from_secs(5);
 
 /// With what devices are looked at.
 pub struct Context {
@@ -46,6 +56,10 @@ pub struct Context {
     pub agents: Agents,
     /// What was written.
     pub remembered: Arc<Remembered>,
+    /// Where private keys are made.
+    pub forge: Arc<Forge>,
+    /// Who of a group moves to another key or CA when.
+    pub turns: Arc<Turns>,
     /// Status and events.
     pub answers: Answers,
     /// The agents' image.
@@ -118,16 +132,18 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
     }
     let looked = Box::pin(look(device, &context, &key)).await;
     match looked {
-        Ok(outcome) => {
+        Ok((outcome, agent)) => {
             let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("IoTDevice", started.elapsed(), fault.map(Reason::as_str));
             context.backoff.succeeded(&key);
+            let now = Timestamp::now();
             let next = match fault {
                 Some(Reason::Refused) => RETRY_REFUSED,
                 Some(_) => RESYNC_FAULTY,
-                None => outcome.waits().map_or(RESYNC, |wait| wait.max(WAIT)),
+                None => next_look(&outcome, &agent, now),
             };
-            Ok(Action::requeue(spread_over(next, rand::random())))
+            let next = spread_over(next, rand::random());
+            Ok(Action::requeue(due(&outcome, now).map_or(next, |due| due.min(next))))
         }
         Err(error) => {
             let error = ReconcileError(error);
@@ -137,28 +153,63 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
     }
 }
 
-async fn look(device: Arc<IoTDevice>, context: &Context, key: &Key) -> Result<Outcome, kube::Error> {
-    let observed = observe(&context.reads, &context.view, &context.agents, device).await?;
-    let outcome = Box::pin(act(&observed, context)).await?;
+/// When to look again at a device whose user has nothing to change.
+fn next_look(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
+    let ends = agent.pod.as_ref().and_then(|pod| overdue_in(pod, now));
+    match (outcome.waits(), ends, &agent.pod) {
+        // It has been told, and a watch tells when it is over.
+        (_, Some(Duration::ZERO), _) => RESYNC_FAULTY,
+        (Some(wait), _, _) => wait.max(WAIT),
+        // No watch tells that a time is over.
+        (None, Some(left), _) => left + WAIT,
+        (None, None, None) if agent.no_pod.is_some() => RETRY_REFUSED,
+        (None, None, None) if outcome.wants_no_agent() => RESYNC,
+        (None, None, None) => POD_MUST_APPEAR,
+        (None, None, Some(_)) => RESYNC,
+    }
+}
+
+/// When something has to be done with the credentials at a moment that is known: then, and neither before nor after.
+fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
+    let Outcome::Applied(_, applied) = outcome else { return None };
+    if let Some(Pending::Turn(Turn::In(wait) | Turn::Paused(wait))) = applied.issued.pending {
+        return Some(wait);
+    }
+    let next = credentials_ready::next(&applied.issued, now)?;
+    Some(Duration::try_from(next.duration_since(now)).unwrap_or_default() + A_MOMENT)
+}
+
+async fn look(
+    device: Arc<IoTDevice>,
+    context: &Context,
+    key: &Key,
+) -> Result<(Outcome, AgentSeen), kube::Error> {
+    let observed =
+        observe(&context.reads, &context.view, &context.agents, &context.remembered, device).await?;
     let device = &observed.device;
     let version = device.metadata.resource_version.clone();
     let before =
         context.told.before(key, version.as_ref()).or_else(|| device.status.clone()).unwrap_or_default();
+    let outcome = Box::pin(act(&observed, &before, context)).await?;
     let after = report::status(&observed, &before, &outcome, Timestamp::now());
     if after != before {
         if !context.answers.status(&**device, &after).await? {
-            return Ok(outcome);
+            return Ok((outcome, observed.agent));
         }
         context.told.put(key.clone(), version, after.clone());
     }
     for event in report::happened(&before, &after, &outcome) {
         context.answers.event(&**device, event);
     }
-    Ok(outcome)
+    Ok((outcome, observed.agent))
 }
 
 /// Validate, issue, plan, apply, as far as it goes.
-async fn act(observed: &Observed, context: &Context) -> Result<Outcome, kube::Error> {
+async fn act(
+    observed: &Observed,
+    before: &IoTDeviceStatus,
+    context: &Context,
+) -> Result<Outcome, kube::Error> {
     let device = &observed.device;
     let hands = Hands {
         client: &context.client,
@@ -166,13 +217,24 @@ async fn act(observed: &Observed, context: &Context) -> Result<Outcome, kube::Er
         remembered: &context.remembered,
         metrics: &context.metrics,
     };
-    let planned = validate(observed).and_then(|valid| {
-        let credential = issue(&valid, observed)?;
-        let plan = plan(device, &valid, &credential, &context.image)?;
-        Ok((valid, plan))
+    let means = Workshop::new(context, observed);
+    let said = report::said_of(&observed.agent, &device.name_any());
+    let known =
+        Known { said: said.and_then(|said| said.credential.as_ref()), told: before.credentials.as_ref() };
+    let planned = validate(observed).and_then(|valid| match issue(&valid, observed, known, &means)? {
+        Issue::Done(issued) => {
+            let plan = plan(device, &valid, *issued, &context.image)?;
+            Ok(Some((valid, plan)))
+        }
+        Issue::Making => Ok(None),
     });
     match planned {
-        Ok((valid, plan)) => Ok(Outcome::Applied(Box::new(valid), hands.apply(device, plan).await?)),
+        Ok(None) => Ok(Outcome::Making),
+        Ok(Some((valid, plan))) => {
+            let applied = Box::pin(hands.apply(observed, plan)).await?;
+            means.applied(&applied);
+            Ok(Outcome::Applied(Box::new(valid), applied))
+        }
         Err(fault) if fault.reason.withdraws() => {
             hands.withdraw(device, withdrawal(device)).await?;
             Ok(Outcome::Withdrawn(fault))

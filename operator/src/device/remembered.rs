@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use lanyard_crds::IoTDevice;
 
 use crate::cluster::claims::Key;
+use crate::credential::held::Held;
 
-/// How long a new agent waits for pods of a former one that do not end; such pods belong to nobody any more.
+/// How long a new agent waits for pods of a former one that do not even begin to end; such pods belong to nobody any more.
 const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
 
 /// So many repairs in a row are done at once; then each waits twice as long as the one before.
@@ -25,6 +26,30 @@ pub struct Remembered {
     objects: Mutex<HashMap<(String, Key), Known>>,
     waiting: Mutex<HashMap<Key, Instant>>,
     repairs: Mutex<HashMap<(String, Key), Repairs>>,
+    holdings: Mutex<HashMap<Key, Kept>>,
+    intents: Mutex<HashMap<Key, Intent>>,
+}
+
+/// What a credentials Secret is to hold that is being made anew: between the old one and the new one it is nowhere else.
+#[derive(Debug)]
+struct Intent {
+    device: Key,
+    device_uid: Option<String>,
+    held: Held,
+}
+
+/// What a credentials Secret holds, so that it is not read at every look.
+#[derive(Debug)]
+struct Kept {
+    device: Key,
+    device_uid: Option<String>,
+    uid: Option<String>,
+    version: Option<String>,
+    /// What the mirror had when this version was read or written: until it has more, this is the newest.
+    mirrored: Option<String>,
+    /// Whether it was made anew, so that the mirror loses the one before first.
+    anew: bool,
+    held: Held,
 }
 
 /// Writes of one object in a row that only put right what somebody else had changed.
@@ -59,9 +84,9 @@ impl Remembered {
         })
     }
 
-    pub(super) fn put(&self, device: &IoTDevice, kind: &str, key: &Key, meta: &ObjectMeta, digest: [u8; 32]) {
+    pub(super) fn put(&self, owner: &Key, kind: &str, key: &Key, meta: &ObjectMeta, digest: [u8; 32]) {
         let known = Known {
-            device: Key::of(device),
+            device: owner.clone(),
             uid: meta.uid.clone(),
             version: meta.resource_version.clone(),
             digest,
@@ -82,7 +107,82 @@ impl Remembered {
         known.is_some_and(|known| known.uid == meta.uid && known.version == meta.resource_version)
     }
 
+    /// What the device's own credentials Secret holds, if that is known of its newest version, or what it is to hold as soon as
+    /// it is made anew. Another device's Secret, or a namesake's of before, tells nothing.
+    pub(super) fn held(&self, device: &IoTDevice, key: &Key, mirrored: Option<&ObjectMeta>) -> Option<Held> {
+        let (own, uid) = (Key::of(device), &device.metadata.uid);
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let intent = intents.get(key).filter(|intent| intent.device == own && intent.device_uid == *uid);
+        if let Some(intent) = intent {
+            return Some(intent.held.clone());
+        }
+        let holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
+        let version = mirrored.and_then(|meta| meta.resource_version.as_ref());
+        let between = version.is_none() && kept.anew;
+        let newest = kept.mirrored.as_ref() == version || kept.version.as_ref() == version || between;
+        newest.then(|| kept.held.clone())
+    }
+
+    /// A credentials Secret was read or written; `mirrored` is what the mirror has of it.
+    pub(super) fn hold(
+        &self,
+        device: &IoTDevice,
+        key: &Key,
+        meta: &ObjectMeta,
+        mirrored: Option<&ObjectMeta>,
+        held: Held,
+    ) {
+        let kept = Kept {
+            device: Key::of(device),
+            device_uid: device.metadata.uid.clone(),
+            uid: meta.uid.clone(),
+            version: meta.resource_version.clone(),
+            mirrored: mirrored.and_then(|meta| meta.resource_version.clone()),
+            anew: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
+            held,
+        };
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), kept);
+        self.abandon(key);
+    }
+
+    /// A credentials Secret is about to be deleted only to be made anew: this it holds then. It is known until it was written,
+    /// however often that fails.
+    pub(super) fn intend(&self, device: &IoTDevice, key: &Key, held: Held) {
+        let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), held };
+        self.intents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), intent);
+    }
+
+    /// A credentials Secret is not to be made anew any more, or it was.
+    pub(super) fn abandon(&self, key: &Key) {
+        self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// A Secret is gone. What it held is not brought back from memory: who deletes a certificate wants another one.
+    pub fn gone(&self, meta: &ObjectMeta) {
+        let key =
+            Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let mut holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        if holdings.get(&key).is_some_and(|kept| kept.uid == meta.uid) {
+            holdings.remove(&key);
+        }
+    }
+
+    /// The version of an object that was written or found last.
+    pub(super) fn version(&self, kind: &str, key: &Key) -> Option<ObjectMeta> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = objects.get(&(kind.to_owned(), key.clone()))?;
+        Some(ObjectMeta {
+            uid: known.uid.clone(),
+            resource_version: known.version.clone(),
+            ..ObjectMeta::default()
+        })
+    }
+
     pub(super) fn forget(&self, kind: &str, key: &Key) {
+        if kind == "Secret" {
+            self.holdings.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind.to_owned(), key.clone()));
     }
 
@@ -92,6 +192,11 @@ impl Remembered {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|_, known| known.device != *device);
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, kept| kept.device != *device);
+        self.intents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, intent| intent.device != *device);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
         self.repairs
             .lock()
@@ -150,7 +255,7 @@ mod tests {
         let start = Instant::now();
         let ask = |digest: u8, after| {
             let now = start + Duration::from_millis(after);
-            remembered.before_repair(&device, "Deployment", &key, [digest; 32], now).as_millis()
+            remembered.before_repair(&device, "StatefulSet", &key, [digest; 32], now).as_millis()
         };
         // The first ones are free.
         assert_eq!([0, 10, 20, 30, 40].map(|after| ask(1, after)), [0; 5]);
@@ -165,5 +270,83 @@ mod tests {
         }
         assert_eq!(ask(2, 200_000), 0);
         assert_eq!(ask(2, 200_010), 0);
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_known_until_the_mirror_has_something_newer() {
+        let remembered = Remembered::default();
+        let (device, key) = (IoTDevice::default(), Key::new("n", "a-credentials"));
+        let meta = |uid: &str, version: &str| ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some("a-credentials".to_owned()),
+            uid: Some(uid.to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let known = |mirrored: Option<&ObjectMeta>| remembered.held(&device, &key, mirrored).is_some();
+        assert!(!known(None));
+        // Made, and the mirror follows; then somebody else changes it.
+        remembered.hold(&device, &key, &meta("u", "1"), None, Held::default());
+        assert!(known(None) && known(Some(&meta("u", "1"))) && !known(Some(&meta("u", "2"))));
+        // Made anew: the mirror loses the one before first.
+        remembered.hold(&device, &key, &meta("v", "4"), Some(&meta("u", "2")), Held::default());
+        assert!(known(Some(&meta("u", "2"))));
+        remembered.gone(&meta("u", "2"));
+        assert!(known(None) && known(Some(&meta("v", "4"))));
+        remembered.gone(&meta("v", "4"));
+        assert!(!known(None));
+        // Changed, and deleted before the mirror had the change.
+        remembered.hold(&device, &key, &meta("w", "6"), Some(&meta("w", "5")), Held::default());
+        assert!(!known(None));
+    }
+    fn device(name: &str, uid: &str) -> IoTDevice {
+        let metadata = ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some(name.to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        };
+        IoTDevice { metadata, ..IoTDevice::default() }
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_known_for_its_own_device_only() {
+        let remembered = Remembered::default();
+        let key = Key::new("n", "shared");
+        let meta = ObjectMeta { uid: Some("s".to_owned()), ..ObjectMeta::default() };
+        remembered.hold(&device("a", "u"), &key, &meta, None, Held::default());
+        let known = |device: &IoTDevice| remembered.held(device, &key, None).is_some();
+        assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
+        remembered.intend(&device("a", "u"), &key, Held::default());
+        assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
+    }
+
+    #[test]
+    fn what_is_made_anew_is_known_until_it_is_written() {
+        let remembered = Remembered::default();
+        let (device, key) = (device("a", "u"), Key::new("n", "a-credentials"));
+        let meta = |uid: &str| ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some("a-credentials".to_owned()),
+            uid: Some(uid.to_owned()),
+            resource_version: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let (old, new) = (Held::default(), Held { issuer: Some("F".to_owned().into()), ..Held::default() });
+        remembered.hold(&device, &key, &meta("1"), None, old);
+        remembered.intend(&device, &key, new.clone());
+        // Deleted, and the mirror hears of it before a new one could be made.
+        remembered.forget("Secret", &key);
+        assert_eq!(remembered.held(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
+        remembered.gone(&meta("1"));
+        assert_eq!(remembered.held(&device, &key, None).as_ref(), Some(&new));
+        // Written: from now on it goes with its Secret, as always.
+        remembered.hold(&device, &key, &meta("2"), None, new.clone());
+        assert_eq!(remembered.held(&device, &key, None), Some(new.clone()));
+        remembered.gone(&meta("2"));
+        assert_eq!(remembered.held(&device, &key, None), None);
+        remembered.intend(&device, &key, new);
+        remembered.forget_device(&Key::of(&device));
+        assert_eq!(remembered.held(&device, &key, None), None);
     }
 }

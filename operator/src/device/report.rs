@@ -5,19 +5,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use lanyard_crds::status::{
-    Connection, ConnectionState, CredentialsKind, CredentialsStatus, IoTDeviceStatus, ProvisioningState,
-};
+use lanyard_crds::status::{Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
 
+use super::agent_ready::{NO_AGENT, agent_ready, nobody};
 use super::agents::Report;
 use super::apply::{Applied, Written};
+use super::credentials_ready;
 use super::observe::{AgentSeen, Observed};
-use super::pod::{AGENT_STARTING, of_pod, starting};
-use super::validate::{Destination, KeySource, Valid};
+use super::pod::{AGENT_STARTING, stuck};
+use super::state;
+use super::validate::{Destination, Valid};
 use crate::conditions::{
-    AGENT_READY, Aspect, CONNECTED, CREDENTIALS_READY, READY, Truth, conditions, find, progress,
-    whole_seconds,
+    AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
+    progress, whole_seconds,
 };
 use crate::fault::Fault;
 
@@ -28,6 +29,8 @@ pub enum Outcome {
     Applied(Box<Valid>, Applied),
     /// To something that somebody has to change; nothing was written, and what is there stays.
     Faulty(Fault),
+    /// To the device's first private key, which is being made.
+    Making,
     /// The device was taken away from the hub.
     Withdrawn(Fault),
 }
@@ -37,17 +40,26 @@ impl Outcome {
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         match self {
+            Self::Making => None,
             Self::Faulty(fault) | Self::Withdrawn(fault) => Some(fault),
-            Self::Applied(_, Applied { credentials, configuration, workload }) => {
+            Self::Applied(_, Applied { issued: _, credentials, configuration, workload }) => {
                 [credentials, configuration, workload].into_iter().find_map(|written| written.as_ref().err())
             }
         }
     }
 
+    /// Whether something else connects the device.
+    #[must_use]
+    pub fn wants_no_agent(&self) -> bool {
+        matches!(self, Self::Applied(_, Applied { workload: Ok(Written::Absent), .. }))
+    }
+
     /// How long to wait when something has to end or calm down first.
     #[must_use]
     pub fn waits(&self) -> Option<Duration> {
-        let Self::Applied(_, Applied { credentials, configuration, workload }) = self else { return None };
+        let Self::Applied(_, Applied { issued: _, credentials, configuration, workload }) = self else {
+            return None;
+        };
         let waits = [credentials, configuration, workload].into_iter().filter_map(|written| match written {
             Ok(Written::Waiting(_)) => Some(Duration::ZERO),
             Ok(Written::Contested(_, wait)) => Some(*wait),
@@ -67,41 +79,52 @@ pub fn status(
 ) -> IoTDeviceStatus {
     let device = &observed.device;
     let generation = device.metadata.generation.unwrap_or_default();
-    let said = said_of(&observed.agent, &device.name_any());
+    let nobody = nobody(observed);
+    let said = said_of(&observed.agent, &device.name_any()).filter(|_| !nobody);
     let connection = connection(observed, outcome, said, before.connection.as_ref(), now);
-    let credentials = credentials_aspect(outcome);
-    let agent = agent_aspect(observed, outcome);
+    let credentials = credentials_ready::ready(outcome, said);
+    let expiring = credentials_ready::expiring(observed, outcome, before, now);
+    let stuck = observed.agent.pod.as_ref().and_then(|pod| stuck(pod, now));
+    let waits = stuck.is_some()
+        || (!nobody && waits_for_somebody(&observed.agent, said))
+        || credentials.reason == "CredentialRefused";
+    let agent = agent_ready(observed, outcome, said, stuck);
     let connected = Aspect {
         truth: match connection.state {
             ConnectionState::Connected => Truth::True,
             ConnectionState::Disconnected => Truth::False,
             ConnectionState::Unknown => Truth::Unknown,
         },
-        reason: connection_reason(outcome, &observed.agent, said),
+        reason: connection_reason(observed, outcome, said),
         message: connection.message.clone(),
     };
     let ready = [&credentials, &agent, &connected].into_iter().find(|aspect| aspect.truth != Truth::True);
-    let ready =
-        ready.map_or_else(|| connected.clone(), |worst| Aspect { truth: Truth::False, ..worst.clone() });
-    let stalled = outcome.fault().is_some() || waits_for_somebody(&observed.agent, said);
-    let [reconciling, stalled] = progress(&ready, stalled);
+    let ready = match ready {
+        // Nobody tells whether it is connected.
+        Some(worst) if worst.reason == NO_AGENT => credentials.clone(),
+        Some(worst) => Aspect { truth: Truth::False, ..worst.clone() },
+        None => connected.clone(),
+    };
+    let [reconciling, stalled] =
+        progress(&ready, outcome.fault().is_some_and(|fault| !fault.reason.is_a_step()) || waits);
     let assigned_hub = assigned_hub(outcome, before, said);
+    let issued = credentials_ready::status(outcome, before);
+    let (provisioning_state, state_before_block) =
+        provisioning_state(observed, before, assigned_hub.as_deref(), issued.is_some());
     IoTDeviceStatus {
         observed_generation: generation,
         device_id: Some(device.device_id().to_owned()),
-        provisioning_state: Some(provisioning_state(outcome, &credentials, assigned_hub.as_deref())),
+        provisioning_state: Some(provisioning_state),
+        state_before_block,
         assigned_hub,
-        credentials: credentials_status(outcome, before),
+        credentials: issued,
         connection: Some(connection),
         conditions: conditions(
-            vec![
-                (READY, ready),
-                (CREDENTIALS_READY, credentials),
-                (AGENT_READY, agent),
-                (CONNECTED, connected),
-                reconciling,
-                stalled,
-            ],
+            [(READY, ready), (CREDENTIALS_READY, credentials)]
+                .into_iter()
+                .chain(expiring.map(|expiring| (CREDENTIALS_EXPIRING, expiring)))
+                .chain([(AGENT_READY, agent), (CONNECTED, connected), reconciling, stalled])
+                .collect(),
             &before.conditions,
             generation,
             now,
@@ -110,81 +133,15 @@ pub fn status(
 }
 
 /// What the agent said of this device.
-fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a said::DeviceStatus> {
+pub(super) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a said::DeviceStatus> {
     match &agent.report {
         Some(Report::Said(status)) => status.devices.iter().find(|device| device.name == name),
         _ => None,
     }
 }
 
-fn from_fault(fault: &Fault) -> Aspect {
+pub(super) fn from_fault(fault: &Fault) -> Aspect {
     Aspect::new(false, fault.reason.as_str(), fault.message.clone())
-}
-
-fn credentials_aspect(outcome: &Outcome) -> Aspect {
-    match outcome {
-        Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => from_fault(fault),
-        Outcome::Applied(_, Applied { credentials: Err(fault), .. }) => from_fault(fault),
-        Outcome::Applied(_, Applied { credentials: Ok(Written::Waiting(why)), .. }) => {
-            Aspect::new(false, "Waiting", why.clone())
-        }
-        Outcome::Applied(_, Applied { credentials: Ok(Written::Contested(why, _)), .. }) => {
-            Aspect::new(false, "Contested", why.clone())
-        }
-        Outcome::Applied(valid, _) => {
-            let from = match &valid.key_source {
-                KeySource::Group { group, key, .. } => {
-                    format!("derived from the {key} of ProvisioningGroup {group}")
-                }
-                KeySource::Own { secret } => format!("from Secret {secret}"),
-            };
-            Aspect::new(
-                true,
-                "Issued",
-                format!("Secret {} holds the device's key, {from}", valid.secret_name),
-            )
-        }
-    }
-}
-
-fn agent_aspect(observed: &Observed, outcome: &Outcome) -> Aspect {
-    let agent = &observed.agent;
-    match outcome {
-        Outcome::Withdrawn(fault) => return from_fault(fault),
-        Outcome::Applied(
-            _,
-            Applied { configuration: Err(fault), .. } | Applied { workload: Err(fault), .. },
-        ) => return from_fault(fault),
-        Outcome::Applied(_, Applied { workload: Ok(Written::Waiting(why)), .. }) => {
-            return Aspect::new(false, "Waiting", why.clone());
-        }
-        Outcome::Applied(
-            _,
-            Applied { configuration: Ok(Written::Contested(why, _)), .. }
-            | Applied { workload: Ok(Written::Contested(why, _)), .. },
-        ) => return Aspect::new(false, "Contested", why.clone()),
-        _ => {}
-    }
-    if let Some(Report::Said(status)) = &agent.report {
-        return match &status.configuration_problem {
-            Some(problem) => Aspect::new(false, "ConfigurationRejected", problem.clone()),
-            None => Aspect::new(true, "Running", format!("agent {} runs", status.agent_version)),
-        };
-    }
-    let Some(pod) = &agent.pod else {
-        return match &agent.no_pods {
-            Some(why) => {
-                Aspect::new(false, "AgentPodRefused", format!("the agent's pod cannot be made: {why}"))
-            }
-            None => starting(),
-        };
-    };
-    let aspect = of_pod(pod);
-    match (&aspect.truth, &agent.report) {
-        // It has not been asked yet.
-        (Truth::True, None) => starting(),
-        _ => aspect,
-    }
 }
 
 fn connection(
@@ -194,7 +151,7 @@ fn connection(
     before: Option<&Connection>,
     now: Timestamp,
 ) -> Connection {
-    let reason = connection_reason(outcome, &observed.agent, said).to_owned();
+    let reason = connection_reason(observed, outcome, said).to_owned();
     if let (Some(said), false) = (said, matches!(outcome, Outcome::Withdrawn(_))) {
         let state = match said.connection.state {
             said::ConnectionState::Connected => ConnectionState::Connected,
@@ -203,9 +160,6 @@ fn connection(
         let mut message = said.connection.message.clone();
         if message.is_empty() {
             message = in_words(said);
-        }
-        for problem in &said.problems {
-            message = if message.is_empty() { problem.clone() } else { format!("{message}; {problem}") };
         }
         return Connection {
             state,
@@ -216,13 +170,17 @@ fn connection(
     }
     let (state, message) = match (outcome, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _) => (ConnectionState::Disconnected, fault.message.clone()),
+        _ if nobody(observed) => (
+            ConnectionState::Unknown,
+            "agent.mode is None: what connects the device does not tell the operator".to_owned(),
+        ),
         (_, Some(Report::Silent(why))) => {
             (ConnectionState::Unknown, format!("the agent's /status cannot be read: {why}"))
         }
         (_, Some(Report::Said(_))) => {
             (ConnectionState::Unknown, "the agent does not know the device yet".to_owned())
         }
-        (_, None) => (ConnectionState::Unknown, "no agent runs".to_owned()),
+        (_, None) => (ConnectionState::Unknown, "no agent answers".to_owned()),
     };
     let same = before.filter(|before| before.state == state && before.reason == reason);
     let since = same.map_or_else(|| Some(Time(whole_seconds(now))), |before| before.since.clone());
@@ -241,12 +199,13 @@ fn in_words(said: &said::DeviceStatus) -> String {
 }
 
 fn connection_reason(
+    observed: &Observed,
     outcome: &Outcome,
-    agent: &AgentSeen,
     said: Option<&said::DeviceStatus>,
 ) -> &'static str {
-    match (outcome, said, &agent.report) {
+    match (outcome, said, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _, _) => fault.reason.as_str(),
+        _ if nobody(observed) => NO_AGENT,
         (_, Some(said), _) => said.connection.reason.as_str(),
         (_, None, Some(Report::Silent(_))) => "AgentUnreachable",
         (_, None, Some(Report::Said(_))) => "Connecting",
@@ -259,14 +218,15 @@ fn waits_for_somebody(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> b
     let rejected =
         matches!(&agent.report, Some(Report::Said(status)) if status.configuration_problem.is_some());
     let refused = said.is_some_and(|said| {
-        matches!(
-            said.connection.reason,
-            R::Unauthorized
-                | R::RegistrationUnauthorized
-                | R::EnrollmentDisabled
-                | R::CertificateNotTrusted
-                | R::ProtocolRefused
-        )
+        !said.problems.is_empty()
+            || matches!(
+                said.connection.reason,
+                R::Unauthorized
+                    | R::RegistrationUnauthorized
+                    | R::EnrollmentDisabled
+                    | R::CertificateNotTrusted
+                    | R::ProtocolRefused
+            )
     });
     rejected || refused
 }
@@ -291,30 +251,21 @@ fn assigned_hub(
 }
 
 fn provisioning_state(
-    outcome: &Outcome,
-    credentials: &Aspect,
+    observed: &Observed,
+    before: &IoTDeviceStatus,
     assigned_hub: Option<&str>,
-) -> ProvisioningState {
-    match (outcome, assigned_hub, credentials.truth) {
-        (Outcome::Withdrawn(fault), _, _) if fault.reason == crate::fault::Reason::Blocked => {
-            ProvisioningState::Blocked
-        }
-        (Outcome::Withdrawn(_), _, _) => ProvisioningState::Unassociated,
-        (_, Some(_), _) => ProvisioningState::Provisioned,
-        (_, None, Truth::True) => ProvisioningState::Registered,
-        (_, None, _) => ProvisioningState::Unassociated,
-    }
-}
-
-fn credentials_status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<CredentialsStatus> {
-    match outcome {
-        Outcome::Withdrawn(_) => None,
-        Outcome::Applied(valid, Applied { credentials: Ok(_), .. }) => Some(CredentialsStatus {
-            secret_name: valid.secret_name.clone(),
-            kind: CredentialsKind::SharedAccessKey,
-        }),
-        _ => before.credentials.clone(),
-    }
+    issued: bool,
+) -> (ProvisioningState, Option<ProvisioningState>) {
+    let (device, group) = (&observed.device, observed.group.as_deref());
+    let was = state::Before { state: before.provisioning_state, before_block: before.state_before_block };
+    let seen = state::Seen {
+        blocked: device.spec.blocked,
+        waits: state::waits_for_approval(device, group),
+        template: state::has_template(device, group),
+        was_at_hub: assigned_hub.is_some(),
+        issued,
+    };
+    state::next(was, seen)
 }
 
 /// Something worth an event.
@@ -335,21 +286,18 @@ pub struct Happened {
 pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Outcome) -> Vec<Happened> {
     let mut events = Vec::new();
     if let Outcome::Applied(valid, applied) = outcome {
-        let word = match applied.credentials {
-            Ok(Written::Created) => Some("CredentialsIssued"),
-            Ok(Written::Updated) => Some("CredentialsRenewed"),
-            _ => None,
-        };
-        events.extend(word.map(|word| normal(word, "Issue", format!("wrote Secret {}", valid.secret_name))));
+        events.extend(credentials_ready::written(before, after, valid, applied));
         let word = match applied.workload {
             Ok(Written::Created) => Some("AgentDeployed"),
-            Ok(Written::Updated) => Some("AgentUpdated"),
+            Ok(Written::Updated { .. }) => Some("AgentUpdated"),
             _ => None,
         };
-        events.extend(
-            word.map(|word| normal(word, "Deploy", format!("wrote Deployment {}-agent", valid.name))),
-        );
+        events.extend(word.map(|word| {
+            let name = super::name::workload(&valid.name);
+            normal(word, "Deploy", format!("wrote StatefulSet {name}"))
+        }));
     }
+    events.extend(credentials_ready::ends(before, after));
     let told = |status: &IoTDeviceStatus| {
         find(&status.conditions, READY).map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
@@ -362,6 +310,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         let is_ready = ready.status == "True";
         let stalled = find(&after.conditions, crate::conditions::STALLED)
             .is_some_and(|stalled| stalled.status == "True");
+        // Somebody wanted it so.
         let blocked = after.provisioning_state == Some(ProvisioningState::Blocked);
         events.push(Happened {
             warning: !is_ready && !blocked && (was_ready || stalled),
@@ -373,6 +322,6 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
     events
 }
 
-fn normal(reason: &str, action: &'static str, message: String) -> Happened {
+pub(super) fn normal(reason: &str, action: &'static str, message: String) -> Happened {
     Happened { warning: false, reason: reason.to_owned(), action, message }
 }

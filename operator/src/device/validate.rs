@@ -1,15 +1,18 @@
 //! Second stage: what the device is to be, its group's template included, or what somebody has to change. Pure.
 
 use kube::ResourceExt;
+use lanyard_crds::IoTDeviceSpec;
 use lanyard_crds::agent::Agent;
-use lanyard_crds::group::Template;
-use lanyard_crds::stream;
-use lanyard_protocol::handoff::config::{self, Format, Publish, Simulator, Source, Tag, Telemetry};
-use lanyard_protocol::handoff::interval::Interval;
+use lanyard_crds::group::{Dps, Template};
+use lanyard_protocol::handoff::config::{self, LastWill, Source, Tag, Telemetry};
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
+use super::convert::{last_will_of, source, tags_of, telemetry_of};
 use super::observe::Observed;
+use super::origin::{self, Origin};
+use super::state;
+use crate::credential::kept::Letters;
 use crate::fault::{Fault, Reason};
 
 /// A device that can be worked for: everything inherited, every name checked.
@@ -23,8 +26,8 @@ pub struct Valid {
     pub device_id: DeviceId,
     /// Where it connects.
     pub destination: Destination,
-    /// Where its key comes from.
-    pub key_source: KeySource,
+    /// Where its credential comes from.
+    pub origin: Origin,
     /// Name of the Secret for its credentials.
     pub secret_name: String,
     /// Announced to DPS and to the hub.
@@ -35,6 +38,8 @@ pub struct Valid {
     pub tags: Vec<Tag>,
     /// How it is sent.
     pub telemetry: Telemetry,
+    /// What the hub sends when it is gone without a word.
+    pub last_will: Option<LastWill>,
     /// Where and with how much its agent runs.
     pub agent: Agent,
 }
@@ -46,25 +51,6 @@ pub enum Destination {
     Hub(config::Hub),
     /// To the hub that DPS assigns.
     Dps(config::Dps),
-}
-
-/// Where a device's key comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// Derived from the key of its group.
-    Group {
-        /// Name of the group.
-        group: String,
-        /// Name of the group's Secret.
-        secret: String,
-        /// Name of the key in it.
-        key: &'static str,
-    },
-    /// Its own, from this Secret.
-    Own {
-        /// Name of the Secret.
-        secret: String,
-    },
 }
 
 /// What the device is to be.
@@ -87,117 +73,95 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
         );
         return Err(Fault::new(Reason::DuplicateDeviceId, message));
     }
+    if state::waits_for_approval(device, observed.group.as_deref()) {
+        let (group, command) = (reference_of(spec), state::approval_command(device));
+        let message =
+            format!("approval of ProvisioningGroup {group} is Manual: approve the device with `{command}`");
+        return Err(Fault::new(Reason::WaitingForApproval, message));
+    }
     let device_id = DeviceId::new(device.device_id()).map_err(|error| invalid("deviceId", error))?;
-    let (destination, key_source) = where_to(observed, &device_id)?;
+    let (destination, origin) = where_to(observed, &device_id)?;
     let template = observed.group.as_ref().and_then(|group| group.spec.template.clone()).unwrap_or_default();
-    let Template { model_id, sources, tags, telemetry, agent } = template;
+    let Template { model_id, sources, tags, telemetry, last_will, agent } = template;
     let name = device.name_any();
-    let secret_name = spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
     Ok(Valid {
         namespace: device.namespace().unwrap_or_default(),
         device_id,
         destination,
-        key_source,
-        secret_name: secret_name.unwrap_or_else(|| format!("{name}-credentials")),
+        origin,
+        secret_name: super::name::credentials(device),
         model_id: spec.model_id.clone().or(model_id),
         sources: spec.sources.clone().or(sources).unwrap_or_default().into_iter().map(source).collect(),
         tags: tags_of(spec.tags.clone().or(tags).unwrap_or_default())?,
         telemetry: telemetry_of(spec.telemetry.clone().or(telemetry).unwrap_or_default())?,
+        last_will: spec.last_will.clone().or(last_will).map(last_will_of),
         agent: spec.agent.clone().or(agent).unwrap_or_default(),
         name,
     })
 }
 
-fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
+fn reference_of(spec: &IoTDeviceSpec) -> &str {
+    spec.group_ref.as_ref().map_or("", |reference| reference.name.as_str())
+}
+
+pub(super) fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
 }
 
-fn where_to(observed: &Observed, device_id: &DeviceId) -> Result<(Destination, KeySource), Fault> {
+fn where_to(observed: &Observed, device_id: &DeviceId) -> Result<(Destination, Origin), Fault> {
     let spec = &observed.device.spec;
-    match (&spec.hub, &spec.group_ref, &observed.group) {
-        (Some(hub), None, _) => {
-            let key =
-                hub.auth.symmetric_key.as_ref().ok_or_else(|| invalid("hub.auth", "set symmetricKey"))?;
+    match (&spec.hub, &spec.dps, &spec.group_ref) {
+        (Some(hub), None, None) => {
             let gateway = hub.gateway_hostname.as_deref().map(HostPort::parse).transpose();
             let destination = Destination::Hub(config::Hub {
                 hostname: HostPort::parse(&hub.hostname).map_err(|error| invalid("hub.hostname", error))?,
                 gateway_hostname: gateway.map_err(|error| invalid("hub.gatewayHostname", error))?,
             });
-            Ok((destination, KeySource::Own { secret: key.secret_ref.name.clone() }))
+            Ok((destination, origin::own(&hub.auth, "hub.auth", device_id.as_str(), Letters::Exact)?))
         }
-        (None, Some(reference), Some(group)) => {
-            // DPS registers fewer ids than hubs take, and metadata.name may stand for the id.
-            RegistrationId::new(device_id.as_str()).map_err(|error| invalid("deviceId", error))?;
-            let dps = &group.spec.dps;
-            let in_group = |field: &str| format!("dps.{field} of ProvisioningGroup {}", reference.name);
-            let destination = Destination::Dps(config::Dps {
-                endpoint: HostPort::parse(&dps.endpoint)
-                    .map_err(|error| invalid(&in_group("endpoint"), error))?,
-                id_scope: IdScope::new(dps.id_scope.as_str())
-                    .map_err(|error| invalid(&in_group("idScope"), error))?,
-                registration_id: None,
-            });
-            let key = group.spec.attestation.symmetric_key.as_ref();
-            let key = key.ok_or_else(|| {
-                invalid("attestation", format!("set symmetricKey in ProvisioningGroup {}", reference.name))
-            })?;
-            let source = KeySource::Group {
-                group: reference.name.clone(),
-                secret: key.secret_ref.name.clone(),
-                key: key.key_in_use.secret_key(),
-            };
-            Ok((destination, source))
+        (None, Some(individual), None) => {
+            let id = individual.registration_id.as_deref();
+            let field = if id.is_some() { "dps.registrationId" } else { "deviceId" };
+            let id = RegistrationId::new(id.unwrap_or(device_id.as_str()))
+                .map_err(|error| invalid(field, error))?;
+            let origin = origin::own(&individual.auth, "dps.auth", id.as_str(), Letters::AnyCase)?;
+            Ok((to_dps(&individual.service, device_id, id, |field| format!("dps.{field}"))?, origin))
         }
-        (None, Some(reference), None) => {
-            let message = format!(
-                "there is no ProvisioningGroup {:?} in this namespace: create it or correct groupRef.name",
-                reference.name
-            );
-            Err(Fault::new(Reason::GroupNotFound, message))
-        }
-        _ => Err(invalid("spec", "set exactly one of groupRef and hub")),
+        (None, None, Some(reference)) => in_group(observed, &reference.name, device_id),
+        _ => Err(invalid("spec", "set exactly one of groupRef, hub and dps")),
     }
 }
 
-fn source(source: stream::Source) -> Source {
-    Source { name: source.name, simulator: source.simulator.map(|stream::Simulator {}| Simulator {}) }
-}
-
-fn interval(field: &str, interval: Option<&stream::Interval>, default: Interval) -> Result<Interval, Fault> {
-    interval
-        .map_or(Ok(default), |interval| Interval::parse(&interval.0).map_err(|error| invalid(field, error)))
-}
-
-fn tags_of(tags: Vec<stream::Tag>) -> Result<Vec<Tag>, Fault> {
-    let convert = |tag: stream::Tag| {
-        let field = format!("scanInterval of tag {}", tag.name);
-        Ok(Tag {
-            scan_interval: interval(&field, tag.scan_interval.as_ref(), Tag::default_scan_interval())?,
-            publish: match tag.publish {
-                None | Some(stream::Publish::OnChange) => Publish::OnChange,
-                Some(stream::Publish::EveryScan) => Publish::EveryScan,
-            },
-            name: tag.name,
-            source: tag.source,
-            address: tag.address,
-        })
+fn in_group(observed: &Observed, name: &str, device_id: &DeviceId) -> Result<(Destination, Origin), Fault> {
+    let Some(group) = &observed.group else {
+        let message = format!(
+            "there is no ProvisioningGroup {name:?} in this namespace: create it or correct groupRef.name"
+        );
+        return Err(Fault::new(Reason::GroupNotFound, message));
     };
-    tags.into_iter().map(convert).collect()
+    // DPS compares registration ids without case, but keys are derived from the exact text (ref §0.3 rule 10), and a
+    // certificate's name is safest when it is the registration id exactly (ref §9.1): small letters.
+    let text = match group.spec.attestation.x509 {
+        Some(_) => device_id.as_str().to_ascii_lowercase(),
+        None => device_id.as_str().to_owned(),
+    };
+    // DPS registers fewer ids than hubs take, and metadata.name may stand for the id.
+    let id = RegistrationId::new(text).map_err(|error| invalid("deviceId", error))?;
+    let origin = origin::of_group(name, group, id.as_str())?;
+    let field = |field: &str| format!("dps.{field} of ProvisioningGroup {name}");
+    Ok((to_dps(&group.spec.dps, device_id, id, field)?, origin))
 }
 
-fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fault> {
-    let default = Telemetry::default();
-    Ok(Telemetry {
-        format: match telemetry.format {
-            None | Some(stream::Format::Narrow) => Format::Narrow,
-            Some(stream::Format::Wide) => Format::Wide,
-        },
-        interval: interval("telemetry.interval", telemetry.interval.as_ref(), default.interval)?,
-        max_events: telemetry.max_events.unwrap_or(default.max_events),
-        qos: telemetry.qos.unwrap_or(default.qos),
-        timeout: interval("telemetry.timeout", telemetry.timeout.as_ref(), default.timeout)?,
-        properties: telemetry.properties.unwrap_or_default(),
-        content_type: telemetry.content_type.or(default.content_type),
-        content_encoding: telemetry.content_encoding.or(default.content_encoding),
-    })
+fn to_dps(
+    service: &Dps,
+    device_id: &DeviceId,
+    id: RegistrationId,
+    field: impl Fn(&str) -> String,
+) -> Result<Destination, Fault> {
+    Ok(Destination::Dps(config::Dps {
+        endpoint: HostPort::parse(&service.endpoint).map_err(|error| invalid(&field("endpoint"), error))?,
+        id_scope: IdScope::new(service.id_scope.as_str())
+            .map_err(|error| invalid(&field("idScope"), error))?,
+        registration_id: (id.as_str() != device_id.as_str()).then_some(id),
+    }))
 }

@@ -1,8 +1,10 @@
-//! The agent's Deployment: one pod, replaced and never surged, with no right that it does not need. Pure.
+//! The agent's `StatefulSet`: one pod, never two at once, with no right that it does not need. Pure.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
     LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
@@ -14,7 +16,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use lanyard_crds::agent::{Amounts, Resources};
 use lanyard_protocol::handoff::config::FILE_NAME;
 
-use super::plan::{AgentImage, labels, workload_name};
+use super::name;
+use super::plan::{AgentImage, labels};
 use super::validate::Valid;
 use crate::cluster::view::DEVICE_LABEL;
 
@@ -28,19 +31,35 @@ const CONFIG: &str = "/etc/lanyard/config";
 const CREDENTIALS: &str = "/etc/lanyard/credentials";
 const BUFFER: &str = "/var/lib/lanyard/buffer";
 
-/// The Deployment's specification. It holds nothing that the agent reloads by itself, so that new keys, tags or
+/// The `StatefulSet`'s specification. It holds nothing that the agent reloads by itself, so that new keys, tags or
 /// certificates start no new pod.
-pub(super) fn spec(valid: &Valid, image: &AgentImage) -> DeploymentSpec {
+///
+/// A `StatefulSet`, although nothing is stored: its pod has a name of its own, and the API server keeps one object of a name.
+/// So the next agent starts when the one before has ended, on a rollout as well as when somebody deletes the pod or its node
+/// is lost. A Deployment keeps that on a rollout only (`Recreate`): its ReplicaSet replaces a deleted pod at once, while the
+/// old one still drains.
+pub(super) fn spec(valid: &Valid, image: &AgentImage) -> StatefulSetSpec {
     let selector = BTreeMap::from([(DEVICE_LABEL.to_owned(), valid.name.clone())]);
-    DeploymentSpec {
+    StatefulSetSpec {
         replicas: Some(1),
         revision_history_limit: Some(1),
         selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
-        // On a rollout the old pod is gone before the new one starts. It does not hold for a pod deleted by hand, which its
-        // ReplicaSet replaces at once.
-        strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }),
+        // With OrderedReady a pod that does not get ready blocks the very rollout that would mend it
+        // (kubernetes/kubernetes#67250). With one pod there is nothing else that the order could be for. Early releases of
+        // 1.35 block here too (kubernetes/kubernetes#137409): there the pod has to be deleted by hand.
+        pod_management_policy: Some("Parallel".to_owned()),
+        update_strategy: Some(StatefulSetUpdateStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            // What the server would fill in, so that another value is noticed: it would hold the pod back.
+            rolling_update: Some(RollingUpdateStatefulSetStrategy {
+                partition: Some(0),
+                max_unavailable: None,
+            }),
+        }),
+        // Nobody looks the pod up by name, so no Service stands behind it.
+        service_name: None,
         template: PodTemplateSpec { metadata: Some(pod_meta(&valid.name)), spec: Some(pod(valid, image)) },
-        ..DeploymentSpec::default()
+        ..StatefulSetSpec::default()
     }
 }
 
@@ -167,7 +186,7 @@ fn volumes(valid: &Valid) -> Vec<Volume> {
         Volume {
             name: "config".to_owned(),
             config_map: Some(ConfigMapVolumeSource {
-                name: workload_name(&valid.name),
+                name: name::workload(&valid.name),
                 default_mode: Some(0o444),
                 ..ConfigMapVolumeSource::default()
             }),

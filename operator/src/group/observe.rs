@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use lanyard_crds::group::InUse;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
+use super::possession;
 use crate::cluster::claims::Key;
-use crate::cluster::read::{CaFound, Reads, SecretData};
+use crate::cluster::read::{CaFound, ListFound, Reads, SecretData};
 use crate::cluster::view::View;
 
 /// Everything that the later stages look at.
@@ -18,8 +20,27 @@ pub struct Observed {
     pub devices: Vec<Arc<IoTDevice>>,
     /// The Secret with its keys; `None` if it is missing.
     pub key: Option<SecretData>,
+    /// The Secrets of its CAs, with what has been answered to their verification codes.
+    pub issuers: Vec<IssuerSeen>,
     /// What the reference to a trusted CA leads to.
     pub trusted_ca: CaFound,
+    /// What the reference to a list of devices leads to.
+    pub list: ListFound,
+    /// All devices of the namespace, if there is a list.
+    pub neighbours: Vec<Arc<IoTDevice>>,
+}
+
+/// A CA of a group.
+#[derive(Debug, Clone)]
+pub struct IssuerSeen {
+    /// Its slot.
+    pub slot: InUse,
+    /// Name of its Secret.
+    pub secret: String,
+    /// What that holds; `None` if it is missing.
+    pub data: Option<SecretData>,
+    /// The Secret with the answer to its verification code, where there is a code.
+    pub answer: Option<SecretData>,
 }
 
 /// Reads everything about one group.
@@ -35,6 +56,38 @@ pub async fn observe(
     let secret = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
     let read_key = reads.key(view, &namespace, secret);
     let read_ca = reads.trusted_ca(view, &namespace, group.spec.dps.trusted_ca.as_ref());
-    let (key, trusted_ca) = futures::try_join!(read_key, read_ca)?;
-    Ok(Observed { devices: view.devices_of(&Key::of(&*group)), group, key, trusted_ca })
+    let list = group.spec.import.as_ref().map(|import| &import.config_map_ref);
+    let read_list = reads.list(view, &namespace, list);
+    let read_issuers = issuers(reads, view, &group);
+    let (key, trusted_ca, list, issuers) = futures::try_join!(read_key, read_ca, read_list, read_issuers)?;
+    let neighbours = if list == ListFound::NotAsked { Vec::new() } else { view.devices_in(&namespace) };
+    Ok(Observed {
+        devices: view.devices_of(&Key::of(&*group)),
+        neighbours,
+        group,
+        key,
+        issuers,
+        trusted_ca,
+        list,
+    })
+}
+
+async fn issuers(
+    reads: &Reads,
+    view: &View,
+    group: &ProvisioningGroup,
+) -> Result<Vec<IssuerSeen>, kube::Error> {
+    let Some(x509) = &group.spec.attestation.x509 else { return Ok(Vec::new()) };
+    let primary = std::iter::once((InUse::Primary, &x509.issuer));
+    let namespace = group.namespace().unwrap_or_default();
+    let mut seen = Vec::new();
+    for (slot, issuer) in primary.chain(x509.secondary_issuer.iter().map(|issuer| (InUse::Secondary, issuer)))
+    {
+        let answer = possession::secret_name(&group.name_any(), slot);
+        let answer = possession::code(group, slot).map(|_| answer.as_str());
+        let data = reads.key(view, &namespace, Some(&issuer.secret_ref.name)).await?;
+        let answer = reads.key(view, &namespace, answer).await?;
+        seen.push(IssuerSeen { slot, secret: issuer.secret_ref.name.clone(), data, answer });
+    }
+    Ok(seen)
 }

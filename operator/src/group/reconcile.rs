@@ -8,23 +8,42 @@ use kube::runtime::controller::Action;
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::status::ProvisioningGroupStatus;
 
+use super::apply::{RETRY_REFUSED, Refusals};
 use super::observe::observe;
-use super::report;
-use super::validate::validate;
+use super::pace::Paces;
+use super::report::Looked;
+use super::validate::{ends, issuers, validate};
+use super::verify::verify;
+use super::{lists, report};
 use crate::backoff::{Backoff, spread_over};
 use crate::cluster::answer::Answers;
 use crate::cluster::claims::Key;
 use crate::cluster::read::Reads;
 use crate::cluster::view::View;
+use crate::device;
 use crate::device::reconcile::{ReconcileError, Told};
-use crate::fault::Fault;
+use crate::device::remembered::Remembered;
+use crate::fault::Reason;
 use crate::metrics::Metrics;
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
 
+/// The rest of a long list.
+const NEXT_PART: Duration = Duration::from_millis(100);
+/// Something ends soon.
+const WAIT: Duration = Duration::from_secs(2);
+
 /// With what groups are looked at.
 pub struct Context {
+    /// The API server, for devices of lists.
+    pub client: kube::Client,
+    /// What was written.
+    pub remembered: Arc<Remembered>,
+    /// Devices that it has refused.
+    pub refusals: Refusals,
+    /// Lists that were written a short while ago.
+    pub paces: Paces,
     /// Secrets and trusted CAs.
     pub reads: Arc<Reads>,
     /// The mirrors.
@@ -53,14 +72,11 @@ pub async fn reconcile(
         return Ok(Action::await_change());
     }
     match look(group, &context, &key).await {
-        Ok(fault) => {
-            context.metrics.reconciled(
-                "ProvisioningGroup",
-                started.elapsed(),
-                fault.map(|fault| fault.reason.as_str()),
-            );
+        Ok(looked) => {
+            let fault = looked.fault().map(|fault| fault.reason.as_str());
+            context.metrics.reconciled("ProvisioningGroup", started.elapsed(), fault);
             context.backoff.succeeded(&key);
-            Ok(Action::requeue(spread_over(RESYNC, rand::random())))
+            Ok(Action::requeue(next_look(&looked)))
         }
         Err(error) => {
             let error = ReconcileError(error);
@@ -70,25 +86,57 @@ pub async fn reconcile(
     }
 }
 
-async fn look(
-    group: Arc<ProvisioningGroup>,
-    context: &Context,
-    key: &Key,
-) -> Result<Option<Fault>, kube::Error> {
+/// When to look again at a group of which nothing is heard.
+fn next_look(looked: &Looked) -> Duration {
+    let work = next_work(looked);
+    looked.lists.later().map_or(work, |later| later.min(work))
+}
+
+fn next_work(looked: &Looked) -> Duration {
+    let refused = looked.lists.fault().is_some_and(|fault| fault.reason == Reason::Refused);
+    match &looked.lists.import {
+        Some(Ok(imported)) if imported.more => NEXT_PART,
+        Some(Ok(imported)) if imported.left > 0 => WAIT,
+        _ if looked.lists.works() => WAIT,
+        Some(Ok(imported)) if imported.refused => spread_over(RETRY_REFUSED, rand::random()),
+        _ if refused => spread_over(RETRY_REFUSED, rand::random()),
+        _ => {
+            let again =
+                looked.verification.again_at.map(|again_at| again_at.duration_since(Timestamp::now()));
+            let again = again.map(|again| Duration::try_from(again).unwrap_or_default().max(WAIT));
+            let resync = spread_over(RESYNC, rand::random());
+            again.map_or(resync, |again| again.min(resync))
+        }
+    }
+}
+
+async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Result<Looked, kube::Error> {
     let observed = observe(&context.reads, &context.view, group).await?;
-    let valid = validate(&observed);
+    let now = Timestamp::now();
+    context.metrics.issuers(key, &ends(&observed));
+    let usables = issuers(&observed, now);
+    let valid = validate(&observed, &usables);
+    let hands = device::apply::Hands {
+        client: &context.client,
+        view: &context.view,
+        remembered: &context.remembered,
+        metrics: &context.metrics,
+    };
+    let verification = verify(&observed, &usables, &hands, now).await?;
+    let lists = lists::work(&observed, valid.as_ref().err(), context).await?;
+    let looked = Looked { valid, verification, lists };
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();
     let before =
         context.told.before(key, version.as_ref()).or_else(|| group.status.clone()).unwrap_or_default();
-    let after = report::status(&observed, &before, &valid, Timestamp::now());
+    let after = report::status(&observed, &before, &looked, Timestamp::now());
     if after != before && context.answers.status(&**group, &after).await? {
         context.told.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
             context.answers.event(&**group, event);
         }
     }
-    Ok(valid.err())
+    Ok(looked)
 }
 
 /// How long a failed group waits.

@@ -1,37 +1,95 @@
 //! Last stage: what the user is told of a group. Pure.
 
 use jiff::Timestamp;
-use lanyard_crds::status::{ConnectionState, DeviceCounts, ProvisioningGroupStatus, ProvisioningState};
+use lanyard_crds::status::{
+    ConnectionState, DeviceCounts, ProvisioningGroupStatus, ProvisioningState, VerificationStatus,
+};
 
+use super::listed::{Lists, export_status, import_status};
 use super::observe::Observed;
-use crate::conditions::{Aspect, READY, conditions, find, progress};
+use super::rollover;
+use super::validate::Usable;
+use crate::conditions::{Aspect, READY, Truth, conditions, find, progress};
 use crate::device::report::Happened;
 use crate::fault::Fault;
+
+/// What was answered to verification codes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The answers.
+    pub told: Option<VerificationStatus>,
+    /// Why one of them is missing.
+    pub fault: Option<Fault>,
+    /// When the first of them is made anew.
+    pub again_at: Option<Timestamp>,
+}
+
+/// How far a look at a group came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// Which key or CA the devices' credentials come from.
+    pub valid: Result<Usable, Fault>,
+    /// What was answered to verification codes.
+    pub verification: Verified,
+    /// What became of its lists.
+    pub lists: Lists,
+}
+
+impl Looked {
+    /// The first thing that somebody has to change.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        let usable = self.valid.as_ref().err().or(self.spare());
+        usable.or(self.verification.fault.as_ref()).or_else(|| self.lists.fault())
+    }
+
+    fn spare(&self) -> Option<&Fault> {
+        self.valid.as_ref().ok().and_then(|usable| usable.spare.as_ref())
+    }
+}
 
 /// The status after a look at the group.
 #[must_use]
 pub fn status(
     observed: &Observed,
     before: &ProvisioningGroupStatus,
-    valid: &Result<String, Fault>,
+    looked: &Looked,
     now: Timestamp,
 ) -> ProvisioningGroupStatus {
     let generation = observed.group.metadata.generation.unwrap_or_default();
-    let ready = match valid {
-        Ok(message) => Aspect::new(true, "KeyUsable", message.clone()),
-        Err(fault) => Aspect::new(false, fault.reason.as_str(), fault.message.clone()),
+    let usable = match &looked.valid {
+        Ok(usable) => Aspect::new(true, usable.reason, usable.message.clone()),
+        Err(fault) => from_fault(fault),
     };
-    let [reconciling, stalled] = progress(&ready, valid.is_err());
+    let beside = looked.spare().or(looked.verification.fault.as_ref());
+    let verified = beside.map(from_fault);
+    let lists = looked.lists.worst();
+    let worst = [Some(&usable), verified.as_ref(), lists.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|aspect| aspect.truth != Truth::True);
+    let ready = worst.unwrap_or(&usable).clone();
+    let faulty = looked.valid.is_err() || beside.is_some();
+    let [reconciling, stalled] = progress(&ready, faulty || !looked.lists.works());
+    let mut aspects = vec![(READY, ready)];
+    aspects.extend(looked.lists.aspects());
+    aspects.extend([reconciling, stalled]);
     ProvisioningGroupStatus {
         observed_generation: generation,
         devices: Some(counts(observed)),
-        conditions: conditions(
-            vec![(READY, ready), reconciling, stalled],
-            &before.conditions,
-            generation,
-            now,
-        ),
+        rollover: match &looked.valid {
+            Ok(usable) => Some(rollover::status(&observed.devices, &usable.issuer)),
+            Err(_) => before.rollover.clone(),
+        },
+        verification: looked.verification.told.clone(),
+        import: import_status(&looked.lists, before),
+        export: export_status(&looked.lists, before),
+        conditions: conditions(aspects, &before.conditions, generation, now),
     }
+}
+
+fn from_fault(fault: &Fault) -> Aspect {
+    Aspect::new(false, fault.reason.as_str(), fault.message.clone())
 }
 
 fn counts(observed: &Observed) -> DeviceCounts {
@@ -40,8 +98,9 @@ fn counts(observed: &Observed) -> DeviceCounts {
         let status = device.status.as_ref();
         counts.total += 1;
         match status.and_then(|status| status.provisioning_state) {
-            None | Some(ProvisioningState::Unassociated) => counts.unassociated += 1,
-            Some(ProvisioningState::Registered) => counts.registered += 1,
+            None | Some(ProvisioningState::Registered) => counts.registered += 1,
+            Some(ProvisioningState::WaitingForApproval) => counts.waiting_for_approval += 1,
+            Some(ProvisioningState::Unassociated) => counts.unassociated += 1,
             Some(ProvisioningState::Provisioned) => counts.provisioned += 1,
             Some(ProvisioningState::Blocked) => counts.blocked += 1,
         }
@@ -56,12 +115,18 @@ fn counts(observed: &Observed) -> DeviceCounts {
 /// What happened between two statuses; nothing when only counts changed.
 #[must_use]
 pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<Happened> {
+    // How far an import is stands in the status; each step of it is no event.
     let told = |status: &ProvisioningGroupStatus| {
-        find(&status.conditions, READY).map(|ready| (ready.reason.clone(), ready.message.clone()))
+        find(&status.conditions, READY).map(|ready| {
+            let message = if ready.reason == "Importing" { String::new() } else { ready.message.clone() };
+            (ready.reason.clone(), message)
+        })
     };
     let ready = find(&after.conditions, READY)?;
+    let works =
+        find(&after.conditions, crate::conditions::RECONCILING).is_some_and(|works| works.status == "True");
     (told(before) != told(after)).then(|| Happened {
-        warning: ready.status != "True",
+        warning: ready.status != "True" && !works,
         reason: ready.reason.clone(),
         action: "Observe",
         message: ready.message.clone(),

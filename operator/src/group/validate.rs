@@ -1,30 +1,118 @@
 //! Second stage: whether devices can be worked for with what the group says. Pure.
 
+use jiff::Timestamp;
+use lanyard_crds::group::{GroupKey, InUse};
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::IdScope;
 
 use super::observe::Observed;
+use crate::conditions::whole_seconds;
+use crate::credential::certificate::Certificate;
+use crate::credential::issuer::{self, Issuer};
 use crate::device::issue::{group_key, trusted_ca};
 use crate::fault::{Fault, Reason};
 
-/// Says which key the devices' keys come from, if everything is in order.
+/// What the devices' credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// In one word.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+    /// The key or CA in use.
+    pub issuer: Fingerprint,
+    /// What is wrong with the CA that is not in use: better said now than when everybody moves to it.
+    pub spare: Option<Fault>,
+}
+
+/// The CAs of a group with their slots.
+#[derive(Debug)]
+pub struct Usables {
+    /// Every CA that can be used.
+    pub issuers: Vec<(InUse, Issuer)>,
+    /// Why the others cannot.
+    pub faults: Vec<(InUse, Fault)>,
+}
+
+/// Checks every CA of the group.
+#[must_use]
+pub fn issuers(observed: &Observed, now: Timestamp) -> Usables {
+    let mut usable = Usables { issuers: Vec::new(), faults: Vec::new() };
+    for seen in &observed.issuers {
+        match Issuer::read(&seen.secret, seen.data.as_ref(), now) {
+            Ok(issuer) => usable.issuers.push((seen.slot, issuer)),
+            Err(fault) => usable.faults.push((seen.slot, fault)),
+        }
+    }
+    usable
+}
+
+/// When each CA of the group ends, whatever else is wrong with it.
+#[must_use]
+pub fn ends(observed: &Observed) -> Vec<(InUse, Timestamp)> {
+    let end = |data: &crate::cluster::read::SecretData| {
+        let chain = Certificate::read_all(&data.text(issuer::CERTIFICATE)?).ok()?;
+        chain.iter().map(|certificate| certificate.not_after).min()
+    };
+    let found = observed.issuers.iter();
+    found.filter_map(|seen| Some((seen.slot, end(seen.data.as_ref()?)?))).collect()
+}
+
+/// What the devices' credentials come from, if everything is in order.
 ///
 /// # Errors
 /// [`Fault`]: what somebody has to change; never a part of a key.
-pub fn validate(observed: &Observed) -> Result<String, Fault> {
+pub fn validate(observed: &Observed, usables: &Usables) -> Result<Usable, Fault> {
     let spec = &observed.group.spec;
     let invalid = |field: &str, error: &dyn std::fmt::Display| {
         Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
     };
     IdScope::new(spec.dps.id_scope.as_str()).map_err(|error| invalid("dps.idScope", &error))?;
     HostPort::parse(&spec.dps.endpoint).map_err(|error| invalid("dps.endpoint", &error))?;
-    let key = spec.attestation.symmetric_key.as_ref();
-    let key = key.ok_or_else(|| invalid("attestation", &"set symmetricKey"))?;
-    group_key(&key.secret_ref.name, key.key_in_use.secret_key(), observed.key.as_ref())?;
+    let usable = match (&spec.attestation.symmetric_key, &spec.attestation.x509) {
+        (Some(key), None) => with_key(key, observed)?,
+        (None, Some(x509)) => with_ca(x509.in_use, usables)?,
+        _ => return Err(invalid("attestation", &"set exactly one of symmetricKey and x509")),
+    };
     trusted_ca(&observed.trusted_ca)?;
-    Ok(format!(
+    Ok(usable)
+}
+
+fn with_key(key: &GroupKey, observed: &Observed) -> Result<Usable, Fault> {
+    let group = group_key(&key.secret_ref.name, key.in_use.secret_key(), observed.key.as_ref())?;
+    let message = format!(
         "the devices' keys are derived from {} in Secret {}",
-        key.key_in_use.secret_key(),
+        key.in_use.secret_key(),
         key.secret_ref.name
-    ))
+    );
+    Ok(Usable { reason: "KeyUsable", message, issuer: Fingerprint::of_key(&group), spare: None })
+}
+
+fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
+    let told = |slot: InUse, fault: &Fault, rest: &str| {
+        let field = match slot {
+            InUse::Primary => "issuer",
+            InUse::Secondary => "secondaryIssuer",
+        };
+        Fault::new(fault.reason, format!("{field}: {}{rest}", fault.message))
+    };
+    let fault =
+        |wanted: InUse| usables.faults.iter().find(|(slot, _)| *slot == wanted).map(|(_, fault)| fault);
+    if let Some(fault) = fault(in_use) {
+        return Err(told(in_use, fault, ""));
+    }
+    let used = usables.issuers.iter().find(|(slot, _)| *slot == in_use);
+    let (_, issuer) = used.ok_or_else(|| {
+        Fault::new(Reason::InvalidSpec, "attestation.x509: use: Secondary needs secondaryIssuer")
+    })?;
+    let message = format!(
+        "the devices' certificates are signed by {}, which ends at {}",
+        issuer.certificate().name,
+        whole_seconds(issuer.not_after())
+    );
+    let other = if in_use == InUse::Primary { InUse::Secondary } else { InUse::Primary };
+    let spare = fault(other)
+        .map(|fault| told(other, fault, "; it is not in use, devices get certificates of the other"));
+    Ok(Usable { reason: "IssuerUsable", message, issuer: issuer.fingerprint(), spare })
 }

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::arguments::PullPolicy;
 use lanyard_operator::cluster::read::SecretData;
-use lanyard_operator::device::issue::{Credential, issue};
+use lanyard_operator::credential::held::Credential;
+use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
+use lanyard_operator::credential::turns::Turn;
+use lanyard_operator::device::issue::{Issue, Issued, Known, Means, issue};
 use lanyard_operator::device::observe::Observed;
 use lanyard_operator::device::plan::{AgentImage, Plan, plan};
 use lanyard_operator::device::validate::{Valid, validate};
 use lanyard_operator::fault::Fault;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const K64: &str =
@@ -72,10 +77,51 @@ pub(crate) fn image() -> AgentImage {
     }
 }
 
+/// Means that a test sets.
+pub(crate) struct Given {
+    pub(crate) now: Timestamp,
+    pub(crate) turn: Turn,
+    pub(crate) keys: bool,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self { now: Timestamp::from_second(1_790_000_000).unwrap(), turn: Turn::Now, keys: true }
+    }
+}
+
+impl Means for Given {
+    fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError> {
+        if self.keys { Pair::generate(kind).map(Some) } else { Ok(None) }
+    }
+
+    fn serial(&self) -> [u8; 16] {
+        [7; 16]
+    }
+
+    fn turn(&self, _: &Fingerprint) -> Turn {
+        self.turn
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
 /// As far as the pure stages go.
-pub(crate) fn through(observed: &Observed) -> Result<(Valid, Credential, Plan), Fault> {
+pub(crate) fn through(observed: &Observed) -> Result<(Valid, Issued, Plan), Fault> {
     let valid = validate(observed)?;
-    let credential = issue(&valid, observed)?;
-    let plan = plan(&observed.device, &valid, &credential, &image())?;
-    Ok((valid, credential, plan))
+    let Issue::Done(issued) = issue(&valid, observed, Known::default(), &Given::default())? else {
+        panic!("keys are there at once")
+    };
+    let plan = plan(&observed.device, &valid, (*issued).clone(), &image())?;
+    Ok((valid, *issued, plan))
+}
+
+/// The key that the Secret shall hold, as text.
+pub(crate) fn key_of(issued: &Issued) -> String {
+    match &issued.holding.current {
+        Credential::Key(key) => key.to_base64().to_string(),
+        Credential::Certificate(_) => panic!("a certificate and no key"),
+    }
 }

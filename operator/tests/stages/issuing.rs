@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use lanyard_crds::group::KeyInUse;
+use lanyard_crds::group::InUse;
 use lanyard_operator::cluster::claims::Key;
 use lanyard_operator::cluster::read::CaFound;
 use lanyard_operator::device::observe::Observed;
 
-use crate::given::{K32, K64, at_hub, in_group, secret, through};
+use crate::given::{K32, K64, at_hub, in_group, key_of, secret, through};
 
 /// Reference, derivation vectors 2 to 5.
 #[test]
 fn keys_are_derived_over_the_exact_text_of_the_id() {
     for (in_use, id, expected) in [
-        (KeyInUse::Primary, "dev-01", "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="),
-        (KeyInUse::Primary, "DEV-01", "ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA="),
-        (KeyInUse::Primary, "sensor:line3_a.7", "aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c="),
-        (KeyInUse::Secondary, "dev-01", "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="),
+        (InUse::Primary, "dev-01", "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE="),
+        (InUse::Primary, "DEV-01", "ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA="),
+        (InUse::Primary, "sensor:line3_a.7", "aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c="),
+        (InUse::Secondary, "dev-01", "luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4="),
     ] {
         let mut observed = in_group(&format!("{{groupRef: {{name: a}}, deviceId: '{id}'}}"));
         let group = Arc::make_mut(observed.group.as_mut().unwrap());
-        group.spec.attestation.symmetric_key.as_mut().unwrap().key_in_use = in_use;
-        assert_eq!(through(&observed).unwrap().1.key.to_base64().as_str(), expected, "{id}");
+        group.spec.attestation.symmetric_key.as_mut().unwrap().in_use = in_use;
+        assert_eq!(key_of(&through(&observed).unwrap().1), expected, "{id}");
     }
 }
 
@@ -73,7 +73,7 @@ fn what_is_missing_is_named_in_the_order_of_need() {
 fn a_connection_string_must_be_this_devices_own() {
     let text = |host: &str, id: &str| format!("HostName={host};DeviceId={id};SharedAccessKey={K32}");
     let good = at_hub(&[("connectionString", &text("HUB.example", "press-17"))]);
-    assert_eq!(through(&good).unwrap().1.key.to_base64().as_str(), K32);
+    assert_eq!(key_of(&through(&good).unwrap().1), K32);
     for (text, expected) in [
         (text("other.example", "press-17"), "ConnectionStringMismatch"),
         (text("hub.example", "PRESS-17"), "ConnectionStringMismatch"),

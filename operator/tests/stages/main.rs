@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test itself does")]
 
+mod documented;
 mod given;
+mod authority;
 
 mod issuing;
+mod certificates;
+mod credentials;
 mod planning;
 mod reporting;

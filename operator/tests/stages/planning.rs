@@ -1,10 +1,11 @@
 //! The objects that a device needs, and which of them change when.
 
 use k8s_openapi::api::core::v1::Secret;
+use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus, IoTDeviceStatus};
 use lanyard_operator::cluster::read::CaFound;
 use lanyard_operator::device::plan::{Plan, withdrawal};
-use lanyard_protocol::handoff::config::{AgentConfig, Device, Format};
+use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
 use crate::given::{K32, at_hub, device, in_group, through};
 
@@ -13,7 +14,7 @@ fn plan(spec: &str) -> Plan {
 }
 
 fn configuration(plan: &Plan) -> Device {
-    let text = &plan.configuration.data.as_ref().unwrap()["agent.yaml"];
+    let text = &plan.configuration.as_ref().unwrap().data.as_ref().unwrap()["agent.yaml"];
     AgentConfig::parse(text).unwrap().devices.remove(0)
 }
 
@@ -44,6 +45,57 @@ fn a_source_that_only_the_group_could_have_is_missed_here() {
 }
 
 #[test]
+fn a_template_that_cannot_be_used_is_refused_with_line_and_column() {
+    let fault = |template: &str| {
+        let spec =
+            format!("{{groupRef: {{name: a}}, telemetry: {{format: Template, template: {template}}}}}");
+        through(&in_group(&spec)).unwrap_err()
+    };
+    let unknown = fault(r#"{advanced: "[\n  |#each VALUES||TAGNAM||/each|]"}"#);
+    assert_eq!(unknown.reason.as_str(), "InvalidSpec");
+    let words =
+        "telemetry.template: advanced, line 2, column 17: |TAGNAM| is no variable: did you mean |TAGNAME|?";
+    assert!(unknown.message.starts_with(words), "{}", unknown.message);
+    let no_json = fault("{standard: {message: 'a: |VALUES|', values: 'id: |TAGNAME'}}");
+    assert!(no_json.message.contains("standard.values, line 1, column 5"), "{}", no_json.message);
+}
+
+#[test]
+fn everything_that_is_said_about_the_data_reaches_the_agent() {
+    let device = configuration(&plan(
+        "{groupRef: {name: a}, \
+          tags: [{name: T, source: sim, address: K1, dataType: LBCD, enabled: false, deadband: {percent: 2.5}, maxSilence: 1m}], \
+          telemetry: {format: Template, template: {events: Wide, advanced: '[|#each VALUES||VALUE||#unless @last|,|/unless||/each|]'}, initialUpdate: Disabled}, \
+          lastWill: {payload: gone, properties: {why: unknown}, contentType: text/plain}}",
+    ));
+    let tag = &device.tags[0];
+    assert_eq!(tag.data_type, Some(DataType::Lbcd));
+    assert_eq!((tag.enabled, tag.deadband.unwrap().percent), (false, Some(2.5)));
+    assert_eq!(tag.max_silence.unwrap().to_string(), "1m");
+    assert_eq!(
+        (device.telemetry.format, device.telemetry.initial_update),
+        (Format::Wide, InitialUpdate::Disabled)
+    );
+    assert!(device.telemetry.template.is_some());
+    assert_eq!(device.last_will.unwrap().bag().to_string(), "%24.ct=text%2Fplain&why=unknown");
+}
+
+#[test]
+fn the_examples_of_formats_reach_the_agent() {
+    for example in [
+        include_str!("../../../crds/examples/formats/mixer-41.yaml"),
+        include_str!("../../../crds/examples/formats/mixer-42.yaml"),
+    ] {
+        let mut observed = in_group("{groupRef: {name: a}}");
+        let mut device: IoTDevice = serde_saphyr::from_str(example).unwrap();
+        device.metadata.uid = Some("u3".to_owned());
+        observed.device = std::sync::Arc::new(device);
+        let device = configuration(&through(&observed).unwrap().2);
+        assert!(device.telemetry.template.is_some() && device.tags.len() >= 2);
+    }
+}
+
+#[test]
 fn the_secret_serves_the_agent_and_others() {
     assert_eq!(
         keys(&plan("{groupRef: {name: a}}").credentials),
@@ -60,7 +112,7 @@ fn the_secret_serves_the_agent_and_others() {
     assert!(!format!("{:?}", through(&observed).unwrap().1).contains(K32));
 }
 
-/// New keys, tags and certificates are reloaded by the agent itself: its Deployment must not change for them.
+/// New keys, tags and certificates are reloaded by the agent itself: its StatefulSet must not change for them.
 #[test]
 fn only_what_the_agent_cannot_reload_starts_a_new_pod() {
     let before = plan("{groupRef: {name: a}}");
@@ -74,10 +126,20 @@ fn only_what_the_agent_cannot_reload_starts_a_new_pod() {
     assert_ne!(before.workload, moved.workload);
 }
 
+/// Even with tags that no agent could read.
+#[test]
+fn without_an_agent_there_are_credentials_only() {
+    let plan =
+        plan("{groupRef: {name: a}, tags: [{name: t, source: gone, address: x}], agent: {mode: None}}");
+    assert_eq!((plan.configuration, plan.workload), (None, None));
+    assert!(keys(&plan.credentials).contains(&"sharedAccessKey"));
+}
+
 #[test]
 fn everything_belongs_to_the_device_and_says_so() {
     let plan = plan("{groupRef: {name: a}}");
-    for meta in [&plan.credentials.metadata, &plan.configuration.metadata, &plan.workload.metadata] {
+    let (configuration, workload) = (plan.configuration.unwrap(), plan.workload.unwrap());
+    for meta in [&plan.credentials.metadata, &configuration.metadata, &workload.metadata] {
         let owner = &meta.owner_references.as_ref().unwrap()[0];
         assert_eq!(
             (owner.kind.as_str(), owner.uid.as_str(), owner.controller),
@@ -91,8 +153,10 @@ fn everything_belongs_to_the_device_and_says_so() {
 /// The Pod Security Standard `restricted`, and what DESIGN promises beyond it.
 #[test]
 fn the_pod_has_no_right_that_it_does_not_need() {
-    let spec = plan("{groupRef: {name: a}}").workload.spec.unwrap();
-    assert_eq!((spec.replicas, spec.strategy.unwrap().type_.as_deref()), (Some(1), Some("Recreate")));
+    let spec = plan("{groupRef: {name: a}}").workload.unwrap().spec.unwrap();
+    let strategy = spec.update_strategy.unwrap();
+    assert_eq!((spec.replicas, strategy.type_.as_deref()), (Some(1), Some("RollingUpdate")));
+    assert_eq!((spec.pod_management_policy.as_deref(), spec.service_name), (Some("Parallel"), None));
     let pod = spec.template.spec.unwrap();
     assert_eq!((pod.automount_service_account_token, pod.enable_service_links), (Some(false), Some(false)));
     let context = pod.security_context.unwrap();
@@ -130,6 +194,7 @@ fn a_secret_of_a_former_name_goes() {
         credentials: Some(CredentialsStatus {
             secret_name: "old".into(),
             kind: CredentialsKind::SharedAccessKey,
+            ..CredentialsStatus::default()
         }),
         ..IoTDeviceStatus::default()
     };

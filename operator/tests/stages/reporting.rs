@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use lanyard_crds::status::{ConnectionState, IoTDeviceStatus, ProvisioningState};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::device::agents::Report;
 use lanyard_operator::device::apply::{Applied, Written};
 use lanyard_operator::device::observe::Observed;
@@ -18,8 +19,18 @@ fn now() -> Timestamp {
 
 fn applied(observed: &Observed) -> Outcome {
     let unchanged = || Ok(Written::Unchanged);
-    let applied = Applied { credentials: unchanged(), configuration: unchanged(), workload: unchanged() };
-    Outcome::Applied(Box::new(through(observed).unwrap().0), applied)
+    let (valid, issued, _) = through(observed).unwrap();
+    let issued = Box::new(issued);
+    let applied =
+        Applied { issued, credentials: unchanged(), configuration: unchanged(), workload: unchanged() };
+    Outcome::Applied(Box::new(valid), applied)
+}
+
+/// What validate says, when it takes the device away from the hub.
+fn withdrawn(observed: &Observed) -> Outcome {
+    let fault = through(observed).unwrap_err();
+    assert!(fault.reason.withdraws());
+    Outcome::Withdrawn(fault)
 }
 
 fn said(state: &str, reason: &str) -> Option<Report> {
@@ -86,6 +97,21 @@ fn what_goes_on_by_itself_is_reconciling_and_what_waits_for_somebody_is_stalled(
     assert_eq!(summary(&tell(&observed, &faulty)), ("False False True".into(), "SecretNotFound".into()));
 }
 
+/// The name of its Secret is taken, so the agent is not touched either, and both conditions say so.
+#[test]
+fn an_agent_without_its_own_secret_says_whose_it_is() {
+    let observed = in_group("{groupRef: {name: a}}");
+    let Outcome::Applied(valid, applied) = applied(&observed) else { panic!("it is applied") };
+    let fault = Fault::new(Reason::Conflict, "Secret ca belongs to somebody else");
+    let (credentials, workload) = (Err(fault.clone()), Err(fault));
+    let told = tell(&observed, &Outcome::Applied(valid, Applied { credentials, workload, ..applied }));
+    assert_eq!(summary(&told), ("False False True".into(), "Conflict".into()));
+    for type_ in ["CredentialsReady", "AgentReady"] {
+        let condition = told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Conflict"), "{type_}");
+    }
+}
+
 #[test]
 fn an_agent_that_does_not_start_says_why() {
     for (state, reason) in [
@@ -111,7 +137,7 @@ fn an_agent_that_does_not_start_says_why() {
     let told = tell(&observed, &applied(&observed));
     assert_eq!(told.conditions[0].message, "pod p ended with exit code 2: configuration version 2 is newer");
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.no_pods = Some("exceeded quota".into());
+    observed.agent.no_pod = Some("exceeded quota".into());
     assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "AgentPodRefused");
     let running = "{containerStatuses: [{name: a, image: i, imageID: '', ready: true, restartCount: 0, state: {running: {}}}]}";
     observed.agent.pod = Some(pod(running).into());
@@ -121,6 +147,63 @@ fn an_agent_that_does_not_start_says_why() {
         (summary(&told).1.as_str(), told.connection.unwrap().state),
         ("AgentUnreachable", ConnectionState::Unknown)
     );
+}
+
+/// Its name is taken, and it may still be connected.
+#[test]
+fn a_pod_that_does_not_end_is_told_with_the_fix() {
+    let deleted = |by: i64, more: &str| -> Pod {
+        let by = Timestamp::from_second(by).unwrap();
+        serde_saphyr::from_str(&format!("{{metadata: {{name: p-0, deletionTimestamp: '{by}'}}, {more}}}"))
+            .unwrap()
+    };
+    let on_node = "spec: {nodeName: edge-7, containers: []}";
+    let second = now().as_second();
+    for (pod, reason, summary_words, words) in [
+        (deleted(second + 40, on_node), "AgentStarting", "False True False", "is starting"),
+        (deleted(second - 59, on_node), "AgentStarting", "False True False", "is starting"),
+        (deleted(second - 60, on_node), "AgentPodStuck", "False False True", "kubectl delete node edge-7"),
+        (deleted(second - 9999, on_node), "AgentPodStuck", "False False True", "taint node edge-7"),
+        (deleted(second - 60, "spec: {containers: []}"), "AgentPodStuck", "False False True", "finalizers"),
+    ] {
+        let mut observed = in_group("{groupRef: {name: a}}");
+        observed.agent.pod = Some(pod.into());
+        let told = tell(&observed, &applied(&observed));
+        assert_eq!(summary(&told), (summary_words.into(), reason.into()));
+        assert!(told.conditions[0].message.contains(words), "{}", told.conditions[0].message);
+    }
+    // The same for one that stands in the way of a new agent.
+    let mut observed = in_group("{groupRef: {name: a}}");
+    observed.agent.pod = Some(deleted(second - 60, on_node).into());
+    let Outcome::Applied(valid, applied) = applied(&observed) else { unreachable!() };
+    let waits = Applied { workload: Ok(Written::Waiting("w".into())), ..applied };
+    let told = tell(&observed, &Outcome::Applied(valid, waits));
+    assert_eq!(summary(&told).1, "AgentPodStuck");
+}
+
+/// Connected it still is, but not as the newest generation wants it.
+#[test]
+fn an_agent_of_an_older_specification_is_not_ready() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    observed.agent.report = said("Connected", "Connected");
+    let Outcome::Applied(valid, unchanged) = applied(&observed) else { unreachable!() };
+    for (specification, outdated, words) in [
+        (false, false, "True False False"),
+        (true, false, "False True False"),
+        (false, true, "False True False"),
+    ] {
+        observed.agent.outdated = outdated;
+        let applied = Applied { workload: Ok(Written::Updated { specification }), ..unchanged.clone() };
+        let outcome = Outcome::Applied(valid.clone(), applied);
+        let told = tell(&observed, &outcome);
+        assert_eq!(summary(&told).0, words, "{specification} {outdated}");
+        assert_eq!(told.connection.unwrap().state, ConnectionState::Connected);
+    }
+    // Why an older pod does not run matters more.
+    observed.agent.report = None;
+    let failed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff}}}]}";
+    observed.agent.pod = Some(pod(failed).into());
+    assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "AgentImageUnavailable");
 }
 
 #[test]
@@ -135,29 +218,162 @@ fn a_rejected_configuration_waits_for_somebody() {
     );
 }
 
+/// What the schema lets pass and the agent cannot read is told where the user looks, and once.
+#[test]
+fn tags_that_cannot_be_read_are_told() {
+    for (problems, words) in [
+        (&["tag \"A\": use RAMP"][..], "tag \"A\": use RAMP"),
+        (&["tag \"A\": use RAMP", "b"], "tag \"A\": use RAMP; and 1 more tag cannot be read"),
+        (&["tag \"A\": use RAMP", "b", "c"], "tag \"A\": use RAMP; and 2 more tags cannot be read"),
+    ] {
+        for (state, reason) in [("Connected", "Connected"), ("Disconnected", "ConnectionLost")] {
+            let mut observed = in_group("{groupRef: {name: a}}");
+            observed.agent.report = said(state, reason);
+            let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+            report.devices[0].problems = problems.iter().map(|&problem| problem.to_owned()).collect();
+            let told = tell(&observed, &applied(&observed));
+            assert_eq!(summary(&told), ("False False True".into(), "TagsRejected".into()), "{state}");
+            let find =
+                |type_: &str| told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+            assert_eq!((find("AgentReady").message.as_str(), find("Ready").message.as_str()), (words, words));
+            let connection = told.connection.as_ref().unwrap();
+            assert_eq!((find("Connected").reason.as_str(), connection.message.as_str()), (reason, "words"));
+            let events = happened(&IoTDeviceStatus::default(), &told, &applied(&observed));
+            assert_eq!((events[0].reason.as_str(), events[0].warning), ("TagsRejected", true));
+            // Another document of the agent that is refused whole matters more.
+            let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+            report.configuration_problem = Some("version 2 is newer".into());
+            assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "ConfigurationRejected");
+        }
+    }
+}
+
 #[test]
 fn blocking_remembers_where_the_device_was() {
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.report = said("Connected", "Connected");
     let before = tell(&observed, &applied(&observed));
-    let blocked = Outcome::Withdrawn(Fault::new(Reason::Blocked, "m"));
-    let told = status(&observed, &before, &blocked, now());
+    let blocked = in_group("{groupRef: {name: a}, blocked: true}");
+    let told = status(&blocked, &before, &withdrawn(&blocked), now());
     assert_eq!(
         (told.provisioning_state, told.assigned_hub.as_deref()),
         (Some(ProvisioningState::Blocked), Some("hub.example"))
     );
+    assert_eq!(told.state_before_block, Some(ProvisioningState::Provisioned));
     assert_eq!(
         (told.credentials.clone(), told.connection.as_ref().unwrap().state),
         (None, ConnectionState::Disconnected)
     );
     observed.agent.report = None;
     let again = status(&observed, &told, &applied(&observed), now());
-    assert_eq!(again.provisioning_state, Some(ProvisioningState::Provisioned));
+    assert_eq!(
+        (again.provisioning_state, again.state_before_block),
+        (Some(ProvisioningState::Provisioned), None)
+    );
+}
+
+/// The group became Manual meanwhile, and the first look after unblocking gives it nothing.
+#[test]
+fn who_was_let_in_before_it_was_blocked_is_not_asked_again() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    let before = tell(&observed, &applied(&observed));
+    let mut group = ProvisioningGroup::clone(observed.group.as_ref().unwrap());
+    group.spec.approval = Some(lanyard_crds::group::Approval::Manual);
+    let mut blocked = in_group("{groupRef: {name: a}, blocked: true}");
+    blocked.group = Some(group.clone().into());
+    let mut told = status(&blocked, &before, &withdrawn(&blocked), now());
+    observed.group = Some(group.into());
+    for _ in 0..2 {
+        let mut device = IoTDevice::clone(&observed.device);
+        device.status = Some(told.clone());
+        observed.device = device.into();
+        let nothing = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "f"));
+        told = status(&observed, &told, &nothing, now());
+        assert_eq!(
+            (told.provisioning_state, told.credentials.clone()),
+            (Some(ProvisioningState::Registered), None)
+        );
+    }
+    let told = status(&observed, &told, &applied(&observed), now());
+    assert!(told.credentials.is_some() && told.state_before_block.is_none());
+}
+
+/// kstatus reads InProgress: nothing is wrong, and somebody is awaited.
+#[test]
+fn a_device_that_waits_for_approval_says_how_to_give_it() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    let mut group = ProvisioningGroup::clone(observed.group.as_ref().unwrap());
+    group.spec.approval = Some(lanyard_crds::group::Approval::Manual);
+    observed.group = Some(group.into());
+    let outcome = withdrawn(&observed);
+    let told = tell(&observed, &outcome);
+    assert_eq!(summary(&told), ("False True False".into(), "WaitingForApproval".into()));
+    assert_eq!(told.provisioning_state, Some(ProvisioningState::WaitingForApproval));
+    let command = r#"`kubectl --namespace plant patch iotdevice press-17 --type merge --patch '{"spec":{"approved":true}}'`"#;
+    assert!(told.conditions[0].message.contains(command), "{}", told.conditions[0].message);
+    let events = happened(&IoTDeviceStatus::default(), &told, &outcome);
+    assert_eq!((events.len(), events[0].warning), (1, false));
+    let mut device = IoTDevice::clone(&observed.device);
+    device.spec.approved = true;
+    observed.device = device.into();
+    let told = status(&observed, &told, &applied(&observed), now());
+    assert_eq!(told.provisioning_state, Some(ProvisioningState::Registered));
+}
+
+/// The credentials are all that is asked for.
+#[test]
+fn a_device_that_connects_elsewhere_is_ready_with_its_credentials() {
+    let mut observed = in_group("{groupRef: {name: a}, agent: {mode: None}}");
+    let Outcome::Applied(valid, unchanged) = applied(&observed) else { unreachable!() };
+    let absent = || Ok(Written::Absent);
+    let outcome =
+        Outcome::Applied(valid, Applied { configuration: absent(), workload: absent(), ..unchanged });
+    let told = tell(&observed, &outcome);
+    assert_eq!(summary(&told).0, "True False False");
+    let find = |told: &IoTDeviceStatus, type_: &str| {
+        let found = told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        (found.status.clone(), found.reason.clone())
+    };
+    assert_eq!(find(&told, "AgentReady"), ("True".into(), "NoAgent".into()));
+    assert_eq!(find(&told, "Connected"), ("Unknown".into(), "NoAgent".into()));
+    assert_eq!(told.connection.as_ref().unwrap().state, ConnectionState::Unknown);
+    assert_eq!(told.provisioning_state, Some(ProvisioningState::Registered));
+    // The agent of before, as long as it is there.
+    observed.agent.pod = Some(pod("{}").into());
+    observed.agent.report = said("Connected", "Connected");
+    let told = status(&observed, &told, &outcome, now());
+    assert_eq!(summary(&told), ("False True False".into(), "AgentEnding".into()));
+    assert_eq!(told.connection.as_ref().unwrap().state, ConnectionState::Connected);
+    // What it said last counts no more when it is gone.
+    observed.agent.pod = None;
+    assert_eq!(summary(&status(&observed, &told, &outcome, now())).0, "True False False");
+}
+
+/// DPS may assign another hub any day.
+#[test]
+fn the_assigned_hub_follows_the_agent() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    observed.agent.report = said("Connected", "Connected");
+    let told = tell(&observed, &applied(&observed));
+    observed.agent.report = None;
+    let silent = status(&observed, &told, &applied(&observed), now());
+    assert_eq!(silent.assigned_hub.as_deref(), Some("hub.example"));
+    observed.agent.report = said("Disconnected", "Connecting");
+    let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+    report.devices[0].assigned_hub = Some("other.example".into());
+    let moved = status(&observed, &silent, &applied(&observed), now());
+    assert_eq!(
+        (moved.provisioning_state, moved.assigned_hub.as_deref()),
+        (Some(ProvisioningState::Provisioned), Some("other.example"))
+    );
 }
 
 #[test]
 fn a_device_straight_to_a_hub_was_there_only_when_it_was_connected() {
     let mut observed = at_hub(&[("primaryKey", K32)]);
+    let mut device = IoTDevice::clone(&observed.device);
+    device.spec.model_id = Some("dtmi:contoso:Press;1".into());
+    observed.device = device.into();
     observed.agent.report = said("Disconnected", "Connecting");
     let told = tell(&observed, &applied(&observed));
     assert_eq!(

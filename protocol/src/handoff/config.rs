@@ -1,11 +1,15 @@
 //! The agent's configuration document: which devices it is, what they read and where they send it. Pure.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::interval::Interval;
+use super::buffer::Buffer;
 use super::mistake::{Problem, count, list};
+pub use super::tag::{DataType, Deadband, Publish, Simulator, Source, Tag};
+pub use super::telemetry::{Format, InitialUpdate, LastWill, Telemetry};
+use crate::document::problem::located;
+use crate::document::reading::{self, Misread};
+use crate::document::words;
 use crate::hub::host::HostPort;
 use crate::hub::id::{DeviceId, IdScope, RegistrationId};
 
@@ -54,6 +58,9 @@ pub struct Device {
     /// What is kept while the hub does not acknowledge.
     #[serde(default)]
     pub buffer: Buffer,
+    /// What the hub is to send in the device's name when the connection ends without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_will: Option<LastWill>,
 }
 
 /// A hub the device connects to without asking DPS.
@@ -80,130 +87,6 @@ pub struct Dps {
     pub registration_id: Option<RegistrationId>,
 }
 
-/// A place where tags are read: exactly one kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Source {
-    /// Unique in the device; tags refer to it.
-    pub name: String,
-    /// Functions and registers of a simulated controller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub simulator: Option<Simulator>,
-}
-
-/// The simulator takes no settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Simulator {}
-
-/// One named value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tag {
-    /// Unique in the device; the `id` of its events.
-    pub name: String,
-    /// The name of one of the device's sources.
-    pub source: String,
-    /// What the source calls it, such as `RAMP(1000, 0, 100, 1)` or `K0001`.
-    pub address: String,
-    /// Time between two reads.
-    #[serde(default = "Tag::default_scan_interval")]
-    pub scan_interval: Interval,
-    /// Which reads become events.
-    #[serde(default)]
-    pub publish: Publish,
-}
-
-impl Tag {
-    /// Shortest and longest time between two reads: 10 ms and 27.7 hours.
-    pub const SCAN_INTERVALS: std::ops::RangeInclusive<Interval> =
-        Interval::from_millis(10)..=Interval::from_millis(99_999_990);
-
-    /// One second.
-    #[must_use]
-    pub const fn default_scan_interval() -> Interval {
-        Interval::from_secs(1)
-    }
-}
-
-/// Which reads become events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Publish {
-    /// Those whose value or quality differs from the last one.
-    #[default]
-    OnChange,
-    /// Every one.
-    EveryScan,
-}
-
-/// How events become messages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Telemetry {
-    /// The shape of a message.
-    pub format: Format,
-    /// Time between two messages.
-    pub interval: Interval,
-    /// Most events in one message, Narrow only; more become further messages at once.
-    pub max_events: u32,
-    /// MQTT quality of service: 0 or 1. With 0 an event counts as acknowledged when it is written to the connection.
-    pub qos: u8,
-    /// How long the hub may take to acknowledge a message before the connection is given up and made anew.
-    pub timeout: Interval,
-    /// Properties of every message.
-    pub properties: BTreeMap<String, String>,
-    /// System property `$.ct`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
-    /// System property `$.ce`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content_encoding: Option<String>,
-}
-
-impl Telemetry {
-    /// Shortest and longest time between two messages: 10 ms and 27.7 hours.
-    pub const INTERVALS: std::ops::RangeInclusive<Interval> = Tag::SCAN_INTERVALS;
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self {
-            format: Format::default(),
-            interval: Interval::from_secs(10),
-            max_events: 1000,
-            qos: 1,
-            timeout: Interval::from_secs(5),
-            properties: BTreeMap::new(),
-            content_type: Some("application/json".to_owned()),
-            content_encoding: Some("utf-8".to_owned()),
-        }
-    }
-}
-
-/// The shape of a message's body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Format {
-    /// The events since the last message, a tag possibly many times.
-    #[default]
-    Narrow,
-    /// Every tag once, with its current value.
-    Wide,
-}
-
-/// What is kept while the hub does not acknowledge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Buffer {
-    /// Most bytes of events kept in memory; the oldest are dropped, and counted, beyond it.
-    pub max_bytes: u64,
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self { max_bytes: 16 * 1024 * 1024 }
-    }
-}
-
 /// A document that no agent can run.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -221,10 +104,7 @@ pub enum ConfigError {
         /// The document's version.
         found: u32,
     },
-    /// Not YAML, or not of this shape; the message has line and column.
-    #[error("the configuration cannot be read: {0}")]
-    Syntax(String),
-    /// Readable, but not meaningful; every mistake is listed.
+    /// Not YAML, not of this shape or not meaningful: every mistake with field, line and column.
     #[error("the configuration has {}: {}", count(.0), list(.0))]
     Invalid(Vec<Problem>),
 }
@@ -240,15 +120,24 @@ impl AgentConfig {
         struct Versioned {
             version: u32,
         }
-        let syntax = |error: serde_saphyr::Error| ConfigError::Syntax(error.to_string());
-        match serde_saphyr::from_str::<Versioned>(text).map_err(syntax)?.version {
-            VERSION => {}
-            found if found > VERSION => return Err(ConfigError::Newer { found }),
-            found => return Err(ConfigError::UnknownVersion { found }),
+        match serde_saphyr::from_str::<Versioned>(text).map(|document| document.version) {
+            Ok(found) if found > VERSION => return Err(ConfigError::Newer { found }),
+            Ok(found) if found < VERSION => return Err(ConfigError::UnknownVersion { found }),
+            _ => {}
         }
-        let config: Self = serde_saphyr::from_str(text).map_err(syntax)?;
-        let problems = config.problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+        let problems = match reading::read::<Self>(text, stand_in, words::of_value) {
+            Ok(config) => match config.problems() {
+                problems if problems.is_empty() => return Ok(config),
+                problems => problems,
+            },
+            Err(Misread { mut problems, mended }) => {
+                let mut more = mended.map(|config| config.problems()).unwrap_or_default();
+                more.retain(|more| !problems.iter().any(|found| found.covers(&more.field)));
+                problems.extend(more);
+                problems
+            }
+        };
+        Err(ConfigError::Invalid(located(problems, text)))
     }
 
     /// The document's text: JSON, which is YAML too; the same configuration always gives the same bytes.
@@ -260,8 +149,22 @@ impl AgentConfig {
     }
 }
 
+/// Right values for what must be there, so that all other mistakes can be found.
+fn stand_in(field: &str, number: usize) -> Option<Value> {
+    match field {
+        "version" => Some(json!(VERSION)),
+        "devices" => Some(json!([])),
+        "name" | "deviceId" | "source" => Some(json!(format!("stand-in-{number}"))),
+        "hostname" | "endpoint" => Some(json!("stand-in")),
+        "idScope" => Some(json!("0ne")),
+        "address" => Some(json!("K0001")),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::interval::Interval;
     use super::*;
     use proptest::prelude::*;
 
@@ -305,7 +208,70 @@ devices:
     fn a_typing_error_is_shown_with_its_place() {
         let text = SMALL.replace("interval:", "intervall:");
         let error = AgentConfig::parse(&text).unwrap_err().to_string();
-        assert!(error.contains("intervall") && error.contains("line 9"), "{error}");
+        assert!(
+            error.contains("devices[0].telemetry.intervall (line 9, column 28): there is no such field here: did you mean interval? use format, template, interval"),
+            "{error}"
+        );
+    }
+
+    /// Each with field, place, what was found and what is allowed, and mistakes of shape beside those of meaning.
+    #[test]
+    fn mistakes_of_all_kinds_are_told_at_once() {
+        let text = "
+version: 1
+devices:
+  - name: 17
+    deviceId: a b
+    hub: {hostname: 'h:99999'}
+    tags:
+      - {name: T, address: K0001, scanInterval: 5ms}
+      - {name: U, source: sim, address: 7, publish: Never}
+    telemetry: {interval: banana, maxEvents: -5, qos: 2}
+    sources: {}
+";
+        let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
+        let said: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        let expected = [
+            "devices[0].deviceId (line 5, column 15): device id must not contain ' '",
+            "devices[0].hub.hostname (line 6, column 21): ",
+            "devices[0].tags[0].source (line 8, column 9): is missing: add it",
+            "devices[0].tags[0].scanInterval (line 8, column 49): 5ms is not allowed here: use 10ms to 99999990ms (27.7 hours)",
+            "devices[0].tags[1].source (line 9, column 27): there is no source \"sim\": add it to the device's sources",
+            "devices[0].tags[1].publish (line 9, column 53): \"Never\" is not allowed here: use OnChange or EveryScan",
+            "devices[0].telemetry.interval (line 10, column 27): \"banana\" is not a length of time",
+            "devices[0].telemetry.maxEvents (line 10, column 46): integer -5 is not allowed here: use a whole number from 0",
+            "devices[0].telemetry.qos (line 10, column 55): 2 is not allowed here: a hub takes 0 or 1",
+            "devices[0].sources (line 11, column 14): map is not allowed here: use a list",
+        ];
+        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        for (said, expected) in said.iter().zip(expected) {
+            assert!(said.starts_with(expected), "{said}\n{expected}");
+            assert!(!said.contains('\n'), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_syntax_names_the_field_it_is_in() {
+        for (text, expected) in [
+            (
+                format!("{SMALL}    tags: ["),
+                "devices[0] (line 10, column 5): \"tags\" stands twice: keep one",
+            ),
+            (format!("{SMALL}  bad: ["), "devices"),
+            (SMALL.replace("500ms}", "500ms"), "devices[0].telemetry"),
+            ("".to_owned(), "the document"),
+            ("- a".to_owned(), "the document (line 1, column 1): use fields with values, such as"),
+            ("devices: []".to_owned(), "version (line 1, column 1): is missing: add it"),
+            (format!("{SMALL}---\nversion: 1\n"), "the document (line 11, column 1): a second document"),
+            (
+                "version: x".to_owned(),
+                "version (line 1, column 10): string \"x\" is not allowed here: use a whole number",
+            ),
+        ] {
+            let error = AgentConfig::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}\n{error}\n{expected}");
+            assert!(!error.contains('\n'), "{error}");
+        }
     }
 
     proptest! {

@@ -19,6 +19,9 @@ pub struct IntervalError {
 pub struct Interval(Duration);
 
 impl Interval {
+    /// In words, what may lie between two reads or two messages.
+    pub const RANGE_OF_READS: &str = "10ms to 99999990ms (27.7 hours), such as 500ms, 10s or 1h30m";
+
     /// From whole milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {

@@ -2,28 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::config::{AgentConfig, Device, Dps, Tag, Telemetry};
+use super::buffer::Buffer;
+use super::config::{AgentConfig, Deadband, Device, Dps, LastWill, Publish, Tag, Telemetry};
+use super::interval::Interval;
+pub use crate::document::problem::Problem;
 use crate::hub::id::RegistrationId;
 use crate::hub::property_bag::MESSAGE_ID;
 use crate::hub::topic::telemetry as telemetry_topic;
 
 /// MQTT's own limit is 65535 bytes (ref §4.1); the rest is for the system properties.
 const LONGEST_TOPIC: usize = 64_000;
-
-/// One mistake: where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Such as `devices[0].tags[2].source`.
-    pub field: String,
-    /// What is wrong and how to mend it.
-    pub message: String,
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
 
 pub(super) fn count(problems: &[Problem]) -> String {
     if problems.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", problems.len()) }
@@ -39,34 +27,64 @@ impl AgentConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         if self.devices.is_empty() {
-            found.push(Problem {
-                field: "devices".to_owned(),
-                message: "name at least one device".to_owned(),
-            });
+            let message = "is empty: name at least one device, such as {name: press-17, deviceId: press-17, hub: {hostname: …}}";
+            found.push(Problem::new("devices", message));
         }
         let mut names = HashSet::new();
         for (position, device) in self.devices.iter().enumerate() {
             let field = format!("devices[{position}]");
             if !names.insert(device.name.as_str()) {
                 let message = format!("{:?} stands twice; give every device a name of its own", device.name);
-                found.push(Problem { field: format!("{field}.name"), message });
+                found.push(Problem::new(format!("{field}.name"), message));
             }
             let mut report = |path: &str, message: String| {
-                found.push(Problem { field: format!("{field}.{path}"), message });
+                found.push(Problem::new(format!("{field}.{path}"), message));
             };
             device.mistakes(&mut report);
             device.tag_mistakes(&mut report);
             device.telemetry_mistakes(&mut report);
+            device.last_will_mistakes(&mut report);
             if let Some(other) = self.devices.iter().take(position).find(|other| other.is_same_client(device))
             {
                 let message = format!(
                     "{:?} and {:?} are one identity, which can have only one connection; take one of them out",
                     other.name, device.name
                 );
-                found.push(Problem { field: format!("{field}.deviceId"), message });
+                found.push(Problem::new(format!("{field}.deviceId"), message));
             }
         }
         found
+    }
+}
+
+impl Tag {
+    fn event_mistakes(&self, report: &mut dyn FnMut(&str, String)) {
+        if let Some(Deadband { absolute, percent }) = self.deadband {
+            if absolute.is_some() == percent.is_some() {
+                report("deadband", "set exactly one of absolute and percent".to_owned());
+            }
+            for (field, width) in [("absolute", absolute), ("percent", percent)] {
+                if let Some(width) = width.filter(|width| !width.is_finite() || *width < 0.0) {
+                    let message = format!("{width} is not allowed here: use a number from 0");
+                    report(&format!("deadband.{field}"), message);
+                }
+            }
+        }
+        if let Some(silence) = self.max_silence.filter(|silence| !Self::SCAN_INTERVALS.contains(silence)) {
+            report("maxSilence", out_of_range(silence));
+        }
+        if self.publish == Publish::EveryScan {
+            for (field, set) in
+                [("deadband", self.deadband.is_some()), ("maxSilence", self.max_silence.is_some())]
+            {
+                if set {
+                    report(
+                        field,
+                        "it belongs to publish OnChange: every scan is sent anyway; take it out".to_owned(),
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -94,7 +112,10 @@ impl Device {
             && self.name != ".."
             && !self.name.contains(['/', '\\', '\0']);
         if !is_folder {
-            report("name", "use a name that can be a folder, without '/'".to_owned());
+            report("name", format!("{:?} cannot be a folder's name: use one without '/'", self.name));
+        }
+        if has_invisible(&self.name) {
+            report("name", INVISIBLE.to_owned());
         }
         match (&self.hub, &self.dps) {
             (Some(_), Some(_)) => report("dps", "set either hub or dps, not both".to_owned()),
@@ -112,7 +133,11 @@ impl Device {
         let mut sources = HashSet::new();
         for (position, source) in self.sources.iter().enumerate() {
             if !sources.insert(source.name.as_str()) {
-                report(&format!("sources[{position}].name"), format!("{:?} stands twice", source.name));
+                let message = format!("{:?} stands twice; give every source a name of its own", source.name);
+                report(&format!("sources[{position}].name"), message);
+            }
+            if has_invisible(&source.name) {
+                report(&format!("sources[{position}].name"), INVISIBLE.to_owned());
             }
             if source.simulator.is_none() {
                 report(&format!("sources[{position}]"), "set the kind of source: simulator: {}".to_owned());
@@ -121,37 +146,47 @@ impl Device {
         let mut tags = HashSet::new();
         for (position, tag) in self.tags.iter().enumerate() {
             let path = format!("tags[{position}]");
+            if has_invisible(&tag.name) {
+                report(&format!("{path}.name"), INVISIBLE.to_owned());
+            }
             if tag.name.is_empty() {
                 report(&format!("{path}.name"), "give the tag a name".to_owned());
             }
             if !tags.insert(tag.name.as_str()) {
-                report(&format!("{path}.name"), format!("{:?} stands twice", tag.name));
+                let message = format!("{:?} stands twice; give every tag a name of its own", tag.name);
+                report(&format!("{path}.name"), message);
             }
             if !sources.contains(tag.source.as_str()) {
-                report(
-                    &format!("{path}.source"),
-                    format!("there is no source {:?}; name one of sources", tag.source),
-                );
+                let names = self.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>();
+                let fix = match names.as_slice() {
+                    [] => "add it to the device's sources".to_owned(),
+                    names => format!("use one of the device's sources: {}", names.join(", ")),
+                };
+                report(&format!("{path}.source"), format!("there is no source {:?}: {fix}", tag.source));
             }
             if !Tag::SCAN_INTERVALS.contains(&tag.scan_interval) {
-                report(&format!("{path}.scanInterval"), "use 10ms to 99999990ms".to_owned());
+                report(&format!("{path}.scanInterval"), out_of_range(tag.scan_interval));
             }
+            tag.event_mistakes(&mut |field, message| report(&format!("{path}.{field}"), message));
         }
     }
 
     fn telemetry_mistakes(&self, report: &mut impl FnMut(&str, String)) {
         let telemetry = &self.telemetry;
         if !Telemetry::INTERVALS.contains(&telemetry.interval) {
-            report("telemetry.interval", "use 10ms to 99999990ms".to_owned());
+            report("telemetry.interval", out_of_range(telemetry.interval));
+        }
+        if let Some(error) = telemetry.template_mistake() {
+            report("telemetry.template", error.to_string());
         }
         if telemetry.max_events == 0 {
-            report("telemetry.maxEvents", "use 1 or more".to_owned());
+            report("telemetry.maxEvents", "0 is not allowed here: use 1 or more".to_owned());
         }
         if telemetry.qos > 1 {
-            report("telemetry.qos", "a hub takes 0 or 1".to_owned());
+            report("telemetry.qos", format!("{} is not allowed here: a hub takes 0 or 1", telemetry.qos));
         }
         if telemetry.timeout.get().is_zero() {
-            report("telemetry.timeout", "use more than 0s".to_owned());
+            report("telemetry.timeout", "0s is not allowed here: use more, such as 5s".to_owned());
         }
         if telemetry.properties.contains_key(MESSAGE_ID) {
             report("telemetry.properties", "$.mid is the agent's own; take it out".to_owned());
@@ -166,10 +201,45 @@ impl Device {
         if telemetry.properties.keys().any(|key| key.is_empty()) {
             report("telemetry.properties", "a property needs a name".to_owned());
         }
-        if self.buffer.max_bytes < 64 * 1024 {
-            report("buffer.maxBytes", "use 65536 or more".to_owned());
+        if self.buffer.capacity < Buffer::LEAST {
+            let (found, least) = (self.buffer.capacity, Buffer::LEAST);
+            report(
+                "buffer.capacity",
+                format!("{found} is not allowed here: use {least} or more, such as 256Mi"),
+            );
         }
     }
+}
+
+impl Device {
+    fn last_will_mistakes(&self, report: &mut impl FnMut(&str, String)) {
+        let Some(will) = &self.last_will else { return };
+        if will.payload.len() > LastWill::MAX_BYTES {
+            let message = format!("it has {} bytes; use {} or less", will.payload.len(), LastWill::MAX_BYTES);
+            report("lastWill.payload", message);
+        }
+        if will.properties.keys().any(|key| key.is_empty()) {
+            report("lastWill.properties", "a property needs a name".to_owned());
+        }
+        let topic = telemetry_topic(self.device_id.as_str(), &will.bag());
+        if topic.len() > LONGEST_TOPIC {
+            let message =
+                format!("they make an MQTT topic of {} bytes; use less than {LONGEST_TOPIC}", topic.len());
+            report("lastWill.properties", message);
+        }
+    }
+}
+
+/// The same words as in the custom resources.
+const INVISIBLE: &str =
+    "a name has no control characters: take the line break, tab or other invisible character out of it";
+
+fn has_invisible(name: &str) -> bool {
+    name.contains(char::is_control)
+}
+
+fn out_of_range(interval: Interval) -> String {
+    format!("{interval} is not allowed here: use {}", Interval::RANGE_OF_READS)
 }
 
 #[cfg(test)]
@@ -185,7 +255,10 @@ mod tests {
             AgentConfig::parse(&text).err().map(|error| error.to_string())
         };
         let twice = problems("hub: {hostname: 'Hub.example:1'}", "hub: {hostname: hub.example}").unwrap();
-        assert!(twice.contains("devices[1].deviceId: \"a\" and \"b\" are one identity"), "{twice}");
+        assert!(
+            twice.contains("devices[1].deviceId (line 1, column 104): \"a\" and \"b\" are one identity"),
+            "{twice}"
+        );
         let dps = |id: &str| format!("dps: {{endpoint: dps.example, idScope: 0ne1, registrationId: {id}}}");
         assert!(problems(&dps("Dev"), &dps("dev")).is_some());
         assert_eq!(problems(&dps("dev"), &dps("dev2")), None);
@@ -206,6 +279,70 @@ mod tests {
     }
 
     #[test]
+    fn templates_are_refused_with_line_and_column() {
+        let said = |telemetry: &str| {
+            let text = format!(
+                "{{version: 1, devices: [{{name: a, deviceId: d, hub: {{hostname: h}}, telemetry: {{{telemetry}}}}}]}}"
+            );
+            AgentConfig::parse(&text).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let unknown = said(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
+        assert!(
+            unknown.contains("devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: |TAGNAM| is no variable: did you mean"),
+            "{unknown}"
+        );
+        let list = "template: {advanced: '|#each VALUES|{\"v\": |VALUE|}|/each|'}";
+        assert!(said(list).contains("a message with 2 events is no JSON"), "{}", said(list));
+        assert_eq!(said(&format!("{list}, maxEvents: 1")), "");
+        assert_eq!(said(&format!("{list}, contentType: text/plain")), "");
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        let text = "
+version: 1
+devices:
+  - name: a
+    deviceId: d
+    hub: {hostname: h}
+    sources: [{name: s, simulator: {}}]
+    tags:
+      - {name: A, source: s, address: K1, deadband: {}}
+      - {name: B, source: s, address: K1, deadband: {absolute: 1, percent: 1}}
+      - {name: C, source: s, address: K1, deadband: {absolute: -1}}
+      - {name: D, source: s, address: K1, deadband: {percent: .nan}, maxSilence: 1ms}
+      - {name: E, source: s, address: K1, deadband: {percent: 1}, maxSilence: 1m, publish: EveryScan}
+      - {name: F, source: s, address: K1, deadband: {percent: 2.5}, maxSilence: 1m, enabled: false}
+    lastWill: {payload: gone, properties: {'': x}}
+";
+        let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
+        let fields: Vec<_> =
+            problems.iter().map(|problem| problem.field.trim_start_matches("devices[0].")).collect();
+        assert_eq!(
+            fields,
+            [
+                "tags[0].deadband",
+                "tags[1].deadband",
+                "tags[2].deadband.absolute",
+                "tags[3].deadband.percent",
+                "tags[3].maxSilence",
+                "tags[4].deadband",
+                "tags[4].maxSilence",
+                "lastWill.properties",
+            ],
+            "{problems:#?}"
+        );
+    }
+
+    #[test]
+    fn names_can_be_seen() {
+        let text = r#"{version: 1, devices: [{name: "a\tb", deviceId: d, hub: {hostname: h}, sources: [{name: "s\n", simulator: {}}], tags: [{name: "T\x7f", source: "s\n", address: K1}]}]}"#;
+        let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.message == INVISIBLE));
+    }
+
+    #[test]
     fn every_mistake_is_reported_at_once() {
         let text = "
 version: 1
@@ -216,20 +353,22 @@ devices:
       - {name: T, source: nowhere, address: K1, scanInterval: 1ms}
       - {name: T, source: nowhere, address: K2}
     telemetry: {qos: 2, maxEvents: 0}
+    buffer: {capacity: 1Ki}
 ";
         let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
         let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(
             fields,
             [
-                "devices[0].name",
                 "devices[0].hub",
+                "devices[0].name",
                 "devices[0].tags[0].source",
                 "devices[0].tags[0].scanInterval",
                 "devices[0].tags[1].name",
                 "devices[0].tags[1].source",
-                "devices[0].telemetry.maxEvents",
                 "devices[0].telemetry.qos",
+                "devices[0].telemetry.maxEvents",
+                "devices[0].buffer.capacity",
             ]
         );
     }

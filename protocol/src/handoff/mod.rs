@@ -4,7 +4,12 @@
 //! per device; `/status` ([`status`]) says how each of them is. The same files run an agent on a bare machine.
 
 pub mod interval;
+pub mod size;
+pub mod buffer;
+pub mod tag;
+pub mod telemetry;
 pub mod config;
 pub mod mistake;
 pub mod credentials;
+pub mod fingerprint;
 pub mod status;

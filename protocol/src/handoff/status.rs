@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::Fingerprint;
+
 /// The version this code writes.
 pub const VERSION: u32 = 1;
 
@@ -34,9 +36,40 @@ pub struct DeviceStatus {
     pub assigned_hub: Option<String>,
     /// The connection's true state.
     pub connection: Connection,
+    /// The credential it logs in with; nothing while it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
     /// Why some of its tags cannot be read, if so: field and fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+}
+
+/// What a device logs in with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// The one that the hub accepted last, since this agent runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Fingerprint>,
+    /// The newest one, if hub or DPS refused it; the device goes on with the one before, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+    /// Why the files as they are now cannot be used, if so: file and fix, never a secret. The device goes on with what
+    /// it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// A credential that hub or DPS refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Which.
+    pub fingerprint: Fingerprint,
+    /// When.
+    pub since: Timestamp,
+    /// Why, with the fix; never a secret.
+    pub message: String,
 }
 
 /// The connection's true state.
@@ -73,8 +106,10 @@ pub enum ConnectionReason {
     Connecting,
     /// A registration at DPS is under way.
     Registering,
-    /// The credentials folder or a file in it cannot be read or is no key.
+    /// The credentials folder or a file in it cannot be read, is no key or certificate, or they do not belong together.
     CredentialsUnreadable,
+    /// The device's certificate has expired.
+    CredentialExpired,
     /// The name does not resolve.
     HostNotFound,
     /// The host does not answer, or refuses on that port.
@@ -83,13 +118,13 @@ pub enum ConnectionReason {
     CertificateNotTrusted,
     /// TLS failed otherwise.
     TlsFailed,
-    /// The hub refuses the key, does not know the device or has disabled it (CONNACK 4 or 5).
+    /// The hub refuses key or certificate, does not know the device or has disabled it (CONNACK 4 or 5, or TLS).
     Unauthorized,
     /// The hub does not know its own name in the user name, or is busy (CONNACK 3).
     HubUnavailable,
     /// The server refuses the protocol or the client id (CONNACK 1 or 2).
     ProtocolRefused,
-    /// DPS refuses the key, or does not know id scope or enrollment.
+    /// DPS refuses key or certificate, or does not know id scope or enrollment.
     RegistrationUnauthorized,
     /// DPS says that the enrollment is disabled.
     EnrollmentDisabled,
@@ -117,6 +152,7 @@ impl ConnectionReason {
             Self::Connecting => "Connecting",
             Self::Registering => "Registering",
             Self::CredentialsUnreadable => "CredentialsUnreadable",
+            Self::CredentialExpired => "CredentialExpired",
             Self::HostNotFound => "HostNotFound",
             Self::HostUnreachable => "HostUnreachable",
             Self::CertificateNotTrusted => "CertificateNotTrusted",
@@ -151,6 +187,14 @@ mod tests {
             text.replace("Unauthorized", "EatenByMice").replace("\"version\":1", "\"version\":1,\"more\":{}");
         let status: AgentStatus = serde_json::from_str(&newer).unwrap();
         assert_eq!(status.devices[0].connection.reason.as_str(), "Unknown");
+    }
+
+    #[test]
+    fn what_became_of_a_credential_is_stable() {
+        let text = r#"{"accepted":"AA","refused":{"fingerprint":"BB","since":"2026-01-02T03:04:05Z","message":"wrong"},"unreadable":"tls.key is empty"}"#;
+        let credential: Credential = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&credential).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Credential>("{}").unwrap(), Credential::default());
     }
 
     proptest! {

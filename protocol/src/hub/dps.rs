@@ -98,6 +98,9 @@ pub struct RegistrationState {
     /// Which group the device belongs to, when it attested by symmetric key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symmetric_key: Option<SymmetricKeyRegistration>,
+    /// Which group the device belongs to, when it attested by certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x509: Option<X509Registration>,
 }
 
 /// How a symmetric-key registration was attested.
@@ -107,6 +110,40 @@ pub struct SymmetricKeyRegistration {
     /// The enrollment group; absent for an individual enrollment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrollment_group_id: Option<String>,
+}
+
+/// How an X.509 registration was attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct X509Registration {
+    /// The enrollment group; absent for an individual enrollment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment_group_id: Option<String>,
+    /// The leaf that was presented; absent in some answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_info: Option<CertificateInfo>,
+}
+
+/// What DPS says of a certificate (ref §11.5).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CertificateInfo {
+    /// Who it is for.
+    pub subject_name: String,
+    /// Hexadecimal digits.
+    pub sha1_thumbprint: String,
+    /// Hexadecimal digits.
+    pub sha256_thumbprint: String,
+    /// Who signed it.
+    pub issuer_name: String,
+    /// ISO 8601 UTC.
+    pub not_before_utc: String,
+    /// ISO 8601 UTC.
+    pub not_after_utc: String,
+    /// Hexadecimal digits.
+    pub serial_number: String,
+    /// 1 or 3.
+    pub version: u32,
 }
 
 /// Body of every answer from status 300; the status is `errorCode / 1000` (ref §8.3).
@@ -159,6 +196,22 @@ mod tests {
             (state.device_id.as_deref(), state.substatus.as_deref()),
             (Some("dev1"), Some("initialAssignment"))
         );
+    }
+
+    /// Ref §8.2: `x509:{}` as well as absent, or with what §11.5 says of a certificate.
+    #[test]
+    fn x509_registrations_are_read() {
+        let read = |x509: &str| {
+            let state = format!(r#"{{"status":"assigned","x509":{x509}}}"#);
+            serde_json::from_str::<RegistrationState>(&state).unwrap().x509
+        };
+        let empty = X509Registration { enrollment_group_id: None, certificate_info: None };
+        assert_eq!((read("null"), read("{}")), (None, Some(empty)));
+        let full = read(r#"{"enrollmentGroupId":"g","certificateInfo":{"subjectName":"CN=a","version":3}}"#);
+        let info = CertificateInfo { subject_name: "CN=a".into(), version: 3, ..CertificateInfo::default() };
+        let expected =
+            X509Registration { enrollment_group_id: Some("g".into()), certificate_info: Some(info) };
+        assert_eq!(full, Some(expected));
     }
 
     /// Ref §8.2: answers on the way, and the ones without a hub.

@@ -29,7 +29,7 @@ pub enum IdError {
         length: usize,
     },
     /// A character that Azure refuses there.
-    #[error("{kind} must not contain {character:?}; allowed are ASCII letters, digits and {allowed}")]
+    #[error("{kind} must not contain {character:?}; allowed are ASCII letters{}", digits_and(allowed))]
     Character {
         /// Which identifier was being read.
         kind: &'static str,
@@ -44,6 +44,10 @@ pub enum IdError {
         /// Which identifier was being read.
         kind: &'static str,
     },
+}
+
+fn digits_and(punctuation: &str) -> String {
+    if punctuation.is_empty() { " and digits".to_owned() } else { format!(", digits and {punctuation}") }
 }
 
 fn check(kind: &'static str, text: &str, allowed: &'static str) -> Result<(), IdError> {

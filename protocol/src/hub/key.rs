@@ -15,7 +15,7 @@ pub enum KeyError {
     #[error("the key is not base64: copy it whole, including the '=' at its end")]
     NotBase64,
     /// Fewer than 16 or more than 64 bytes.
-    #[error("the key decodes to {bytes} bytes, Azure takes 16 to 64")]
+    #[error("the key decodes to {bytes} bytes, Azure takes 16 to 64: copy it whole")]
     Length {
         /// How many bytes it decodes to.
         bytes: usize,

@@ -11,6 +11,12 @@ exports.args = args;
 
 exports.ca = () => fs.readFileSync(args.ca, 'ascii');
 
+// The files of a Secret of type kubernetes.io/tls, as they are.
+exports.certificate = () => ({
+  cert: fs.readFileSync(args.certificate, 'ascii'),
+  key: fs.readFileSync(args.key, 'ascii'),
+});
+
 exports.say = (values) => console.log(JSON.stringify(values));
 
 // As Microsoft's samples for enrollment groups do it.

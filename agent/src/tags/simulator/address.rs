@@ -1,5 +1,7 @@
 //! What an address of the simulator means: `RAMP(1000, 0, 100, 1)`, `K0100.00`, `R0440 [4]`. Pure.
 
+use lanyard_protocol::handoff::config::DataType;
+
 use super::function::{Function, Ramp, Random, Sine, User};
 use super::literal;
 use super::register::Register;
@@ -55,6 +57,32 @@ pub enum AddressError {
     /// A bit that a 16-bit register does not have.
     #[error("the bit must be from 00 to 15, on a K or R register")]
     Bit,
+    /// A data type that the address never has.
+    #[error("this address has no data type {data_type:?}: use {fits}, or take dataType out")]
+    Type {
+        /// The type.
+        data_type: DataType,
+        /// What it can have.
+        fits: &'static str,
+    },
+    /// A value that the data type does not have.
+    #[error(
+        "{value} does not fit into the data type {data_type:?}: use one that has all values of the address"
+    )]
+    Value {
+        /// The type.
+        data_type: DataType,
+        /// The value.
+        value: String,
+    },
+    /// A value of several registers that does not fit.
+    #[error("a {data_type:?} takes {words} registers, and they must end at register 9999")]
+    Words {
+        /// The type.
+        data_type: DataType,
+        /// How many registers a value takes.
+        words: u16,
+    },
     /// An array that does not fit.
     #[error(
         "an array is written like K0440 [4], on K or R registers, with 1 to 1000 elements, and must end at register 9999"

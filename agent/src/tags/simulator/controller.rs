@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lanyard_protocol::handoff::config::DataType;
+
 use super::address::Address;
 use super::register::Memory;
 use crate::tags::event::Value;
@@ -20,11 +22,20 @@ impl Controller {
         Self { seed, memory: Memory::default() }
     }
 
-    /// Reads an address, `elapsed` after the start.
-    pub fn read(&mut self, address: &Address, elapsed: Duration) -> Value {
-        match address {
-            Address::Function(function) => function.at(elapsed, self.seed),
-            Address::Register(register) => self.memory.read(*register),
+    /// Reads an address, `elapsed` after the start; `None` when it has no value of this type.
+    pub fn read(
+        &mut self,
+        address: &Address,
+        data_type: Option<DataType>,
+        elapsed: Duration,
+    ) -> Option<Value> {
+        match (address, data_type) {
+            (Address::Function(function), None) => Some(function.at(elapsed, self.seed)),
+            (Address::Function(function), Some(data_type)) => {
+                function.typed_at(elapsed, self.seed, data_type)
+            }
+            (Address::Register(register), None) => Some(self.memory.read(*register)),
+            (Address::Register(register), Some(data_type)) => self.memory.read_as(*register, data_type),
         }
     }
 }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanyard_protocol::handoff::config::DataType;
+
 use super::address::AddressError;
+use super::data_type;
 use super::literal::{self, Number};
 use crate::tags::event::Value;
 
@@ -28,6 +31,33 @@ impl Function {
     /// The value `elapsed` after the controller started. `seed` makes one run's random values differ from another's.
     #[must_use]
     pub fn at(&self, elapsed: Duration, seed: u64) -> Value {
+        match self.exact_at(elapsed, seed) {
+            // The driver's own type for numbers with a fraction.
+            Value::Double(number) => Value::Float(number as f32),
+            value => value,
+        }
+    }
+
+    /// The same as another type; `None` when there is no such value.
+    pub(super) fn typed_at(&self, elapsed: Duration, seed: u64, data_type: DataType) -> Option<Value> {
+        match self {
+            Self::User(user) if data_type == DataType::String => Some(user.text_at(user.rate.tick(elapsed))),
+            _ => data_type::convert(self.exact_at(elapsed, seed), data_type),
+        }
+    }
+
+    /// Values that fit into a type if all do.
+    pub(super) fn extremes(&self) -> Vec<Value> {
+        match self {
+            Self::Ramp(ramp) => vec![ramp.at(0), ramp.at(1), ramp.at(ramp.values - 1)],
+            Self::Random(random) => [random.low, random.high].into_iter().map(Number::value).collect(),
+            Self::Sine(sine) => vec![Value::Double(sine.low), Value::Double(sine.high)],
+            Self::User(user) => user.values.clone(),
+        }
+    }
+
+    /// With fractions in 64 bits.
+    fn exact_at(&self, elapsed: Duration, seed: u64) -> Value {
         match self {
             Self::Ramp(ramp) => ramp.at(ramp.rate.tick(elapsed)),
             Self::Random(random) => random.at(random.rate.tick(elapsed), seed),
@@ -101,7 +131,7 @@ impl Ramp {
                 // Between the limits by construction; wrapping arithmetic carries it there even across i64's middle.
                 Value::Integer(start.wrapping_add(increment.wrapping_mul(step as i64)))
             }
-            (start, increment) => Value::Float((start.as_f64() + increment.as_f64() * step as f64) as f32),
+            (start, increment) => Value::Double(start.as_f64() + increment.as_f64() * step as f64),
         }
     }
 }
@@ -137,7 +167,7 @@ impl Random {
             }
             (low, high) => {
                 let share = (bits >> 11) as f64 / ((1_u64 << 53) - 1) as f64;
-                Value::Float((low.as_f64() * (1.0 - share) + high.as_f64() * share) as f32)
+                Value::Double(low.as_f64() * (1.0 - share) + high.as_f64() * share)
             }
         }
     }
@@ -186,7 +216,7 @@ impl Sine {
         let seconds = tick as f64 * self.rate.0 as f64 / 1000.0;
         let turns = (seconds * self.frequency + self.phase / 360.0).fract();
         let middle = f64::midpoint(self.low, self.high);
-        Value::Float((middle + (self.high - middle) * (turns * std::f64::consts::TAU).sin()) as f32)
+        Value::Double(middle + (self.high - middle) * (turns * std::f64::consts::TAU).sin())
     }
 }
 
@@ -195,6 +225,8 @@ impl Sine {
 pub struct User {
     rate: Rate,
     values: Vec<Value>,
+    /// As they are written.
+    texts: Vec<Arc<str>>,
 }
 
 impl User {
@@ -204,12 +236,20 @@ impl User {
         if texts.is_empty() {
             return Err(AddressError::NoValues);
         }
-        Ok(Self { rate, values: typed(texts) })
+        let written = texts.iter().map(|text| Arc::from(text.as_str())).collect();
+        Ok(Self { rate, values: typed(texts), texts: written })
     }
 
     fn at(&self, tick: u64) -> Value {
-        let position = usize::try_from(tick % self.values.len() as u64).unwrap_or(0);
-        self.values.get(position).cloned().unwrap_or(Value::Null)
+        self.values.get(self.position(tick)).cloned().unwrap_or(Value::Null)
+    }
+
+    fn text_at(&self, tick: u64) -> Value {
+        self.texts.get(self.position(tick)).map_or(Value::Null, |text| Value::Text(Arc::clone(text)))
+    }
+
+    fn position(&self, tick: u64) -> usize {
+        usize::try_from(tick % self.values.len() as u64).unwrap_or(0)
     }
 }
 
@@ -228,7 +268,7 @@ fn typed(texts: &[String]) -> Vec<Value> {
     let whole = numbers.iter().all(|number| number.is_whole());
     let value = |number| match number {
         Number::Whole(number) if whole => Value::Integer(number),
-        number => Value::Float(number.as_f64() as f32),
+        number => Value::Double(number.as_f64()),
     };
     numbers.into_iter().map(value).collect()
 }

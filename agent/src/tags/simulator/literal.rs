@@ -1,6 +1,7 @@
 //! The arguments of a function address: splitting them and reading numbers. Pure.
 
 use super::address::AddressError;
+use crate::tags::event::Value;
 
 /// A number as it was written. Whole numbers make a function whole, a decimal point makes it fractional.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +36,14 @@ impl Number {
     #[must_use]
     pub fn is_whole(self) -> bool {
         matches!(self, Self::Whole(_))
+    }
+
+    /// As a value, fractions in 64 bits.
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Whole(number) => Value::Integer(number),
+            Self::Fraction(number) => Value::Double(number),
+        }
     }
 
     /// As a floating-point number.

@@ -4,4 +4,5 @@ pub mod address;
 pub mod literal;
 pub mod function;
 pub mod register;
+pub mod data_type;
 pub mod controller;

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use lanyard_protocol::handoff::config::DataType;
+
 use super::address::AddressError;
+use super::data_type;
 use crate::tags::event::Value;
 
 /// The 16-bit model's last register of each kind.
@@ -80,6 +83,30 @@ impl Register {
         };
         Ok(Self { kind, number, part })
     }
+
+    /// Whether it can be read as this type.
+    pub(super) fn check(self, data_type: DataType) -> Result<(), AddressError> {
+        let fits = match (self.kind, self.part) {
+            (Kind::Text, _) => "String",
+            (Kind::Boolean, _) | (_, Part::Bit(_)) => "Boolean",
+            _ => "Short, Word, Long, DWord, LLong, QWord, Float, Double, BCD or LBCD",
+        };
+        let refused = AddressError::Type { data_type, fits };
+        let elements = match (self.kind, self.part) {
+            (Kind::Text, _) => return if data_type == DataType::String { Ok(()) } else { Err(refused) },
+            (Kind::Boolean, _) | (_, Part::Bit(_)) => {
+                return if data_type == DataType::Boolean { Ok(()) } else { Err(refused) };
+            }
+            (_, Part::Whole) => 1,
+            (_, Part::Array(length)) => length,
+        };
+        let words = data_type::words(data_type).ok_or(refused)?;
+        // At most 9999 and 1000 times 4.
+        if self.number + elements * words - 1 > LAST {
+            return Err(AddressError::Words { data_type, words });
+        }
+        Ok(())
+    }
 }
 
 /// What the registers hold. Only what was counted takes room.
@@ -105,6 +132,30 @@ impl Memory {
                 )
             }
         }
+    }
+
+    /// Reads a register, and those behind it that the type takes; `None` when they hold no value of this type.
+    pub(super) fn read_as(&mut self, register: Register, data_type: DataType) -> Option<Value> {
+        let (Some(words), Kind::Constant | Kind::Counter) = (data_type::words(data_type), register.kind)
+        else {
+            return Some(self.read(register));
+        };
+        match register.part {
+            Part::Bit(_) => Some(self.read(register)),
+            Part::Whole => data_type::decode(self.words(register.kind, register.number, words), data_type),
+            Part::Array(length) => {
+                let mut element = |at: u16| self.words(register.kind, register.number + at * words, words);
+                // All are read before one fails, so that every counter counts.
+                let read: Vec<u64> = (0..length).map(&mut element).collect();
+                let values: Option<Vec<Value>> =
+                    read.into_iter().map(|words| data_type::decode(words, data_type)).collect();
+                values.map(|values| Value::Array(Arc::from(values)))
+            }
+        }
+    }
+
+    fn words(&mut self, kind: Kind, first: u16, words: u16) -> u64 {
+        (0..words).fold(0, |value, at| value | u64::from(self.word(kind, first + at)) << (16 * at))
     }
 
     fn word(&mut self, kind: Kind, number: u16) -> u16 {

@@ -1,0 +1,185 @@
+//! What is in the buffer goes into messages, over gaps and broken blocks, and is gone when they are acknowledged. Touches
+//! disk.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::account::DropReason;
+use super::entry::Cut;
+use super::hole::Hole;
+use super::record::{self, Unread};
+use super::store::Buffer;
+use super::window::{Cursor, Step};
+use crate::tags::event::{Event, Value};
+
+/// The tag of events that tell of a gap.
+pub const DROPPED_TAG: &str = "_lanyard.dropped";
+
+/// A message under way: its text is made already, and only its books are kept here.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) end: u64,
+    pub(super) events: u64,
+    pub(super) markers: u64,
+    pub(super) oldest: Option<i64>,
+}
+
+/// What is behind a cursor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Behind {
+    /// An event: see [`Buffer::event`].
+    Event,
+    /// A gap, which [`Buffer::marker`] tells of; behind it is this cursor.
+    Gap(Cursor),
+    /// No more before the number asked for.
+    Nothing,
+}
+
+impl Buffer {
+    /// A cursor before the first unread event.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// The number of the first unread event.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.cursor.number
+    }
+
+    /// The number of the next event that is appended.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// Goes to the next event before the number `until`, and says what is there.
+    pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
+        while cursor.number < until {
+            let (to, time) = match self.window.step(cursor, &mut self.segments, self.next) {
+                Step::Event => return Behind::Event,
+                Step::End => return Behind::Nothing,
+                Step::Gap(to, time) => (to.min(until), time),
+            };
+            if let Some(gap) = self.gap(cursor, to, time) {
+                return Behind::Gap(gap);
+            }
+        }
+        Behind::Nothing
+    }
+
+    /// Goes over a gap; gives back the cursor behind it when it is to be told of.
+    fn gap(&mut self, cursor: &mut Cursor, to: u64, time: Option<i64>) -> Option<Cursor> {
+        let range = cursor.number..to;
+        self.lose(range.clone(), DropReason::Corrupt, (cursor.time, time.unwrap_or(cursor.time)));
+        let marked: Vec<Hole> = self.journal.holes.within(range).filter(|hole| hole.marked).collect();
+        let mut after = *cursor;
+        after.number = to;
+        let (Some(first), Some(last)) = (marked.first(), marked.last()) else {
+            *cursor = after;
+            return None;
+        };
+        let events = marked.iter().map(Hole::events).sum::<u64>();
+        let numbers = [i64::try_from(events).unwrap_or(i64::MAX), first.from, last.to];
+        let value = Value::Array(numbers.map(Value::Integer).into());
+        let event = Event { tag: Arc::from(DROPPED_TAG), value, good: true, continues: false, time: last.to };
+        self.marker.clear();
+        record::write(&mut self.marker, &event, 0, 0);
+        Some(after)
+    }
+
+    /// The event behind a cursor, and the cursor behind that event; nothing when it makes no sense, see
+    /// [`Buffer::give_up`].
+    #[must_use]
+    pub fn event(&self, cursor: &Cursor) -> Option<(Unread<'_>, Cursor)> {
+        self.window.event(cursor)
+    }
+
+    /// Gives up the events of a block from a cursor on.
+    pub fn give_up(&mut self, cursor: &mut Cursor) {
+        let range = cursor.number..self.window.leave(cursor);
+        self.lose(range, DropReason::Corrupt, (cursor.time, cursor.time));
+    }
+
+    /// The event that tells of the gap which [`Buffer::behind`] found last.
+    #[must_use]
+    pub fn marker(&self) -> Option<Unread<'_>> {
+        let mut bytes = self.marker.as_slice();
+        record::take(&mut bytes, 0, &[DROPPED_TAG])
+    }
+
+    /// The message that an earlier process made next.
+    #[must_use]
+    pub fn owed(&self) -> Option<&Cut> {
+        let sent = self.journal.cuts.len().saturating_sub(self.owed);
+        self.journal.cuts.get(sent).filter(|_| self.owed > 0)
+    }
+
+    /// The message owed cannot be made again; its events ride in others.
+    pub fn disown(&mut self, now: Instant) {
+        let sent = self.journal.cuts.len().saturating_sub(self.owed);
+        if self.owed > 0 && self.journal.cuts.remove(sent).is_some() {
+            self.owed -= 1;
+            // The note of it must not outlive it.
+            self.begin_journal(now);
+        }
+    }
+
+    /// The number of the next message.
+    #[must_use]
+    pub fn next_message(&self) -> u64 {
+        self.journal.messages
+    }
+
+    /// Puts everything before a cursor under way as a message: `events` from the buffer and `markers` that tell of gaps.
+    pub fn take(&mut self, cursor: Cursor, events: u64, markers: u64, cut: Cut, now: Instant) {
+        let oldest = self.window.time(&self.cursor);
+        self.advance(cursor);
+        self.under_way.push_back(Batch { end: self.cursor.number, events, markers, oldest });
+        if self.owed > 0 && self.owed().is_some_and(|owed| owed.number == cut.number) {
+            self.owed -= 1;
+            return;
+        }
+        let noted = self.journal.cut(cut, self.owed);
+        self.noted(noted);
+        self.tend_journal(now);
+    }
+
+    /// Drops the event before a cursor, all before it being read.
+    pub fn discard(&mut self, cursor: Cursor, reason: DropReason) {
+        self.account.events -= 1;
+        self.account.drop_events(reason, 1);
+        self.skip(cursor);
+    }
+
+    /// Goes behind what is not to be sent.
+    pub fn skip(&mut self, cursor: Cursor) {
+        self.advance(cursor);
+        if self.under_way.is_empty() && self.owed == 0 {
+            self.done(cursor.number);
+        }
+    }
+
+    pub(super) fn advance(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+        self.window.trim(&mut self.cursor);
+    }
+
+    /// Removes the oldest message under way, for the hub has it.
+    pub fn acknowledge(&mut self, now: Instant) {
+        let Some(batch) = self.under_way.pop_front() else { return };
+        self.account.events = self.account.events.saturating_sub(batch.events);
+        self.account.acknowledged += batch.events + batch.markers;
+        // They are read when they are delivered: until then they can be made anew, by another process too.
+        self.account.read += batch.markers;
+        self.done(batch.end);
+        self.tend_journal(now);
+    }
+
+    pub(super) fn done(&mut self, number: u64) {
+        let noted = self.journal.acknowledge(number);
+        self.noted(noted);
+        self.segments.release(number, false);
+    }
+}

@@ -1,0 +1,175 @@
+//! What the journal says, entry by entry: length, kind and content, CRC-32C. Pure.
+
+use std::sync::Arc;
+
+use super::hole::Hole;
+use super::varint;
+
+/// A message as it was cut from the events: all that is needed to make it again, byte for byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// The process's own part of the message's id.
+    pub run: u64,
+    /// The message's place in the order of the device's messages.
+    pub number: u64,
+    /// The number of its first event.
+    pub first: u64,
+    /// The number after its last event.
+    pub end: u64,
+    /// The time of publishing that stands in it.
+    pub timestamp: i64,
+    /// CRC-32C of its body: one that cannot be made again as it was is not sent under the same id.
+    pub checksum: u32,
+    /// How it is written.
+    pub profile: Arc<str>,
+}
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Entry {
+    /// The hub has every event before this number; messages from this number on are not made yet.
+    Position { acknowledged: u64, messages: u64 },
+    /// Takes the place of a hole with the same beginning.
+    Hole(Hole),
+    /// A message, written as the profile before it says.
+    Cut(Cut),
+    /// How the messages behind it are written.
+    Profile(Arc<str>),
+    /// Everything that an earlier journal said stands before this entry.
+    Complete,
+}
+
+const POSITION: u8 = 1;
+const HOLE: u8 = 2;
+const CUT: u8 = 3;
+const PROFILE: u8 = 4;
+const COMPLETE: u8 = 5;
+
+/// Writes an entry.
+pub(super) fn write(out: &mut Vec<u8>, entry: &Entry) {
+    let mut content = Vec::with_capacity(48);
+    match entry {
+        Entry::Position { acknowledged, messages } => {
+            content.push(POSITION);
+            varint::put(&mut content, *acknowledged);
+            varint::put(&mut content, *messages);
+        }
+        Entry::Hole(hole) => {
+            content.push(HOLE);
+            varint::put(&mut content, hole.first);
+            varint::put(&mut content, hole.end);
+            varint::put_signed(&mut content, hole.from);
+            varint::put_signed(&mut content, hole.to);
+            content.push(hole.marked.into());
+        }
+        Entry::Cut(cut) => {
+            content.push(CUT);
+            content.extend_from_slice(&cut.run.to_le_bytes());
+            varint::put(&mut content, cut.number);
+            varint::put(&mut content, cut.first);
+            varint::put(&mut content, cut.end);
+            varint::put_signed(&mut content, cut.timestamp);
+            content.extend_from_slice(&cut.checksum.to_le_bytes());
+        }
+        Entry::Profile(text) => {
+            content.push(PROFILE);
+            content.extend_from_slice(text.as_bytes());
+        }
+        Entry::Complete => content.push(COMPLETE),
+    }
+    varint::put(out, content.len() as u64);
+    out.extend_from_slice(&content);
+    out.extend_from_slice(&crc32c::crc32c(&content).to_le_bytes());
+}
+
+/// Takes an entry from the front; `None` at the end, and where the rest was not written whole. `profile` is the one in
+/// force, and changes.
+pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
+    let length = varint::take(bytes)?;
+    let content = varint::take_bytes(bytes, length)?;
+    if u32::from_le_bytes(varint::take_array(bytes)?) != crc32c::crc32c(content) {
+        return None;
+    }
+    let (&kind, mut rest) = content.split_first()?;
+    let rest = &mut rest;
+    Some(match kind {
+        POSITION => Entry::Position { acknowledged: varint::take(rest)?, messages: varint::take(rest)? },
+        HOLE => Entry::Hole(Hole {
+            first: varint::take(rest)?,
+            end: varint::take(rest)?,
+            from: varint::take_signed(rest)?,
+            to: varint::take_signed(rest)?,
+            marked: varint::take_array(rest)? == [1],
+        }),
+        CUT => Entry::Cut(Cut {
+            run: u64::from_le_bytes(varint::take_array(rest)?),
+            number: varint::take(rest)?,
+            first: varint::take(rest)?,
+            end: varint::take(rest)?,
+            timestamp: varint::take_signed(rest)?,
+            checksum: u32::from_le_bytes(varint::take_array(rest)?),
+            profile: Arc::clone(profile),
+        }),
+        PROFILE => {
+            *profile = Arc::from(std::str::from_utf8(rest).ok()?);
+            Entry::Profile(Arc::clone(profile))
+        }
+        COMPLETE => Entry::Complete,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_entry() -> impl Strategy<Value = Entry> {
+        prop_oneof![
+            any::<(u64, u64)>()
+                .prop_map(|(acknowledged, messages)| Entry::Position { acknowledged, messages }),
+            any::<(u64, u64, i64, i64, bool)>().prop_map(|(first, end, from, to, marked)| Entry::Hole(
+                Hole { first, end, from, to, marked }
+            )),
+            any::<(u64, u64, u64, u64, i64, u32)>().prop_map(
+                |(run, number, first, end, timestamp, checksum)| {
+                    Entry::Cut(Cut { run, number, first, end, timestamp, checksum, profile: Arc::from("") })
+                }
+            ),
+            ".{0,20}".prop_map(|text| Entry::Profile(Arc::from(text))),
+            Just(Entry::Complete),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_taken(entries in proptest::collection::vec(any_entry(), 0..8), cut: usize) {
+            let mut bytes = Vec::new();
+            entries.iter().for_each(|entry| write(&mut bytes, entry));
+            let (mut rest, mut profile) = (bytes.as_slice(), Arc::from(""));
+            for entry in &entries {
+                let taken = take(&mut rest, &mut profile);
+                // Messages carry the profile before them.
+                match (taken, entry) {
+                    (Some(Entry::Cut(taken)), Entry::Cut(cut)) => {
+                        prop_assert_eq!(taken, Cut { profile: Arc::clone(&profile), ..cut.clone() });
+                    }
+                    (taken, entry) => prop_assert_eq!(taken.as_ref(), Some(entry)),
+                }
+            }
+            prop_assert_eq!(take(&mut rest, &mut profile), None);
+            // A torn end gives what is whole before it.
+            let torn = &bytes[..cut % (bytes.len() + 1)];
+            let mut rest = torn;
+            let count = std::iter::from_fn(|| take(&mut rest, &mut profile)).count();
+            prop_assert!(count <= entries.len());
+            prop_assert!(torn.len() == bytes.len() || count < entries.len());
+        }
+
+        #[test]
+        fn any_bytes_are_entries_or_none(bytes: Vec<u8>) {
+            let (mut rest, mut profile) = (bytes.as_slice(), Arc::from(""));
+            while take(&mut rest, &mut profile).is_some() {}
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What became of the events: how far the hub has them, which messages are under way, what is gone. Touches disk.
+//!
+//! A message is noted before it is sent, and an acknowledgement when it comes, each by one small write to the operating
+//! system. A journal that has grown is begun anew, with what still matters; the old one is deleted when the new one is
+//! on the disk, so a power cut finds one of them whole.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::entry::{self, Cut, Entry};
+use super::hole::{Hole, Holes};
+use super::stamp::{self, Stamp};
+use super::sync::{Synced, Syncer};
+
+const SUFFIX: &str = ".journal";
+
+/// A journal of this size, or of an eighth of the buffer, is begun anew: small enough to be read in a moment, large enough to be rare.
+const LARGE: u64 = 256 * 1024;
+
+/// The journal, and what it says.
+#[derive(Debug)]
+pub(super) struct Journal {
+    /// Everything before this event is at the hub, or gone.
+    pub(super) acknowledged: u64,
+    /// The number of the next message.
+    pub(super) messages: u64,
+    pub(super) holes: Holes,
+    /// Messages under way, oldest first.
+    pub(super) cuts: VecDeque<Cut>,
+    profile: Arc<str>,
+    generation: u64,
+    file: Option<Open>,
+    /// Journals that the one in use takes the place of.
+    old: Vec<PathBuf>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
+    synced: Synced,
+    path: PathBuf,
+    len: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            acknowledged: 0,
+            messages: 1,
+            holes: Holes::default(),
+            cuts: VecDeque::new(),
+            profile: Arc::from(""),
+            generation: 0,
+            file: None,
+            old: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+/// The number in a journal's file name.
+pub(super) fn number(name: &str) -> Option<u64> {
+    name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+fn path(folder: &Path, generation: u64) -> PathBuf {
+    folder.join(format!("{generation:020}{SUFFIX}"))
+}
+
+/// Why journals cannot be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    Read(io::Error),
+    Newer(u8),
+}
+
+impl Journal {
+    /// What journals of earlier processes say: the newest that was begun whole.
+    pub(super) fn read(folder: &Path, generations: &[u64]) -> Result<Self, Unreadable> {
+        let mut found: Option<Self> = None;
+        for &generation in generations.iter().rev() {
+            let bytes = std::fs::read(path(folder, generation)).map_err(Unreadable::Read)?;
+            if let Stamp::Newer(version) = stamp::read(&bytes) {
+                return Err(Unreadable::Newer(version));
+            }
+            if found.is_none() {
+                found = Self::parse(&bytes);
+            }
+        }
+        let mut journal = found.unwrap_or_default();
+        journal.generation = generations.last().copied().unwrap_or(0);
+        journal.old = generations.iter().map(|&generation| path(folder, generation)).collect();
+        Ok(journal)
+    }
+
+    /// What a journal says, if it was begun whole.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.get(stamp::LEN..).filter(|_| stamp::read(bytes) == Stamp::Ours)?;
+        let (mut journal, mut profile, mut complete) = (Self::default(), Arc::from(""), false);
+        while let Some(entry) = entry::take(&mut rest, &mut profile) {
+            match entry {
+                Entry::Position { acknowledged, messages } => {
+                    journal.acknowledged = acknowledged;
+                    journal.messages = messages;
+                }
+                Entry::Hole(hole) => journal.holes.put(hole),
+                Entry::Cut(cut) => {
+                    journal.messages = journal.messages.max(cut.number.saturating_add(1));
+                    journal.cuts.push_back(cut);
+                }
+                Entry::Profile(_) => {}
+                Entry::Complete => complete = true,
+            }
+        }
+        let acknowledged = journal.acknowledged;
+        journal.cuts.retain(|cut| cut.end > acknowledged);
+        journal.cuts.make_contiguous().sort_by_key(|cut| cut.first);
+        journal.holes.forget(acknowledged);
+        complete.then_some(journal)
+    }
+
+    /// Begins a new file, with what still matters.
+    pub(super) fn begin(&mut self, folder: &Path, syncer: Option<&Syncer>, now: Instant) -> io::Result<()> {
+        let generation = self.generation + 1;
+        let path = path(folder, generation);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let bytes = self.snapshot();
+        if let Err(error) = file.write_all_at(&bytes, 0) {
+            // A journal without its end of the beginning is not believed; what cannot be removed does no harm.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        let file = Arc::new(file);
+        let mut old = std::mem::take(&mut self.old);
+        old.extend(self.file.take().map(|open| open.path));
+        match syncer {
+            Some(syncer) => syncer.replace(&file, old, now),
+            // What stays is deleted at the next start.
+            None => old.iter().for_each(|path| drop(std::fs::remove_file(path))),
+        }
+        self.generation = generation;
+        self.file = Some(Open { synced: Synced::new(&file), file, path, len: bytes.len() as u64 });
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = stamp::ours().to_vec();
+        let position = Entry::Position { acknowledged: self.acknowledged, messages: self.messages };
+        entry::write(&mut bytes, &position);
+        self.holes.iter().for_each(|hole| entry::write(&mut bytes, &Entry::Hole(*hole)));
+        let mut profile: Option<&Arc<str>> = None;
+        for cut in &self.cuts {
+            if profile != Some(&cut.profile) {
+                entry::write(&mut bytes, &Entry::Profile(Arc::clone(&cut.profile)));
+                profile = Some(&cut.profile);
+            }
+            entry::write(&mut bytes, &Entry::Cut(cut.clone()));
+        }
+        if profile != Some(&self.profile) {
+            entry::write(&mut bytes, &Entry::Profile(Arc::clone(&self.profile)));
+        }
+        entry::write(&mut bytes, &Entry::Complete);
+        bytes
+    }
+
+    /// Whether it is being written.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether it is time to begin anew.
+    pub(super) fn is_large(&self, capacity: u64) -> bool {
+        self.file.as_ref().is_some_and(|open| open.len > LARGE.min(capacity / 8))
+    }
+
+    /// Bytes on the disk.
+    pub(super) fn len(&self) -> u64 {
+        self.file.as_ref().map_or(0, |open| open.len)
+    }
+
+    /// The file that is forced to the disk.
+    pub(super) fn synced(&self) -> Option<&Synced> {
+        self.file.as_ref().map(|open| &open.synced)
+    }
+
+    /// Notes a message that is about to be sent, the last `later` of those known being behind it.
+    pub(super) fn cut(&mut self, cut: Cut, later: usize) -> io::Result<()> {
+        self.scratch.clear();
+        if self.profile != cut.profile {
+            self.profile = Arc::clone(&cut.profile);
+            entry::write(&mut self.scratch, &Entry::Profile(Arc::clone(&cut.profile)));
+        }
+        self.messages = self.messages.max(cut.number.saturating_add(1));
+        entry::write(&mut self.scratch, &Entry::Cut(cut.clone()));
+        self.cuts.insert(self.cuts.len().saturating_sub(later), cut);
+        self.flush()
+    }
+
+    /// Notes how far the hub has the events.
+    pub(super) fn acknowledge(&mut self, acknowledged: u64) -> io::Result<()> {
+        self.acknowledged = acknowledged;
+        while self.cuts.pop_front_if(|cut| cut.end <= acknowledged).is_some() {}
+        self.holes.forget(acknowledged);
+        self.scratch.clear();
+        entry::write(&mut self.scratch, &Entry::Position { acknowledged, messages: self.messages });
+        self.flush()
+    }
+
+    /// Notes a hole; `fixed` as for [`Holes::add`].
+    pub(super) fn hole(&mut self, hole: Hole, fixed: u64) -> io::Result<()> {
+        let hole = self.holes.add(hole, fixed);
+        self.scratch.clear();
+        entry::write(&mut self.scratch, &Entry::Hole(hole));
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(open) = &mut self.file else { return Ok(()) };
+        let written = open.file.write_all_at(&self.scratch, open.len);
+        match &written {
+            Ok(()) => open.len += self.scratch.len() as u64,
+            // What was half written would hide everything behind it.
+            Err(_) => self.old.extend(self.file.take().map(|open| open.path)),
+        }
+        written
+    }
+}

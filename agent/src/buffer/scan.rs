@@ -1,0 +1,85 @@
+//! Reads the blocks of a segment one after the other, and steps over those that are broken. Touches disk.
+
+use std::io;
+
+use super::block::{self, HEADER, Header};
+use super::segment::Segment;
+
+/// How much is read at once.
+const AHEAD: usize = 64 * 1024;
+
+/// A place in a segment from which blocks are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number of the segment's first event.
+    pub(super) segment: u64,
+    /// Bytes from its beginning.
+    pub(super) offset: u64,
+}
+
+/// A block, or what is left of it.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) header: Header,
+    /// Header and payload, if they are as they were written.
+    pub(super) sound: Option<&'a [u8]>,
+    /// Where it ends in the segment.
+    pub(super) end: u64,
+}
+
+/// Reads some blocks at a place in `segment`, hands each to `each`, and moves the place behind them. Nothing more is
+/// there when the place has come to the segment's length.
+pub(super) fn blocks(
+    segment: &mut Segment,
+    place: &mut Place,
+    mut each: impl FnMut(Found<'_>),
+) -> io::Result<()> {
+    let mut wanted = AHEAD;
+    let mut found = false;
+    while !found && place.offset < segment.len {
+        let left = usize::try_from(segment.len - place.offset).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; wanted.min(left)];
+        let read = segment.read(place.offset, &mut bytes)?;
+        if read == 0 {
+            place.offset = segment.len;
+            return Ok(());
+        }
+        bytes.truncate(read);
+        let complete = read == left;
+        let mut at = 0;
+        wanted = AHEAD;
+        while at < bytes.len() {
+            let Some(header) = block::header(&bytes[at..]) else {
+                if bytes.len() - at < HEADER && !complete {
+                    break;
+                }
+                at = if complete && bytes.len() - at < HEADER {
+                    bytes.len()
+                } else {
+                    block::resync(&bytes, at + 1).max(at + 1)
+                };
+                continue;
+            };
+            let Some(whole) = bytes.get(at..at + header.len()) else {
+                if complete {
+                    // It was not written whole.
+                    each(Found { header, sound: None, end: place.offset + at as u64 });
+                    at = block::resync(&bytes, at + 1).max(at + 1);
+                    continue;
+                }
+                wanted = header.len().max(AHEAD);
+                break;
+            };
+            at += header.len();
+            let sound = block::is_sound(&header, &whole[HEADER..]).then_some(whole);
+            found |= sound.is_some();
+            each(Found { header, sound, end: place.offset + at as u64 });
+        }
+        place.offset += at as u64;
+        if at == 0 && wanted <= bytes.len() {
+            // Cannot be: a header that promises more than is read asks for more above.
+            place.offset += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! A run of blocks that is deleted as a whole: a file, or memory while the disk takes nothing. Touches disk.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{block, stamp};
+
+/// Ends the names of segments' files; before it stands the number of the first event.
+const SUFFIX: &str = ".events";
+
+/// Where the first block stands.
+pub(super) const START: u64 = stamp::LEN as u64;
+
+/// A segment.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// The number of its first event.
+    pub(super) first: u64,
+    /// The number after its last event.
+    pub(super) end: u64,
+    /// Bytes that count; whatever a file has behind them was never written whole.
+    pub(super) len: u64,
+    /// The time of its first event.
+    pub(super) from: i64,
+    /// The time of its last event.
+    pub(super) to: i64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    File { path: PathBuf, open: Option<Arc<File>> },
+    Memory(Vec<u8>),
+}
+
+/// The file of the segment that begins with an event.
+fn path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:020}{SUFFIX}"))
+}
+
+/// The number in a segment's file name.
+pub(super) fn number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok()?;
+    // No buffer gets there in a thousand years, and sums of what is below do not overflow.
+    (number < 1 << 62).then_some(number)
+}
+
+impl Segment {
+    fn new(first: u64, body: Body) -> Self {
+        Self { first, end: first, len: START, from: i64::MAX, to: i64::MIN, body }
+    }
+
+    /// A new one in memory.
+    pub(super) fn in_memory(first: u64) -> Self {
+        Self::new(first, Body::Memory(stamp::ours().to_vec()))
+    }
+
+    /// A new one in a file.
+    pub(super) fn in_file(folder: &Path, first: u64) -> io::Result<Self> {
+        let path = path(folder, first);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        if let Err(error) = file.write_all_at(&stamp::ours(), 0) {
+            // Nothing is in it; what cannot be removed is emptied at the next start.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(Self::new(first, Body::File { path, open: Some(Arc::new(file)) }))
+    }
+
+    /// One that an earlier process left behind.
+    pub(super) fn found(folder: &Path, first: u64) -> io::Result<Self> {
+        let path = path(folder, first);
+        let len = std::fs::metadata(&path)?.len();
+        let mut segment = Self::new(first, Body::File { path, open: None });
+        segment.len = len;
+        Ok(segment)
+    }
+
+    /// Adds blocks: all of them or nothing.
+    pub(super) fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
+        match &mut self.body {
+            Body::Memory(bytes) => bytes.extend_from_slice(blocks),
+            body @ Body::File { .. } => {
+                let file = open(body)?;
+                if let Err(error) = file.write_all_at(blocks, self.len) {
+                    // What was half written is not read as it lies behind the length, here and after a restart.
+                    let _ = file.set_len(self.len);
+                    return Err(error);
+                }
+            }
+        }
+        self.len += blocks.len() as u64;
+        Ok(())
+    }
+
+    /// Reads at a place, as much as is there and as `bytes` has room for.
+    pub(super) fn read(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let wanted = bytes.len().min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
+        match &mut self.body {
+            Body::Memory(held) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
+                let held = &held[at..];
+                let wanted = wanted.min(held.len());
+                bytes[..wanted].copy_from_slice(&held[..wanted]);
+                Ok(wanted)
+            }
+            body @ Body::File { .. } => {
+                let file = open(body)?;
+                let mut read = 0;
+                while read < wanted {
+                    match file.read_at(&mut bytes[read..wanted], at + read as u64) {
+                        Ok(0) => break,
+                        Ok(more) => read += more,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(read)
+            }
+        }
+    }
+
+    /// Lets go of the file, until it is read or written again.
+    pub(super) fn close(&mut self) {
+        if let Body::File { open, .. } = &mut self.body {
+            *open = None;
+        }
+    }
+
+    /// The file to be forced to the disk.
+    pub(super) fn file(&self) -> Option<&Arc<File>> {
+        match &self.body {
+            Body::File { open, .. } => open.as_ref(),
+            Body::Memory(_) => None,
+        }
+    }
+
+    /// Whether it ends with the process.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.body, Body::Memory(_))
+    }
+
+    /// Moves it from memory into a file.
+    pub(super) fn move_to_file(&mut self, folder: &Path) -> io::Result<()> {
+        let Body::Memory(bytes) = &self.body else { return Ok(()) };
+        let mut file = Self::in_file(folder, self.first)?;
+        if let Err(error) = file.append(&bytes[stamp::LEN..]) {
+            file.delete();
+            return Err(error);
+        }
+        self.body = file.body;
+        Ok(())
+    }
+
+    /// Cuts off what was not written whole.
+    pub(super) fn cut(&mut self, len: u64) {
+        self.len = len;
+        if let Body::File { path, .. } = &self.body {
+            // It is not read in any case.
+            let _ = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(len));
+        }
+    }
+
+    /// Deletes it.
+    pub(super) fn delete(self) {
+        if let Body::File { path, .. } = &self.body
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::warn!("failed to delete {}, whose events are done with: {error}", path.display());
+        }
+    }
+
+    /// The header of its first block.
+    pub(super) fn first_block(&mut self) -> io::Result<Option<block::Header>> {
+        let mut bytes = [0; block::HEADER];
+        let read = self.read(START, &mut bytes)?;
+        Ok(block::header(&bytes[..read]))
+    }
+
+    /// Its stamp.
+    pub(super) fn stamp(&mut self) -> io::Result<stamp::Stamp> {
+        let mut bytes = [0; stamp::LEN];
+        let read = self.read(0, &mut bytes)?;
+        Ok(stamp::read(&bytes[..read]))
+    }
+}
+
+fn open(body: &mut Body) -> io::Result<&Arc<File>> {
+    match body {
+        Body::File { path, open } => match open {
+            Some(file) => Ok(file),
+            None => {
+                let file = OpenOptions::new().read(true).write(true).open(path)?;
+                Ok(open.insert(Arc::new(file)))
+            }
+        },
+        Body::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}

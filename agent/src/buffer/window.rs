@@ -1,0 +1,258 @@
+//! The blocks that are read next, in memory: what was just appended, or what is read ahead from a segment. Touches disk.
+//!
+//! As long as the hub keeps up, what is appended is read from here and never from the disk. When it lags, and the
+//! memory that the device may have is full, appended blocks are left to their segments, and read back when it is their
+//! turn.
+
+use std::collections::VecDeque;
+
+use super::allowance::Grant;
+use super::block::{self, HEADER, Kind};
+use super::names;
+use super::record::{self, Unread};
+use super::scan::{self, Place};
+use super::segments::Segments;
+
+/// Room that an empty window keeps.
+const KEPT: usize = 4 * 1024;
+
+/// The blocks that are read next.
+#[derive(Debug)]
+pub(super) struct Window {
+    parts: VecDeque<Part>,
+    /// What is read from a segment when the parts are used up; nothing while they reach to the end of the buffer.
+    next: Option<Place>,
+    grant: Grant,
+}
+
+/// Sound blocks of one segment, one after the other.
+#[derive(Debug)]
+struct Part {
+    segment: u64,
+    names: Vec<Box<str>>,
+    bytes: Vec<u8>,
+}
+
+/// A place between two events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) number: u64,
+    /// The time of the event before it.
+    pub(super) time: i64,
+    part: usize,
+    at: usize,
+    /// Events left in the block; without any it is between two blocks.
+    left: u32,
+    block_end: usize,
+}
+
+/// What is behind a cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// An event, see [`Window::event`], or something that makes no sense: then [`Window::leave`] its block.
+    Event,
+    /// No event before this number, whose block begins at this time, if there is one.
+    Gap(u64, Option<i64>),
+    /// The end.
+    End,
+}
+
+impl Cursor {
+    /// The number of the event behind it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn at(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+}
+
+impl Window {
+    /// A window that begins at a place, or at the end of the buffer.
+    pub(super) fn new(next: Option<Place>, grant: Grant) -> Self {
+        Self { parts: VecDeque::new(), next, grant }
+    }
+
+    fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.bytes.len()).sum()
+    }
+
+    /// Takes what was appended to a segment at an offset, if it is what is read next and there is room.
+    pub(super) fn extend(&mut self, segment: u64, offset: u64, blocks: &[u8]) {
+        if self.next.is_some() {
+            return;
+        }
+        if self.grant.allows(self.bytes() + blocks.len()) {
+            self.part(segment).bytes.extend_from_slice(blocks);
+        } else {
+            self.next = Some(Place { segment, offset });
+        }
+    }
+
+    fn part(&mut self, segment: u64) -> &mut Part {
+        let same = self.parts.back().is_some_and(|part| part.segment == segment);
+        if !same {
+            self.parts.push_back(Part { segment, names: Vec::new(), bytes: Vec::new() });
+        }
+        let last = self.parts.len() - 1;
+        &mut self.parts[last]
+    }
+
+    /// Goes to the next event, over whatever is between, and says what is there. `end` is the buffer's.
+    pub(super) fn step(&mut self, cursor: &mut Cursor, segments: &mut Segments, end: u64) -> Step {
+        while cursor.left == 0 {
+            let Some(part) = self.parts.get_mut(cursor.part) else {
+                if self.load(segments) {
+                    continue;
+                }
+                return at_the_end(cursor, end);
+            };
+            let Some(header) = block::header(&part.bytes[cursor.at..]) else {
+                if cursor.part + 1 < self.parts.len() {
+                    (cursor.part, cursor.at) = (cursor.part + 1, 0);
+                } else if !self.load(segments) {
+                    return at_the_end(cursor, end);
+                }
+                continue;
+            };
+            let payload = cursor.at + HEADER..cursor.at + header.len();
+            match header.kind {
+                Kind::Names => {
+                    // Names that do not follow those before them leave events without a name, and those are found out.
+                    let _ = names::read(&part.bytes[payload.clone()], &mut part.names);
+                    cursor.at = payload.end;
+                }
+                Kind::Events if header.end() <= cursor.number => cursor.at = payload.end,
+                Kind::Events if header.first > cursor.number => {
+                    return Step::Gap(header.first, Some(header.time));
+                }
+                Kind::Events => {
+                    let wanted = cursor.number;
+                    *cursor = Cursor {
+                        number: header.first,
+                        time: header.time,
+                        part: cursor.part,
+                        at: payload.start,
+                        left: header.events,
+                        block_end: payload.end,
+                    };
+                    while cursor.number < wanted {
+                        match self.event(cursor) {
+                            Some((_, after)) => *cursor = after,
+                            None => {
+                                cursor.number = wanted;
+                                return Step::Gap(self.leave(cursor), None);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Step::Event
+    }
+
+    /// Leaves a block whose rest makes no sense; gives back the number behind it.
+    pub(super) fn leave(&self, cursor: &mut Cursor) -> u64 {
+        let start = self.parts.get(cursor.part).map_or(0, |part| part.bytes.len());
+        let end = cursor.number.saturating_add(u64::from(cursor.left));
+        (cursor.at, cursor.left) = (cursor.block_end.min(start), 0);
+        end
+    }
+
+    /// The event behind a cursor that [`Window::step`] has put before it, and the cursor behind that event.
+    pub(super) fn event(&self, cursor: &Cursor) -> Option<(Unread<'_>, Cursor)> {
+        let part = self.parts.get(cursor.part)?;
+        let mut rest = part.bytes.get(cursor.at..cursor.block_end)?;
+        let unread = record::take(&mut rest, cursor.time, &part.names)?;
+        let after = Cursor {
+            number: cursor.number + 1,
+            time: unread.time,
+            at: cursor.block_end - rest.len(),
+            left: cursor.left - 1,
+            ..*cursor
+        };
+        Some((unread, after))
+    }
+
+    /// The time of the event behind a cursor, as far as it can be told without reading on.
+    pub(super) fn time(&self, cursor: &Cursor) -> Option<i64> {
+        if cursor.left > 0 {
+            return self.event(cursor).map(|(unread, _)| unread.time);
+        }
+        let mut at = cursor.at;
+        let bytes = &self.parts.get(cursor.part)?.bytes;
+        loop {
+            let header = block::header(bytes.get(at..)?)?;
+            if header.kind == Kind::Events {
+                return Some(header.time);
+            }
+            at += header.len();
+        }
+    }
+
+    /// Reads on; whether anything was found.
+    fn load(&mut self, segments: &mut Segments) -> bool {
+        while let Some(mut place) = self.next {
+            let Some(segment) = segments.get(place.segment) else {
+                self.next = segments.after(place.segment);
+                continue;
+            };
+            if place.offset >= segment.len {
+                self.next = segments.after(place.segment);
+                continue;
+            }
+            let part = self.part(place.segment);
+            let before = part.bytes.len();
+            let read = scan::blocks(segment, &mut place, |block| {
+                part.bytes.extend_from_slice(block.sound.unwrap_or_default());
+            });
+            if let Err(error) = read {
+                tracing::error!("a segment of the buffer cannot be read, its events are lost: {error}");
+                place.offset = segment.len;
+            }
+            let found = part.bytes.len() > before;
+            self.next = Some(place);
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Forgets what is before a cursor, which then stands elsewhere.
+    pub(super) fn trim(&mut self, cursor: &mut Cursor) {
+        self.parts.drain(..cursor.part.min(self.parts.len()));
+        cursor.part = 0;
+        let Some(front) = self.parts.front_mut() else { return };
+        // Moving what is left is worth it when it is the smaller half.
+        if cursor.at >= front.bytes.len() / 2 {
+            front.bytes.drain(..cursor.at);
+            cursor.block_end = cursor.block_end.saturating_sub(cursor.at);
+            cursor.at = 0;
+        }
+        if self.parts.len() == 1 && self.parts[0].bytes.is_empty() {
+            self.parts[0].bytes.shrink_to(KEPT);
+            self.grant.give_back();
+        }
+    }
+
+    /// Forgets a segment that was dropped.
+    pub(super) fn forget(&mut self, segment: u64, cursor: &mut Cursor, segments: &mut Segments) {
+        if self.next.is_some_and(|next| next.segment == segment) {
+            self.next = segments.after(segment);
+        }
+        let Some(at) = self.parts.iter().position(|part| part.segment == segment) else { return };
+        self.parts.remove(at);
+        match cursor.part.cmp(&at) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => (cursor.at, cursor.left, cursor.block_end) = (0, 0, 0),
+            std::cmp::Ordering::Greater => cursor.part -= 1,
+        }
+    }
+}
+
+fn at_the_end(cursor: &Cursor, end: u64) -> Step {
+    if cursor.number < end { Step::Gap(end, None) } else { Step::End }
+}

@@ -1,0 +1,113 @@
+//! What a device can prove itself with: a key or a certificate. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::hub::key::SymmetricKey;
+
+use super::certificate::Certificate;
+
+/// A key or a certificate, and what it is called where secrets must not stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Tells it from others.
+    pub fingerprint: Fingerprint,
+    /// The secret itself.
+    pub proof: Proof,
+}
+
+/// The secret itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// Signs tokens, which go with MQTT's CONNECT.
+    Key(SymmetricKey),
+    /// Goes with the TLS handshake.
+    Certificate(Certificate),
+}
+
+/// Where a moment lies in a credential's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Before it.
+    Before {
+        /// When it begins.
+        begins: Timestamp,
+    },
+    /// In it; keys live for ever.
+    Within,
+    /// Behind it.
+    After {
+        /// When it ended.
+        ended: Timestamp,
+    },
+}
+
+impl Credential {
+    /// A key.
+    #[must_use]
+    pub fn of_key(key: SymmetricKey) -> Self {
+        Self { fingerprint: Fingerprint::of_key(&key), proof: Proof::Key(key) }
+    }
+
+    /// A certificate.
+    #[must_use]
+    pub fn of_certificate(certificate: Certificate) -> Self {
+        Self { fingerprint: certificate.fingerprint.clone(), proof: Proof::Certificate(certificate) }
+    }
+
+    /// The certificate, if it is one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&Certificate> {
+        match &self.proof {
+            Proof::Key(_) => None,
+            Proof::Certificate(certificate) => Some(certificate),
+        }
+    }
+
+    /// Where `now` lies in its life.
+    #[must_use]
+    pub fn life(&self, now: Timestamp) -> Life {
+        match self.certificate() {
+            Some(certificate) if now < certificate.not_before => {
+                Life::Before { begins: certificate.not_before }
+            }
+            Some(certificate) if now > certificate.not_after => Life::After { ended: certificate.not_after },
+            _ => Life::Within,
+        }
+    }
+
+    /// How long it takes until its life begins, if it has not, and a second for clocks that differ.
+    #[must_use]
+    pub fn begins_in(&self, now: Timestamp) -> Option<Duration> {
+        match self.life(now) {
+            Life::Before { begins } => {
+                Some(begins.duration_since(now).unsigned_abs() + Duration::from_secs(1))
+            }
+            Life::Within | Life::After { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_live_from_their_first_second_to_their_last() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 2, 1);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let certificate = Certificate::parse(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let credential = Credential::of_certificate(certificate);
+        let life = |time: &str| credential.life(time.parse().unwrap());
+        assert!(matches!(life("2025-12-31T23:59:59Z"), Life::Before { .. }));
+        let wait = credential.begins_in("2025-12-31T23:59:50Z".parse().unwrap());
+        assert_eq!(wait, Some(Duration::from_secs(11)));
+        assert_eq!(life("2026-01-01T00:00:00Z"), Life::Within);
+        assert_eq!(life("2026-02-01T00:00:00Z"), Life::Within);
+        assert!(matches!(life("2026-02-01T00:00:01Z"), Life::After { .. }));
+    }
+}

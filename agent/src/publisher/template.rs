@@ -1,0 +1,24 @@
+//! Events as templates see them. Pure.
+
+use lanyard_protocol::payload::write::Sample;
+
+use super::json;
+use crate::buffer::record::Unread;
+
+impl Sample for Unread<'_> {
+    fn tag(&self) -> &str {
+        self.tag
+    }
+
+    fn value(&self, out: &mut Vec<u8>) {
+        json::value(out, self.value);
+    }
+
+    fn good(&self) -> bool {
+        self.good
+    }
+
+    fn time(&self) -> i64 {
+        self.time
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether a value differs enough from the one that was told last. Pure.
+
+use lanyard_protocol::handoff::config::Deadband;
+
+use super::event::Value;
+
+/// Whether `now` is to be told after `told`. Numbers differ when they leave the deadband around what was told; so a slow
+/// drift is told as soon as it has gone far enough. Arrays differ when their lengths or any of their elements do. What is no
+/// number has no deadband.
+pub(super) fn leaves(deadband: Option<&Deadband>, told: &Value, now: &Value) -> bool {
+    let Some(deadband) = deadband else { return !same(told, now) };
+    match (told, now) {
+        (Value::Array(told), Value::Array(now)) => {
+            told.len() != now.len()
+                || told.iter().zip(now.iter()).any(|(told, now)| leaves(Some(deadband), told, now))
+        }
+        _ => match (distance(told, now), number(told)) {
+            (Some(distance), Some(told)) => distance > width(deadband, told),
+            _ => !same(told, now),
+        },
+    }
+}
+
+fn width(deadband: &Deadband, told: f64) -> f64 {
+    let of_value = deadband.percent.map(|percent| told.abs() * percent / 100.0);
+    deadband.absolute.or(of_value).unwrap_or_default()
+}
+
+/// Of two finite numbers; whole ones exactly.
+fn distance(told: &Value, now: &Value) -> Option<f64> {
+    if let (Value::Integer(told), Value::Integer(now)) = (told, now) {
+        return Some(told.abs_diff(*now) as f64);
+    }
+    Some((number(now)? - number(told)?).abs())
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Integer(number) => *number as f64,
+        Value::Unsigned(number) => *number as f64,
+        Value::Float(number) => f64::from(*number),
+        Value::Double(number) => *number,
+        _ => return None,
+    };
+    Some(number).filter(|number| number.is_finite())
+}
+
+/// Equal; a value that is no number is the same as itself, so that it is told once.
+pub(super) fn same(told: &Value, now: &Value) -> bool {
+    match (told, now) {
+        (Value::Float(told), Value::Float(now)) => told == now || (told.is_nan() && now.is_nan()),
+        (Value::Double(told), Value::Double(now)) => told == now || (told.is_nan() && now.is_nan()),
+        (Value::Array(told), Value::Array(now)) => {
+            told.len() == now.len() && told.iter().zip(now.iter()).all(|(told, now)| same(told, now))
+        }
+        _ => told == now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn absolute(width: f64) -> Deadband {
+        Deadband { absolute: Some(width), percent: None }
+    }
+
+    fn percent(percent: f64) -> Deadband {
+        Deadband { absolute: None, percent: Some(percent) }
+    }
+
+    #[test]
+    fn numbers_must_leave_the_deadband() {
+        use Value::{Boolean, Double, Float, Integer, Null, Unsigned};
+        let text = |text: &str| Value::Text(Arc::from(text));
+        let array = |values: &[Value]| Value::Array(Arc::from(values));
+        for (deadband, told, now, expected) in [
+            (absolute(2.0), Integer(10), Integer(12), false),
+            (absolute(2.0), Integer(10), Integer(13), true),
+            (absolute(2.0), Integer(10), Integer(7), true),
+            (absolute(0.5), Float(1.0), Float(1.5), false),
+            (absolute(0.5), Double(1.0), Double(1.51), true),
+            (absolute(0.5), Integer(1), Float(1.25), false),
+            (absolute(1.0), Unsigned(u64::MAX), Integer(0), true),
+            (absolute(1.0), Integer(i64::MAX), Integer(i64::MAX - 1), false),
+            (absolute(1.0), Integer(i64::MAX), Integer(i64::MAX - 2), true),
+            (percent(10.0), Integer(-100), Integer(-110), false),
+            (percent(10.0), Integer(-100), Integer(-111), true),
+            (percent(10.0), Integer(0), Integer(1), true),
+            (percent(10.0), Integer(0), Integer(0), false),
+            (absolute(9.0), Float(f32::NAN), Float(f32::NAN), false),
+            (absolute(9.0), Float(f32::NAN), Float(0.0), true),
+            (absolute(9.0), Float(f32::INFINITY), Float(f32::INFINITY), false),
+            (absolute(9.0), Boolean(true), Boolean(false), true),
+            (absolute(9.0), text("a"), text("b"), true),
+            (absolute(9.0), text("a"), text("a"), false),
+            (absolute(9.0), Null, Integer(0), true),
+            (absolute(2.0), array(&[Integer(1), Integer(5)]), array(&[Integer(2), Integer(6)]), false),
+            (absolute(2.0), array(&[Integer(1), Integer(5)]), array(&[Integer(2), Integer(8)]), true),
+            (absolute(2.0), array(&[Integer(1)]), array(&[Integer(1), Integer(1)]), true),
+        ] {
+            assert_eq!(leaves(Some(&deadband), &told, &now), expected, "{deadband:?} {told:?} {now:?}");
+        }
+        assert!(!leaves(None, &Float(f32::NAN), &Float(f32::NAN)));
+        assert!(leaves(None, &Integer(1), &Integer(2)));
+    }
+
+    proptest! {
+        /// What the cloud side has is never further away than the deadband, however slowly a value moves.
+        #[test]
+        fn what_was_told_is_never_far_away(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
+            let deadband = absolute(width.into());
+            let (mut told, mut now) = (0_i64, 0_i64);
+            for step in steps {
+                now += step;
+                if leaves(Some(&deadband), &Value::Integer(told), &Value::Integer(now)) {
+                    told = now;
+                }
+                prop_assert!((told - now).abs() <= i64::from(width));
+            }
+        }
+    }
+}

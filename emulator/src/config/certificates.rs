@@ -1,0 +1,81 @@
+//! Certificates of the configuration. Touches disk for certificate files only.
+
+use std::collections::HashSet;
+
+use zeroize::Zeroizing;
+
+use super::document;
+use super::files::{Files, Found};
+use super::mistakes::Mistakes;
+use crate::x509::certificate::Certificate;
+use crate::x509::text;
+
+/// What a certificate is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whatever a device may have.
+    Client,
+    /// It signs others.
+    Authority,
+}
+
+/// The certificate of `field.certificate` or of the file named in `field.certificateFile`.
+pub fn certificate(
+    text: Option<&Zeroizing<String>>,
+    file: Option<&str>,
+    field: &str,
+    purpose: Purpose,
+    files: Files<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Certificate> {
+    match files.text(text, file, field, "certificate", mistakes) {
+        Found::Value(field, text) => {
+            let certificate = mistakes.take(field.clone(), text::read(&text))?;
+            if purpose == Purpose::Authority && certificate.authority.is_none() {
+                mistakes.note(field, "is no CA: its basicConstraints must say CA:TRUE");
+                return None;
+            }
+            Some(certificate)
+        }
+        Found::Missing => {
+            mistakes.note(format!("{field}.certificate"), "is missing: give it, or certificateFile");
+            None
+        }
+        Found::Wrong => None,
+    }
+}
+
+/// The CA certificates, by name.
+pub fn authorities(
+    entries: &[document::CaCertificate],
+    files: Files<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, Certificate, bool)> {
+    let mut names = HashSet::new();
+    let mut authorities = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let field = format!("certificates[{at}]");
+        let certificate = properties(&entry.properties, &format!("{field}.properties"), files, mistakes);
+        let Some(name) = entry.name.as_ref().filter(|name| !name.is_empty()) else {
+            mistakes.note(format!("{field}.name"), "is missing: add it");
+            continue;
+        };
+        if !names.insert(name) {
+            mistakes.note(format!("{field}.name"), format!("{name} is there twice: keep one of them"));
+        }
+        authorities
+            .extend(certificate.map(|certificate| (name.clone(), certificate, entry.properties.is_verified)));
+    }
+    authorities
+}
+
+/// One of them.
+pub fn properties(
+    entry: &document::CaCertificateProperties,
+    field: &str,
+    files: Files<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Certificate> {
+    let (text, file) = (entry.certificate.as_ref(), entry.certificate_file.as_deref());
+    certificate(text, file, field, Purpose::Authority, files, mistakes)
+}

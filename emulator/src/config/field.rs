@@ -1,0 +1,54 @@
+//! What many fields have in common: they must be there, or be one of a few words. Pure.
+
+use super::mistakes::Mistakes;
+
+/// `name` in `field`; at the top of a document there is no field.
+#[must_use]
+pub fn at(field: &str, name: &str) -> String {
+    if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
+}
+
+/// The value of a field that must be there.
+pub fn required<T, E: std::fmt::Display>(
+    text: Option<&str>,
+    field: &str,
+    mistakes: &mut Mistakes,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<T> {
+    match text {
+        Some(text) => mistakes.take(field, parse(text)),
+        None => {
+            mistakes.note(field, "is missing: add it");
+            None
+        }
+    }
+}
+
+/// What a word stands for; nothing when it is missing or none of these.
+pub fn choice<T: Copy>(
+    word: Option<&str>,
+    field: &str,
+    mistakes: &mut Mistakes,
+    words: &[(&str, T)],
+) -> Option<T> {
+    let word = word?;
+    let found = words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        mistakes.note(field, format!("{word:?} is not supported: use {}", or(&names)));
+    }
+    found
+}
+
+/// Whether a status says enabled; nothing when it is missing or wrong.
+pub fn enabled(status: Option<&str>, field: &str, mistakes: &mut Mistakes) -> Option<bool> {
+    choice(status, field, mistakes, &[("enabled", true), ("disabled", false)])
+}
+
+/// `a, b or c`.
+fn or(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}

@@ -1,0 +1,57 @@
+//! Values that stand in the configuration or in files beside it, so that a chart can keep them in a Secret. Touches disk.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::mistakes::Mistakes;
+
+/// Where files are looked for; nowhere for what comes over the network.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a>(pub Option<&'a Path>);
+
+/// What was found of a value.
+pub enum Found {
+    /// The field it stands in, and the value.
+    Value(String, Zeroizing<String>),
+    /// Neither here nor in a file.
+    Missing,
+    /// In both, or in a file that cannot be read; a mistake is noted.
+    Wrong,
+}
+
+impl Files<'_> {
+    /// The text of `field.name` or of the file named in `field.nameFile`.
+    pub fn text(
+        self,
+        text: Option<&Zeroizing<String>>,
+        file: Option<&str>,
+        field: &str,
+        name: &str,
+        mistakes: &mut Mistakes,
+    ) -> Found {
+        let file = match (text, file) {
+            (None, None) => return Found::Missing,
+            (Some(_), Some(_)) => {
+                let message = format!("stands beside {name}File: keep one of them");
+                mistakes.note(format!("{field}.{name}"), message);
+                return Found::Wrong;
+            }
+            (Some(text), None) => return Found::Value(format!("{field}.{name}"), text.clone()),
+            (None, Some(file)) => file,
+        };
+        let field = format!("{field}.{name}File");
+        let Some(dir) = self.0 else {
+            mistakes.note(field, format!("files are read at the start only: give {name}"));
+            return Found::Wrong;
+        };
+        let path = dir.join(file);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Found::Value(field, Zeroizing::new(text)),
+            Err(error) => {
+                mistakes.note(field, format!("cannot read {}: {error}", path.display()));
+                Found::Wrong
+            }
+        }
+    }
+}

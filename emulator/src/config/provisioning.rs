@@ -1,0 +1,238 @@
+//! A DPS instance, its groups and its individual enrollments. Touches disk for key and certificate files only.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
+
+use super::attestation::{Known, Whose, attestation};
+use super::checked::{Dps, Terms};
+use super::document;
+use super::field::{at, choice, enabled, required};
+use super::mistakes::Mistakes;
+use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
+use crate::x509::certificate::Certificate;
+
+/// What an enrollment may refer to, and what it inherits from its instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The names of all hubs.
+    pub hubs: &'a [String],
+    /// The linked ones, by their places.
+    pub linked: &'a [usize],
+    /// How one of them is chosen.
+    pub allocation: Allocation,
+    /// Files and CA certificates.
+    pub known: Known<'a>,
+}
+
+/// An instance.
+pub fn dps(
+    entry: &document::Dps,
+    field: &str,
+    hubs: &[String],
+    known: Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Dps {
+    let id_scope = required(entry.id_scope.as_deref(), &format!("{field}.idScope"), mistakes, |scope| {
+        IdScope::new(scope)
+    });
+    let policy = allocation(entry.allocation_policy.as_deref(), field, mistakes).unwrap_or_default();
+    // One enrollment may have none, to see what a device is told then; a whole instance without a hub is of no use.
+    if entry.iot_hubs.as_ref().is_some_and(Vec::is_empty) {
+        let message = "is empty: name at least one hub, or take it out to use all of them";
+        mistakes.note(format!("{field}.iotHubs"), message);
+    }
+    let all: Vec<usize> = (0..hubs.len()).collect();
+    let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, &all, mistakes);
+    let scope = Scope { hubs, linked: &linked, allocation: policy, known };
+    let groups = groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), scope, mistakes);
+    let individuals = individuals(&entry.enrollments, &format!("{field}.enrollments"), scope, mistakes);
+    let id_scope = id_scope.map(String::from).unwrap_or_default();
+    Dps { id_scope, hubs: linked, allocation: policy, groups, individuals }
+}
+
+fn groups(
+    entries: &[document::Enrollment],
+    field: &str,
+    scope: Scope<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, Terms)> {
+    let mut seen = HashSet::new();
+    let mut groups = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let field = format!("{field}[{place}]");
+        let id_field = format!("{field}.enrollmentGroupId");
+        let id =
+            required(entry.enrollment_group_id.as_deref(), &id_field, mistakes, |id| RegistrationId::new(id));
+        let terms = group(entry, &field, scope, None, mistakes);
+        let Some(id) = id else { continue };
+        if !seen.insert(id.as_str().to_ascii_lowercase()) {
+            mistakes
+                .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
+        }
+        groups.extend(terms.map(|terms| (id.into(), terms)));
+    }
+    groups
+}
+
+/// The terms of a group, but for its name.
+pub fn group(
+    entry: &document::Enrollment,
+    field: &str,
+    scope: Scope<'_>,
+    earlier: Option<Terms>,
+    mistakes: &mut Mistakes,
+) -> Option<Terms> {
+    let others = [("registrationId", &entry.registration_id), ("deviceId", &entry.device_id)];
+    for (name, _) in others.into_iter().filter(|(_, found)| found.is_some()) {
+        let message = "a group has none: take it out, or move it to enrollments";
+        mistakes.note(at(field, name), message);
+    }
+    terms(entry, field, Whose::Group, scope, earlier, mistakes)
+}
+
+fn individuals(
+    entries: &[document::Enrollment],
+    field: &str,
+    scope: Scope<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, Option<String>, Terms)> {
+    let mut seen = HashSet::new();
+    let mut individuals = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let field = format!("{field}[{place}]");
+        let id_field = format!("{field}.registrationId");
+        let id =
+            required(entry.registration_id.as_deref(), &id_field, mistakes, |id| RegistrationId::new(id));
+        let individual = individual(entry, &field, scope, None, mistakes);
+        let Some(id) = id else { continue };
+        if !seen.insert(id.as_str().to_ascii_lowercase()) {
+            mistakes
+                .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
+        }
+        individuals.extend(individual.map(|(device_id, terms)| (id.into(), device_id, terms)));
+    }
+    individuals
+}
+
+/// The device id and the terms of an individual enrollment, but for its registration id.
+pub fn individual(
+    entry: &document::Enrollment,
+    field: &str,
+    scope: Scope<'_>,
+    earlier: Option<Terms>,
+    mistakes: &mut Mistakes,
+) -> Option<(Option<String>, Terms)> {
+    if entry.enrollment_group_id.is_some() {
+        let message = "an individual enrollment has none: take it out, or move it to enrollmentGroups";
+        mistakes.note(at(field, "enrollmentGroupId"), message);
+    }
+    let device_id = entry.device_id.as_deref();
+    let device_id = device_id.and_then(|id| mistakes.take(at(field, "deviceId"), DeviceId::new(id)));
+    let terms = terms(entry, field, Whose::Individual, scope, earlier, mistakes);
+    Some((device_id.map(String::from), terms?))
+}
+
+/// What is not said stays what it was `earlier`, or is as Azure has it by default.
+fn terms(
+    entry: &document::Enrollment,
+    field: &str,
+    whose: Whose,
+    scope: Scope<'_>,
+    earlier: Option<Terms>,
+    mistakes: &mut Mistakes,
+) -> Option<Terms> {
+    let kept = earlier.as_ref().map(|earlier| &earlier.attestation);
+    let attestation = match kept.filter(|kept| is_only_named(entry.attestation.as_ref(), kept)) {
+        Some(kept) => Some(kept.clone()),
+        None => {
+            attestation(entry.attestation.as_ref(), &at(field, "attestation"), whose, scope.known, mistakes)
+        }
+    };
+    let status = at(field, "provisioningStatus");
+    let enabled = enabled(entry.provisioning_status.as_deref(), &status, mistakes);
+    let policy = allocation(entry.allocation_policy.as_deref(), field, mistakes);
+    let hubs = entry
+        .iot_hubs
+        .as_deref()
+        .map(|names| linked(Some(names), &at(field, "iotHubs"), scope.hubs, scope.linked, mistakes));
+    let reprovisioning = entry.reprovision_policy.map(reprovisioning);
+    let earlier = earlier.unwrap_or(Terms {
+        attestation: attestation.clone()?,
+        enabled: true,
+        allocation: scope.allocation,
+        hubs: scope.linked.to_vec(),
+        reprovisioning: Reprovisioning::Migrate,
+    });
+    Some(Terms {
+        attestation: attestation?,
+        enabled: enabled.unwrap_or(earlier.enabled),
+        allocation: policy.unwrap_or(earlier.allocation),
+        hubs: hubs.unwrap_or(earlier.hubs),
+        reprovisioning: reprovisioning.unwrap_or(earlier.reprovisioning),
+    })
+}
+
+/// Azure shows an attestation by key without its keys: whoever sends that back changes nothing.
+fn is_only_named(entry: Option<&document::Attestation>, kept: &Attestation) -> bool {
+    let Some(entry) = entry else { return true };
+    entry.symmetric_key.is_none()
+        && entry.x509.is_none()
+        && entry.kind.as_deref().is_none_or(|kind| kind == kept.kind())
+}
+
+fn reprovisioning(policy: document::ReprovisionPolicy) -> Reprovisioning {
+    match (policy.update_hub_assignment, policy.migrate_device_data) {
+        (true, true) => Reprovisioning::Migrate,
+        (true, false) => Reprovisioning::Reset,
+        (false, _) => Reprovisioning::Never,
+    }
+}
+
+fn allocation(policy: Option<&str>, field: &str, mistakes: &mut Mistakes) -> Option<Allocation> {
+    let policies = [("hashed", Allocation::Hashed), ("static", Allocation::Static)];
+    choice(policy, &at(field, "allocationPolicy"), mistakes, &policies)
+}
+
+fn linked(
+    names: Option<&[String]>,
+    field: &str,
+    hubs: &[String],
+    otherwise: &[usize],
+    mistakes: &mut Mistakes,
+) -> Vec<usize> {
+    let Some(names) = names else { return otherwise.to_vec() };
+    let mut found = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let bare = name.split_once(':').map_or(name.as_str(), |(bare, _)| bare);
+        match hubs.iter().position(|hub| hub.eq_ignore_ascii_case(bare)) {
+            Some(hub) if otherwise.contains(&hub) => found.push(hub),
+            Some(_) => mistakes.note(
+                format!("{field}[{at}]"),
+                format!("{name:?} is not linked to this DPS: add it to the iotHubs of the dps entry"),
+            ),
+            None => mistakes
+                .note(format!("{field}[{at}]"), format!("{name:?} is none of the hubs: add it under hubs")),
+        }
+    }
+    found
+}
+
+/// A certificate belongs to one enrollment only (ref §9.1): the names of two that have the same one.
+#[must_use]
+pub fn shared_certificate(
+    enrollments: &[(String, &Attestation)],
+    uploads: &BTreeMap<String, &Certificate>,
+) -> Option<(String, String)> {
+    let mut owners: HashMap<&[u8], &str> = HashMap::new();
+    for (name, attestation) in enrollments {
+        let mut own: Vec<_> = attestation.certificates(uploads).into_iter().map(Certificate::der).collect();
+        own.dedup();
+        for der in own {
+            if let Some(other) = owners.insert(der, name) {
+                return Some((other.to_owned(), name.clone()));
+            }
+        }
+    }
+    None
+}

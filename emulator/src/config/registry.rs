@@ -1,0 +1,133 @@
+//! A hub and its devices. Touches disk for key files only.
+
+use std::collections::HashSet;
+
+use lanyard_protocol::hub::host::HostPort;
+use lanyard_protocol::hub::id::DeviceId;
+
+use super::checked::{Device, Hub};
+use super::document;
+use super::field::{at, choice, enabled, required};
+use super::files::Files;
+use super::mistakes::Mistakes;
+use super::secret;
+use crate::hub::authentication::Authentication;
+use crate::x509::thumbprint::{Thumbprint, Thumbprints};
+
+/// A hub with its registry.
+pub fn hub(entry: &document::Hub, field: &str, files: Files<'_>, mistakes: &mut Mistakes) -> Hub {
+    let host = required(entry.host_name.as_deref(), &format!("{field}.hostName"), mistakes, |name| {
+        HostPort::parse(name)
+    });
+    let mut ids = HashSet::new();
+    let mut devices = Vec::new();
+    for (at, entry) in entry.devices.iter().enumerate() {
+        let field = format!("{field}.devices[{at}]");
+        let Some(device) = device(entry, &field, files, None, mistakes) else { continue };
+        if ids.insert(device.id.clone()) {
+            devices.push(device);
+        } else {
+            mistakes
+                .note(format!("{field}.deviceId"), format!("{} is there twice: keep one of them", device.id));
+        }
+    }
+    let unnamed = || HostPort::parse("localhost").expect("localhost is a host name");
+    Hub { host: host.unwrap_or_else(unnamed), devices }
+}
+
+/// A device. What is not said stays what it was `earlier`.
+pub fn device(
+    entry: &document::Device,
+    field: &str,
+    files: Files<'_>,
+    earlier: Option<Device>,
+    mistakes: &mut Mistakes,
+) -> Option<Device> {
+    let id = required(entry.device_id.as_deref(), &at(field, "deviceId"), mistakes, |id| DeviceId::new(id));
+    let status = enabled(entry.status.as_deref(), &at(field, "status"), mistakes);
+    let none = document::Authentication::default();
+    let proof = entry.authentication.as_ref().unwrap_or(&none);
+    let (kept, was_enabled) = earlier.map(|earlier| (earlier.authentication, earlier.enabled)).unzip();
+    let proof = match kept.filter(|kept| is_only_named(proof, kept)) {
+        Some(kept) => Some(kept),
+        None => authentication(proof, &at(field, "authentication"), files, mistakes),
+    };
+    let enabled = status.or(was_enabled).unwrap_or(true);
+    Some(Device { id: id?.as_str().to_owned(), authentication: proof?, enabled })
+}
+
+/// A device is shown without its keys: whoever sends that back changes nothing.
+fn is_only_named(entry: &document::Authentication, kept: &Authentication) -> bool {
+    entry.symmetric_key.is_none()
+        && entry.x509_thumbprint.is_none()
+        && entry.kind.as_deref().is_none_or(|kind| kind == kept.kind())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sas,
+    SelfSigned,
+    CertificateAuthority,
+}
+
+/// How a device proves itself.
+pub fn authentication(
+    entry: &document::Authentication,
+    field: &str,
+    files: Files<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Authentication> {
+    let kinds = [
+        ("sas", Kind::Sas),
+        ("selfSigned", Kind::SelfSigned),
+        ("certificateAuthority", Kind::CertificateAuthority),
+    ];
+    let kind = match entry.kind.as_deref() {
+        None => Kind::Sas,
+        Some(_) => choice(entry.kind.as_deref(), &format!("{field}.type"), mistakes, &kinds)?,
+    };
+    if kind != Kind::Sas && entry.symmetric_key.is_some() {
+        mistakes
+            .note(format!("{field}.symmetricKey"), "only type sas has keys: take it out, or use that type");
+    }
+    if kind != Kind::SelfSigned && entry.x509_thumbprint.is_some() {
+        let message = "only type selfSigned has thumbprints: take it out, or use that type";
+        mistakes.note(format!("{field}.x509Thumbprint"), message);
+    }
+    match kind {
+        Kind::Sas => {
+            secret::keys(entry.symmetric_key.as_ref(), field, files, mistakes).map(Authentication::Sas)
+        }
+        Kind::SelfSigned => thumbprints(entry.x509_thumbprint.as_ref(), field, mistakes),
+        Kind::CertificateAuthority => Some(Authentication::CertificateAuthority),
+    }
+}
+
+fn thumbprints(
+    entry: Option<&document::X509Thumbprint>,
+    field: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Authentication> {
+    let field = format!("{field}.x509Thumbprint");
+    let none = document::X509Thumbprint::default();
+    let entry = entry.unwrap_or(&none);
+    // Azure's own answers have null and empty ones.
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let mut read = |text: Option<String>, name: &str| match text {
+        Some(text) => mistakes.take(format!("{field}.{name}"), Thumbprint::parse(&text)).map(Some),
+        None => Some(None),
+    };
+    let primary = read(given(&entry.primary_thumbprint), "primaryThumbprint");
+    let secondary = read(given(&entry.secondary_thumbprint), "secondaryThumbprint");
+    let thumbprints = Thumbprints { primary: primary?, secondary: secondary? };
+    if thumbprints.primary.is_none() && thumbprints.secondary.is_none() {
+        mistakes.note(field, "is missing: give primaryThumbprint, secondaryThumbprint or both");
+        return None;
+    }
+    if !thumbprints.are_alike() {
+        let message = "is not of the same hash as primaryThumbprint: use SHA-256 for both, or SHA-1";
+        mistakes.note(format!("{field}.secondaryThumbprint"), message);
+        return None;
+    }
+    Some(Authentication::SelfSigned(thumbprints))
+}

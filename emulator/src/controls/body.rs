@@ -1,0 +1,75 @@
+//! From a request's body to a checked value: the same words and the same mistakes as in the configuration file. Pure.
+
+use lanyard_protocol::document::reading::{self, Misread};
+use lanyard_protocol::document::words;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::change::ChangeError;
+use crate::config::mistakes::Mistakes;
+
+/// What Azure shows and nobody can set, or what has no meaning here; whoever sends it back is not refused.
+const PASSED_OVER: [&str; 17] = [
+    "etag",
+    "generationId",
+    "connectionState",
+    "connectionStateUpdatedTime",
+    "statusReason",
+    "statusUpdatedTime",
+    "lastActivityTime",
+    "cloudToDeviceMessageCount",
+    "capabilities",
+    "deviceScope",
+    "parentScopes",
+    "createdDateTimeUtc",
+    "lastUpdatedDateTimeUtc",
+    "registrationState",
+    "initialTwin",
+    "optionalDeviceInformation",
+    "iotHubHostName",
+];
+
+/// The same of a certificate's `properties`.
+const PASSED_OVER_PROPERTIES: [&str; 6] =
+    ["subject", "expiry", "thumbprint", "created", "updated", "verificationCode"];
+
+/// Reads a JSON object whose `name`, if it is there, is the `id` of the path.
+///
+/// # Errors
+/// [`ChangeError::Wrong`], with every mistake of its shape.
+pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, ChangeError> {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+        ChangeError::Wrong(format!("the body is no JSON (line {}, column {})", error.line(), error.column()))
+    })?;
+    let Some(fields) = value.as_object_mut() else {
+        return Err(ChangeError::Wrong("the body is no JSON object: begin with {".to_owned()));
+    };
+    PASSED_OVER.iter().for_each(|name| drop(fields.remove(*name)));
+    if let Some(properties) = fields.get_mut("properties").and_then(Value::as_object_mut) {
+        PASSED_OVER_PROPERTIES.iter().for_each(|name| drop(properties.remove(*name)));
+    }
+    // What is null is not there (ref §11.1 shows such).
+    fields.retain(|_, value| !value.is_null());
+    if let Some(found) = fields.insert(name.to_owned(), id.into())
+        && !found.as_str().is_some_and(|found| found.eq_ignore_ascii_case(id))
+    {
+        return Err(ChangeError::Wrong(format!("{name}: is not the {id:?} of the path: take it out")));
+    }
+    reading::read(&value.to_string(), |_, _| None, words::of_secret_value)
+        .map_err(|Misread { problems, .. }| wrong(&Mistakes::of(problems)))
+}
+
+/// The value, unless there are mistakes.
+///
+/// # Errors
+/// [`ChangeError::Wrong`].
+pub fn checked<T>(value: Option<T>, mistakes: &Mistakes) -> Result<T, ChangeError> {
+    match value {
+        Some(value) if mistakes.is_empty() => Ok(value),
+        _ => Err(wrong(mistakes)),
+    }
+}
+
+fn wrong(mistakes: &Mistakes) -> ChangeError {
+    ChangeError::Wrong(format!("the body is wrong:{mistakes}"))
+}

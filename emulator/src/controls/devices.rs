@@ -1,0 +1,62 @@
+//! Devices of a hub's registry (ref §11.1). In memory.
+
+use std::sync::Arc;
+
+use super::body;
+use super::change::{Action, ChangeError, Done};
+use super::view;
+use crate::cloud::Cloud;
+use crate::config::checked;
+use crate::config::files::Files;
+use crate::config::mistakes::Mistakes;
+use crate::config::registry;
+use crate::hub::registry::Hub;
+
+/// Makes, changes or removes a device. Disabling and removing close its connection (ref §14.6 row 4, §1.11).
+///
+/// # Errors
+/// [`ChangeError`].
+pub fn change(cloud: &Cloud, hub: &str, device_id: &str, action: &Action) -> Result<Done, ChangeError> {
+    let hub = find(cloud, hub)?;
+    match action {
+        Action::Put(text) => {
+            let entry = body::read(text, "deviceId", device_id)?;
+            let earlier = hub.device(device_id).map(|device| checked::Device {
+                id: device_id.to_owned(),
+                authentication: device.authentication(),
+                enabled: device.enabled(),
+            });
+            let mut mistakes = Mistakes::default();
+            let wanted = registry::device(&entry, "", Files(None), earlier, &mut mistakes);
+            let wanted = body::checked(wanted, &mistakes)?;
+            let device = hub.put(&wanted.id, wanted.authentication, wanted.enabled);
+            device.set_enabled(wanted.enabled);
+            Ok(Done::Shown(view::device(&device)))
+        }
+        _ if hub.remove(device_id) => Ok(Done::Removed),
+        _ => Err(unknown(hub, device_id)),
+    }
+}
+
+/// A device as it is now.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub fn show(cloud: &Cloud, hub: &str, device_id: &str) -> Result<serde_json::Value, ChangeError> {
+    let hub = find(cloud, hub)?;
+    hub.device(device_id).map(|device| view::device(&device)).ok_or_else(|| unknown(hub, device_id))
+}
+
+fn find<'a>(cloud: &'a Cloud, name: &str) -> Result<&'a Arc<Hub>, ChangeError> {
+    cloud.hubs.find(name).ok_or_else(|| {
+        let names: Vec<_> = cloud.hubs.iter().map(|hub| hub.name.to_string()).collect();
+        ChangeError::NotFound(format!("no hub is named {name:?}: use {}", names.join(", ")))
+    })
+}
+
+fn unknown(hub: &Hub, device_id: &str) -> ChangeError {
+    ChangeError::NotFound(format!(
+        "hub {} knows no device {device_id:?}; GET /api/devices lists them",
+        hub.name
+    ))
+}

@@ -1,0 +1,183 @@
+//! Enrollment groups and individual enrollments of a DPS instance (ref §11.5). In memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lanyard_protocol::hub::id::RegistrationId;
+use serde_json::Value;
+
+use super::body;
+use super::change::{Action, ChangeError, Done};
+use super::view;
+use crate::cloud::Cloud;
+use crate::config::attestation::Known;
+use crate::config::build::with_hubs;
+use crate::config::checked;
+use crate::config::files::Files;
+use crate::config::mistakes::Mistakes;
+use crate::config::provisioning::{self, Scope};
+use crate::dps::enrollment::{Attestation, Enrollments, Group, Individual, Terms};
+use crate::dps::service::Dps;
+use crate::hub::registry::Hub;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An enrollment group.
+    Group,
+    /// An individual enrollment.
+    Individual,
+}
+
+/// Makes, changes or removes an enrollment. What is assigned already stays assigned until it registers again (ref §9.4).
+///
+/// # Errors
+/// [`ChangeError`].
+pub fn change(
+    cloud: &Cloud,
+    kind: Kind,
+    id_scope: Option<&str>,
+    id: &str,
+    action: &Action,
+) -> Result<Done, ChangeError> {
+    let dps = find(cloud, kind, id_scope, id)?;
+    let Action::Put(text) = action else {
+        let mut enrollments = dps.change_enrollments();
+        let removed = match kind {
+            Kind::Group => enrollments.remove_group(id),
+            Kind::Individual => enrollments.remove_individual(id),
+        };
+        return if removed { Ok(Done::Removed) } else { Err(unknown(kind, id)) };
+    };
+    RegistrationId::new(id).map_err(|error| ChangeError::Wrong(error.to_string()))?;
+    put(cloud, dps, kind, id, text)?;
+    show(cloud, kind, Some(&dps.id_scope), id).map(Done::Shown)
+}
+
+/// An enrollment as it is now.
+///
+/// # Errors
+/// [`ChangeError::NotFound`].
+pub fn show(cloud: &Cloud, kind: Kind, id_scope: Option<&str>, id: &str) -> Result<Value, ChangeError> {
+    let dps = find(cloud, kind, id_scope, id)?;
+    let enrollments = dps.enrollments();
+    let shown = match kind {
+        Kind::Group => enrollments.group(id).map(view::group),
+        Kind::Individual => enrollments.individual(id).map(|individual| view::individual(id, individual)),
+    };
+    shown.ok_or_else(|| unknown(kind, id))
+}
+
+fn put(cloud: &Cloud, dps: &Dps, kind: Kind, id: &str, text: &str) -> Result<(), ChangeError> {
+    let hubs: Vec<Arc<Hub>> = cloud.hubs.iter().cloned().collect();
+    let names: Vec<_> = hubs.iter().map(|hub| hub.name.to_string()).collect();
+    let uploads = cloud.authorities.all();
+    let authorities: Vec<_> = uploads.keys().cloned().collect();
+    let linked = places(&dps.defaults.hubs, &hubs);
+    let known = Known { files: Files(None), authorities: &authorities };
+    let scope = Scope { hubs: &names, linked: &linked, allocation: dps.defaults.allocation, known };
+    let mut mistakes = Mistakes::default();
+    let mut enrollments = dps.change_enrollments();
+    let unwrapped = |terms: &Terms| checked::Terms {
+        attestation: terms.attestation.clone(),
+        enabled: terms.enabled,
+        allocation: terms.allocation,
+        hubs: places(&terms.hubs, &hubs),
+        reprovisioning: terms.reprovisioning,
+    };
+    let changed = match kind {
+        Kind::Group => {
+            let entry = body::read(text, "enrollmentGroupId", id)?;
+            let earlier = enrollments.group(id).map(|group| unwrapped(&group.terms));
+            let terms = provisioning::group(&entry, "", scope, earlier, &mut mistakes);
+            Changed::Group(with_hubs(body::checked(terms, &mistakes)?, &hubs))
+        }
+        Kind::Individual => {
+            let entry = body::read(text, "registrationId", id)?;
+            let earlier = enrollments.individual(id);
+            let kept = earlier.and_then(|earlier| earlier.device_id.clone());
+            let earlier = earlier.map(|earlier| unwrapped(&earlier.terms));
+            let individual = provisioning::individual(&entry, "", scope, earlier, &mut mistakes);
+            let (device_id, terms) = body::checked(individual, &mistakes)?;
+            Changed::Individual(device_id.or(kept), with_hubs(terms, &hubs))
+        }
+    };
+    let uploaded = uploads.iter().map(|(name, upload)| (name.clone(), &upload.certificate)).collect();
+    check_sharing(&enrollments, &changed, id, &uploaded)?;
+    match changed {
+        Changed::Group(terms) => enrollments.put_group(Group { id: id.into(), terms }),
+        Changed::Individual(device_id, terms) => {
+            enrollments.put_individual(id, Individual { device_id, terms });
+        }
+    }
+    Ok(())
+}
+
+enum Changed {
+    Group(Terms),
+    Individual(Option<String>, Terms),
+}
+
+/// Ref §9.1: one certificate, one enrollment.
+fn check_sharing(
+    enrollments: &Enrollments,
+    changed: &Changed,
+    id: &str,
+    uploads: &BTreeMap<String, &crate::x509::certificate::Certificate>,
+) -> Result<(), ChangeError> {
+    let (kind, terms) = match changed {
+        Changed::Group(terms) => (Kind::Group, terms),
+        Changed::Individual(_, terms) => (Kind::Individual, terms),
+    };
+    let others = |of: Kind, name: &str| of != kind || !name.eq_ignore_ascii_case(id);
+    let groups = enrollments.groups().map(|group| (Kind::Group, &*group.id, &group.terms));
+    let individuals = enrollments.individuals().map(|(id, own)| (Kind::Individual, id, &own.terms));
+    let mut all: Vec<(String, &Attestation)> = groups
+        .chain(individuals)
+        .filter(|(of, name, _)| others(*of, name))
+        .map(|(_, name, terms)| (name.to_owned(), &terms.attestation))
+        .collect();
+    all.push((id.to_owned(), &terms.attestation));
+    match provisioning::shared_certificate(&all, uploads) {
+        Some((one, other)) => Err(ChangeError::Wrong(format!(
+            "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn places(some: &[Arc<Hub>], all: &[Arc<Hub>]) -> Vec<usize> {
+    some.iter().filter_map(|one| all.iter().position(|hub| hub.name == one.name)).collect()
+}
+
+/// The instance that is named, the one that has it, or the only one.
+fn find<'a>(
+    cloud: &'a Cloud,
+    kind: Kind,
+    id_scope: Option<&str>,
+    id: &str,
+) -> Result<&'a Arc<Dps>, ChangeError> {
+    let scopes = || cloud.dps.iter().map(|dps| dps.id_scope.clone()).collect::<Vec<_>>().join(", ");
+    if let Some(id_scope) = id_scope {
+        let unknown =
+            || ChangeError::NotFound(format!("no DPS has the id scope {id_scope:?}: use {}", scopes()));
+        return cloud.dps(id_scope).ok_or_else(unknown);
+    }
+    let has = |dps: &&Arc<Dps>| match kind {
+        Kind::Group => dps.enrollments().group(id).is_some(),
+        Kind::Individual => dps.enrollments().individual(id).is_some(),
+    };
+    match (cloud.dps.iter().find(has), &cloud.dps[..]) {
+        (Some(dps), _) | (None, [dps]) => Ok(dps),
+        (None, []) => Err(ChangeError::NotFound("there is no DPS: add one to the configuration".to_owned())),
+        (None, _) => Err(ChangeError::Wrong(format!(
+            "there are several DPS instances: add ?idScope= with one of {}",
+            scopes()
+        ))),
+    }
+}
+
+fn unknown(kind: Kind, id: &str) -> ChangeError {
+    let what = if kind == Kind::Group { "enrollment group" } else { "individual enrollment" };
+    ChangeError::NotFound(format!("there is no {what} {id:?}"))
+}

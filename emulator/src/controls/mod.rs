@@ -1,0 +1,11 @@
+//! What people and tests may change in a running emulator: devices, enrollments and CA certificates, in the words of
+//! Azure's REST API (ref §11.1, §11.5, §9.7).
+
+pub mod change;
+pub mod body;
+pub mod devices;
+pub mod enrollments;
+pub mod certificates;
+pub mod apply;
+pub mod journal;
+pub mod view;

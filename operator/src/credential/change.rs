@@ -1,0 +1,326 @@
+//! Which credential a device has before and after a change, so that it never has none that works. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_crds::IoTDevice;
+use lanyard_crds::group::InUse;
+use lanyard_crds::status::{ConnectionState, CredentialsProof, CredentialsStatus};
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status as said;
+
+use super::certified::Certified;
+use super::held::{Credential, Held};
+use super::issuer::Issuer;
+use super::leaf::{BACKDATED, Wanted};
+use super::schedule;
+
+/// So long a certificate that somebody registered stays after its end: a clock that jumped ahead may come back.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether a credential is known to work: what the agent says now, else what was known before.
+#[must_use]
+pub fn proof(
+    fingerprint: &Fingerprint,
+    said: Option<&said::Credential>,
+    before: Option<&CredentialsStatus>,
+) -> CredentialsProof {
+    if let Some(said) = said {
+        if said.refused.as_ref().is_some_and(|refused| refused.fingerprint == *fingerprint) {
+            return CredentialsProof::Refused;
+        }
+        if said.accepted.as_ref() == Some(fingerprint) {
+            return CredentialsProof::Accepted;
+        }
+    }
+    let same = before.filter(|before| before.fingerprint.as_deref() == Some(fingerprint.as_str()));
+    same.and_then(|before| before.proof).unwrap_or(CredentialsProof::Untried)
+}
+
+/// Whether a device was refused with its credential of this issuer while the one before works. Who is not connected, such as
+/// one that is disabled at the hub, is refused with every credential and says nothing of the issuer.
+#[must_use]
+pub fn refused(device: &IoTDevice, issuer: &Fingerprint) -> bool {
+    let Some(status) = &device.status else { return false };
+    let connected = status.connection.as_ref().map(|connection| connection.state);
+    status.credentials.as_ref().is_some_and(|told| {
+        told.issuer_fingerprint.as_deref() == Some(issuer.as_str())
+            && told.proof == Some(CredentialsProof::Refused)
+            && connected == Some(ConnectionState::Connected)
+    })
+}
+
+/// Whether a credential has ended. One that is not valid yet has not: rather the clock is behind.
+#[must_use]
+pub fn has_ended(credential: &Credential, now: Timestamp) -> bool {
+    credential.certified().is_some_and(|certified| certified.leaf().not_after <= now)
+}
+
+/// Whether a credential is of a time to come. A clock that was ahead has made it, or the clock is behind now.
+#[must_use]
+pub fn is_early(credential: &Credential, now: Timestamp) -> bool {
+    credential.certified().is_some_and(|certified| now < certified.leaf().not_before)
+}
+
+/// When the credential before is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetGo {
+    /// When the hub accepted the current one.
+    WhenProven,
+    /// When it ends: the hub knows both.
+    WhenItEnds,
+}
+
+/// The credential before, next to one that stays.
+#[must_use]
+pub fn staying(held: &Held, proof: CredentialsProof, let_go: LetGo, now: Timestamp) -> Option<Credential> {
+    let previous = held.previous.clone()?;
+    let current = held.current.as_ref();
+    let is_needed = match let_go {
+        LetGo::WhenProven => proof != CredentialsProof::Accepted && !has_ended(&previous, now),
+        LetGo::WhenItEnds => !has_ended_long_ago(&previous, current, now),
+    };
+    let is_other = current.map(Credential::fingerprint) != Some(previous.fingerprint());
+    (is_needed && is_other).then_some(previous)
+}
+
+/// Whether a credential ended long ago, and the one that followed it is no child of a clock that jumped just now.
+fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: Timestamp) -> bool {
+    let Some(previous) = previous.certified() else { return false };
+    let followed = current.and_then(Credential::certified).map(|current| {
+        let made = current.leaf().not_before.saturating_add(BACKDATED);
+        made.unwrap_or(Timestamp::MAX)
+    });
+    let end = followed.map_or(previous.leaf().not_after, |made| made.max(previous.leaf().not_after));
+    end.saturating_add(GRACE).unwrap_or(Timestamp::MAX) < now
+}
+
+/// The credential before, next to a new one: the one that is known to work. Who returns to the one before that was not given
+/// up yet needs no other. What has ended stays only where somebody has registered it and nothing better is there.
+#[must_use]
+pub fn leaving(
+    held: &Held,
+    wanted: &Credential,
+    proof: CredentialsProof,
+    let_go: LetGo,
+    now: Timestamp,
+) -> Option<Credential> {
+    let fingerprint = wanted.fingerprint();
+    let other = |credential: &Option<Credential>| {
+        credential.clone().filter(|credential| credential.fingerprint() != fingerprint)
+    };
+    let (current, previous) = (other(&held.current), other(&held.previous));
+    let returns = held.previous.is_some() && previous.is_none();
+    let best_first = match proof {
+        CredentialsProof::Accepted => [current, previous],
+        CredentialsProof::Untried | CredentialsProof::Refused if returns => [None, None],
+        CredentialsProof::Untried | CredentialsProof::Refused => [previous, current],
+    };
+    let lasting = best_first.iter().flatten().find(|credential| !has_ended(credential, now));
+    let registered = best_first.iter().flatten().next().filter(|_| let_go == LetGo::WhenItEnds);
+    lasting.or(registered).cloned()
+}
+
+/// The slot of a new certificate: not that of the one which stays beside it.
+#[must_use]
+pub fn slot(held: &Held, stays: Option<&Credential>) -> InUse {
+    let current_stays = stays.is_some() && stays == held.current.as_ref();
+    match (held.slot, current_stays) {
+        (None, _) | (Some(InUse::Secondary), true) | (Some(InUse::Primary), false) => InUse::Primary,
+        (Some(InUse::Primary), true) | (Some(InUse::Secondary), false) => InUse::Secondary,
+    }
+}
+
+/// What is to become of a certificate that the operator made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays.
+    Good,
+    /// The next one is due, or this one cannot be used: at once.
+    Due,
+    /// Another one is wanted, and this one works: in its turn.
+    Other,
+}
+
+/// What is to become of a credential where the operator makes certificates; `issuer` is `None` where they sign themselves.
+#[must_use]
+pub fn judge(
+    credential: &Credential,
+    wanted: &Wanted,
+    issuer: Option<&Issuer>,
+    spread: f64,
+    now: Timestamp,
+) -> Verdict {
+    let Some(certified) = credential.certified() else { return Verdict::Other };
+    let leaf = certified.leaf();
+    if has_ended(credential, now) {
+        return Verdict::Due;
+    }
+    let fits = leaf.common_name.as_deref() == Some(&wanted.common_name)
+        && leaf.key_kind == Some(wanted.key)
+        && comes_from(certified, issuer);
+    if !fits {
+        return Verdict::Other;
+    }
+    let renewal = schedule::renewal(leaf, wanted, spread, issuer.map(Issuer::not_after));
+    if renewal.is_some_and(|renewal| renewal <= now) { Verdict::Due } else { Verdict::Good }
+}
+
+fn comes_from(certified: &Certified, issuer: Option<&Issuer>) -> bool {
+    let leaf = certified.leaf();
+    match issuer {
+        None => leaf.is_signed_by(leaf),
+        Some(issuer) => {
+            certified.issuer() == Some(issuer.fingerprint()) && leaf.is_signed_by(issuer.certificate())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use lanyard_protocol::hub::key::SymmetricKey;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(number: u8) -> Credential {
+        Credential::Key(SymmetricKey::from_base64(&STANDARD.encode([number; 32])).unwrap())
+    }
+
+    fn held(current: u8, previous: Option<u8>) -> Held {
+        Held { current: Some(key(current)), previous: previous.map(key), ..Held::default() }
+    }
+
+    #[test]
+    fn what_the_agent_says_counts_more_than_what_was_known() {
+        use CredentialsProof::{Accepted, Refused, Untried};
+        let fingerprint = key(1).fingerprint();
+        let told = |proof| CredentialsStatus {
+            fingerprint: Some(fingerprint.to_string()),
+            proof: Some(proof),
+            ..CredentialsStatus::default()
+        };
+        let said = |accepted: Option<u8>, refused: Option<u8>| said::Credential {
+            accepted: accepted.map(|number| key(number).fingerprint()),
+            refused: refused.map(|number| said::Refused {
+                fingerprint: key(number).fingerprint(),
+                since: Timestamp::UNIX_EPOCH,
+                message: String::new(),
+            }),
+            ..said::Credential::default()
+        };
+        for (accepted, refused, before, expected) in [
+            (None, None, None, Untried),
+            (Some(1), None, None, Accepted),
+            (Some(2), None, None, Untried),
+            // The one before works, the new one does not.
+            (Some(2), Some(1), Some(Untried), Refused),
+            (Some(1), Some(2), Some(Refused), Accepted),
+            // An agent that was started anew has tried nothing yet.
+            (None, None, Some(Accepted), Accepted),
+            (None, None, Some(Refused), Refused),
+        ] {
+            let told = before.map(told);
+            let found = proof(&fingerprint, Some(&said(accepted, refused)), told.as_ref());
+            assert_eq!(found, expected, "{accepted:?} {refused:?} {before:?}");
+        }
+        let other = CredentialsStatus { fingerprint: Some("X".to_owned()), ..told(Accepted) };
+        assert_eq!(proof(&fingerprint, None, Some(&other)), Untried);
+    }
+
+    /// One device, its hub and a user who changes keys: a model of everything that can happen, in any order.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// The user wants this key.
+        Want(u8),
+        /// The hub knows these keys from now on.
+        Register(u8, u8),
+        /// The agent tries what it has.
+        Try,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..4_u8).prop_map(Step::Want),
+            (0..4_u8, 0..4_u8).prop_map(|(one, other)| Step::Register(one, other)),
+            Just(Step::Try),
+        ]
+    }
+
+    proptest! {
+        /// As long as the hub goes on knowing the key that the device was last accepted with, the device has it.
+        #[test]
+        fn a_device_never_loses_the_key_that_works(steps in prop::collection::vec(step(), 0..60)) {
+            let now = Timestamp::UNIX_EPOCH;
+            let mut held = held(0, None);
+            let mut known = (0_u8, 0_u8);
+            let (mut proof, mut works) = (CredentialsProof::Accepted, Some(0_u8));
+            for step in steps {
+                match step {
+                    Step::Want(number) => {
+                        let wanted = key(number);
+                        if held.current.as_ref() == Some(&wanted) {
+                            held.previous = staying(&held, proof, LetGo::WhenProven, now);
+                        } else {
+                            let previous = leaving(&held, &wanted, proof, LetGo::WhenProven, now);
+                            held = Held { current: Some(wanted), previous, ..Held::default() };
+                            proof = CredentialsProof::Untried;
+                        }
+                    }
+                    Step::Register(one, other) => {
+                        known = (one, other);
+                        works = works.filter(|works| *works == one || *works == other);
+                    }
+                    Step::Try => {
+                        let is_known = |credential: &Credential| *credential == key(known.0) || *credential == key(known.1);
+                        let current = held.current.clone().unwrap();
+                        if is_known(&current) {
+                            proof = CredentialsProof::Accepted;
+                            works = [known.0, known.1].into_iter().find(|number| key(*number) == current);
+                        } else {
+                            proof = CredentialsProof::Refused;
+                        }
+                        held.previous = staying(&held, proof, LetGo::WhenProven, now);
+                    }
+                }
+                prop_assert_ne!(&held.previous, &held.current);
+                if let Some(works) = works {
+                    let has = [&held.current, &held.previous].into_iter().flatten().any(|has| *has == key(works));
+                    prop_assert!(has, "{:?} is lost", works);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_goes_on_with_the_one_before_speaks_against_an_issuer() {
+        let refused_while = |state: &str| -> IoTDevice {
+            let text = format!(
+                "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: a}}, spec: {{}}, status: {{observedGeneration: 1, connection: {{state: {state}, reason: r, message: m}}, credentials: {{secretName: s, kind: SharedAccessKey, issuerFingerprint: F, proof: Refused}}}}}}"
+            );
+            serde_saphyr::from_str(&text).unwrap()
+        };
+        let issuer = Fingerprint::from("F".to_owned());
+        for (state, expected) in [("Connected", true), ("Disconnected", false), ("Unknown", false)] {
+            assert_eq!(refused(&refused_while(state), &issuer), expected, "{state}");
+        }
+        assert!(!refused(&refused_while("Connected"), &Fingerprint::from("G".to_owned())));
+    }
+
+    #[test]
+    fn slots_take_turns_and_spare_the_one_that_works() {
+        let certificate = |slot| Held { slot, ..held(1, Some(2)) };
+        let (current, previous) = (key(1), key(2));
+        for (slot_, stays, expected) in [
+            (None, None, InUse::Primary),
+            (Some(InUse::Primary), Some(&current), InUse::Secondary),
+            (Some(InUse::Secondary), Some(&current), InUse::Primary),
+            (Some(InUse::Primary), Some(&previous), InUse::Primary),
+            (Some(InUse::Secondary), Some(&previous), InUse::Secondary),
+            (Some(InUse::Secondary), None, InUse::Secondary),
+        ] {
+            assert_eq!(slot(&certificate(slot_), stays), expected, "{slot_:?} {stays:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A group's CA, from its Secret: every check that must hold before anything is signed with it. Pure.
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+
+use super::certificate::Certificate;
+use super::pair::Pair;
+use crate::cluster::read::SecretData;
+use crate::fault::{Fault, Reason};
+
+/// The CA's certificate first, then its chain.
+pub const CERTIFICATE: &str = "tls.crt";
+/// The CA's private key.
+pub const PRIVATE_KEY: &str = "tls.key";
+
+/// A CA that may sign devices' certificates. `Debug` shows no key.
+#[derive(Debug)]
+pub struct Issuer {
+    chain: Vec<Certificate>,
+    pair: Pair,
+}
+
+impl Issuer {
+    /// The CA of a Secret.
+    ///
+    /// # Errors
+    /// [`Fault`]: the first thing that is wrong, and what to do; never a part of the key.
+    pub fn read(secret: &str, data: Option<&SecretData>, now: Timestamp) -> Result<Self, Fault> {
+        let data = data.ok_or_else(|| {
+            let message = format!(
+                "there is no Secret {secret:?} in this namespace: create it with {CERTIFICATE} and {PRIVATE_KEY} of the CA"
+            );
+            Fault::new(Reason::SecretNotFound, message)
+        })?;
+        let text = |key: &str| data.text(key).ok_or_else(|| missing(secret, key, data));
+        let (certificates, key) = (text(CERTIFICATE)?, text(PRIVATE_KEY)?);
+        let chain = Certificate::read_all(&certificates).map_err(|error| {
+            Fault::new(
+                Reason::IssuerInvalid,
+                format!("{CERTIFICATE} in Secret {secret:?} is no CA certificate: {error}"),
+            )
+        })?;
+        let pair = Pair::read(&key).map_err(|error| {
+            Fault::new(
+                Reason::IssuerKeyInvalid,
+                format!("{PRIVATE_KEY} in Secret {secret:?} cannot be used: {error}"),
+            )
+        })?;
+        let issuer = Self { chain, pair };
+        issuer.check(now).map_err(|(reason, message)| {
+            Fault::new(reason, format!("the CA in Secret {secret:?} cannot sign: {message}"))
+        })?;
+        Ok(issuer)
+    }
+
+    fn check(&self, now: Timestamp) -> Result<(), (Reason, String)> {
+        let own = self.certificate();
+        if !own.ca.is {
+            let message = "its certificate is no CA's (basicConstraints CA:TRUE is missing): store the certificate that you uploaded to DPS, or make one with CA:TRUE";
+            return Err((Reason::IssuerNotCA, message.to_owned()));
+        }
+        if !own.ca.may_sign {
+            let message = "the keyUsage of its certificate lacks keyCertSign: make one with it";
+            return Err((Reason::IssuerMayNotSign, message.to_owned()));
+        }
+        if own.public_key != self.pair.public_key() {
+            let message = format!(
+                "{PRIVATE_KEY} is not the key of the first certificate in {CERTIFICATE} ({}): store the two that belong together, the CA's certificate first",
+                own.name
+            );
+            return Err((Reason::IssuerKeyMismatch, message));
+        }
+        for (below, pair) in self.chain.windows(2).enumerate() {
+            link(&pair[0], &pair[1], below)?;
+        }
+        self.chain.iter().try_for_each(|certificate| in_time(certificate, now))
+    }
+
+    /// The CA's own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        self.chain.first().expect("a chain that was read has at least one certificate")
+    }
+
+    /// The CA's name among issuers.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.certificate().fingerprint()
+    }
+
+    /// Behind the leaf: the CA and all above it that the Secret holds (ref §9.1: up to the enrolled CA at least).
+    #[must_use]
+    pub fn chain(&self) -> Vec<Vec<u8>> {
+        self.chain.iter().map(|certificate| certificate.der().to_vec()).collect()
+    }
+
+    /// When the first of the chain ends: nothing that it signs may live longer.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        self.chain.iter().map(|certificate| certificate.not_after).min().unwrap_or(Timestamp::MIN)
+    }
+
+    pub(super) fn pair(&self) -> &Pair {
+        &self.pair
+    }
+}
+
+fn missing(secret: &str, key: &str, data: &SecretData) -> Fault {
+    let has = data.keys().join(", ");
+    let has = if has.is_empty() { "nothing".to_owned() } else { has };
+    Fault::new(
+        Reason::SecretKeyMissing,
+        format!("Secret {secret:?} has no key {key}, it has {has}: make it with kubectl create secret tls"),
+    )
+}
+
+/// One step of the chain upwards: `below` CAs stand under the lower one.
+fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (Reason, String)> {
+    if !lower.is_signed_by(upper) {
+        let message = format!(
+            "in {CERTIFICATE} {} is followed by {}, which did not sign it: store the CA first, then each certificate that signed the one before",
+            lower.name, upper.name
+        );
+        return Err((Reason::IssuerChainBroken, message));
+    }
+    if !upper.ca.is || !upper.ca.may_sign {
+        let message = format!(
+            "{} in its chain is no CA or lacks keyCertSign: nobody believes what stands below it",
+            upper.name
+        );
+        return Err((Reason::IssuerNotCA, message));
+    }
+    // RFC 5280 §4.2.1.9: how many CAs may follow, the leaf not counted.
+    let followers = below + 1;
+    if upper.ca.path_length.is_some_and(|allowed| (allowed as usize) < followers) {
+        let message = format!(
+            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that stands nearer to it, or make it with a longer path",
+            upper.name,
+            upper.ca.path_length.unwrap_or_default()
+        );
+        return Err((Reason::IssuerPathTooLong, message));
+    }
+    Ok(())
+}
+
+fn in_time(certificate: &Certificate, now: Timestamp) -> Result<(), (Reason, String)> {
+    if now >= certificate.not_after {
+        let message = format!(
+            "{} expired at {}: renew it, or change use to the other issuer; devices keep what they have",
+            certificate.name, certificate.not_after
+        );
+        return Err((Reason::IssuerExpired, message));
+    }
+    if now < certificate.not_before {
+        let message = format!(
+            "{} is valid from {} only, and it is {now}: correct the clock, or wait",
+            certificate.name, certificate.not_before
+        );
+        return Err((Reason::IssuerNotYetValid, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Certificates that somebody else keeps: every check that must hold before a device gets one. Pure.
+
+use jiff::Timestamp;
+
+use super::certificate::Certificate;
+use super::certified::{Certified, CertifiedError};
+use super::issuer::{CERTIFICATE, PRIVATE_KEY};
+use crate::cluster::read::SecretData;
+use crate::fault::{Fault, Reason};
+
+/// How an id and a common name are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// At a hub, letter by letter (ref §9.5).
+    Exact,
+    /// At DPS, small and capital letters alike (ref §9.1).
+    AnyCase,
+}
+
+/// The certificate of a Secret.
+///
+/// # Errors
+/// [`Fault`]: the first thing that is wrong, and what to do; never a part of the key.
+pub fn read(
+    secret: &str,
+    data: Option<&SecretData>,
+    name: (&str, Letters),
+    now: Timestamp,
+) -> Result<Certified, Fault> {
+    let data = data.ok_or_else(|| {
+        let message = format!(
+            "there is no Secret {secret:?} in this namespace: create it, or have cert-manager create it, with {CERTIFICATE} and {PRIVATE_KEY}"
+        );
+        Fault::new(Reason::SecretNotFound, message)
+    })?;
+    let text = |key: &str| {
+        data.text(key).ok_or_else(|| {
+            let has = data.keys().join(", ");
+            let has = if has.is_empty() { "nothing".to_owned() } else { has };
+            let message = format!("Secret {secret:?} has no key {key}, it has {has}: add {key}");
+            Fault::new(Reason::SecretKeyMissing, message)
+        })
+    };
+    let certified = Certified::read(&text(CERTIFICATE)?, &text(PRIVATE_KEY)?).map_err(|error| match error {
+        CertifiedError::Certificate(error) => Fault::new(
+            Reason::CertificateInvalid,
+            format!("{CERTIFICATE} in Secret {secret:?} cannot be used: {error}"),
+        ),
+        CertifiedError::Key(error) => Fault::new(
+            Reason::CertificateKeyInvalid,
+            format!("{PRIVATE_KEY} in Secret {secret:?} cannot be used: {error}"),
+        ),
+        CertifiedError::Mismatch => Fault::new(
+            Reason::CertificateKeyMismatch,
+            format!(
+                "{PRIVATE_KEY} in Secret {secret:?} is not the key of the first certificate in {CERTIFICATE}: store the two that belong together, the device's certificate first"
+            ),
+        ),
+    })?;
+    check(certified.leaf(), name, now).map_err(|(reason, message)| {
+        Fault::new(reason, format!("the certificate in Secret {secret:?} {message}"))
+    })?;
+    Ok(certified)
+}
+
+fn check(
+    leaf: &Certificate,
+    (name, letters): (&str, Letters),
+    now: Timestamp,
+) -> Result<(), (Reason, String)> {
+    let has = leaf.common_name.as_deref().unwrap_or_default();
+    let same = match letters {
+        Letters::Exact => has == name,
+        Letters::AnyCase => has.eq_ignore_ascii_case(name),
+    };
+    if !same {
+        let message = format!(
+            "is for CN={has:?}, and the device needs CN={name:?}: have it made with that common name"
+        );
+        return Err((Reason::CertificateNameMismatch, message));
+    }
+    if !leaf.for_clients {
+        let message = "may not be shown by a client: make it with keyUsage digitalSignature and extendedKeyUsage clientAuth (cert-manager: usages: [digital signature, client auth])";
+        return Err((Reason::CertificateUsage, message.to_owned()));
+    }
+    if now >= leaf.not_after {
+        return Err((Reason::CertificateExpired, format!("expired at {}: have it renewed", leaf.not_after)));
+    }
+    if now < leaf.not_before {
+        let message =
+            format!("is valid from {} only, and it is {now}: correct the clock, or wait", leaf.not_before);
+        return Err((Reason::CertificateNotYetValid, message));
+    }
+    Ok(())
+}

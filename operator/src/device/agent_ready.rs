@@ -1,0 +1,100 @@
+//! The condition `AgentReady`: whether the agent does all of its work, and what keeps it from it. Pure.
+
+use lanyard_protocol::handoff::status as said;
+
+use super::agents::Report;
+use super::apply::{Applied, Written};
+use super::observe::{AgentSeen, Observed};
+use super::pod::{of_pod, replaced, starting};
+use super::report::{Outcome, from_fault};
+use super::state::connects_elsewhere;
+use crate::conditions::{Aspect, Truth};
+
+/// The reason where no agent is wanted.
+pub(super) const NO_AGENT: &str = "NoAgent";
+
+/// Whether the agent does its work, and if not, why.
+pub(super) fn agent_ready(
+    observed: &Observed,
+    outcome: &Outcome,
+    said: Option<&said::DeviceStatus>,
+    stuck: Option<Aspect>,
+) -> Aspect {
+    let agent = &observed.agent;
+    match outcome {
+        Outcome::Withdrawn(fault) => return from_fault(fault),
+        Outcome::Applied(
+            _,
+            Applied { configuration: Err(fault), .. } | Applied { workload: Err(fault), .. },
+        ) => return from_fault(fault),
+        Outcome::Applied(_, Applied { workload: Ok(Written::Waiting(why)), .. }) => {
+            return stuck.unwrap_or_else(|| Aspect::new(false, "Waiting", why.clone()));
+        }
+        Outcome::Applied(
+            _,
+            Applied { configuration: Ok(Written::Contested(why, _)), .. }
+            | Applied { workload: Ok(Written::Contested(why, _)), .. },
+        ) => return Aspect::new(false, "Contested", why.clone()),
+        _ if nobody(observed) => {
+            return Aspect::new(true, NO_AGENT, "agent.mode is None: no agent is to run here");
+        }
+        Outcome::Applied(_, Applied { workload: Ok(Written::Absent), .. }) => {
+            return stuck.unwrap_or_else(ending);
+        }
+        _ => {}
+    }
+    stuck.unwrap_or_else(|| running_aspect(agent, said, agent.outdated || has_new_specification(outcome)))
+}
+
+/// Whether something else connects the device, and no agent of before does.
+pub(super) fn nobody(observed: &Observed) -> bool {
+    connects_elsewhere(&observed.device, observed.group.as_deref()) && observed.agent.pod.is_none()
+}
+
+/// Two connections of one device throw each other out.
+fn ending() -> Aspect {
+    let message =
+        "agent.mode is None, and the agent of before is ending: connect the device elsewhere when it has";
+    Aspect::new(false, "AgentEnding", message)
+}
+
+/// Whether the specification was changed a moment ago, so that nobody has looked at it yet.
+fn has_new_specification(outcome: &Outcome) -> bool {
+    let Outcome::Applied(_, Applied { workload, .. }) = outcome else { return false };
+    matches!(workload, Ok(Written::Updated { specification: true }))
+}
+
+fn running_aspect(agent: &AgentSeen, said: Option<&said::DeviceStatus>, outdated: bool) -> Aspect {
+    let aspect = match (&agent.report, &agent.pod) {
+        (Some(Report::Said(status)), _) => match &status.configuration_problem {
+            Some(problem) => Aspect::new(false, "ConfigurationRejected", problem.clone()),
+            None => said.and_then(tags_aspect).unwrap_or_else(|| {
+                Aspect::new(true, "Running", format!("agent {} runs", status.agent_version))
+            }),
+        },
+        (_, None) => match &agent.no_pod {
+            Some(why) => {
+                Aspect::new(false, "AgentPodRefused", format!("the agent's pod cannot be made: {why}"))
+            }
+            None => starting(),
+        },
+        (_, Some(pod)) => of_pod(pod),
+    };
+    match (aspect.truth, &agent.report) {
+        (Truth::True, _) if outdated => replaced(),
+        // It has not been asked yet.
+        (Truth::True, None) => starting(),
+        _ => aspect,
+    }
+}
+
+/// Tags that the agent cannot read as they are written; it reads the others, and tells all of them on /status.
+fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
+    let (first, others) = said.problems.split_first()?;
+    let message = match others.len() {
+        0 => first.clone(),
+        1 => format!("{first}; and 1 more tag cannot be read"),
+        count => format!("{first}; and {count} more tags cannot be read"),
+    };
+    Some(Aspect::new(false, "TagsRejected", message))
+}

@@ -1,0 +1,112 @@
+//! What users write about their data, as the agent reads it. Pure.
+
+use lanyard_crds::stream;
+use lanyard_protocol::handoff::config::{
+    DataType, Deadband, Format, InitialUpdate, LastWill, Publish, Simulator, Source, Tag, Telemetry,
+};
+use lanyard_protocol::handoff::interval::Interval;
+use lanyard_protocol::payload::template::{Standard, Template, Texts};
+
+use super::validate::invalid;
+use crate::fault::Fault;
+
+pub(super) fn source(source: stream::Source) -> Source {
+    Source { name: source.name, simulator: source.simulator.map(|stream::Simulator {}| Simulator {}) }
+}
+
+fn interval(field: &str, interval: Option<&stream::Interval>, default: Interval) -> Result<Interval, Fault> {
+    interval
+        .map_or(Ok(default), |interval| Interval::parse(&interval.0).map_err(|error| invalid(field, error)))
+}
+
+pub(super) fn tags_of(tags: Vec<stream::Tag>) -> Result<Vec<Tag>, Fault> {
+    let convert = |tag: stream::Tag| {
+        let field = format!("scanInterval of tag {}", tag.name);
+        Ok(Tag {
+            scan_interval: interval(&field, tag.scan_interval.as_ref(), Tag::default_scan_interval())?,
+            data_type: tag.data_type.map(data_type),
+            enabled: tag.enabled.unwrap_or(true),
+            publish: match tag.publish {
+                None | Some(stream::Publish::OnChange) => Publish::OnChange,
+                Some(stream::Publish::EveryScan) => Publish::EveryScan,
+            },
+            deadband: tag
+                .deadband
+                .map(|stream::Deadband { absolute, percent }| Deadband { absolute, percent }),
+            max_silence: silence(&tag)?,
+            name: tag.name,
+            source: tag.source,
+            address: tag.address,
+        })
+    };
+    tags.into_iter().map(convert).collect()
+}
+
+fn data_type(data_type: stream::DataType) -> DataType {
+    match data_type {
+        stream::DataType::Boolean => DataType::Boolean,
+        stream::DataType::Char => DataType::Char,
+        stream::DataType::Byte => DataType::Byte,
+        stream::DataType::Short => DataType::Short,
+        stream::DataType::Word => DataType::Word,
+        stream::DataType::Long => DataType::Long,
+        stream::DataType::DWord => DataType::DWord,
+        stream::DataType::LLong => DataType::LLong,
+        stream::DataType::QWord => DataType::QWord,
+        stream::DataType::Float => DataType::Float,
+        stream::DataType::Double => DataType::Double,
+        stream::DataType::Bcd => DataType::Bcd,
+        stream::DataType::Lbcd => DataType::Lbcd,
+        stream::DataType::String => DataType::String,
+    }
+}
+
+fn silence(tag: &stream::Tag) -> Result<Option<Interval>, Fault> {
+    let field = format!("maxSilence of tag {}", tag.name);
+    let read =
+        |silence: &stream::Interval| Interval::parse(&silence.0).map_err(|error| invalid(&field, error));
+    tag.max_silence.as_ref().map(read).transpose()
+}
+
+pub(super) fn last_will_of(will: stream::LastWill) -> LastWill {
+    LastWill {
+        payload: will.payload,
+        properties: will.properties.unwrap_or_default(),
+        content_type: will.content_type,
+        content_encoding: will.content_encoding,
+    }
+}
+
+pub(super) fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fault> {
+    let default = Telemetry::default();
+    let events = telemetry.template.as_ref().and_then(|template| template.events);
+    let telemetry = Telemetry {
+        format: match (telemetry.format, events) {
+            (Some(stream::Format::Wide), _)
+            | (Some(stream::Format::Template), Some(stream::Events::Wide)) => Format::Wide,
+            _ => Format::Narrow,
+        },
+        template: telemetry.template.map(template_of).transpose()?,
+        interval: interval("telemetry.interval", telemetry.interval.as_ref(), default.interval)?,
+        max_events: telemetry.max_events.unwrap_or(default.max_events),
+        initial_update: match telemetry.initial_update {
+            None | Some(stream::InitialUpdate::Enabled) => InitialUpdate::Enabled,
+            Some(stream::InitialUpdate::Disabled) => InitialUpdate::Disabled,
+        },
+        qos: telemetry.qos.unwrap_or(default.qos),
+        timeout: interval("telemetry.timeout", telemetry.timeout.as_ref(), default.timeout)?,
+        properties: telemetry.properties.unwrap_or_default(),
+        content_type: telemetry.content_type.or(default.content_type),
+        content_encoding: telemetry.content_encoding.or(default.content_encoding),
+    };
+    match telemetry.template_mistake() {
+        Some(error) => Err(invalid("telemetry.template", error)),
+        None => Ok(telemetry),
+    }
+}
+
+fn template_of(template: stream::Template) -> Result<Template, Fault> {
+    let standard = |stream::StandardTemplate { message, values }| Standard { message, values };
+    let texts = Texts { advanced: template.advanced, standard: template.standard.map(standard) };
+    Template::new(texts).map_err(|error| invalid("telemetry.template", error))
+}

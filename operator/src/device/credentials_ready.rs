@@ -1,0 +1,248 @@
+//! The conditions `CredentialsReady` and `CredentialsExpiring`, and what status tells of the credentials. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use lanyard_crds::group::InUse;
+use lanyard_crds::status::{CertificateStatus, CredentialsProof, CredentialsStatus, IoTDeviceStatus};
+use lanyard_protocol::handoff::status as said;
+
+use super::apply::{Applied, Written};
+use super::issue::{Issued, Pending};
+use super::observe::Observed;
+use super::origin::Origin;
+use super::report::{Happened, Outcome, from_fault, normal};
+use super::validate::Valid;
+use crate::conditions::{Aspect, CREDENTIALS_EXPIRING, find, whole_seconds};
+use crate::credential::certificate::Certificate;
+use crate::credential::held::{Credential, Held, slot_name};
+use crate::credential::leaf::BACKDATED;
+use crate::credential::schedule;
+use crate::credential::turns::Turn;
+
+/// So long a new certificate may be without proof before the one before counts as the one in use.
+const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Whether the Secret holds what it is to hold, and whether that works.
+pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>) -> Aspect {
+    let (valid, applied) = match outcome {
+        Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return from_fault(fault),
+        Outcome::Making => {
+            return Aspect::new(false, "KeyBeingMade", "the device's private key is being made");
+        }
+        Outcome::Applied(valid, applied) => (valid, applied),
+    };
+    match &applied.credentials {
+        Err(fault) => from_fault(fault),
+        Ok(Written::Waiting(why)) => Aspect::new(false, "Waiting", why.clone()),
+        Ok(Written::Contested(why, _)) => Aspect::new(false, "Contested", why.clone()),
+        Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => {
+            issued(valid, &applied.issued, said)
+        }
+    }
+}
+
+fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> Aspect {
+    let secret = &valid.secret_name;
+    match issued.pending {
+        Some(Pending::Turn(Turn::Paused(_))) => {
+            let message = format!(
+                "Secret {secret} holds the credential of before: others of the group were refused with the new one, see status.rollover of the ProvisioningGroup"
+            );
+            return Aspect::new(true, "RolloverPaused", message);
+        }
+        Some(Pending::Turn(_)) => {
+            let message = format!(
+                "Secret {secret} holds the credential of before; the new one follows when it is the device's turn (rollover.devicesPerMinute of the ProvisioningGroup)"
+            );
+            return Aspect::new(true, "RolloverPending", message);
+        }
+        Some(Pending::Key) | None => {}
+    }
+    let register = register(valid, issued).unwrap_or_default();
+    if issued.proof == CredentialsProof::Refused && issued.holding.previous.is_some() {
+        let refused = said.and_then(|said| said.credential.as_ref()?.refused.as_ref());
+        let why = refused.map(|refused| format!(": {}", refused.message)).unwrap_or_default();
+        let message = format!(
+            "the device was refused with its new credential and goes on with the one before{why}{register}"
+        );
+        return Aspect::new(false, "CredentialRefused", message);
+    }
+    Aspect::new(true, "Issued", format!("Secret {secret} holds {}{register}", what(valid)))
+}
+
+/// Of what kind the credential is, and where it comes from.
+pub(super) fn what(valid: &Valid) -> String {
+    match &valid.origin {
+        Origin::Group { group, key, .. } => {
+            format!("the device's key, derived from the {key} of ProvisioningGroup {group}")
+        }
+        Origin::Own { secret } => format!("the device's key, from Secret {secret}"),
+        Origin::SelfSigned(_) => "the device's certificate, signed by itself".to_owned(),
+        Origin::Issued { group, secret, .. } => {
+            format!(
+                "the device's certificate, signed by the CA in Secret {secret} of ProvisioningGroup {group}"
+            )
+        }
+        Origin::Kept { secret, .. } => format!("the device's certificate, from Secret {secret}"),
+    }
+}
+
+/// What somebody has to do where the hub knows a certificate by its thumbprint; nothing once it was accepted.
+pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
+    if !matches!(valid.origin, Origin::SelfSigned(_)) || issued.proof == CredentialsProof::Accepted {
+        return None;
+    }
+    let told = issued.holding.current.certified()?.leaf().told();
+    let slot = slot_name(issued.holding.slot.unwrap_or_default()).to_ascii_lowercase();
+    Some(format!(
+        "; register its {slot} thumbprint at the hub: SHA-256 {}, SHA-1 {}",
+        told.sha256_thumbprint, told.sha1_thumbprint
+    ))
+}
+
+/// What status tells of the credentials.
+pub(super) fn status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<CredentialsStatus> {
+    match outcome {
+        Outcome::Withdrawn(_) => None,
+        Outcome::Applied(
+            valid,
+            Applied {
+                issued,
+                credentials: Ok(Written::Created | Written::Updated { .. } | Written::Unchanged),
+                ..
+            },
+        ) => Some(told(valid, issued)),
+        _ => before.credentials.clone(),
+    }
+}
+
+fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
+    let holding = &issued.holding;
+    let of = |credential: &Credential| credential.certified().map(|certified| certified.leaf().told());
+    let (current, previous) = (of(&holding.current), holding.previous.as_ref().and_then(of));
+    // Only where the operator renews by itself there are two slots; elsewhere the one before is nobody's.
+    let previous: Option<CertificateStatus> = previous.filter(|_| holding.slot.is_some());
+    let slot = holding.slot.unwrap_or_default();
+    let not_after = current.as_ref().map(|current| current.not_after.clone());
+    let is_certificate = current.is_some();
+    let (primary, secondary) = match slot {
+        InUse::Primary => (current, previous),
+        InUse::Secondary => (previous, current),
+    };
+    CredentialsStatus {
+        secret_name: valid.secret_name.clone(),
+        kind: holding.current.kind(),
+        fingerprint: Some(holding.current.fingerprint().to_string()),
+        issuer_fingerprint: holding.issuer.as_ref().map(ToString::to_string),
+        proof: Some(issued.proof),
+        primary,
+        secondary,
+        current: is_certificate.then_some(slot),
+        not_after,
+        renewal_at: issued.renewal_at.map(|time| Time(whole_seconds(time))),
+    }
+}
+
+/// Whether the certificate that the device shows ends soon; `None` where it shows none.
+pub(super) fn expiring(
+    observed: &Observed,
+    outcome: &Outcome,
+    before: &IoTDeviceStatus,
+    now: Timestamp,
+) -> Option<Aspect> {
+    if matches!(outcome, Outcome::Withdrawn(_)) {
+        return None;
+    }
+    let issued = match outcome {
+        Outcome::Applied(_, applied) => Some(&*applied.issued),
+        _ => None,
+    };
+    let (held, proof, renewal_at) = match issued {
+        Some(issued) => (Held::from(issued.holding.clone()), issued.proof, issued.renewal_at),
+        None => {
+            let told = before.credentials.as_ref();
+            let proof = told.and_then(|told| told.proof).unwrap_or(CredentialsProof::Untried);
+            (observed.held.clone()?, proof, told.and_then(|told| told.renewal_at.as_ref().map(|time| time.0)))
+        }
+    };
+    let (shown, is_current) = shown(&held, proof, now)?;
+    let next = renewal_at.filter(|renewal_at| is_current && now < *renewal_at);
+    let ends = whole_seconds(shown.not_after);
+    let message = match next {
+        Some(next) => format!("it ends at {ends}; the next one is made at {}", whole_seconds(next)),
+        None if is_current => format!("it ends at {ends}"),
+        None => format!(
+            "the device still shows the certificate of before, which ends at {ends}: have the hub accept the new one"
+        ),
+    };
+    if now >= shown.not_after {
+        Some(Aspect::new(true, "Expired", message))
+    } else if now >= schedule::expiring(&shown) && next.is_none() {
+        Some(Aspect::new(true, "Expiring", message))
+    } else {
+        Some(Aspect::new(false, "Valid", message))
+    }
+}
+
+/// The certificate that the device shows, as far as is known, and whether it is the newest.
+fn shown(held: &Held, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
+    let current =
+        held.current.as_ref().and_then(Credential::certified).map(|certified| certified.leaf().clone());
+    let previous =
+        held.previous.as_ref().and_then(Credential::certified).map(|certified| certified.leaf().clone());
+    let overdue = |current: &Certificate| {
+        let made = current.not_before.saturating_add(BACKDATED).unwrap_or(Timestamp::MAX);
+        let life = std::time::Duration::try_from(current.not_after.duration_since(made)).unwrap_or_default();
+        now > made.saturating_add(PROOF_WITHIN.min(life / 20)).unwrap_or(Timestamp::MAX)
+    };
+    let falls_back = match (proof, &current) {
+        (CredentialsProof::Refused, _) => true,
+        (CredentialsProof::Untried, Some(current)) => overdue(current),
+        _ => false,
+    };
+    match (current, previous) {
+        (_, Some(previous)) if falls_back => Some((previous, false)),
+        (Some(current), _) => Some((current, true)),
+        (None, _) => None,
+    }
+}
+
+/// When something is to be done or told although nothing changes.
+#[must_use]
+pub fn next(issued: &Issued, now: Timestamp) -> Option<Timestamp> {
+    let holding = &issued.holding;
+    let leaf = |credential: &Credential| credential.certified().map(|certified| certified.leaf().clone());
+    let leaves = leaf(&holding.current).into_iter().chain(holding.previous.as_ref().and_then(leaf));
+    let ends = leaves.flat_map(|leaf| [schedule::expiring(&leaf), leaf.not_after]);
+    ends.chain(issued.renewal_at).filter(|time| *time > now).min()
+}
+
+/// That the Secret was written.
+pub(super) fn written(
+    before: &IoTDeviceStatus,
+    after: &IoTDeviceStatus,
+    valid: &Valid,
+    applied: &Applied,
+) -> Option<Happened> {
+    let fingerprint =
+        |status: &IoTDeviceStatus| status.credentials.as_ref().map(|told| told.fingerprint.clone());
+    let word = match applied.credentials {
+        Ok(Written::Created) => "CredentialsIssued",
+        Ok(Written::Updated { .. }) if fingerprint(before) != fingerprint(after) => "CredentialsRenewed",
+        Ok(Written::Updated { .. }) => "CredentialsUpdated",
+        _ => return None,
+    };
+    let register = register(valid, &applied.issued).unwrap_or_default();
+    Some(normal(word, "Issue", format!("wrote Secret {}{register}", valid.secret_name)))
+}
+
+/// That the certificate in use ends soon, once.
+pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<Happened> {
+    let told = |status: &IoTDeviceStatus| {
+        find(&status.conditions, CREDENTIALS_EXPIRING).filter(|told| told.status == "True").cloned()
+    };
+    let (before, after) = (told(before), told(after)?);
+    let is_news = before.is_none_or(|before| before.reason != after.reason);
+    let reason = format!("Credentials{}", after.reason);
+    is_news.then_some(Happened { warning: true, reason, action: "Observe", message: after.message })
+}

@@ -1,0 +1,157 @@
+//! Where a device's credential comes from: its group's key or CA, a Secret of its own, or the operator itself. Pure.
+
+use lanyard_crds::certificate::Leaf;
+use lanyard_crds::device::Auth;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use crate::credential::kept::Letters;
+use crate::credential::leaf::Wanted;
+use crate::credential::pair::KeyKind;
+use crate::credential::schedule;
+use crate::fault::{Fault, Reason};
+
+/// Longest common name of a certificate (ref §9.1).
+const MAX_COMMON_NAME: usize = 64;
+
+/// Where a device's credential comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A key derived from the key of its group.
+    Group {
+        /// Name of the group.
+        group: String,
+        /// Name of the group's Secret.
+        secret: String,
+        /// Name of the key in it.
+        key: &'static str,
+    },
+    /// Its own key, from this Secret.
+    Own {
+        /// Name of the Secret.
+        secret: String,
+    },
+    /// A certificate that its own key signs.
+    SelfSigned(Wanted),
+    /// A certificate that the group's CA signs.
+    Issued {
+        /// Name of the group.
+        group: String,
+        /// Name of the CA's Secret.
+        secret: String,
+        /// What it is to be.
+        wanted: Wanted,
+    },
+    /// A certificate that somebody else keeps in this Secret.
+    Kept {
+        /// Name of the Secret.
+        secret: String,
+        /// Its common name.
+        name: String,
+        /// How that is compared.
+        letters: Letters,
+    },
+}
+
+impl Origin {
+    /// What the operator's own certificates are to be.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&Wanted> {
+        match self {
+            Self::SelfSigned(wanted) | Self::Issued { wanted, .. } => Some(wanted),
+            Self::Group { .. } | Self::Own { .. } | Self::Kept { .. } => None,
+        }
+    }
+}
+
+/// The Secret that a device's credential comes from, its own or its group's; `None` where the operator needs none.
+#[must_use]
+pub fn secret<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
+    match (auth(device), group) {
+        (Some(auth), _) => {
+            let key = auth.symmetric_key.as_ref().map(|key| &key.secret_ref);
+            key.or_else(|| auth.certificate.as_ref().map(|kept| &kept.secret_ref))
+                .map(|secret| secret.name.as_str())
+        }
+        (None, Some(group)) => {
+            let attestation = &group.spec.attestation;
+            let key = attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
+            key.or_else(|| {
+                attestation
+                    .x509
+                    .as_ref()
+                    .and_then(|x509| x509.issuer_in_use())
+                    .map(|issuer| issuer.secret_ref.name.as_str())
+            })
+        }
+        (None, None) => None,
+    }
+}
+
+/// How a device without a group proves who it is.
+#[must_use]
+pub fn auth(device: &IoTDevice) -> Option<&Auth> {
+    let spec = &device.spec;
+    spec.hub.as_ref().map(|hub| &hub.auth).or_else(|| spec.dps.as_ref().map(|dps| &dps.auth))
+}
+
+/// Of a device without a group. `name` is who it is where it logs in; `field` where its `auth` stands.
+///
+/// # Errors
+/// [`Fault`]: what somebody has to change.
+pub fn own(auth: &Auth, field: &str, name: &str, letters: Letters) -> Result<Origin, Fault> {
+    match (&auth.symmetric_key, &auth.self_signed, &auth.certificate) {
+        (Some(key), None, None) => Ok(Origin::Own { secret: key.secret_ref.name.clone() }),
+        (None, Some(leaf), None) => {
+            Ok(Origin::SelfSigned(wanted(leaf, &format!("{field}.selfSigned"), name)?))
+        }
+        (None, None, Some(kept)) => {
+            Ok(Origin::Kept { secret: kept.secret_ref.name.clone(), name: name.to_owned(), letters })
+        }
+        _ => Err(invalid(field, "set exactly one of symmetricKey, selfSigned and certificate")),
+    }
+}
+
+/// Of a device of a group.
+///
+/// # Errors
+/// [`Fault`]: what somebody has to change.
+pub fn of_group(name: &str, group: &ProvisioningGroup, registration: &str) -> Result<Origin, Fault> {
+    let attestation = &group.spec.attestation;
+    let field = |field: &str| format!("{field} of ProvisioningGroup {name}");
+    match (&attestation.symmetric_key, &attestation.x509) {
+        (Some(key), None) => Ok(Origin::Group {
+            group: name.to_owned(),
+            secret: key.secret_ref.name.clone(),
+            key: key.in_use.secret_key(),
+        }),
+        (None, Some(x509)) => {
+            let issuer = x509.issuer_in_use();
+            let issuer = issuer
+                .ok_or_else(|| invalid(&field("attestation.x509"), "set secondaryIssuer, or use: Primary"))?;
+            let leaf = x509.leaf.clone().unwrap_or_default();
+            let wanted = wanted(&leaf, &field("attestation.x509.leaf"), registration)?;
+            Ok(Origin::Issued { group: name.to_owned(), secret: issuer.secret_ref.name.clone(), wanted })
+        }
+        _ => Err(invalid(&field("attestation"), "set exactly one of symmetricKey and x509")),
+    }
+}
+
+fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<Wanted, Fault> {
+    if name.chars().count() > MAX_COMMON_NAME {
+        let message = format!(
+            "{name:?} is longer than the {MAX_COMMON_NAME} characters that a certificate's common name has: use a key instead, or a shorter id"
+        );
+        return Err(invalid(field, message));
+    }
+    let (duration, renew_before) = schedule::lengths(leaf)
+        .map_err(|wrong| invalid(&format!("{field}.{wrong}"), "use a length of time such as 8760h"))?;
+    let key = KeyKind::wanted(leaf.private_key.as_ref());
+    let key = key.ok_or_else(|| {
+        invalid(&format!("{field}.privateKey.size"), "use 256 or 384 for ECDSA; 2048, 3072 or 4096 for RSA")
+    })?;
+    Ok(Wanted { common_name: name.to_owned(), duration, renew_before, key })
+}
+
+fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
+    Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
+}

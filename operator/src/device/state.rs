@@ -1,0 +1,261 @@
+//! How far a device is, in the words of IoT Central: one function from what was and what is seen to the state. Pure.
+
+use kube::ResourceExt;
+use lanyard_crds::agent::AgentMode;
+use lanyard_crds::group::Approval;
+use lanyard_crds::status::{IoTDeviceStatus, ProvisioningState as State};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+/// Where a device was before this look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Its state; none before the first look.
+    pub state: Option<State>,
+    /// The state to return to, if it was blocked.
+    pub before_block: Option<State>,
+}
+
+/// What is seen of a device in this look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// spec.blocked is set.
+    pub blocked: bool,
+    /// Its group wants somebody's consent, and nobody has given it.
+    pub waits: bool,
+    /// It has tags or a model, of its own or inherited.
+    pub template: bool,
+    /// It is, or was, at the hub that it belongs to.
+    pub was_at_hub: bool,
+    /// It has credentials.
+    pub issued: bool,
+}
+
+/// The state after this look, and the one to return to when it is unblocked, which stays until it has credentials again.
+#[must_use]
+pub fn next(before: Before, seen: Seen) -> (State, Option<State>) {
+    let unblocked = if seen.waits {
+        State::WaitingForApproval
+    } else if !seen.template {
+        State::Unassociated
+    } else if seen.was_at_hub {
+        State::Provisioned
+    } else {
+        State::Registered
+    };
+    match (seen.blocked, before.state) {
+        // What it was when it was blocked, and not what it would be now.
+        (true, Some(State::Blocked)) => (State::Blocked, before.before_block.or(Some(unblocked))),
+        (true, state) => (State::Blocked, state.or(Some(unblocked))),
+        // It returns to the state before; what has changed meanwhile counts as if it changed now.
+        // Until it has credentials again, nothing else may tell that it was let in.
+        (false, _) => {
+            let admitted = before.before_block.filter(|state| *state != State::WaitingForApproval);
+            (unblocked, admitted.filter(|_| !seen.issued))
+        }
+    }
+}
+
+/// Whether a device must wait until somebody sets `approved`. A device that has credentials, that was at its hub, or that was
+/// let in before it was blocked, is not asked again: an edit of one word in a group must not take a whole fleet off its hub.
+/// `blocked` is there for that.
+#[must_use]
+pub fn waits_for_approval(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
+    let manual = group.is_some_and(|group| group.spec.approval == Some(Approval::Manual));
+    let admitted = |status: &IoTDeviceStatus| {
+        let before_block = status.state_before_block.is_some_and(|state| state != State::WaitingForApproval);
+        status.credentials.is_some() || status.assigned_hub.is_some() || before_block
+    };
+    manual && !device.spec.approved && !device.status.as_ref().is_some_and(admitted)
+}
+
+/// Whether a device has tags or a model, of its own or inherited. A group that is missing may have some.
+#[must_use]
+pub fn has_template(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
+    let spec = &device.spec;
+    let Some(group) = group else {
+        return spec.group_ref.is_some()
+            || spec.model_id.is_some()
+            || spec.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+    };
+    let template = group.spec.template.as_ref();
+    let tags = spec.tags.as_ref().or_else(|| template?.tags.as_ref());
+    let model = spec.model_id.as_ref().or_else(|| template?.model_id.as_ref());
+    model.is_some() || tags.is_some_and(|tags| !tags.is_empty())
+}
+
+/// Whether something else than an agent of this cluster connects the device.
+#[must_use]
+pub fn connects_elsewhere(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
+    let inherited = || group?.spec.template.as_ref()?.agent.as_ref();
+    let agent = device.spec.agent.as_ref().or_else(inherited);
+    agent.is_some_and(|agent| agent.mode == Some(AgentMode::None))
+}
+
+/// What somebody types to approve a device.
+#[must_use]
+pub fn approval_command(device: &IoTDevice) -> String {
+    format!(
+        "kubectl --namespace {} patch iotdevice {} --type merge --patch '{{\"spec\":{{\"approved\":true}}}}'",
+        device.namespace().unwrap_or_default(),
+        device.name_any()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use State::{Blocked, Provisioned, Registered, Unassociated, WaitingForApproval};
+
+    use super::*;
+
+    /// Everything that can be seen, by the state that it makes of a device that is not blocked.
+    const SEEN: [(&str, bool, bool, bool, State); 8] = [
+        ("new", false, true, false, Registered),
+        ("connected", false, true, true, Provisioned),
+        ("without a template", false, false, false, Unassociated),
+        ("connected without a template", false, false, true, Unassociated),
+        ("waits", true, true, false, WaitingForApproval),
+        ("waits, and was at a hub", true, true, true, WaitingForApproval),
+        ("waits without a template", true, false, false, WaitingForApproval),
+        ("waits without a template, and was at a hub", true, false, true, WaitingForApproval),
+    ];
+
+    const STATES: [Option<State>; 6] = [
+        None,
+        Some(Registered),
+        Some(WaitingForApproval),
+        Some(Provisioned),
+        Some(Unassociated),
+        Some(Blocked),
+    ];
+
+    #[test]
+    fn every_pair_of_states_and_sights() {
+        for before in STATES {
+            for before_block in STATES {
+                for (what, waits, template, was_at_hub, unblocked) in SEEN {
+                    let told_of = |blocked, issued| {
+                        let seen = Seen { blocked, waits, template, was_at_hub, issued };
+                        next(Before { state: before, before_block }, seen)
+                    };
+                    let told = |blocked| told_of(blocked, false);
+                    assert_eq!(told_of(false, true), (unblocked, None), "{before:?} {what}");
+                    let admitted = before_block.filter(|state| *state != WaitingForApproval);
+                    assert_eq!(told(false), (unblocked, admitted), "{before:?} {before_block:?} {what}");
+                    // The state when it was blocked is kept as long as it is blocked, whatever is seen.
+                    let kept = match before {
+                        None => unblocked,
+                        Some(Blocked) => before_block.unwrap_or(unblocked),
+                        Some(other) => other,
+                    };
+                    assert_eq!(told(true), (Blocked, Some(kept)), "{before:?} {before_block:?} {what}");
+                }
+            }
+        }
+    }
+
+    /// Each state, blocked and unblocked: nothing else changed, so it is as before.
+    #[test]
+    fn unblocking_returns_to_every_state() {
+        for (what, waits, template, was_at_hub, state) in SEEN {
+            let seen = Seen { blocked: false, waits, template, was_at_hub, issued: false };
+            let first = next(Before { state: None, before_block: None }, seen);
+            assert_eq!(first.0, state, "{what}");
+            let mut told = first;
+            for blocked in [true, true, false] {
+                let seen = Seen { blocked, issued: !blocked, ..seen };
+                told = next(Before { state: Some(told.0), before_block: told.1 }, seen);
+                assert_eq!(told.1, blocked.then_some(state), "{what}");
+            }
+            assert_eq!(told, first, "{what}");
+        }
+    }
+
+    fn device(spec: &str, status: &str) -> IoTDevice {
+        let head = "apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n}";
+        serde_saphyr::from_str(&format!("{{{head}, spec: {spec}, status: {status}}}")).unwrap()
+    }
+
+    fn group(more: &str) -> ProvisioningGroup {
+        let head = "apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {name: g}";
+        let spec = "dps: {idScope: s}, attestation: {symmetricKey: {secretRef: {name: k}}}";
+        serde_saphyr::from_str(&format!("{{{head}, spec: {{{spec}, {more}}}}}")).unwrap()
+    }
+
+    #[test]
+    fn only_who_has_nothing_yet_waits_for_approval() {
+        let nothing = "{observedGeneration: 1, provisioningState: Registered}";
+        let issued = "{credentials: {secretName: s, kind: SharedAccessKey}}";
+        for (approval, spec, status, waits) in [
+            ("Manual", "{}", nothing, true),
+            ("Manual", "{approved: false}", nothing, true),
+            ("Manual", "{approved: true}", nothing, false),
+            ("Automatic", "{}", nothing, false),
+            // approved was taken back, or the group's approval became Manual.
+            ("Manual", "{}", issued, false),
+            // It is blocked, and has therefore no credentials.
+            ("Manual", "{blocked: true}", "{assignedHub: h, provisioningState: Blocked}", false),
+            (
+                "Manual",
+                "{blocked: true}",
+                "{provisioningState: Blocked, stateBeforeBlock: Registered}",
+                false,
+            ),
+            (
+                "Manual",
+                "{blocked: true}",
+                "{provisioningState: Blocked, stateBeforeBlock: WaitingForApproval}",
+                true,
+            ),
+            ("Manual", "{blocked: true}", "{provisioningState: Blocked}", true),
+            // It is unblocked, and something keeps it from its credentials.
+            ("Manual", "{}", "{provisioningState: Registered, stateBeforeBlock: Registered}", false),
+        ] {
+            let group = group(&format!("approval: {approval}"));
+            let told = waits_for_approval(&device(spec, status), Some(&group));
+            assert_eq!(told, waits, "{approval} {spec} {status}");
+        }
+        assert!(!waits_for_approval(&device("{}", nothing), Some(&group("template: {}"))));
+        assert!(!waits_for_approval(&device("{}", nothing), None));
+    }
+
+    #[test]
+    fn tags_or_a_model_are_a_template() {
+        let tag = "tags: [{name: t, source: s, address: a}]";
+        for (spec, template, has) in [
+            ("{groupRef: {name: g}}".to_owned(), "{}".to_owned(), false),
+            ("{groupRef: {name: g}}".to_owned(), format!("{{{tag}}}"), true),
+            ("{groupRef: {name: g}}".to_owned(), "{modelId: 'dtmi:a;1'}".to_owned(), true),
+            ("{groupRef: {name: g}, modelId: 'dtmi:a;1'}".to_owned(), "{}".to_owned(), true),
+            (format!("{{groupRef: {{name: g}}, {tag}}}"), "{}".to_owned(), true),
+            // What a device sets replaces the group's whole.
+            ("{groupRef: {name: g}, tags: []}".to_owned(), format!("{{{tag}}}"), false),
+        ] {
+            let group = group(&format!("template: {template}"));
+            assert_eq!(has_template(&device(&spec, "{}"), Some(&group)), has, "{spec} {template}");
+        }
+        assert!(has_template(&device("{groupRef: {name: g}}", "{}"), None), "nobody knows");
+        assert!(!has_template(&device("{}", "{}"), None));
+    }
+
+    #[test]
+    fn a_devices_agent_replaces_the_groups_whole() {
+        for (spec, template, elsewhere) in [
+            ("{groupRef: {name: g}}", "{}", false),
+            ("{groupRef: {name: g}}", "{agent: {mode: None}}", true),
+            ("{groupRef: {name: g}, agent: {mode: None}}", "{}", true),
+            ("{groupRef: {name: g}, agent: {}}", "{agent: {mode: None}}", false),
+            ("{groupRef: {name: g}, agent: {mode: Dedicated}}", "{agent: {mode: None}}", false),
+        ] {
+            let group = group(&format!("template: {template}"));
+            assert_eq!(connects_elsewhere(&device(spec, "{}"), Some(&group)), elsewhere, "{spec} {template}");
+        }
+    }
+
+    #[test]
+    fn the_command_names_the_device() {
+        assert_eq!(
+            approval_command(&device("{}", "{}")),
+            r#"kubectl --namespace n patch iotdevice a --type merge --patch '{"spec":{"approved":true}}'"#
+        );
+    }
+}

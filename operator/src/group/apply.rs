@@ -1,0 +1,213 @@
+//! Makes the devices of a list agree with it, some at a time. Writes the cluster.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use lanyard_crds::status::ImportMistake;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use super::import::{Wanted, Work, object};
+use crate::cluster::claims::Key;
+use crate::metrics::Metrics;
+
+/// Owner of the fields that a list says, and of no others.
+pub const FIELD_MANAGER: &str = "lanyard-import";
+/// Devices that are written in one look; the status tells how far it is in between, and other groups have their turn.
+const AT_A_LOOK: usize = 250;
+/// Devices that are written at once: each waits for the API server most of the time.
+const AT_ONCE: usize = 16;
+/// A refusal may depend on what is not watched, such as quotas and admission rules.
+pub const RETRY_REFUSED: Duration = Duration::from_secs(60);
+
+/// How far a list is after a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Its rows.
+    pub rows: usize,
+    /// Rows that have their device.
+    pub done: usize,
+    /// Rows that cannot have it, in the order of the list.
+    pub mistakes: Vec<ImportMistake>,
+    /// Whether devices without a row were left alone because of a row that cannot be read.
+    pub incomplete: bool,
+    /// Rows and removals that are left.
+    pub left: usize,
+    /// Whether some of them only wait for the next look.
+    pub more: bool,
+    /// Whether the API server refused some, which is tried again.
+    pub refused: bool,
+}
+
+/// Rows that the API server has refused, so that they are not tried at every look.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<HashMap<(Key, String), Refused>>);
+
+#[derive(Debug)]
+struct Refused {
+    wanted: Wanted,
+    since: Instant,
+    why: String,
+}
+
+impl Refusals {
+    fn of(&self, group: &Key, wanted: &Wanted, now: Instant) -> Option<String> {
+        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = refused.get(&(group.clone(), wanted.name.clone()))?;
+        let still = refused.wanted == *wanted && now.duration_since(refused.since) < RETRY_REFUSED;
+        still.then(|| refused.why.clone())
+    }
+
+    fn put(&self, group: &Key, wanted: &Wanted, now: Instant, why: &str) {
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|_, refused| now.duration_since(refused.since) < RETRY_REFUSED);
+        let entry = Refused { wanted: wanted.clone(), since: now, why: why.to_owned() };
+        refused.insert((group.clone(), wanted.name.clone()), entry);
+    }
+}
+
+/// With what lists are worked for.
+pub struct Hands<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// What it has refused.
+    pub refusals: &'a Refusals,
+    /// Who counts writes.
+    pub metrics: &'a Metrics,
+}
+
+/// What became of one row.
+enum Row {
+    Done,
+    /// Something has to end first, which is heard of.
+    Waits,
+    Refused(ImportMistake),
+}
+
+/// One thing to do.
+enum Step {
+    Delete(String, String),
+    Write(Wanted, Option<String>),
+}
+
+impl Hands<'_> {
+    /// Does a part of the work; the rest is for the next look.
+    ///
+    /// # Errors
+    /// What the API server says where trying again may help; what was done until then stays.
+    pub async fn import(&self, group: &ProvisioningGroup, work: Work) -> Result<Imported, kube::Error> {
+        let Work { create, change, delete, settled, ending, mistakes } = work;
+        let mut told = Imported { done: settled, left: ending, mistakes, ..Imported::default() };
+        let (now, key) = (Instant::now(), Key::of(group));
+        let mut steps: Vec<Step> = delete.into_iter().map(|(name, uid)| Step::Delete(name, uid)).collect();
+        let creates = create.into_iter().map(|wanted| (wanted, None));
+        for (wanted, uid) in change.into_iter().map(|(wanted, uid)| (wanted, Some(uid))).chain(creates) {
+            match self.refusals.of(&key, &wanted, now) {
+                Some(why) => told.refuse(refusal(&wanted, &why)),
+                None => steps.push(Step::Write(wanted, uid)),
+            }
+        }
+        told.more = steps.len() > AT_A_LOOK;
+        told.left += steps.len().saturating_sub(AT_A_LOOK);
+        steps.truncate(AT_A_LOOK);
+        let mut done = futures::stream::iter(steps)
+            .map(|step| self.step(group, &key, now, step))
+            .buffer_unordered(AT_ONCE);
+        let mut failed = None;
+        while let Some(row) = done.next().await {
+            match row {
+                Ok(Some(Row::Done)) => told.done += 1,
+                Ok(Some(Row::Waits)) => told.left += 1,
+                Ok(Some(Row::Refused(mistake))) => told.refuse(mistake),
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        told.mistakes.sort_by_key(|mistake| mistake.line);
+        failed.map_or(Ok(told), Err)
+    }
+
+    /// Nothing for a removal, which is no row.
+    async fn step(
+        &self,
+        group: &ProvisioningGroup,
+        key: &Key,
+        now: Instant,
+        step: Step,
+    ) -> Result<Option<Row>, kube::Error> {
+        match step {
+            Step::Delete(name, uid) => self.delete(key, &name, uid).await.map(|()| None),
+            Step::Write(wanted, uid) => {
+                let row = self.write(group, key, &wanted, uid.as_deref(), now).await?;
+                Ok(Some(row))
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        group: &ProvisioningGroup,
+        key: &Key,
+        wanted: &Wanted,
+        uid: Option<&str>,
+        now: Instant,
+    ) -> Result<Row, kube::Error> {
+        if uid.is_none() {
+            // The mirror may not have it yet, be it another's or one of the look before.
+            let api: Api<PartialObjectMeta<IoTDevice>> = Api::namespaced(self.client.clone(), &key.namespace);
+            if api.get_metadata_opt(&wanted.name).await?.is_some() {
+                return Ok(Row::Waits);
+            }
+        }
+        let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &key.namespace);
+        // The list wins over others who write what it says, but not over who makes the device at the same moment.
+        let how = PatchParams { force: uid.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
+        self.metrics.wrote("IoTDevice", "apply");
+        match api.patch(&wanted.name, &how, &Patch::Apply(object(group, wanted, uid))).await {
+            Ok(_) => Ok(Row::Done),
+            // It has gone or changed hands meanwhile, which is heard of.
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(Row::Waits),
+            Err(kube::Error::Api(status))
+                if status.code == 403 && status.message.contains("being terminated") =>
+            {
+                Ok(Row::Waits)
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                self.refusals.put(key, wanted, now, &status.message);
+                Ok(Row::Refused(refusal(wanted, &status.message)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&self, group: &Key, name: &str, uid: String) -> Result<(), kube::Error> {
+        let preconditions = Preconditions { uid: Some(uid), resource_version: None };
+        let how = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        self.metrics.wrote("IoTDevice", "delete");
+        let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &group.namespace);
+        match api.delete(name, &how).await {
+            Ok(_) => {
+                tracing::info!(%group, device = name, "deleted a device whose row is gone");
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Imported {
+    fn refuse(&mut self, mistake: ImportMistake) {
+        self.refused = true;
+        self.mistakes.push(mistake);
+    }
+}
+
+fn refusal(wanted: &Wanted, why: &str) -> ImportMistake {
+    let message = format!("the API server refuses IoTDevice {}: {why}", wanted.name);
+    ImportMistake { line: wanted.entry.line, message }
+}

@@ -1,0 +1,452 @@
+//! What a list of devices asks for: which to make, to change and to delete. Pure.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use kube::{Resource, ResourceExt};
+use lanyard_crds::bulk::OnRemoval;
+use lanyard_crds::status::ImportMistake;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::list::{Entry, List};
+
+/// On an imported device: which row it was made from, so that a name that was taken out of the list goes, and one that
+/// somebody else has set stays.
+pub const ROW: &str = "lanyard.dev/imported-row";
+
+/// Longest name of a device's object.
+const MAX_NAME: usize = 63;
+/// 40 bits in hexadecimal digits.
+const HASH: usize = 10;
+
+/// What is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Devices that are not there.
+    pub create: Vec<Wanted>,
+    /// Devices that differ from their row, with their uid.
+    pub change: Vec<(Wanted, String)>,
+    /// Devices without a row, with their uid.
+    pub delete: Vec<(String, String)>,
+    /// Rows that have their device.
+    pub settled: usize,
+    /// Rows whose device of before has to end first.
+    pub ending: usize,
+    /// Rows that cannot have their device.
+    pub mistakes: Vec<ImportMistake>,
+}
+
+/// A device as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the object.
+    pub name: String,
+    /// Its row.
+    pub entry: Entry,
+}
+
+/// Name of a device's object: the id where that can be a name, else what of it can, with a hash. No id ends as a hash
+/// does, so that no two ids have one name.
+#[must_use]
+pub fn name(device_id: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let parts = device_id.split('.');
+    let is_name = parts.clone().all(|part| {
+        part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || c == '-')
+    });
+    if is_name && device_id.len() <= MAX_NAME && !ends_as_hash(device_id) {
+        return device_id.to_owned();
+    }
+    let hash: String =
+        Sha256::digest(device_id.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = device_id.chars().map(|c| if plain(c) { c } else { c.to_ascii_lowercase() });
+    let kept: String = kept.map(|c| if plain(c) { c } else { '-' }).take(MAX_NAME - 1 - HASH).collect();
+    match kept.trim_matches('-') {
+        "" => format!("device-{}", &hash[..HASH]),
+        kept => format!("{kept}-{}", &hash[..HASH]),
+    }
+}
+
+fn ends_as_hash(id: &str) -> bool {
+    let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    id.rsplit_once('-').is_some_and(|(_, end)| end.len() == HASH && end.chars().all(hexadecimal))
+}
+
+/// What the list asks for, where these devices are in the namespace.
+#[must_use]
+pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> Work {
+    let there = There::of(group, devices);
+    let mut work = Work { mistakes: list.mistakes.clone(), ..Work::default() };
+    let wanted: Vec<Wanted> = list
+        .entries
+        .iter()
+        .map(|entry| Wanted { name: name(&entry.device_id), entry: entry.clone() })
+        .collect();
+    // Which of two rows with one id is meant nobody knows; the device of neither goes.
+    let repeated = list.repeated.iter().map(|id| name(id));
+    let names: HashSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).chain(repeated).collect();
+    let policy = group.spec.import.as_ref().and_then(|import| import.on_removal).unwrap_or_default();
+    let removed = |device: &IoTDevice| {
+        policy == OnRemoval::Delete && list.complete && !names.contains(&device.name_any())
+    };
+    for (device, standing) in there.by_name.values() {
+        if *standing == Standing::Ours && removed(device) {
+            work.delete.push((device.name_any(), device.uid().unwrap_or_default()));
+        }
+    }
+    work.delete.sort();
+    for wanted in wanted {
+        match there.by_name.get(wanted.name.as_str()) {
+            Some((_, Standing::Ending)) => work.ending += 1,
+            Some((device, Standing::Ours)) if agrees(group, device, &wanted) => work.settled += 1,
+            Some((device, Standing::Ours)) => work.change.push((wanted, device.uid().unwrap_or_default())),
+            Some((_, Standing::Foreign(whose))) => {
+                work.mistakes.push(clash(&wanted.entry, &wanted.name, whose));
+            }
+            None => match there.rival(&wanted.entry, removed) {
+                Some((name, whose)) => work.mistakes.push(clash(&wanted.entry, &name, &whose)),
+                None => work.create.push(wanted),
+            },
+        }
+    }
+    work.mistakes.sort_by_key(|mistake| mistake.line);
+    work
+}
+
+fn clash(entry: &Entry, name: &str, whose: &str) -> ImportMistake {
+    let id = &entry.device_id;
+    let message = format!(
+        "IoTDevice {name} stands for device id {id:?} already; {whose}, and is not touched: take the row out, or delete IoTDevice {name}"
+    );
+    ImportMistake { line: entry.line, message }
+}
+
+/// Whose a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// Of this list.
+    Ours,
+    /// On its way out.
+    Ending,
+    /// Not of this list; the words say of whom.
+    Foreign(String),
+}
+
+/// The devices of the namespace.
+struct There<'a> {
+    by_name: HashMap<&'a str, (&'a IoTDevice, Standing)>,
+    /// Those of the group, by their id in lower case, as DPS compares them.
+    by_id: HashMap<String, Vec<&'a str>>,
+}
+
+impl<'a> There<'a> {
+    fn of(group: &ProvisioningGroup, devices: &'a [Arc<IoTDevice>]) -> Self {
+        let mut there = Self { by_name: HashMap::new(), by_id: HashMap::new() };
+        for device in devices {
+            let name = device.metadata.name.as_deref().unwrap_or_default();
+            if refers(device, group) {
+                there.by_id.entry(device.device_id().to_ascii_lowercase()).or_default().push(name);
+            }
+            there.by_name.insert(name, (device, standing(group, device)));
+        }
+        there
+    }
+
+    /// Another device of the group that has the entry's id, and goes on having it.
+    fn rival(&self, entry: &Entry, removed: impl Fn(&IoTDevice) -> bool) -> Option<(String, String)> {
+        let names = self.by_id.get(&entry.device_id.to_ascii_lowercase())?;
+        names.iter().find_map(|name| match self.by_name.get(name)? {
+            (device, Standing::Ours) if removed(device) => None,
+            (_, Standing::Ending) => None,
+            (_, Standing::Ours) => {
+                Some(((*name).to_owned(), "its row was written in other letters before".to_owned()))
+            }
+            (_, Standing::Foreign(whose)) => Some(((*name).to_owned(), whose.clone())),
+        })
+    }
+}
+
+fn refers(device: &IoTDevice, group: &ProvisioningGroup) -> bool {
+    device
+        .spec
+        .group_ref
+        .as_ref()
+        .is_some_and(|reference| Some(&reference.name) == group.metadata.name.as_ref())
+}
+
+fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> Standing {
+    let owner = device.owner_references().iter().find(|owner| owner.controller == Some(true));
+    match owner {
+        None => Standing::Foreign("it was made by hand".to_owned()),
+        Some(owner) if Some(&owner.uid) == group.metadata.uid.as_ref() => {
+            let ends = device.metadata.deletion_timestamp.is_some();
+            if ends { Standing::Ending } else { Standing::Ours }
+        }
+        // The garbage collector takes what a deleted group of the same name has left.
+        Some(owner)
+            if owner.kind == ProvisioningGroup::kind(&())
+                && Some(&owner.name) == group.metadata.name.as_ref() =>
+        {
+            Standing::Ending
+        }
+        Some(owner) => Standing::Foreign(format!("it belongs to {} {}", owner.kind, owner.name)),
+    }
+}
+
+/// Whether a device is as its row has it. What a row does not say, others may.
+fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &Wanted) -> bool {
+    let name = wanted.entry.display_name.as_ref();
+    device.annotations().get(ROW) == Some(&row(&wanted.entry))
+        && refers(device, group)
+        && device.device_id() == wanted.entry.device_id
+        && (name.is_none() || device.spec.display_name.as_ref() == name)
+}
+
+/// Tells one row from another.
+fn row(entry: &Entry) -> String {
+    let text = json!([entry.device_id, entry.display_name]).to_string();
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is applied for a row. What others set on the device is not in it and stays.
+#[must_use]
+pub fn object(group: &ProvisioningGroup, wanted: &Wanted, uid: Option<&str>) -> Value {
+    let Wanted { name, entry } = wanted;
+    let mut object = json!({
+        "apiVersion": IoTDevice::api_version(&()),
+        "kind": IoTDevice::kind(&()),
+        "metadata": {
+            "name": name,
+            "namespace": group.namespace(),
+            "annotations": {ROW: row(entry)},
+            "ownerReferences": [group.controller_owner_ref(&())],
+        },
+        "spec": {"deviceId": entry.device_id, "groupRef": {"name": group.name_any()}},
+    });
+    if let Some(display_name) = &entry.display_name {
+        object["spec"]["displayName"] = json!(display_name);
+    }
+    // So that a namesake made in between is not changed for its predecessor.
+    if let Some(uid) = uid {
+        object["metadata"]["uid"] = json!(uid);
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::list;
+    use super::*;
+
+    fn group(policy: &str) -> ProvisioningGroup {
+        let yaml = format!(
+            "
+apiVersion: lanyard.dev/v1alpha1
+kind: ProvisioningGroup
+metadata: {{name: g, namespace: n, uid: g1}}
+spec:
+  dps: {{idScope: s}}
+  attestation: {{symmetricKey: {{secretRef: {{name: k}}}}}}
+  import: {{configMapRef: {{name: m, key: k}}, onRemoval: {policy}}}
+"
+        );
+        serde_saphyr::from_str(&yaml).unwrap()
+    }
+
+    fn device(name: &str, owner: &str, spec: &str) -> Arc<IoTDevice> {
+        let owners = match owner {
+            "" => String::new(),
+            owner => format!(
+                ", ownerReferences: [{{apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, controller: true, {owner}}}]"
+            ),
+        };
+        let yaml = format!(
+            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}, namespace: n, uid: u-{name}{owners}}}, spec: {{groupRef: {{name: g}}, {spec}}}}}"
+        );
+        Arc::new(serde_saphyr::from_str(&yaml).unwrap())
+    }
+
+    fn rows(rows: &[&str]) -> List {
+        list::read(&format!("IOTC_DEVICEID,IOTC_DEVICENAME\n{}\n", rows.join("\n"))).unwrap()
+    }
+
+    /// The devices after the work was done, as the API server has them.
+    fn done(group: &ProvisioningGroup, work: &Work, before: &[Arc<IoTDevice>]) -> Vec<Arc<IoTDevice>> {
+        let mut after: HashMap<String, Arc<IoTDevice>> =
+            before.iter().map(|device| (device.name_any(), Arc::clone(device))).collect();
+        for (name, _) in &work.delete {
+            after.remove(name);
+        }
+        let changed = work.change.iter().map(|(wanted, _)| wanted);
+        for wanted in work.create.iter().chain(changed) {
+            let mut device: IoTDevice = serde_json::from_value(object(group, wanted, None)).unwrap();
+            device.metadata.uid = Some(format!("u-{}", wanted.name));
+            after.insert(wanted.name.clone(), Arc::new(device));
+        }
+        after.into_values().collect()
+    }
+
+    fn names(wanted: &[Wanted]) -> Vec<&str> {
+        wanted.iter().map(|wanted| wanted.name.as_str()).collect()
+    }
+
+    #[test]
+    fn names_are_the_ids_where_they_can_be() {
+        for (id, expected) in [
+            ("press-17", "press-17"),
+            ("line3.press-17", "line3.press-17"),
+            ("Press_18-SN007", "press-18-sn007-b327850773"),
+            ("press-", "press-caf85eedbd"),
+            ("---", "device-cb3f91d54e"),
+            ("a..b", "a--b-f62b42414c"),
+            // One that looks like another's.
+            ("press-18-sn007-b327850773", "press-18-sn007-b327850773-7dba26e18a"),
+        ] {
+            // Never another one: the device would be deleted and made anew.
+            assert_eq!(name(id), expected);
+        }
+    }
+
+    #[test]
+    fn rows_come_change_and_go() {
+        for policy in ["Keep", "Delete"] {
+            let group = group(policy);
+            let first = plan(&group, &rows(&["a,A", "b,B", "C,"]), &[]);
+            assert_eq!((first.create.len(), first.settled), (3, 0));
+            let devices = done(&group, &first, &[]);
+            let second = plan(&group, &rows(&["a,A", "b,B", "C,"]), &devices);
+            assert_eq!(
+                (second.settled, second.create.len() + second.change.len() + second.delete.len()),
+                (3, 0)
+            );
+
+            let third = plan(&group, &rows(&["a,AA", "b,", "d,D"]), &devices);
+            let changed: Vec<_> =
+                third.change.iter().map(|(wanted, uid)| (wanted.name.as_str(), uid.as_str())).collect();
+            assert_eq!((changed, names(&third.create)), (vec![("a", "u-a"), ("b", "u-b")], vec!["d"]));
+            let gone: Vec<_> = third.delete.iter().map(|(name, _)| name.clone()).collect();
+            assert_eq!(gone, if policy == "Delete" { vec![name("C")] } else { vec![] });
+            assert!(
+                done(&group, &third, &devices)
+                    .iter()
+                    .any(|device| device.name_any() == "b" && device.spec.display_name.is_none())
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_list_does_not_own_is_never_touched() {
+        let group = group("Delete");
+        let devices = [
+            device("a", "", ""),
+            device("by-hand", "", "deviceId: B"),
+            device("c", "name: other, uid: o1", ""),
+            device("left", "name: g, uid: g0", ""),
+            device("spare", "", ""),
+        ];
+        let work = plan(&group, &rows(&["a,", "b,", "c,", "left,"]), &devices);
+        assert_eq!((work.create.len(), work.change.len(), work.delete.len(), work.ending), (0, 0, 0, 1));
+        let told: Vec<_> =
+            work.mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
+        assert_eq!(told.len(), 3);
+        for ((line, words), (told_line, message)) in [
+            (2, "IoTDevice a stands for device id \"a\" already; it was made by hand"),
+            (3, "IoTDevice by-hand stands for device id \"b\" already; it was made by hand"),
+            (4, "it belongs to ProvisioningGroup other"),
+        ]
+        .into_iter()
+        .zip(told)
+        {
+            assert!(line == told_line && message.contains(words), "{told_line} {message}");
+        }
+    }
+
+    /// A row that cannot be read may be anybody's.
+    #[test]
+    fn nothing_is_deleted_while_a_row_cannot_be_read() {
+        let group = group("Delete");
+        let devices = done(&group, &plan(&group, &rows(&["a,", "b,", "c,"]), &[]), &[]);
+        assert!(plan(&group, &rows(&["a,", "\"b,", "c,"]), &devices).delete.is_empty());
+        assert!(plan(&group, &rows(&["a,", "b b,"]), &devices).delete.is_empty());
+        // A list of no rows is one, and a text without a header is none.
+        assert_eq!(plan(&group, &rows(&[]), &devices).delete.len(), 3);
+        assert_eq!(plan(&group, &rows(&["a,", "A,"]), &devices).delete.len(), 2);
+    }
+
+    #[test]
+    fn an_id_in_other_letters_is_the_same_device() {
+        for (policy, creates, deletes) in [("Keep", 0, 0), ("Delete", 1, 1)] {
+            let group = group(policy);
+            let devices = done(&group, &plan(&group, &rows(&["Press,"]), &[]), &[]);
+            let work = plan(&group, &rows(&["press,"]), &devices);
+            assert_eq!(
+                (work.create.len(), work.delete.len(), work.mistakes.len()),
+                (creates, deletes, 1 - creates)
+            );
+        }
+    }
+
+    /// The working device may be that of the row that is refused.
+    #[test]
+    fn an_id_that_stands_there_twice_costs_nobody_the_device() {
+        let group = group("Delete");
+        let devices = done(&group, &plan(&group, &rows(&["press-17,"]), &[]), &[]);
+        for (list, settled, lines) in
+            [(["Press-17,", "press-17,"], 0, vec![2, 3]), (["press-17,", "Press-17,"], 1, vec![3])]
+        {
+            let work = plan(&group, &rows(&list), &devices);
+            let told: Vec<_> = work.mistakes.iter().map(|mistake| mistake.line).collect();
+            assert_eq!((work.delete.len(), work.create.len(), work.settled), (0, 0, settled), "{list:?}");
+            assert_eq!(told, lines, "{list:?}");
+        }
+    }
+
+    /// What others set on an imported device is theirs, but for what the list says.
+    #[test]
+    fn what_others_set_stays() {
+        let group = group("Keep");
+        let mut devices = done(&group, &plan(&group, &rows(&["a,", "b,B"]), &[]), &[]);
+        devices.sort_by_key(|device| device.name_any());
+        for device in &mut devices {
+            let device = Arc::make_mut(device);
+            (device.spec.display_name, device.spec.blocked) = (Some("X".to_owned()), true);
+        }
+        let work = plan(&group, &rows(&["a,", "b,B"]), &devices);
+        let changed: Vec<_> = work.change.iter().map(|(wanted, _)| wanted.name.as_str()).collect();
+        assert_eq!((work.settled, changed), (1, vec!["b"]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_and_nobody_elses(ids in proptest::collection::hash_set("[A-Ca-c1._:-]{0,5}[a-cA-C1]{1,2}|[a-zA-Z0-9._:-]{1,127}[a-z]", 1..60)) {
+            let names: HashSet<String> = ids.iter().map(|id| name(id)).collect();
+            prop_assert_eq!(names.len(), ids.len());
+            for name in names {
+                prop_assert!(name.len() <= MAX_NAME);
+                for part in name.split('.') {
+                    prop_assert!(!part.is_empty() && !part.starts_with('-') && !part.ends_with('-'), "{}", name);
+                    prop_assert!(part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+                }
+            }
+        }
+
+        /// Whatever was there, one round of work is enough, and a second one does nothing.
+        #[test]
+        fn one_round_is_enough(before in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), after in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), delete: bool) {
+            let group = group(if delete { "Delete" } else { "Keep" });
+            let list = |rows: &std::collections::BTreeMap<String, String>| {
+                super::tests::rows(&rows.iter().map(|(id, name)| format!("{id},{name}")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())
+            };
+            let devices = done(&group, &plan(&group, &list(&before), &[]), &[]);
+            let work = plan(&group, &list(&after), &devices);
+            let devices = done(&group, &work, &devices);
+            let again = plan(&group, &list(&after), &devices);
+            prop_assert!(again.create.is_empty() && again.change.is_empty() && again.delete.is_empty(), "{:?}", again);
+            prop_assert_eq!(again.settled + again.mistakes.len(), after.len());
+        }
+    }
+}

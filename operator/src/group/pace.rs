@@ -1,0 +1,85 @@
+//! How often the list of a group's devices is written: while many devices change, each is in it soon enough. Reads memory only.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+/// A list that differs is written no more often than this.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// The lists that were written a short while ago, by the uid of their group.
+#[derive(Debug, Default)]
+pub struct Paces(Mutex<HashMap<String, Last>>);
+
+/// A list, with nothing of what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Name of its Secret.
+    secret_name: String,
+    digest: [u8; 32],
+    /// How many devices are in it.
+    pub devices: usize,
+}
+
+#[derive(Debug)]
+struct Last {
+    listing: Listing,
+    at: Instant,
+}
+
+impl Listing {
+    /// What is remembered of a list.
+    #[must_use]
+    pub fn new(secret_name: &str, text: &[u8], devices: usize) -> Self {
+        Self { secret_name: secret_name.to_owned(), digest: Sha256::digest(text).into(), devices }
+    }
+}
+
+impl Paces {
+    /// The list that stands for this one for a while, and how long. One that agrees, or that goes elsewhere, may be written
+    /// at once.
+    #[must_use]
+    pub fn early(&self, group: &str, wanted: &Listing, now: Instant) -> Option<(Listing, Duration)> {
+        let lasts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Last { listing, at } = lasts.get(group)?;
+        let left = EVERY.checked_sub(now.saturating_duration_since(*at)).filter(|left| !left.is_zero())?;
+        let differs = listing != wanted && listing.secret_name == wanted.secret_name;
+        differs.then(|| (listing.clone(), left))
+    }
+
+    /// A list was written.
+    pub fn written(&self, group: &str, listing: Listing, now: Instant) {
+        let mut lasts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lasts.retain(|_, last| now.saturating_duration_since(last.at) < EVERY);
+        lasts.insert(group.to_owned(), Last { listing, at: now });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_differ_keep_a_distance() {
+        let (paces, start) = (Paces::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let (one, two) = (Listing::new("s", b"1", 1), Listing::new("s", b"2", 2));
+        assert_eq!(paces.early("g", &one, start), None, "the first one at once");
+        paces.written("g", one.clone(), start);
+        assert_eq!(paces.early("g", &two, after(2)), Some((one.clone(), Duration::from_secs(3))));
+        assert_eq!(paces.early("g", &two, after(5)), None);
+        paces.written("g", two.clone(), after(5));
+        assert_eq!(paces.early("g", &one, after(6)), Some((two, Duration::from_secs(4))));
+    }
+
+    #[test]
+    fn what_is_put_right_or_goes_elsewhere_waits_for_nobody() {
+        let (paces, now) = (Paces::default(), Instant::now());
+        paces.written("g", Listing::new("s", b"1", 1), now);
+        assert_eq!(paces.early("g", &Listing::new("s", b"1", 1), now), None);
+        assert_eq!(paces.early("g", &Listing::new("other", b"2", 1), now), None);
+        assert_eq!(paces.early("another", &Listing::new("s", b"2", 1), now), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Answers verification codes, and takes answers away that nobody asks for any more. Writes the cluster.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use lanyard_crds::group::InUse;
+use lanyard_crds::status::{Verification, VerificationStatus};
+
+use super::observe::Observed;
+use super::possession;
+use super::report::Verified;
+use super::validate::Usables;
+use crate::credential::issuer::Issuer;
+use crate::device::apply::{Hands, Owner};
+use crate::fault::Fault;
+
+/// What became of one code.
+enum Answered {
+    /// The answer is there; it is made anew at this time.
+    Until(Timestamp),
+    /// Nobody asks.
+    NotAsked,
+    /// The CA cannot be used, which has been said; its answer of before stays.
+    NoIssuer,
+    /// It cannot be made or written.
+    Faulty(Fault),
+}
+
+/// Answers the codes of both slots.
+///
+/// # Errors
+/// What the API server says where trying again may help.
+pub async fn verify(
+    observed: &Observed,
+    usables: &Usables,
+    hands: &Hands<'_>,
+    now: Timestamp,
+) -> Result<Verified, kube::Error> {
+    let group = &observed.group;
+    let before = group.status.as_ref().and_then(|status| status.verification.clone()).unwrap_or_default();
+    let mut verified = Verified::default();
+    let mut slots = [(InUse::Primary, before.primary), (InUse::Secondary, before.secondary)];
+    for (slot, told) in &mut slots {
+        let issuer = usables.issuers.iter().find(|(other, _)| other == slot).map(|(_, issuer)| issuer);
+        match answer(observed, *slot, issuer, hands, now).await? {
+            Answered::Until(again_at) => {
+                verified.again_at = verified.again_at.into_iter().chain([again_at]).min();
+                *told = possession::code(group, *slot).map(|code| Verification {
+                    code: code.to_owned(),
+                    secret_name: possession::secret_name(&group.name_any(), *slot),
+                });
+            }
+            Answered::NotAsked => *told = None,
+            Answered::NoIssuer => {}
+            Answered::Faulty(fault) => {
+                *told = None;
+                verified.fault = verified.fault.or(Some(fault));
+            }
+        }
+    }
+    let [(_, primary), (_, secondary)] = slots;
+    let told = VerificationStatus { primary, secondary };
+    verified.told = (told != VerificationStatus::default()).then_some(told);
+    Ok(verified)
+}
+
+async fn answer(
+    observed: &Observed,
+    slot: InUse,
+    issuer: Option<&Issuer>,
+    hands: &Hands<'_>,
+    now: Timestamp,
+) -> Result<Answered, kube::Error> {
+    let (group, owner) = (&observed.group, Owner::of(&*observed.group));
+    let Some(code) = possession::code(group, slot) else {
+        hands.without_secret(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
+        return Ok(Answered::NotAsked);
+    };
+    let Some(issuer) = issuer else { return Ok(Answered::NoIssuer) };
+    let found = observed.issuers.iter().find(|seen| seen.slot == slot).and_then(|seen| seen.answer.as_ref());
+    let answer = match possession::answer(code, issuer, found, rand::random(), now) {
+        Ok(answer) => answer,
+        Err(fault) => return Ok(Answered::Faulty(fault)),
+    };
+    Ok(match hands.secret(&owner, &possession::secret(group, slot, &answer)).await? {
+        Ok(_) => Answered::Until(possession::again_at(&answer, issuer)),
+        Err(fault) => Answered::Faulty(fault),
+    })
+}

@@ -1,0 +1,55 @@
+//! CAs, and the time that it is. Pure but for the randomness of keys.
+
+use jiff::Timestamp;
+use lanyard_operator::cluster::read::SecretData;
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
+
+use crate::given::secret;
+
+/// Of a domain controller, with the openssl command: three domain components in its name. A throw-away key.
+pub(crate) const DOMAIN_CA: &str = "-----BEGIN CERTIFICATE-----
+MIICFzCCAb2gAwIBAgIUQjQxE4aSYwR9Z0MAUtraPWBrUgswCgYIKoZIzj0EAwIw
+WDETMBEGCgmSJomT8ixkARkWA2NvbTEXMBUGCgmSJomT8ixkARkWB2NvbnRvc28x
+FTATBgoJkiaJk/IsZAEZFgVwbGFudDERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYx
+MTIzMTMxMDA2WhgPMjEyNjEwMzAxMzEwMDZaMFgxEzARBgoJkiaJk/IsZAEZFgNj
+b20xFzAVBgoJkiaJk/IsZAEZFgdjb250b3NvMRUwEwYKCZImiZPyLGQBGRYFcGxh
+bnQxETAPBgNVBAMMCFBsYW50IENBMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+OIe/7bJjPzBcActrLdvD3QiVG4/vT5+zMoXJBB7u/cVHthZGoSomALpYcqqZHDtf
+r4j4ISXwPLNBaikit7JO1qNjMGEwHQYDVR0OBBYEFLwV/QMnSM4K6IOC9SNA7YaO
+XkxfMB8GA1UdIwQYMBaAFLwV/QMnSM4K6IOC9SNA7YaOXkxfMA4GA1UdDwEB/wQE
+AwIBhjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQCTcy8k9SzM
+ILE8pUmP1Ygbhzk/cC2/AaQHAvr7DACodgIgfxbYL2TSbt6KPz5SkecH8nPk7pE6
+2x1a8FPOPas4n4Q=
+-----END CERTIFICATE-----
+";
+/// Its key, as older tools write it: with the curve before it.
+pub(crate) const DOMAIN_CA_KEY: &str = "-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIIU/GkHdU3sh6nv4K9etGS8IbaJjEXiV1aSUOqV3LMlhoAoGCCqGSM49
+AwEHoUQDQgAEOIe/7bJjPzBcActrLdvD3QiVG4/vT5+zMoXJBB7u/cVHthZGoSom
+ALpYcqqZHDtfr4j4ISXwPLNBaikit7JO1g==
+-----END EC PRIVATE KEY-----
+";
+
+/// A moment in the life of all CAs here.
+pub(crate) fn noon() -> Timestamp {
+    Timestamp::from_second(1_830_000_000).unwrap()
+}
+
+/// A root of this name in a Secret.
+pub(crate) fn root(name: &str) -> SecretData {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let key = KeyPair::generate().unwrap();
+    secret(&[("tls.crt", &params.self_signed(&key).unwrap().pem()), ("tls.key", &key.serialize_pem())])
+}
+
+/// The same for the domain's CA.
+pub(crate) fn domain() -> SecretData {
+    secret(&[("tls.crt", DOMAIN_CA), ("tls.key", DOMAIN_CA_KEY)])
+}

@@ -1,0 +1,459 @@
+//! Certificates through the pure stages: which one a device has when, and what stays beside it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lanyard_crds::group::InUse;
+use lanyard_crds::status::CredentialsProof;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_operator::credential::certificate::Certificate;
+use lanyard_operator::credential::certified::Certified;
+use lanyard_operator::credential::change::{LetGo, leaving};
+use lanyard_operator::credential::held::{Credential, Held, Holding};
+use lanyard_operator::credential::issuer::Issuer;
+use lanyard_operator::credential::leaf::{self, Wanted};
+use lanyard_operator::credential::pair::{KeyKind, Pair};
+use lanyard_operator::credential::turns::Turn;
+use lanyard_operator::device::issue::{Issue, Issued, Known, Pending, issue};
+use lanyard_operator::device::observe::Observed;
+use lanyard_operator::device::plan::plan;
+use lanyard_operator::device::validate::{Destination, validate};
+use lanyard_protocol::handoff::status as said;
+use proptest::prelude::*;
+
+use crate::authority::{DOMAIN_CA, domain, noon, root};
+use crate::given::{Given, K32, device, image, secret};
+
+const DAY: i64 = 24 * 3600;
+
+fn after(days: i64) -> Timestamp {
+    Timestamp::from_second(noon().as_second() + days * DAY).unwrap()
+}
+
+/// A device straight to a hub that makes its own certificates, of a hundred days.
+fn self_signed() -> Observed {
+    let spec = "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, renewBefore: 720h}}}}";
+    Observed { device: Arc::new(device(spec)), ..Observed::default() }
+}
+
+fn x509_group() -> ProvisioningGroup {
+    serde_saphyr::from_str(
+        "
+apiVersion: lanyard.dev/v1alpha1
+kind: ProvisioningGroup
+metadata: {name: a, namespace: plant, uid: u2, generation: 1}
+spec:
+  dps: {idScope: 0ne00ABCDEF}
+  attestation: {x509: {issuer: {secretRef: {name: ca}}}}
+",
+    )
+    .unwrap()
+}
+
+/// A device of a group whose CA is this.
+fn in_group(ca: lanyard_operator::cluster::read::SecretData) -> Observed {
+    Observed {
+        device: Arc::new(device("{groupRef: {name: a}, deviceId: Press_17}")),
+        group: Some(Arc::new(x509_group())),
+        key: Some(ca),
+        ..Observed::default()
+    }
+}
+
+fn said(accepted: Option<&Credential>, refused: Option<&Credential>) -> said::Credential {
+    let refused = refused.map(|credential| said::Refused {
+        fingerprint: credential.fingerprint(),
+        since: noon(),
+        message: "no".to_owned(),
+    });
+    said::Credential {
+        accepted: accepted.map(Credential::fingerprint),
+        refused,
+        ..said::Credential::default()
+    }
+}
+
+fn given(now: Timestamp) -> Given {
+    Given { now, ..Given::default() }
+}
+
+fn look(observed: &Observed, said: Option<&said::Credential>, given: &Given) -> Issued {
+    let known = Known { said, told: None };
+    match issue(&validate(observed).unwrap(), observed, known, given).unwrap() {
+        Issue::Done(issued) => *issued,
+        Issue::Making => panic!("the key is being made"),
+    }
+}
+
+/// Writes what was issued, as the next look finds it.
+fn written(observed: &mut Observed, issued: &Issued) {
+    let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &image()).unwrap();
+    let data = plan.credentials.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
+    observed.held = Some(Held::read(&data, &plan.credentials.metadata.annotations.unwrap()));
+    assert_eq!(observed.held, Some(Held::from(issued.holding.clone())), "a Secret says all that was meant");
+}
+
+fn leaf(credential: &Credential) -> &Certificate {
+    credential.certified().unwrap().leaf()
+}
+
+#[test]
+fn a_self_signed_certificate_stays_until_it_is_due_and_takes_turns_then() {
+    let mut observed = self_signed();
+    let first = look(&observed, None, &given(noon()));
+    assert_eq!((first.holding.slot, first.proof), (Some(InUse::Primary), CredentialsProof::Untried));
+    let due = first.renewal_at.unwrap();
+    assert!(due > after(66) && due <= after(70), "100 days less 30, and up to three more: {due}");
+    written(&mut observed, &first);
+    let known = said(Some(&first.holding.current), None);
+    let same = look(&observed, Some(&known), &given(after(66)));
+    assert_eq!((&same.holding, same.proof), (&first.holding, CredentialsProof::Accepted));
+
+    let second = look(&observed, Some(&known), &given(after(71)));
+    assert_ne!(second.holding.current, first.holding.current);
+    assert_eq!(
+        (second.holding.previous.as_ref(), second.holding.slot),
+        (Some(&first.holding.current), Some(InUse::Secondary))
+    );
+    written(&mut observed, &second);
+    // The hub knows both: the one before stays until it ends.
+    let known = said(Some(&second.holding.current), None);
+    assert_eq!(look(&observed, Some(&known), &given(after(99))).holding, second.holding);
+    assert_eq!(look(&observed, Some(&known), &given(after(100))).holding, second.holding);
+    let alone = look(&observed, Some(&known), &given(after(102)));
+    assert_eq!((alone.holding.previous.as_ref(), &alone.holding.current), (None, &second.holding.current));
+}
+
+/// Nobody has registered the second certificate, and now it is due itself: the first one works and must not be lost.
+#[test]
+fn a_certificate_that_was_never_accepted_gives_its_slot_to_the_next() {
+    let mut observed = self_signed();
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let known = said(Some(&first.holding.current), None);
+    let second = look(&observed, Some(&known), &given(after(71)));
+    written(&mut observed, &second);
+    let refused = said(Some(&first.holding.current), Some(&second.holding.current));
+    // The user asks for another kind of key.
+    let spec =
+        "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, privateKey: {size: 384}}}}}";
+    observed.device = Arc::new(device(spec));
+    let third = look(&observed, Some(&refused), &given(after(75)));
+    assert_eq!(third.holding.previous.as_ref(), Some(&first.holding.current));
+    assert_eq!(third.holding.slot, Some(InUse::Secondary));
+    assert_eq!(leaf(&third.holding.current).key_kind, Some(KeyKind::P384));
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_a_while_costs_no_certificate_that_works() {
+    let mut observed = self_signed();
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let known = said(Some(&first.holding.current), None);
+    // Behind, in the same process or after a new start.
+    assert_eq!(look(&observed, Some(&known), &given(after(-2000))).holding, first.holding);
+    assert_eq!(look(&observed, None, &given(after(-2000))).holding, first.holding);
+    // Ahead: the next one is made, and the one that is registered stays.
+    let ahead = look(&observed, Some(&known), &given(after(2000)));
+    assert_ne!(ahead.holding.current, first.holding.current);
+    assert_eq!(ahead.holding.previous.as_ref(), Some(&first.holding.current));
+    written(&mut observed, &ahead);
+    assert_eq!(look(&observed, Some(&known), &given(after(2000))).holding, ahead.holding);
+    // And back: it is there still, and one of a time to come is made anew once the hub has refused it.
+    assert_eq!(look(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
+    let refused = said(Some(&first.holding.current), Some(&ahead.holding.current));
+    let back = look(&observed, Some(&refused), &given(after(1)));
+    assert!(back.holding.current.is_valid_at(after(1)));
+    assert_eq!(back.holding.previous.as_ref(), Some(&first.holding.current));
+    written(&mut observed, &back);
+    let accepted = said(Some(&back.holding.current), None);
+    assert_eq!(look(&observed, Some(&accepted), &given(after(50))).holding, back.holding);
+}
+
+/// A clock that is behind moves nobody of a group before the turn.
+#[test]
+fn a_groups_certificate_of_a_time_to_come_stays_and_waits_for_its_turn() {
+    let mut observed = in_group(domain());
+    let first = look(&observed, None, &given(after(10)));
+    written(&mut observed, &first);
+    let known = said(Some(&first.holding.current), None);
+    assert_eq!(look(&observed, Some(&known), &given(after(5))).holding, first.holding);
+    observed.key = Some(root("Other"));
+    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let waits = look(&observed, Some(&known), &Given { turn, ..given(after(5)) });
+    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Turn(turn))));
+}
+
+#[test]
+fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_it_is_proven() {
+    let (one, other) = (root("One"), root("Other"));
+    let mut observed = in_group(one.clone());
+    let first = look(&observed, None, &given(noon()));
+    let own = leaf(&first.holding.current);
+    assert_eq!(own.common_name.as_deref(), Some("press_17"));
+    let issuer = Issuer::read("ca", Some(&one), noon()).unwrap();
+    assert!(own.is_signed_by(issuer.certificate()) && !own.ca.is && own.for_clients);
+    assert_eq!((first.holding.issuer.clone(), first.holding.slot), (Some(issuer.fingerprint()), None));
+    let Destination::Dps(dps) = validate(&observed).unwrap().destination else { panic!("a group asks DPS") };
+    assert_eq!(dps.registration_id.unwrap().as_str(), "press_17");
+    written(&mut observed, &first);
+
+    // Another CA: in its turn.
+    observed.key = Some(other);
+    let known = said(Some(&first.holding.current), None);
+    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let waits = look(&observed, Some(&known), &Given { turn, ..given(after(1)) });
+    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Turn(turn))));
+    let moved = look(&observed, Some(&known), &given(after(1)));
+    assert_eq!((moved.holding.previous.as_ref(), moved.pending), (Some(&first.holding.current), None));
+    written(&mut observed, &moved);
+    // Refused: it stays as it is, and going back brings the very same certificate back at once.
+    let refused = said(Some(&first.holding.current), Some(&moved.holding.current));
+    assert_eq!(look(&observed, Some(&refused), &given(after(2))).holding, moved.holding);
+    let mut back = observed.clone();
+    back.key = Some(one);
+    let never = Turn::Paused(std::time::Duration::from_secs(9));
+    assert_eq!(look(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding, first.holding);
+    // Accepted: nobody needs the one before.
+    let accepted = said(Some(&moved.holding.current), None);
+    assert_eq!(look(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
+}
+
+/// Whatever else is wanted, a device without anything that works waits for nobody.
+#[test]
+fn who_has_nothing_that_works_waits_for_nobody() {
+    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let mut observed = in_group(root("One"));
+    assert_eq!(look(&observed, None, &Given { turn, ..given(noon()) }).pending, None);
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    observed.key = Some(root("Other"));
+    let late = look(&observed, None, &Given { turn, ..given(after(400)) });
+    assert_eq!((late.pending, late.holding.previous.as_ref()), (None, None), "it has expired meanwhile");
+    assert_ne!(late.holding.current, first.holding.current);
+}
+
+#[test]
+fn certificates_above_are_exchanged_without_a_new_one_for_the_device() {
+    let ca = root("One");
+    let mut observed = in_group(ca.clone());
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    // The same CA, and the chain above it was forgotten before: here it is the CA itself, which is its own.
+    let twice = format!("{0}{0}", ca.text("tls.crt").unwrap().as_str());
+    observed.key = Some(secret(&[("tls.crt", &twice), ("tls.key", &ca.text("tls.key").unwrap())]));
+    let second = look(&observed, None, &given(after(1)));
+    let text = |issued: &Issued| issued.holding.current.certified().unwrap().certificates();
+    assert_eq!(leaf(&first.holding.current), leaf(&second.holding.current));
+    assert_eq!((text(&first).matches("BEGIN").count(), text(&second).matches("BEGIN").count()), (2, 3));
+    assert_eq!(second.holding.previous, None);
+}
+
+/// Files of one credential twice, as if it could fall back on itself.
+#[test]
+fn a_credential_is_never_the_one_before_itself() {
+    let ca = root("One");
+    let mut observed = in_group(ca.clone());
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let own = Certificate::read_all(&ca.text("tls.crt").unwrap()).unwrap().remove(0).der().to_vec();
+    let longer = first.holding.current.certified().unwrap().clone().with_chain(vec![own.clone(), own]);
+    let wanted = Credential::Certificate(Box::new(longer));
+    let held = observed.held.unwrap();
+    assert!(held.current.as_ref() != Some(&wanted));
+    for proof in [CredentialsProof::Accepted, CredentialsProof::Untried, CredentialsProof::Refused] {
+        assert_eq!(leaving(&held, &wanted, proof, LetGo::WhenProven, noon()), None);
+    }
+}
+
+#[test]
+fn a_name_is_taken_from_the_ca_byte_by_byte() {
+    let mut observed = in_group(domain());
+    let issued = look(&observed, None, &given(after(1)));
+    let ca = Certificate::read_all(DOMAIN_CA).unwrap().remove(0);
+    let own = leaf(&issued.holding.current);
+    assert_eq!(own.issuer, ca.subject);
+    assert!(own.is_signed_by(&ca));
+    assert_eq!(ca.name, "DC=com, DC=contoso, DC=plant, CN=Plant CA");
+    written(&mut observed, &issued);
+    assert_eq!(look(&observed, None, &given(after(2))).holding, issued.holding);
+}
+
+#[test]
+fn keys_of_older_tools_are_written_in_one_form() {
+    let pair = Pair::read(crate::authority::DOMAIN_CA_KEY).unwrap();
+    assert!(pair.text().starts_with("-----BEGIN PRIVATE KEY-----"));
+    assert_eq!(Pair::read(&pair.text()).unwrap().public_key(), pair.public_key());
+    assert!(!format!("{pair:?}").contains("BEGIN"));
+    for (text, words) in [
+        ("", "no PEM private key"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "encrypted"),
+    ] {
+        let error = Pair::read(text).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_is_being_made_holds_nobody_up_who_has_one() {
+    let none = Given { keys: false, ..given(noon()) };
+    let mut observed = self_signed();
+    let known = Known::default();
+    assert_eq!(issue(&validate(&observed).unwrap(), &observed, known, &none), Ok(Issue::Making));
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let waits = look(&observed, None, &Given { keys: false, ..given(after(71)) });
+    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Key)));
+}
+
+/// A group may change from keys to certificates and back; what works stays beside what is new, whatever it is.
+#[test]
+fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
+    let mut observed = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
+    let first = look(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let keys = (observed.group.clone(), observed.key.clone());
+    (observed.group, observed.key) = (Some(Arc::new(x509_group())), Some(root("One")));
+    let second = look(&observed, None, &given(noon()));
+    assert_eq!(second.holding.previous.as_ref(), Some(&first.holding.current));
+    let plan = plan(&observed.device, &validate(&observed).unwrap(), second.clone(), &image()).unwrap();
+    assert_eq!(plan.credentials.type_.as_deref(), Some("kubernetes.io/tls"));
+    let names: Vec<_> = plan.credentials.data.unwrap().into_keys().collect();
+    assert_eq!(
+        names,
+        ["deviceId", "dpsEndpoint", "idScope", "previousSharedAccessKey", "tls.crt", "tls.key"]
+    );
+    written(&mut observed, &second);
+    let accepted = said(Some(&second.holding.current), None);
+    (observed.group, observed.key) = keys;
+    let third = look(&observed, Some(&accepted), &given(noon()));
+    assert_eq!(third.holding.current, first.holding.current);
+    assert_eq!(third.holding.previous.as_ref(), Some(&second.holding.current));
+}
+
+#[test]
+fn an_individual_enrollment_has_a_name_of_its_own() {
+    let auth = |auth: &str| {
+        let spec = format!(
+            "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.example, registrationId: gate-7, auth: {auth}}}}}"
+        );
+        Observed {
+            device: Arc::new(device(&spec)),
+            key: Some(secret(&[("primaryKey", K32)])),
+            ..Observed::default()
+        }
+    };
+    let key = auth("{symmetricKey: {secretRef: {name: own}}}");
+    assert_eq!(
+        crate::given::key_of(&look(&key, None, &given(noon()))),
+        K32,
+        "its own key, not a derived one"
+    );
+    let Destination::Dps(dps) = validate(&key).unwrap().destination else { panic!("it asks DPS") };
+    assert_eq!((dps.registration_id.unwrap().as_str(), dps.id_scope.as_str()), ("gate-7", "0ne1"));
+    let issued = look(&auth("{selfSigned: {}}"), None, &given(noon()));
+    assert_eq!(leaf(&issued.holding.current).common_name.as_deref(), Some("gate-7"));
+    let long = format!("{{hub: {{hostname: h, auth: {{selfSigned: {{}}}}}}, deviceId: {}}}", "d".repeat(65));
+    let fault = validate(&Observed { device: Arc::new(device(&long)), ..Observed::default() }).unwrap_err();
+    assert!(fault.message.contains("64 characters"), "{}", fault.message);
+}
+
+#[test]
+fn a_leaf_never_outlives_its_ca() {
+    let ca = domain();
+    let issuer = Issuer::read("ca", Some(&ca), after(1)).unwrap();
+    let wanted = Wanted {
+        common_name: "a".to_owned(),
+        duration: std::time::Duration::from_secs(200 * 365 * 24 * 3600),
+        renew_before: std::time::Duration::from_secs(1),
+        key: KeyKind::P256,
+    };
+    let pair = Pair::generate(KeyKind::P256).unwrap();
+    let leaf = leaf::issued(&wanted, &pair, &issuer, &leaf::serial([9; 16]), after(1)).unwrap();
+    assert_eq!(leaf.leaf().not_after, issuer.not_after());
+}
+
+/// Everything that can happen to one device of a group, in any order.
+#[derive(Debug, Clone)]
+enum Step {
+    UseCa(usize),
+    UseKeys,
+    Pass(i64),
+    Try(bool),
+    DeleteSecret,
+    NotMyTurn,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..2_usize).prop_map(Step::UseCa),
+        Just(Step::UseKeys),
+        (1..200_i64).prop_map(Step::Pass),
+        any::<bool>().prop_map(Step::Try),
+        Just(Step::DeleteSecret),
+        Just(Step::NotMyTurn),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Never a credential of another device, never the same twice, nothing that has ended beside it, and never without one that
+    /// works while one worked a moment ago.
+    #[test]
+    fn any_life_leaves_a_secret_that_is_in_order(steps in prop::collection::vec(step(), 1..24)) {
+        let authorities = [root("One"), root("Other")];
+        let keys = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
+        let mut observed = in_group(authorities[0].clone());
+        let (mut day, mut turn, mut known) = (0, Turn::Now, None::<said::Credential>);
+        let mut worked: Option<Credential> = None;
+        for step in steps {
+            turn = if matches!(step, Step::NotMyTurn) { Turn::In(std::time::Duration::from_secs(1)) } else { Turn::Now };
+            match step {
+                Step::UseCa(which) => {
+                    (observed.group, observed.key) = (Some(Arc::new(x509_group())), Some(authorities[which].clone()));
+                }
+                Step::UseKeys => (observed.group, observed.key) = (keys.group.clone(), keys.key.clone()),
+                Step::Pass(days) => day += days,
+                Step::Try(accepted) => {
+                    let current = observed.held.as_ref().and_then(|held| held.current.clone());
+                    known = current.as_ref().map(|current| match accepted {
+                        true => said(Some(current), None),
+                        false => said(None, Some(current)),
+                    });
+                    if accepted {
+                        worked = current;
+                    }
+                }
+                Step::DeleteSecret => {
+                    (observed.held, worked) = (None, None);
+                }
+                Step::NotMyTurn => {}
+            }
+            let now = after(day);
+            let issued = look(&observed, known.as_ref(), &Given { turn, ..given(now) });
+            let Holding { current, previous, .. } = &issued.holding;
+            prop_assert!(current.is_valid_at(now) && Some(current) != previous.as_ref());
+            let group = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K64).unwrap();
+            for credential in std::iter::once(current).chain(previous) {
+                prop_assert!(credential.is_valid_at(now));
+                match credential {
+                    Credential::Key(key) => prop_assert_eq!(key, &group.derive("Press_17")),
+                    Credential::Certificate(certified) => {
+                        prop_assert_eq!(certified.leaf().common_name.as_deref(), Some("press_17"));
+                        let again = Certified::read(&certified.certificates(), certified.key());
+                        prop_assert_eq!(again.as_ref(), Ok(&**certified), "key and certificate belong together");
+                    }
+                }
+            }
+            worked = worked.filter(|worked| worked.is_valid_at(now));
+            if let Some(worked) = &worked {
+                prop_assert!([Some(current), previous.as_ref()].contains(&Some(worked)), "what works is lost");
+            }
+            written(&mut observed, &issued);
+        }
+        let _: &IoTDevice = &observed.device;
+        let _ = turn;
+    }
+}

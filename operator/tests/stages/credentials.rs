@@ -1,0 +1,258 @@
+//! What users are told of credentials: refusals, turns, and ends that come near.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_crds::IoTDevice;
+use lanyard_crds::group::InUse;
+use lanyard_crds::status::{CredentialsProof, IoTDeviceStatus};
+use lanyard_operator::credential::held::{Credential, Held, Holding};
+use lanyard_operator::credential::leaf::{self, Wanted};
+use lanyard_operator::credential::pair::{KeyKind, Pair};
+use lanyard_operator::credential::turns::Turn;
+use lanyard_operator::device::agents::Report;
+use lanyard_operator::device::apply::{Applied, Written};
+use lanyard_operator::device::issue::{Issued, Pending};
+use lanyard_operator::device::observe::Observed;
+use lanyard_operator::device::report::{Outcome, happened, status};
+use lanyard_operator::device::validate::validate;
+use lanyard_operator::fault::{Fault, Reason};
+use lanyard_operator::group::rollover;
+use lanyard_protocol::handoff::status::AgentStatus;
+
+use crate::authority::noon;
+use crate::given::device;
+
+const HOUR: i64 = 3600;
+
+fn after(hours: i64) -> Timestamp {
+    Timestamp::from_second(noon().as_second() + hours * HOUR).unwrap()
+}
+
+/// A certificate of a hundred hours that was made at this hour.
+fn made(hour: i64) -> Credential {
+    let wanted = Wanted {
+        common_name: "press-17".to_owned(),
+        duration: Duration::from_secs(100 * 3600),
+        renew_before: Duration::from_secs(30 * 3600),
+        key: KeyKind::P256,
+    };
+    let pair = Pair::generate(KeyKind::P256).unwrap();
+    Credential::Certificate(Box::new(
+        leaf::self_signed(&wanted, &pair, &leaf::serial([3; 16]), after(hour)).unwrap(),
+    ))
+}
+
+fn issued(current: &Credential, previous: Option<&Credential>, proof: CredentialsProof) -> Issued {
+    Issued {
+        holding: Holding {
+            current: current.clone(),
+            previous: previous.cloned(),
+            issuer: None,
+            slot: Some(InUse::Secondary),
+        },
+        proof,
+        renewal_at: None,
+        pending: None,
+        trusted_ca: None,
+    }
+}
+
+fn observed(said: &str) -> Observed {
+    let mut observed = Observed {
+        device: Arc::new(device("{hub: {hostname: hub.example, auth: {selfSigned: {}}}}")),
+        ..Observed::default()
+    };
+    let text = format!(
+        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","credential":{said},
+        "connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}}}}]}}"#
+    );
+    observed.agent.report = Some(Report::Said(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())));
+    observed
+}
+
+fn applied(observed: &Observed, issued: Issued) -> Outcome {
+    let unchanged = || Ok(Written::Unchanged);
+    let applied = Applied {
+        issued: Box::new(issued),
+        credentials: unchanged(),
+        configuration: unchanged(),
+        workload: unchanged(),
+    };
+    Outcome::Applied(Box::new(validate(observed).unwrap()), applied)
+}
+
+/// Status, reason and message of a condition.
+fn told<'a>(status: &'a IoTDeviceStatus, type_: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((&found.status, &found.reason, &found.message))
+}
+
+fn tell(observed: &Observed, issued: Issued, now: Timestamp) -> IoTDeviceStatus {
+    status(observed, &IoTDeviceStatus::default(), &applied(observed, issued), now)
+}
+
+#[test]
+fn who_was_refused_goes_on_and_is_told_what_to_register() {
+    let (old, new) = (made(0), made(70));
+    let said = format!(
+        r#"{{"accepted":"{}","refused":{{"fingerprint":"{}","since":"2026-01-02T03:04:05Z","message":"the hub says no"}}}}"#,
+        old.fingerprint(),
+        new.fingerprint()
+    );
+    let observed = observed(&said);
+    let status = tell(&observed, issued(&new, Some(&old), CredentialsProof::Refused), after(71));
+    let (ready, reason, message) = told(&status, "CredentialsReady").unwrap();
+    assert_eq!((ready, reason), ("False", "CredentialRefused"));
+    let thumbprints = new.certified().unwrap().leaf().told();
+    for words in [
+        "goes on with the one before: the hub says no",
+        "register its secondary thumbprint",
+        &thumbprints.sha256_thumbprint,
+        &thumbprints.sha1_thumbprint,
+    ] {
+        assert!(message.contains(words), "{words} is not in {message}");
+    }
+    assert_eq!(told(&status, "Connected").unwrap().0, "True", "it streams");
+    assert_eq!(told(&status, "Stalled").unwrap().1, "CredentialRefused", "somebody has to do something");
+    let credentials = status.credentials.unwrap();
+    assert_eq!(
+        (credentials.proof, credentials.current),
+        (Some(CredentialsProof::Refused), Some(InUse::Secondary))
+    );
+    assert_eq!(credentials.primary.unwrap().sha256_thumbprint, old.fingerprint().to_string());
+    // Accepted: nothing is left to do.
+    let status = tell(&observed, issued(&new, Some(&old), CredentialsProof::Accepted), after(71));
+    let (ready, reason, message) = told(&status, "CredentialsReady").unwrap();
+    assert_eq!((ready, reason), ("True", "Issued"));
+    assert!(!message.contains("register"), "{message}");
+}
+
+/// Without one before, the connection's own reason says more.
+#[test]
+fn a_first_credential_that_is_refused_is_told_by_the_connection() {
+    let only = made(0);
+    let status = tell(&observed("{}"), issued(&only, None, CredentialsProof::Refused), after(1));
+    assert_eq!(told(&status, "CredentialsReady").unwrap().0, "True");
+}
+
+#[test]
+fn who_waits_for_its_turn_is_in_order() {
+    let (one, wait) = (made(0), Duration::from_secs(60));
+    for (turn, reason) in [(Turn::In(wait), "RolloverPending"), (Turn::Paused(wait), "RolloverPaused")] {
+        let issued =
+            Issued { pending: Some(Pending::Turn(turn)), ..issued(&one, None, CredentialsProof::Accepted) };
+        let status = tell(&observed("{}"), issued, after(1));
+        let (ready, told_reason, _) = told(&status, "CredentialsReady").unwrap();
+        assert_eq!((ready, told_reason), ("True", reason));
+        assert_eq!(told(&status, "Ready").unwrap().0, "True");
+    }
+}
+
+#[test]
+fn an_end_is_told_when_nothing_comes_before_it() {
+    let one = made(0);
+    let with = |renewal_at: Option<i64>| Issued {
+        renewal_at: renewal_at.map(after),
+        ..issued(&one, None, CredentialsProof::Accepted)
+    };
+    for (hour, renewal, expected) in [
+        (1, Some(70), ("False", "Valid")),
+        (89, None, ("False", "Valid")),
+        (91, None, ("True", "Expiring")),
+        // A renewal is announced, be it late.
+        (91, Some(95), ("False", "Valid")),
+        // It was announced, and nothing came of it.
+        (96, Some(95), ("True", "Expiring")),
+        (101, None, ("True", "Expired")),
+    ] {
+        let status = tell(&observed("{}"), with(renewal), after(hour));
+        let (truth, reason, message) = told(&status, "CredentialsExpiring").unwrap();
+        assert_eq!((truth, reason), expected, "{hour} {renewal:?} {message}");
+    }
+    // A key does not end.
+    let key = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K32).unwrap();
+    let status =
+        tell(&observed("{}"), issued(&Credential::Key(key), None, CredentialsProof::Accepted), after(1));
+    assert_eq!(told(&status, "CredentialsExpiring"), None);
+}
+
+/// The newest certificate is good for long; the one that the device still logs in with is not.
+#[test]
+fn the_end_that_counts_is_that_of_the_certificate_in_use() {
+    let (old, new) = (made(0), made(70));
+    for (proof, hour, expected) in [
+        (CredentialsProof::Refused, 80, "False"),
+        (CredentialsProof::Refused, 91, "True"),
+        (CredentialsProof::Untried, 91, "True"),
+        (CredentialsProof::Accepted, 91, "False"),
+        // It was made a moment ago, and nobody had the time to try it.
+        (CredentialsProof::Untried, 70, "False"),
+    ] {
+        let status = tell(&observed("{}"), issued(&new, Some(&old), proof), after(hour));
+        let (truth, _, message) = told(&status, "CredentialsExpiring").unwrap();
+        assert_eq!(truth, expected, "{proof:?} {hour} {message}");
+    }
+}
+
+#[test]
+fn an_end_is_told_once_by_an_event_and_although_the_ca_is_gone() {
+    let one = made(0);
+    let mut observed = observed("{}");
+    let holding = issued(&one, None, CredentialsProof::Accepted);
+    let outcome = applied(&observed, holding.clone());
+    let before = status(&observed, &IoTDeviceStatus::default(), &outcome, after(80));
+    let near = status(&observed, &before, &outcome, after(91));
+    let events: Vec<_> =
+        happened(&before, &near, &outcome).into_iter().map(|event| (event.warning, event.reason)).collect();
+    assert_eq!(events, [(true, "CredentialsExpiring".to_owned())]);
+    assert!(happened(&near, &status(&observed, &near, &outcome, after(92)), &outcome).is_empty());
+    // Nothing could be made: what is there is told of all the same.
+    observed.held = Some(Held::from(holding.holding));
+    let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));
+    let told_ = status(&observed, &before, &faulty, after(91));
+    assert_eq!(told(&told_, "CredentialsExpiring").unwrap().0, "True");
+    assert_eq!(told_.credentials, before.credentials);
+}
+
+#[test]
+fn no_status_holds_a_secret() {
+    let (old, new) = (made(0), made(70));
+    let status = tell(&observed("{}"), issued(&new, Some(&old), CredentialsProof::Refused), after(91));
+    let text = format!(
+        "{}{:?}",
+        serde_json::to_string(&status).unwrap(),
+        issued(&new, Some(&old), CredentialsProof::Refused)
+    );
+    for credential in [&old, &new] {
+        let key = credential.certified().unwrap().key().to_owned();
+        let middle = key.lines().nth(1).unwrap();
+        assert!(!text.contains(middle));
+    }
+}
+
+#[test]
+fn a_group_counts_who_has_moved_and_says_why_others_have_not() {
+    let member = |name: &str, issuer: &str, proof: &str, more: &str| -> Arc<IoTDevice> {
+        Arc::new(
+            serde_saphyr::from_str(&format!(
+                "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}}}, spec: {{}},
+                status: {{credentials: {{secretName: s, kind: X509, issuerFingerprint: {issuer}, proof: {proof}}}{more}}}}}"
+            ))
+            .unwrap(),
+        )
+    };
+    let why = ", conditions: [{type: CredentialsReady, status: 'False', reason: CredentialRefused, message: because, lastTransitionTime: '2026-01-02T03:04:05Z'}]";
+    let mut devices = vec![
+        member("a", "new", "Accepted", ""),
+        member("b", "new", "Untried", ""),
+        member("c", "old", "Accepted", ""),
+        Arc::new(IoTDevice::default()),
+    ];
+    devices.extend((0..12).rev().map(|number| member(&format!("r{number:02}"), "new", "Refused", why)));
+    let told = rollover::status(&devices, &"new".to_owned().into());
+    assert_eq!((told.moved, told.untried, told.pending, told.refused), (1, 1, 1, 12));
+    assert_eq!(told.refusals.len(), 10);
+    assert_eq!((told.refusals[0].device.as_str(), told.refusals[0].message.as_str()), ("r00", "because"));
+}

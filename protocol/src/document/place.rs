@@ -1,0 +1,184 @@
+//! Line and column of every field of a YAML document. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+/// Where something stands, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column.
+    pub column: u64,
+}
+
+impl Place {
+    /// As the parser has it, if it knows.
+    #[must_use]
+    pub fn of(location: Location) -> Option<Self> {
+        (location != Location::UNKNOWN).then(|| Self { line: location.line(), column: location.column() })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// Where the fields of a document stand, by paths such as `devices[0].tags[2].source`.
+#[derive(Debug, Default)]
+pub struct Places(HashMap<String, Place>);
+
+impl Places {
+    /// Of a document; none of one that is no YAML.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut places = Self::default();
+        if let Ok(node) = serde_saphyr::from_str::<Node>(text) {
+            places.note(String::new(), &node);
+        }
+        places
+    }
+
+    /// The place of a field, or of what it should be in.
+    #[must_use]
+    pub fn find(&self, field: &str) -> Option<Place> {
+        if let Some(place) = self.0.get(field) {
+            return Some(*place);
+        }
+        // The root itself has a place too.
+        let parent = field.rfind(['.', '[']).unwrap_or(0);
+        if field.is_empty() { None } else { self.find(&field[..parent]) }
+    }
+
+    fn note(&mut self, path: String, node: &Node) {
+        match &node.0.value {
+            Kind::Map(fields) => {
+                for (name, field) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.note(format!("{path}{dot}{name}"), field);
+                }
+            }
+            Kind::List(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.note(format!("{path}[{at}]"), item);
+                }
+            }
+            Kind::Leaf => {}
+        }
+        if let Some(place) = Place::of(node.0.referenced) {
+            self.0.insert(path, place);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Node(Spanned<Kind>);
+
+enum Kind {
+    Map(BTreeMap<String, Node>),
+    List(Vec<Node>),
+    Leaf,
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnyKind)
+    }
+}
+
+struct AnyKind;
+
+impl<'de> Visitor<'de> for AnyKind {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+        let mut fields = BTreeMap::new();
+        while let Some((name, field)) = map.next_entry()? {
+            fields.insert(name, field);
+        }
+        Ok(Kind::Map(fields))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Kind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Kind::List(items))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_i128<E: Error>(self, _: i128) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Kind, E> {
+        Ok(Kind::Leaf)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Kind, D::Error> {
+        Kind::deserialize(from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_place() {
+        let text = "version: 1\ndevices:\n  - name: a\n    hub: {hostname: h, port: -5}\n  - name: ~\n";
+        let places = Places::of(text);
+        let at = |field: &str| places.find(field).map(|place| (place.line, place.column));
+        assert_eq!(at("version"), Some((1, 10)));
+        assert_eq!(at("devices[0].name"), Some((3, 11)));
+        assert_eq!(at("devices[0].hub.port"), Some((4, 30)));
+        assert_eq!(at("devices[1].name"), Some((5, 11)));
+        // What is not there is looked for where it should be.
+        assert_eq!(at("devices[0].hub.gateway"), Some((4, 10)));
+        assert_eq!(at("devices[0].telemetry.interval"), at("devices[0]"));
+        assert_eq!(at("nothing"), Some((1, 1)));
+        assert_eq!(Places::of("a: [").find("a"), None);
+    }
+}

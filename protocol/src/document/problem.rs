@@ -1,0 +1,73 @@
+//! One mistake in a document: the field, its place, and what to do. Pure.
+
+use super::place::{Place, Places};
+
+/// One mistake: where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Such as `devices[0].tags[2].source`; empty for the document itself.
+    pub field: String,
+    /// Line and column, where there is a text.
+    pub place: Option<Place>,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+impl Problem {
+    /// One whose place is not looked for yet.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), place: None, message: message.into() }
+    }
+
+    /// Whether it is a mistake of this field, or of one around it.
+    #[must_use]
+    pub fn covers(&self, field: &str) -> bool {
+        let rest = field.strip_prefix(&self.field);
+        rest.is_some_and(|rest| rest.is_empty() || self.field.is_empty() || rest.starts_with(['.', '[']))
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = self.place.map(|place| format!(" ({place})")).unwrap_or_default();
+        match self.field.as_str() {
+            "" => write!(f, "the document{place}: {}", self.message),
+            field => write!(f, "{field}{place}: {}", self.message),
+        }
+    }
+}
+
+/// More fit into no log and no status.
+const MOST: usize = 100;
+
+/// Looks up the places of `problems` in the document, and puts them into its order: the first hundred, and how many more
+/// there are.
+#[must_use]
+pub fn located(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
+    let places = Places::of(text);
+    for problem in &mut problems {
+        problem.place = problem.place.or_else(|| places.find(&problem.field));
+    }
+    problems.sort_by_key(|problem| problem.place.map(|place| (place.line, place.column)));
+    let more = problems.len().saturating_sub(MOST);
+    if more > 0 {
+        problems.truncate(MOST);
+        problems.push(Problem::new("", format!("there are {more} more mistakes: mend these first")));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut() {
+        let problems = (0..250).rev().map(|at| Problem::new(format!("list[{at}]"), "wrong")).collect();
+        let text = format!("list:\n{}", "- x\n".repeat(250));
+        let problems = located(problems, &text);
+        assert_eq!(problems.len(), 101);
+        assert_eq!(problems[99].to_string(), "list[99] (line 101, column 3): wrong");
+        assert_eq!(problems[100].to_string(), "the document: there are 150 more mistakes: mend these first");
+    }
+}

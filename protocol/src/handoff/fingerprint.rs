@@ -1,0 +1,81 @@
+//! Which credential is meant, without a word of it: what operator and agent compare. Pure.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::hub::key::SymmetricKey;
+
+/// What is signed with a key to name it. A key of 16 bytes or more cannot be found from an HMAC.
+const OF_A_KEY: &[u8] = b"lanyard.dev/credential-fingerprint";
+
+/// Tells one credential from another and gives nothing away; it may stand in status, logs and annotations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Of a key: 32 hexadecimal digits.
+    #[must_use]
+    pub fn of_key(key: &SymmetricKey) -> Self {
+        Self(hex(&key.sign(OF_A_KEY)[..16]))
+    }
+
+    /// Of a certificate in DER: its SHA-256 thumbprint, 64 hexadecimal digits as Azure writes them (ref §9.5).
+    #[must_use]
+    pub fn of_certificate(der: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(der)))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Fingerprint {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Upper case and without separators, as Azure's portal takes thumbprints (ref §9.5).
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    /// The certificate of ref §9.6.
+    const CERTIFICATE: &str = "MIIBQTCB6KADAgECAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBGRldjEwHhcNMjAwMTAxMDAwMDAwWhcNNDkxMjMxMDAwMDAwWjAPMQ0wCwYDVQQDDARkZXYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE2Wh0CvuAAa5yYJbdPkfwqDw14Mt3L0v7JTsHpFoX1F4P7A4EZCFvPWmZfy3MrogpQ4u9tbdu/SG5TcBZllLb2aM1MDMwDAYDVR0TAQH/BAIwADAOBgNVHQ8BAf8EBAMCB4AwEwYDVR0lBAwwCgYIKwYBBQUHAwIwCgYIKoZIzj0EAwIDSAAwRQIgYDyOBJQGTAL9SWmeRIu/3wvKcDpDKIjh34w0Gl6r1bgCIQDysx29Y74ctzjcXmMi6WxpRiz2iX3w/MFXRWgtYnK1oQ==";
+
+    #[test]
+    fn a_certificate_is_named_by_the_thumbprint_of_the_portal() {
+        let der = STANDARD.decode(CERTIFICATE).unwrap();
+        let name = Fingerprint::of_certificate(&der);
+        assert_eq!(name.as_str(), "B8413FDBACD7BB4937D3D0F6E81CDCF3C8EFE9C675AE77E9213741F5B7C1A386");
+    }
+
+    #[test]
+    fn a_key_is_named_always_the_same_and_not_like_another() {
+        let key = |text: &[u8]| SymmetricKey::from_base64(&STANDARD.encode(text)).unwrap();
+        let (one, two) = (key(&[1; 32]), key(&[2; 32]));
+        assert_eq!(Fingerprint::of_key(&one), Fingerprint::of_key(&key(&[1; 32])));
+        assert_ne!(Fingerprint::of_key(&one), Fingerprint::of_key(&two));
+        assert_eq!(Fingerprint::of_key(&one).as_str().len(), 32);
+    }
+}

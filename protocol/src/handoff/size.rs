@@ -1,0 +1,119 @@
+//! Numbers of bytes as people write them: `65536`, `256Mi`, `10Gi`. Pure.
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Binary units, the largest first.
+const UNITS: [(&str, u64); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
+/// The text is no number of bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "{text:?} is not a number of bytes: write a whole number, alone or with Ki, Mi, Gi or Ti, such as 256Mi"
+)]
+pub struct ByteSizeError {
+    text: String,
+}
+
+/// A number of bytes: a whole number, alone or with `Ki`, `Mi`, `Gi` or `Ti`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ByteSize(u64);
+
+impl ByteSize {
+    /// From bytes.
+    #[must_use]
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Reads `65536` and `256Mi`.
+    ///
+    /// # Errors
+    /// [`ByteSizeError`] for anything else, and for 2^64 bytes and more.
+    pub fn parse(text: &str) -> Result<Self, ByteSizeError> {
+        let read = || {
+            let (digits, unit) = UNITS
+                .iter()
+                .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))
+                .unwrap_or((text, 1));
+            if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+                return None;
+            }
+            digits.parse::<u64>().ok()?.checked_mul(unit).map(Self)
+        };
+        read().ok_or_else(|| ByteSizeError { text: text.to_owned() })
+    }
+}
+
+impl std::fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match UNITS.iter().find(|(_, unit)| self.0 > 0 && self.0.is_multiple_of(*unit)) {
+            Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = ByteSize;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of bytes, such as 256Mi")
+            }
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
+                Ok(ByteSize(bytes))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
+                ByteSize::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn common_texts() {
+        for (text, bytes) in
+            [("65536", 65_536), ("64Ki", 65_536), ("256Mi", 1 << 28), ("10Gi", 10 << 30), ("0", 0)]
+        {
+            assert_eq!(ByteSize::parse(text), Ok(ByteSize(bytes)), "{text}");
+        }
+        for bad in ["", "Mi", "1.5Mi", "-1", "+1", "1M", "1 Mi", "99999999999999999999", "99999999Ti"] {
+            assert!(ByteSize::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn documents_may_have_numbers_and_texts() {
+        for document in ["1048576", "\"1Mi\"", "\"1024Ki\""] {
+            assert_eq!(serde_json::from_str::<ByteSize>(document).unwrap(), ByteSize(1 << 20));
+        }
+        assert_eq!(serde_json::to_string(&ByteSize(1 << 20)).unwrap(), "\"1Mi\"");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(bytes: u64) {
+            prop_assert_eq!(ByteSize::parse(&ByteSize(bytes).to_string()), Ok(ByteSize(bytes)));
+        }
+    }
+}

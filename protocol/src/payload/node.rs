@@ -1,0 +1,299 @@
+//! What a template says: text, variables and conditions, around and inside its one loop. Pure.
+
+use super::mistake::Mistake;
+use super::token::{Placed, Token, cut};
+
+/// What is put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// Milliseconds since 1970-01-01T00:00:00Z at which the message was made.
+    ServerTimestamp,
+    /// The same as text, without quotes: `2017-02-27T20:29:40.000Z` (format UNCONFIRMED in the reference).
+    ServerDate,
+    /// The tag's name as the inside of a JSON text: quotes are the template's own.
+    Name,
+    /// The value as JSON: a text with its quotes (UNCONFIRMED); without them where the template has its own.
+    Value,
+    /// `true` or `false`.
+    Quality,
+    /// Milliseconds since 1970-01-01T00:00:00Z at which the tag was read.
+    Timestamp,
+    /// The same as text, like [`Variable::ServerDate`].
+    Date,
+    /// The place of the event in the message, from 0 (UNCONFIRMED).
+    Index,
+    /// Whether it is the first (UNCONFIRMED).
+    First,
+    /// Whether it is the last.
+    Last,
+}
+
+/// The words for them; the standard template's words are understood in the advanced one too, and the other way around.
+const WORDS: [(&str, Variable); 13] = [
+    ("SERVERTIMESTAMP", Variable::ServerTimestamp),
+    ("SERVERDATE", Variable::ServerDate),
+    ("TAGNAME", Variable::Name),
+    ("VALUE", Variable::Value),
+    ("TAGVALUE", Variable::Value),
+    ("QUALITY", Variable::Quality),
+    ("TAGQUALITY", Variable::Quality),
+    ("TIMESTAMP", Variable::Timestamp),
+    ("TAGTIMESTAMP", Variable::Timestamp),
+    ("DATE", Variable::Date),
+    ("TAGDATE", Variable::Date),
+    ("@index", Variable::Index),
+    ("@first", Variable::First),
+];
+
+impl Variable {
+    /// The variable of this name; the error is the rest of a sentence.
+    pub(super) fn named(word: &str) -> Result<Self, String> {
+        if word == "@last" {
+            return Ok(Self::Last);
+        }
+        let found = WORDS.iter().find(|(name, _)| *name == word).map(|(_, variable)| *variable);
+        found.ok_or_else(|| {
+            let distance = |name: &str| strsim::osa_distance(&name.to_lowercase(), &word.to_lowercase());
+            let nearest = WORDS.iter().map(|(name, _)| *name).min_by_key(|name| distance(name));
+            let near = nearest.filter(|name| distance(name) <= 2);
+            let guess = near.map(|name| format!("did you mean |{name}|? ")).unwrap_or_default();
+            format!("|{word}| is no variable: {guess}use {USAGE}")
+        })
+    }
+
+    /// Whether it needs an event.
+    pub(super) const fn is_of_event(self) -> bool {
+        !matches!(self, Self::ServerTimestamp | Self::ServerDate)
+    }
+}
+
+const USAGE: &str = "|SERVERTIMESTAMP| or |SERVERDATE|, and between |#each VALUES| and |/each| \
+                     |TAGNAME|, |VALUE|, |QUALITY|, |TIMESTAMP|, |DATE|, |@index|, |@first| or |@last|";
+
+/// What a condition asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    First,
+    Last,
+    Good,
+}
+
+/// A part of a template, and the byte at which it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    Text { at: usize, text: String },
+    Put { at: usize, variable: Variable, quoted: bool },
+    Choice { question: Question, yes: Vec<Node>, no: Vec<Node> },
+}
+
+/// A whole template.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Outline {
+    pub(super) head: Vec<Node>,
+    pub(super) item: Vec<Node>,
+    pub(super) tail: Vec<Node>,
+}
+
+/// Reads an advanced template.
+pub(super) fn read(text: &str) -> Result<Outline, Mistake> {
+    let tokens = cut(text)?;
+    let mut reader = Reader { tokens: tokens.iter().peekable(), quotes: Quotes::default() };
+    let head = reader.nodes(None, &[])?;
+    let Some(each) = reader.tokens.next() else {
+        let message = "no event is put in: write |#each VALUES| … |/each| around what stands for one";
+        return Err(Mistake::new(0, message));
+    };
+    let item = reader.nodes(Some(each.at), &["/each"])?;
+    if reader.tokens.next().is_none() {
+        return Err(Mistake::new(each.at, "this |#each VALUES| has no |/each|: add it"));
+    }
+    let tail = reader.nodes(None, &[])?;
+    match reader.tokens.next() {
+        None => Ok(Outline { head, item, tail }),
+        Some(again) => {
+            Err(Mistake::new(again.at, "|#each VALUES| stands twice: a message is one list of events"))
+        }
+    }
+}
+
+struct Reader<'a, 't> {
+    tokens: std::iter::Peekable<std::slice::Iter<'t, Placed<'a>>>,
+    quotes: Quotes,
+}
+
+impl Reader<'_, '_> {
+    /// Nodes up to one of `ends` or, outside the loop, up to its beginning; that one is left. `inside` is the beginning
+    /// of the loop.
+    fn nodes(&mut self, inside: Option<usize>, ends: &[&str]) -> Result<Vec<Node>, Mistake> {
+        let mut nodes = Vec::new();
+        while let Some(&&Placed { at, token }) = self.tokens.peek() {
+            match token {
+                Token::Text(text) => {
+                    self.quotes.follow(text);
+                    nodes.push(Node::Text { at, text: text.to_owned() });
+                }
+                Token::Bar => nodes.push(Node::Text { at, text: "|".to_owned() }),
+                Token::Tag(tag) if ends.contains(&tag) => return Ok(nodes),
+                Token::Tag(tag) => {
+                    let (word, rest) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
+                    match (word, rest.trim()) {
+                        ("#each", "VALUES") if inside.is_none() => return Ok(nodes),
+                        ("#if" | "#unless", question) => {
+                            self.tokens.next();
+                            nodes.push(self.choice(at, word, question, inside)?);
+                            continue;
+                        }
+                        _ => nodes.push(self.put(at, tag, inside.is_some())?),
+                    }
+                }
+            }
+            self.tokens.next();
+        }
+        Ok(nodes)
+    }
+
+    fn put(&self, at: usize, tag: &str, inside: bool) -> Result<Node, Mistake> {
+        let wrong = |message: &str| Err(Mistake::new(at, message));
+        match tag {
+            "#each VALUES" => return wrong("|#each VALUES| cannot stand inside another one: take it out"),
+            "VALUES" => {
+                return wrong(
+                    "|VALUES| belongs to the standard template: write |#each VALUES| … |/each| here",
+                );
+            }
+            "/each" => return wrong("this |/each| has no |#each VALUES|: take it out or add that"),
+            "/if" | "/unless" | "else" => {
+                return Err(Mistake::new(
+                    at,
+                    format!("this |{tag}| has no |#if| or |#unless| to belong to: take it out"),
+                ));
+            }
+            block if block.starts_with('#') => {
+                let message = format!("|{block}| is no block: use |#each VALUES|, |#if …| or |#unless …|");
+                return Err(Mistake::new(at, message));
+            }
+            _ => {}
+        }
+        let variable = Variable::named(tag).map_err(|message| Mistake::new(at, message))?;
+        if variable.is_of_event() && !inside {
+            let message = format!("|{tag}| is of one event: put it between |#each VALUES| and |/each|");
+            return Err(Mistake::new(at, message));
+        }
+        Ok(Node::Put { at, variable, quoted: self.quotes.open })
+    }
+
+    fn choice(
+        &mut self,
+        at: usize,
+        word: &str,
+        question: &str,
+        inside: Option<usize>,
+    ) -> Result<Node, Mistake> {
+        let asked = match question {
+            "@first" => Question::First,
+            "@last" => Question::Last,
+            "QUALITY" | "TAGQUALITY" => Question::Good,
+            _ => {
+                let message = format!("|{word} {question}| asks nothing: use @first, @last or QUALITY");
+                return Err(Mistake::new(at, message));
+            }
+        };
+        if inside.is_none() {
+            let message =
+                format!("|{word} {question}| is of one event: put it between |#each VALUES| and |/each|");
+            return Err(Mistake::new(at, message));
+        }
+        let end = if word == "#if" { "/if" } else { "/unless" };
+        let before = self.quotes.clone();
+        let mut branches = vec![self.nodes(inside, &["else", end])?];
+        let has_else = self.tokens.peek().is_some_and(|placed| placed.token == Token::Tag("else"));
+        if has_else {
+            self.tokens.next();
+            let after = std::mem::replace(&mut self.quotes, before);
+            branches.push(self.nodes(inside, &[end])?);
+            self.quotes = after;
+        }
+        if self.tokens.next().is_none() {
+            return Err(Mistake::new(at, format!("this |{word} {question}| has no |{end}|: add it")));
+        }
+        let mut branches = branches.into_iter();
+        let (then, otherwise) = (branches.next().unwrap_or_default(), branches.next().unwrap_or_default());
+        let (yes, no) = if word == "#if" { (then, otherwise) } else { (otherwise, then) };
+        Ok(Node::Choice { question: asked, yes, no })
+    }
+}
+
+/// Whether a place is inside a JSON text of the template's own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn follow(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = self.open,
+                b'"' => self.open = !self.open,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> (usize, String) {
+        let mistake = read(text).unwrap_err();
+        (mistake.at, mistake.message)
+    }
+
+    #[test]
+    fn mistakes_say_where_and_what_to_do() {
+        for (text, at, words) in [
+            ("{}", 0, "no event is put in: write |#each VALUES| … |/each|"),
+            ("|#each VALUES||/each", 14, "this | has no partner on its line"),
+            ("x |#each VALUES| |TAGNAME|", 2, "this |#each VALUES| has no |/each|"),
+            (
+                "|#each VALUES||TAGNAM||/each|",
+                14,
+                "|TAGNAM| is no variable: did you mean |TAGNAME|? use |SERVER",
+            ),
+            ("|#each VALUES||tagname||/each|", 14, "did you mean |TAGNAME|?"),
+            ("|#each VALUES||Banana||/each|", 14, "|Banana| is no variable: use |SERVERTIMESTAMP|"),
+            ("|VALUE||#each VALUES||/each|", 0, "|VALUE| is of one event"),
+            ("|VALUES|", 0, "|VALUES| belongs to the standard template"),
+            ("|#each VALUES||#each VALUES||/each||/each|", 14, "cannot stand inside another one"),
+            ("|#each VALUES||/each||#each VALUES||/each|", 21, "|#each VALUES| stands twice"),
+            ("|#each VALUES||/if||/each|", 14, "this |/if| has no |#if|"),
+            (
+                "|#each VALUES||#if VALUE|x|/if||/each|",
+                14,
+                "|#if VALUE| asks nothing: use @first, @last or QUALITY",
+            ),
+            ("|#each VALUES||#if @last|x|/unless||/each|", 26, "this |/unless| has no |#if| or |#unless|"),
+            ("|#each VALUES||#if @last|x", 14, "this |#if @last| has no |/if|: add it"),
+            ("|#each VALUES||#if @last|x|/each|", 26, "this |/each| has no |#each VALUES|"),
+            ("|#if @last|x|/if||#each VALUES||/each|", 0, "is of one event"),
+            ("|#each TAGS||/each|", 0, "|#each TAGS| is no block: use |#each VALUES|"),
+            ("|/each|", 0, "this |/each| has no |#each VALUES|"),
+        ] {
+            let (found, message) = mistake(text);
+            assert!(found == at && message.contains(words), "{text}: {found}: {message}");
+        }
+    }
+
+    #[test]
+    fn quotes_are_followed_over_escapes_and_branches() {
+        let outline =
+            read(r#"{"a\"": |#each VALUES||VALUE|, "|#if @last||TAGNAME||else|x\|/if|"|/each|}"#).unwrap();
+        let quoted = |node: &Node| matches!(node, Node::Put { quoted: true, .. });
+        assert!(!quoted(&outline.item[0]));
+        let Node::Choice { yes, .. } = &outline.item[2] else { unreachable!("{outline:?}") };
+        assert!(quoted(&yes[0]));
+    }
+}

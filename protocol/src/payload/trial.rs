@@ -1,0 +1,156 @@
+//! Whether a template gives JSON, and if not, where it goes wrong: it is written for samples and read by another reader. Pure.
+
+use serde_json::Value;
+
+use super::mistake::{Mistake, TemplateError};
+use super::plan::{Item, Piece};
+use super::template::Template;
+use super::write::{Moment, Sample};
+
+/// Values of all kinds.
+const VALUES: [&str; 3] = ["1", "\"say \\\"hi\\\"\"", "[false,null]"];
+/// When the samples are made.
+const TIME: i64 = 1_488_227_380_000;
+
+impl Template {
+    /// Why messages of up to `most` events are no JSON, if so.
+    #[must_use]
+    pub fn json_mistake(&self, most: u32) -> Option<TemplateError> {
+        let counts = (1..=3).filter(|&count| count <= most.max(1));
+        let mut trials = counts.flat_map(|count| [(count, true), (count, false)]);
+        trials.find_map(|(count, good)| {
+            let trial = Trial::of(self, count, good);
+            let error = serde_json::from_slice::<Value>(&trial.body).err()?;
+            let said = error.to_string();
+            let said = said.split(" at line ").next().unwrap_or_default();
+            let events = if count == 1 { "one event".to_owned() } else { format!("{count} events") };
+            let comma = "write |#unless @last|,|/unless| between events in a list, set maxEvents: 1, ";
+            let fix = if count > 1 { comma } else { "mend it, " };
+            let message = format!(
+                "a message with {events} is no JSON from here on: {said}; {fix}or set another contentType"
+            );
+            let mistake = Mistake::new(trial.origin(error.line(), error.column()), message);
+            Some(match (&self.texts().advanced, &self.texts().standard) {
+                (Some(text), _) => mistake.of("advanced", text),
+                _ => TemplateError { text: "standard", place: None, message: mistake.message },
+            })
+        })
+    }
+}
+
+/// A body, and where each of its parts comes from.
+struct Trial {
+    body: Vec<u8>,
+    /// A part's beginning in the body, its beginning in the template, and whether it was copied.
+    parts: Vec<(usize, usize, bool)>,
+}
+
+struct One(usize, bool);
+
+impl Sample for One {
+    fn tag(&self) -> &str {
+        "Line 1.\"Press\""
+    }
+    fn value(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(VALUES.get(self.0 % VALUES.len()).unwrap_or(&"null").as_bytes());
+    }
+    fn good(&self) -> bool {
+        self.1
+    }
+    fn time(&self) -> i64 {
+        TIME
+    }
+}
+
+impl Trial {
+    fn of(template: &Template, count: u32, good: bool) -> Self {
+        let mut trial = Self { body: Vec::new(), parts: Vec::new() };
+        let plan = template.plan();
+        trial.write(&plan.head, &One(0, good), 0);
+        for index in 0..count {
+            let Item { shared, more, last } = if index == 0 { &plan.first } else { &plan.others };
+            let event = One(index as usize, good);
+            trial.write(shared, &event, index);
+            trial.write(if index + 1 == count { last } else { more }, &event, index);
+        }
+        trial.write(&plan.tail, &One(0, good), 0);
+        trial
+    }
+
+    fn write(&mut self, pieces: &[Piece], event: &One, index: u32) {
+        for piece in pieces {
+            match piece {
+                Piece::Text { at, text } => {
+                    self.parts.push((self.body.len(), *at, true));
+                    self.body.extend_from_slice(text.as_bytes());
+                }
+                Piece::Put { at, variable, quoted } => {
+                    self.parts.push((self.body.len(), *at, false));
+                    let moment = Moment { server: TIME, index: index.into(), event };
+                    moment.put(&mut self.body, *variable, *quoted);
+                }
+                Piece::ByQuality { good, bad } => self.write(if event.1 { good } else { bad }, event, index),
+            }
+        }
+    }
+
+    /// The place in the template that a place in the body comes from.
+    fn origin(&self, line: usize, column: usize) -> usize {
+        let lines = self.body.split_inclusive(|&byte| byte == b'\n');
+        let before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+        let place = before + column.saturating_sub(1);
+        let part = self.parts.iter().rev().find(|(start, ..)| *start <= place);
+        part.map_or(0, |(start, at, copied)| if *copied { at + (place - start) } else { *at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::template::Texts;
+
+    fn mistake(text: &str, most: u32) -> Option<String> {
+        let template = Template::new(Texts { advanced: Some(text.to_owned()), ..Texts::default() }).unwrap();
+        template.json_mistake(most).map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_no_json_is_found_where_it_is() {
+        for (text, most, expected) in [
+            (
+                "{\n \"v\": [|#each VALUES||VALUE||/each|]}",
+                9,
+                "advanced, line 2, column 22: a message with 2 events is no JSON",
+            ),
+            (
+                "[|#each VALUES||TAGNAME|,|/each|]",
+                9,
+                "advanced, line 1, column 16: a message with one event is no JSON",
+            ),
+            (
+                "[|#each VALUES|{\"a\" |VALUE|}|/each|]",
+                9,
+                "advanced, line 1, column 21: a message with one event",
+            ),
+            (
+                "{|#each VALUES|\"|TAGNAME|\": |VALUE||/each|",
+                1,
+                "advanced, line 1, column 29: a message with one event",
+            ),
+            (
+                "[|#each VALUES||#if QUALITY|1|else|x|/if||#unless @last|,|/unless||/each|]",
+                9,
+                "advanced, line 1, column 36: a message with one event",
+            ),
+        ] {
+            let said = mistake(text, most).unwrap();
+            assert!(said.starts_with(expected), "{text}\n{said}\n{expected}");
+        }
+        assert_eq!(mistake("|#each VALUES|{\"v\": |VALUE|}|/each|", 1), None);
+        assert!(mistake("|#each VALUES|{\"v\": |VALUE|}|/each|", 2).unwrap().contains("set maxEvents: 1"));
+        assert_eq!(
+            mistake("[|#each VALUES|\"|VALUE| of |TAGNAME|\"|#unless @last|,|/unless||/each|]", 9),
+            None
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Writes a message's body from a template, event by event: at any moment it is known how long the body were if it ended
+//! there. Nothing is allocated for an event. Pure.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+
+use super::escape;
+use super::node::Variable;
+use super::plan::{Item, Piece, Plan};
+use super::template::Template;
+
+/// One event, as templates see it.
+pub trait Sample {
+    /// The tag's name.
+    fn tag(&self) -> &str;
+    /// Writes the value as JSON.
+    fn value(&self, out: &mut Vec<u8>);
+    /// Whether it was read.
+    fn good(&self) -> bool;
+    /// When it was read, in milliseconds since 1970-01-01T00:00:00Z.
+    fn time(&self) -> i64;
+}
+
+/// Writes one body.
+#[derive(Debug)]
+pub struct Writer<'t> {
+    plan: &'t Plan,
+    /// When the message is made, in milliseconds since 1970-01-01T00:00:00Z.
+    server: i64,
+    events: u64,
+    tail: Vec<u8>,
+    newest: Ending,
+    /// Of the event before.
+    before: Ending,
+}
+
+/// How a body ends if an event is its last.
+#[derive(Debug, Default)]
+struct Ending {
+    /// How much of the body stays.
+    at: usize,
+    /// What stands there instead of what announces another event.
+    text: Vec<u8>,
+}
+
+impl<'t> Writer<'t> {
+    /// Begins a body, at the end of `out`.
+    #[must_use]
+    pub fn open(template: &'t Template, out: &mut Vec<u8>, server: i64) -> Self {
+        let plan = template.plan();
+        let mut tail = Vec::new();
+        around(&mut tail, &plan.tail, server);
+        around(out, &plan.head, server);
+        let newest = Ending { at: out.len(), text: Vec::new() };
+        Self { plan, server, events: 0, tail, newest, before: Ending::default() }
+    }
+
+    /// Writes another event.
+    pub fn event<S: Sample>(&mut self, out: &mut Vec<u8>, event: &S) {
+        std::mem::swap(&mut self.newest, &mut self.before);
+        let Item { shared, more, last } = if self.events == 0 { &self.plan.first } else { &self.plan.others };
+        let moment = Moment { server: self.server, index: self.events, event };
+        moment.pieces(out, shared);
+        self.newest.at = out.len();
+        self.newest.text.clear();
+        moment.pieces(&mut self.newest.text, last);
+        moment.pieces(out, more);
+        self.events += 1;
+    }
+
+    /// How many bytes the body has if it ends now.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.newest.at + self.newest.text.len() + self.tail.len()
+    }
+
+    /// Takes the newest event out again, once; `len` is how much of `out` there was before it.
+    pub fn take_back(&mut self, out: &mut Vec<u8>, len: usize) {
+        out.truncate(len);
+        self.events -= 1;
+        std::mem::swap(&mut self.newest, &mut self.before);
+    }
+
+    /// Ends the body.
+    pub fn close(self, out: &mut Vec<u8>) {
+        out.truncate(self.newest.at);
+        out.extend_from_slice(&self.newest.text);
+        out.extend_from_slice(&self.tail);
+    }
+}
+
+/// Writes what is outside the loop, where no event is.
+fn around(out: &mut Vec<u8>, pieces: &[Piece], server: i64) {
+    struct Nobody;
+    impl Sample for Nobody {
+        fn tag(&self) -> &str {
+            ""
+        }
+        fn value(&self, _: &mut Vec<u8>) {}
+        fn good(&self) -> bool {
+            false
+        }
+        fn time(&self) -> i64 {
+            0
+        }
+    }
+    Moment { server, index: 0, event: &Nobody }.pieces(out, pieces);
+}
+
+/// What variables stand for.
+pub(super) struct Moment<'e, S> {
+    pub(super) server: i64,
+    pub(super) index: u64,
+    pub(super) event: &'e S,
+}
+
+impl<S: Sample> Moment<'_, S> {
+    fn pieces(&self, out: &mut Vec<u8>, pieces: &[Piece]) {
+        for piece in pieces {
+            match piece {
+                Piece::Text { text, .. } => out.extend_from_slice(text.as_bytes()),
+                Piece::Put { variable, quoted, .. } => self.put(out, *variable, *quoted),
+                Piece::ByQuality { good, bad } => {
+                    self.pieces(out, if self.event.good() { good } else { bad });
+                }
+            }
+        }
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>, variable: Variable, quoted: bool) {
+        match variable {
+            Variable::ServerTimestamp => number(out, self.server),
+            Variable::ServerDate => date(out, self.server),
+            Variable::Name => escape::text(out, self.event.tag()),
+            Variable::Value => {
+                let start = out.len();
+                self.event.value(out);
+                if quoted {
+                    escape::inside_quotes(out, start);
+                }
+            }
+            Variable::Quality => out.extend_from_slice(if self.event.good() { b"true" } else { b"false" }),
+            Variable::Timestamp => number(out, self.event.time()),
+            Variable::Date => date(out, self.event.time()),
+            Variable::Index => number(out, self.index),
+            // Plans have them as text already.
+            Variable::First | Variable::Last => {}
+        }
+    }
+}
+
+fn number(out: &mut Vec<u8>, number: impl serde::Serialize) {
+    serde_json::to_writer(out, &number).expect("a whole number, written to memory");
+}
+
+/// ISO 8601 in UTC with milliseconds. Clocks that are off by ten thousand years stand at the end of the calendar.
+fn date(out: &mut Vec<u8>, millis: i64) {
+    let end = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    let at = Timestamp::from_millisecond(millis).unwrap_or(end);
+    write!(out, "{at:.3}").expect("a date, written to memory");
+}

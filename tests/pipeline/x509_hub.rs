@@ -1,0 +1,216 @@
+//! Devices that go straight to a hub with a certificate: thumbprints, CAs, and what is wrong with a certificate.
+
+use lanyard_protocol::handoff::status::DeviceStatus;
+use lanyard_tests::agent::Setup;
+use lanyard_tests::emulator::Emulator;
+use lanyard_tests::process::eventually;
+use serde_json::{Value, json};
+
+use crate::fixture::{
+    PRIMARY, RAMP, SECONDARY, assert_streams, credential, device, document, press, wait_for_accepted,
+    wait_for_ramp,
+};
+use crate::forge::{self, Ca, Leaf};
+
+/// A hub whose press-17 proves itself like this, and which knows these CAs.
+pub(crate) fn hub(authentication: &Value, cas: &[&Ca]) -> Emulator {
+    Emulator::start(&hub_config(&json!([{"deviceId": "press-17", "authentication": authentication}]), cas))
+}
+
+fn hub_config(devices: &Value, cas: &[&Ca]) -> String {
+    let certificate = |(number, ca): (usize, &&Ca)| json!({"name": format!("ca-{number}"), "properties": {"certificate": ca.pem, "isVerified": true}});
+    let certificates: Vec<Value> = cas.iter().enumerate().map(certificate).collect();
+    json!({"certificates": certificates, "hubs": [{"hostName": "localhost", "devices": devices}]}).to_string()
+}
+
+/// How a device is registered whose certificates have these thumbprints.
+pub(crate) fn thumbprints(primary: &Leaf, secondary: Option<&Leaf>) -> Value {
+    let secondary = secondary.map(|leaf| leaf.fingerprint.as_str());
+    let mut thumbprints = json!({"primaryThumbprint": primary.fingerprint.as_str()});
+    if let Some(secondary) = secondary {
+        thumbprints["secondaryThumbprint"] = secondary.into();
+    }
+    json!({"type": "selfSigned", "x509Thumbprint": thumbprints})
+}
+
+/// press-17 with this certificate.
+pub(crate) fn setup(emulator: &Emulator, leaf: &Leaf) -> Setup {
+    Setup::new(&press(emulator))
+        .certificate("press-17", &leaf.chain, &leaf.key)
+        .ca("press-17", &emulator.ca())
+}
+
+#[test]
+fn every_kind_of_key_streams_and_its_expiry_is_in_the_metrics() {
+    let kinds = [
+        ("p256", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("p384", &rcgen::PKCS_ECDSA_P384_SHA384),
+        ("rsa", &rcgen::PKCS_RSA_SHA256),
+    ];
+    let leafs = kinds.map(|(id, kind)| (id, forge::self_signed_with(id, kind, forge::YEAR)));
+    let devices: Vec<Value> = leafs
+        .iter()
+        .map(|(id, leaf)| json!({"deviceId": id, "authentication": thumbprints(leaf, None)}))
+        .collect();
+    let emulator = Emulator::start(&hub_config(&devices.into(), &[]));
+    let at = format!("localhost:{}", emulator.mqtt.port());
+    let documents: Vec<String> =
+        leafs.iter().map(|(id, _)| device(id, id, &at, RAMP, "interval: 250ms")).collect();
+    let mut setup = Setup::new(&document(&documents));
+    for (id, leaf) in &leafs {
+        setup = setup.certificate(id, &leaf.chain, &leaf.key).ca(id, &emulator.ca());
+    }
+    // Nothing is renewed that has no token.
+    let agent = setup.arguments(&["--token-ttl", "2s"]).start();
+    for (id, leaf) in &leafs {
+        wait_for_accepted(&agent, id, &leaf.fingerprint);
+        assert_streams(&emulator, &agent, id);
+        assert_eq!(emulator.device(id).unwrap()["connections"], 1);
+        let metrics = agent.metrics();
+        let expiry = |kind: &str| {
+            metrics.get(&format!(
+                "lanyard_credential_expiry_timestamp_seconds{{device=\"{id}\",kind=\"{kind}\"}}"
+            ))
+        };
+        let left = expiry("x509").unwrap() - jiff::Timestamp::now().as_second() as f64;
+        assert!((364.0 * 86_400.0..366.0 * 86_400.0).contains(&left), "{left}");
+        assert_eq!(expiry("SasToken"), None);
+    }
+}
+
+#[test]
+fn a_ca_vouches_through_the_whole_chain() {
+    let root = Ca::root("Plant root");
+    let leaf = root.intermediate("Plant A").intermediate("Line 3").leaf("press-17");
+    let emulator = hub(&json!({"type": "certificateAuthority"}), &[&root]);
+    let alone = leaf.chain.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    let agent = setup(&emulator, &leaf).certificate("press-17", alone, &leaf.key).start();
+    let refused = agent.wait_for_reason("press-17", "Unauthorized");
+    assert!(refused.connection.message.contains("every CA between"), "{}", refused.connection.message);
+    assert!(refused.connection.message.contains(leaf.fingerprint.as_str()), "{}", refused.connection.message);
+    agent.setup.set_certificate("press-17", &leaf.chain, &leaf.key);
+    wait_for_accepted(&agent, "press-17", &leaf.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+}
+
+#[test]
+fn a_certificate_of_another_device_is_refused() {
+    let root = Ca::root("Plant root");
+    let emulator = hub(&json!({"type": "certificateAuthority"}), &[&root]);
+    let agent = setup(&emulator, &root.leaf("press-18")).start();
+    let refused = agent.wait_for_reason("press-17", "Unauthorized");
+    assert!(
+        refused.connection.message.contains("for the name \"press-17\""),
+        "{}",
+        refused.connection.message
+    );
+}
+
+/// A certificate is replaced by hand, one file after the other.
+#[test]
+fn a_half_written_pair_changes_nothing() {
+    let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
+    let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
+    let agent = setup(&emulator, &old).start();
+    wait_for_ramp(&emulator, 10);
+    let unreadable = |words: &str| {
+        let said = |device: &DeviceStatus| credential(device).unreadable.unwrap_or_default();
+        let device = agent.wait_for(words, "press-17", |device| said(device).contains(words));
+        assert_eq!(device.connection.reason.as_str(), "Connected");
+        said(&device)
+    };
+    agent.setup.write("credentials/press-17/tls.crt", &new.chain);
+    let message = unreadable("not the key of the first certificate");
+    assert!(message.contains("press-17/tls.key"), "{message}");
+    agent.setup.write("credentials/press-17/tls.key", "");
+    assert!(unreadable("missing or empty").contains("press-17/tls.key"));
+    agent.setup.write("credentials/press-17/sharedAccessKey", PRIMARY);
+    assert!(unreadable("remove the one").contains("tls.crt"));
+    agent.setup.remove("credentials/press-17/sharedAccessKey");
+    assert_eq!(emulator.device("press-17").unwrap()["connections"], 1);
+    agent.setup.write("credentials/press-17/tls.key", &new.key);
+    wait_for_accepted(&agent, "press-17", &new.fingerprint);
+    assert_eq!(credential(&agent.device("press-17").unwrap()).unreadable, None);
+    assert_streams(&emulator, &agent, "press-17");
+    let device = emulator.device("press-17").unwrap();
+    assert_eq!((device["connections"].as_u64(), device["refusals"].as_u64()), (Some(2), Some(0)));
+    assert!(!agent.log().contains("PRIVATE KEY"));
+}
+
+#[test]
+fn an_expired_certificate_is_told_and_nobody_is_asked() {
+    let old = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, -7200..-3600);
+    let new = forge::self_signed("press-17");
+    let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
+    let agent = setup(&emulator, &old).start();
+    let expired = agent.wait_for_reason("press-17", "CredentialExpired");
+    assert!(expired.connection.message.contains(old.fingerprint.as_str()), "{}", expired.connection.message);
+    assert!(expired.connection.message.contains("renew it"), "{}", expired.connection.message);
+    assert_eq!(agent.get("/readyz").status, 503);
+    agent.setup.set_certificate("press-17", &new.chain, &new.key);
+    wait_for_accepted(&agent, "press-17", &new.fingerprint);
+    assert_eq!(emulator.device("press-17").unwrap()["refusals"], 0);
+    // While another one works, an expired one costs nothing at all.
+    agent.setup.set_certificate("press-17", &old.chain, &old.key);
+    crate::fixture::wait_for_refused(&agent, "press-17", &old.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+    assert_eq!(emulator.device("press-17").unwrap()["connections"], 1);
+}
+
+/// The device's clock is behind, or that of whoever made the certificate is ahead.
+#[test]
+fn a_certificate_that_is_not_valid_yet_is_taken_when_it_is() {
+    let (old, kind) = (forge::self_signed("press-17"), &rcgen::PKCS_ECDSA_P256_SHA256);
+    let new = forge::self_signed_with("press-17", kind, 5..86_400);
+    let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
+    let agent = setup(&emulator, &old).start();
+    wait_for_ramp(&emulator, 5);
+    agent.setup.set_certificate("press-17", &new.chain, &new.key);
+    let message = crate::fixture::wait_for_refused(&agent, "press-17", &new.fingerprint);
+    assert!(message.contains("is valid from"), "{message}");
+    wait_for_accepted(&agent, "press-17", &new.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+    let device = emulator.device("press-17").unwrap();
+    assert_eq!((device["connections"].as_u64(), device["refusals"].as_u64()), (Some(2), Some(0)));
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_yet_is_all_there_is_and_works_later() {
+    let leaf = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, 5..86_400);
+    let emulator = hub(&thumbprints(&leaf, None), &[]);
+    let agent = setup(&emulator, &leaf).start();
+    let refused = agent.wait_for_reason("press-17", "Unauthorized");
+    assert!(refused.connection.message.contains("clock"), "{}", refused.connection.message);
+    wait_for_accepted(&agent, "press-17", &leaf.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+}
+
+#[test]
+fn a_device_goes_from_a_key_to_a_certificate() {
+    let leaf = forge::self_signed("press-17");
+    let keys = json!({"primaryKey": PRIMARY, "secondaryKey": SECONDARY});
+    let emulator = hub(&json!({"type": "sas", "symmetricKey": keys}), &[]);
+    let config = press(&emulator);
+    let setup = Setup::new(&config).key("press-17", PRIMARY).ca("press-17", &emulator.ca());
+    let agent = setup.arguments(&["--credential-retry", "3s"]).start();
+    wait_for_ramp(&emulator, 10);
+    agent.setup.write("credentials/press-17/previousSharedAccessKey", PRIMARY);
+    agent.setup.set_certificate("press-17", &leaf.chain, &leaf.key);
+    agent.setup.remove("credentials/press-17/sharedAccessKey");
+    crate::fixture::wait_for_refused(&agent, "press-17", &leaf.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+    crate::controls::put(
+        &emulator,
+        "/api/hubs/localhost/devices/press-17",
+        &json!({"deviceId": "press-17", "authentication": thumbprints(&leaf, None)}),
+    );
+    wait_for_accepted(&agent, "press-17", &leaf.fingerprint);
+    assert_streams(&emulator, &agent, "press-17");
+    let expiry = "lanyard_credential_expiry_timestamp_seconds{device=\"press-17\",kind=";
+    eventually("the token's expiry is gone", lanyard_tests::process::LIMIT, || {
+        let metrics = agent.metrics();
+        (metrics.get(&format!("{expiry}\"x509\"}}")).is_some()
+            && metrics.get(&format!("{expiry}\"SasToken\"}}")).is_none())
+        .then_some(())
+    });
+}

@@ -1,0 +1,94 @@
+//! What can be changed at the emulator of an installation, in the shapes of Azure's REST API. Runs kubectl.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::installation::{HUB, command, kubectl, repository};
+
+/// The emulator's controls, through the API server.
+const CONTROLS: &str = "/api/v1/namespaces/lanyard-system/services/lanyard-emulator:8880/proxy/api";
+
+/// Makes or changes what the path names.
+///
+/// # Panics
+/// When the emulator refuses it.
+pub fn put(path: &str, body: &Value) -> Value {
+    send("replace", path, &body.to_string())
+}
+
+/// Asks for an action.
+///
+/// # Panics
+/// When the emulator refuses it.
+pub fn post(path: &str, body: &Value) -> Value {
+    send("create", path, &body.to_string())
+}
+
+/// Removes what the path names.
+///
+/// # Panics
+/// When the emulator refuses it.
+pub fn delete(path: &str) {
+    kubectl(&["delete", "--raw", &format!("{CONTROLS}/{path}")]);
+}
+
+fn send(verb: &str, path: &str, body: &str) -> Value {
+    let tool = repository().join("target/kubernetes/bin/kubectl").display().to_string();
+    let mut child = command(&tool)
+        .args([verb, "--raw", &format!("{CONTROLS}/{path}"), "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl can be started");
+    child.stdin.take().expect("it is piped").write_all(body.as_bytes()).expect("kubectl reads it");
+    let output = child.wait_with_output().expect("kubectl ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{verb} {path}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&said).expect("the emulator answers JSON")
+}
+
+/// An enrollment group with keys.
+pub fn put_key_group(id: &str, primary: &str, secondary: &str) {
+    let keys = json!({"primaryKey": primary, "secondaryKey": secondary});
+    let attestation = json!({"type": "symmetricKey", "symmetricKey": keys});
+    put(&format!("enrollmentGroups/{id}"), &json!({"attestation": attestation}));
+}
+
+/// An enrollment group with CAs that were uploaded and verified.
+pub fn put_ca_group(id: &str, primary: &str, secondary: Option<&str>) {
+    let references = match secondary {
+        Some(secondary) => json!({"primary": primary, "secondary": secondary}),
+        None => json!({"primary": primary}),
+    };
+    let attestation = json!({"type": "x509", "x509": {"caReferences": references}});
+    put(&format!("enrollmentGroups/{id}"), &json!({"attestation": attestation}));
+}
+
+/// Uploads a CA that is not verified yet, and gives the code that asks for its proof of possession.
+///
+/// # Panics
+/// When the emulator refuses it.
+#[must_use]
+pub fn upload_ca(name: &str, pem: &str) -> String {
+    put(&format!("certificates/{name}"), &json!({"properties": {"certificate": pem}}));
+    let shown = post(&format!("certificates/{name}/generateVerificationCode"), &json!({}));
+    shown["properties"]["verificationCode"].as_str().expect("a code was asked for").to_owned()
+}
+
+/// Gives the proof of possession.
+pub fn verify_ca(name: &str, proof: &str) {
+    post(&format!("certificates/{name}/verify"), &json!({"certificate": proof}));
+}
+
+/// A device at the hub that is known by the thumbprints of its certificates.
+pub fn put_thumbprints(device: &str, primary: &str, secondary: Option<&str>) {
+    let thumbprints = match secondary {
+        Some(secondary) => json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary}),
+        None => json!({"primaryThumbprint": primary}),
+    };
+    let authentication = json!({"type": "selfSigned", "x509Thumbprint": thumbprints});
+    put(&format!("hubs/{HUB}/devices/{device}"), &json!({"authentication": authentication}));
+}
