@@ -12,25 +12,33 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// What was measured.
     pub(crate) value: f64,
-    /// Of value and reference: `s`, `MB`.
+    /// Of value and reference: `s`, `MB`, `/s`.
     pub(crate) unit: &'static str,
     /// The floor's or peer's value in the same run.
     pub(crate) reference: Option<f64>,
     /// value / reference.
     pub(crate) ratio: Option<f64>,
-    /// The largest value, or where there is a reference the largest ratio, that is good enough.
+    /// The value, or where there is a reference the ratio, that is good enough.
     pub(crate) goal: f64,
     /// Whether it is.
     pub(crate) met: bool,
+    /// Whether more is better.
+    #[serde(skip)]
+    more: bool,
 }
 
 impl Figure {
-    /// A size with a goal of its own.
+    /// A size with a goal of its own: less is better.
     pub(crate) fn size(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
-        Self { name, value, unit, reference: None, ratio: None, goal, met: value <= goal }
+        Self { name, value, unit, reference: None, ratio: None, goal, met: value <= goal, more: false }
     }
 
-    /// A time beside its floor in the same run; the goal is a ratio.
+    /// A rate with a goal of its own: more is better.
+    pub(crate) fn at_least(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
+        Self { name, value, unit, reference: None, ratio: None, goal, met: value >= goal, more: true }
+    }
+
+    /// A time beside its floor in the same run; the goal is a ratio, and less is better.
     pub(crate) fn beside(
         name: &'static str,
         value: f64,
@@ -39,7 +47,21 @@ impl Figure {
         goal: f64,
     ) -> Self {
         let ratio = value / reference;
-        Self { name, value, unit, reference: Some(reference), ratio: Some(ratio), goal, met: ratio <= goal }
+        let (reference, met) = (Some(reference), ratio <= goal);
+        Self { name, value, unit, reference, ratio: Some(ratio), goal, met, more: false }
+    }
+
+    /// A rate beside another one in the same run; the goal is a ratio, and more is better.
+    pub(crate) fn over(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        reference: f64,
+        goal: f64,
+    ) -> Self {
+        let ratio = value / reference;
+        let (reference, met) = (Some(reference), ratio >= goal);
+        Self { name, value, unit, reference, ratio: Some(ratio), goal, met, more: true }
     }
 }
 
@@ -47,15 +69,16 @@ impl Figure {
 pub(crate) fn report(figures: &[Figure], file: &Path) -> std::io::Result<()> {
     let optional = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
     println!(
-        "\n{:<28} {:>10} {:<4} {:>10} {:>7} {:>8}  met",
+        "\n{:<32} {:>12} {:<4} {:>12} {:>7} {:>9}  met",
         "figure", "value", "unit", "reference", "ratio", "goal"
     );
     for f in figures {
         let (reference, ratio) = (optional(f.reference), optional(f.ratio));
-        let goal = if f.ratio.is_some() { format!("≤{}×", f.goal) } else { format!("≤{}", f.goal) };
+        let (sign, times) = (if f.more { '≥' } else { '≤' }, if f.ratio.is_some() { "×" } else { "" });
+        let goal = format!("{sign}{}{times}", f.goal);
         let met = if f.met { "yes" } else { "no" };
         println!(
-            "{:<28} {:>10.2} {:<4} {:>10} {:>7} {:>8}  {met}",
+            "{:<32} {:>12.2} {:<4} {:>12} {:>7} {:>9}  {met}",
             f.name, f.value, f.unit, reference, ratio, goal
         );
     }

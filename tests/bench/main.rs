@@ -1,13 +1,19 @@
 //! The benchmarks: each figure beside its floor in the same run, or against its goal where it is a size.
 //!
-//! `cargo bench -p lanyard-tests` measures all, `-- NAME…` those whose names contain one of the words.
+//! `cargo bench -p lanyard-tests` measures all, `-- NAME…` those whose names contain one of the words; with
+//! `--needs-cluster` it only says whether a cluster is needed for that.
 
 #![allow(clippy::print_stdout, reason = "the table is the product")]
 
+mod catch_up;
 mod credentials;
 mod figure;
+mod floor;
 mod memory;
+mod plant;
 mod programs;
+mod throughput;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -16,11 +22,23 @@ use figure::Figure;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == floor::WORD
+    {
+        return floor::run(rest).map_or_else(|error| failed(error.as_ref()), |()| ExitCode::SUCCESS);
+    }
     // cargo adds --bench
-    let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    match run(&names).await {
+    let names: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word.as_str()));
+    if arguments.iter().any(|word| word == "--needs-cluster") {
+        println!("{}", on_a_cluster().any(wanted));
+        return ExitCode::SUCCESS;
+    }
+    match run(&wanted).await {
         Ok(figures) if figures.is_empty() => {
-            println!("no figure's name contains {names:?}; there are {}", ALL.join(", "));
+            let all: Vec<&str> = without_cluster().chain(on_a_cluster()).collect();
+            println!("no figure's name contains {names:?}; there are {}", all.join(", "));
             ExitCode::FAILURE
         }
         Ok(figures) => {
@@ -39,33 +57,50 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-const ALL: [&str; 5] = [
-    "agent_idle_memory",
-    "operator_idle_memory",
-    "credentials_50_devices",
-    "credentials_1000_devices_key",
-    "credentials_1000_devices_x509",
-];
-
 /// The figures of credentials.
 const CREDENTIALS: [Case; 3] = [
-    Case { name: ALL[2], devices: 50, attestation: Attestation::SymmetricKey, agents: true },
-    Case { name: ALL[3], devices: 1000, attestation: Attestation::SymmetricKey, agents: false },
-    Case { name: ALL[4], devices: 1000, attestation: Attestation::X509, agents: false },
+    Case {
+        name: "credentials_50_devices",
+        devices: 50,
+        attestation: Attestation::SymmetricKey,
+        agents: true,
+    },
+    Case {
+        name: "credentials_1000_devices_key",
+        devices: 1000,
+        attestation: Attestation::SymmetricKey,
+        agents: false,
+    },
+    Case {
+        name: "credentials_1000_devices_x509",
+        devices: 1000,
+        attestation: Attestation::X509,
+        agents: false,
+    },
 ];
 
-async fn run(names: &[String]) -> Result<Vec<Figure>, Failure> {
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word.as_str()));
+/// The figures that need nothing but this machine.
+fn without_cluster() -> impl Iterator<Item = &'static str> {
+    memory::AGENT.into_iter().chain(throughput::names()).chain([catch_up::NAME])
+}
+
+/// The figures of the operator.
+fn on_a_cluster() -> impl Iterator<Item = &'static str> {
+    std::iter::once(memory::OPERATOR).chain(CREDENTIALS.iter().map(|case| case.name))
+}
+
+async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
-    if wanted(ALL[0]) {
-        println!("measuring {}", ALL[0]);
-        figures.push(memory::of_agent(ALL[0])?);
+    memory::of_agent(wanted, &mut figures)?;
+    throughput::measure(wanted, &mut figures)?;
+    if wanted(catch_up::NAME) {
+        figures.push(catch_up::measure()?);
     }
-    if ALL[1..].iter().any(|name| wanted(name)) {
+    if on_a_cluster().any(wanted) {
         let client = lanyard_tests::kubernetes::connect().await;
-        if wanted(ALL[1]) {
-            println!("measuring {}", ALL[1]);
-            figures.push(memory::of_operator(ALL[1])?);
+        if wanted(memory::OPERATOR) {
+            println!("measuring {}", memory::OPERATOR);
+            figures.push(memory::of_operator()?);
         }
         for case in CREDENTIALS.into_iter().filter(|case| wanted(case.name)) {
             println!("measuring {}", case.name);

@@ -1,38 +1,64 @@
-//! Resident memory of idle programs, as the kernel counts it. Runs programs; reads /proc.
+//! Resident memory of programs, idle and at work, as the kernel counts it. Runs programs; reads /proc.
 
-use std::time::Duration;
-
-use lanyard_tests::emulator::Emulator;
-use lanyard_tests::process::Process;
+use std::time::{Duration, Instant};
 
 use crate::credentials::Failure;
 use crate::figure::Figure;
-use crate::programs::{Agent, Operator};
+use crate::plant::{Load, Plant, WARM_UP};
+use crate::programs::Operator;
+use crate::usage;
 
 /// Time for start-up allocations to be given back before a program counts as idle.
 const SETTLE: Duration = Duration::from_secs(15);
+/// How long a working agent is watched.
+const TIME: Duration = Duration::from_secs(15);
 
-/// An agent with one connected device whose single tag never changes.
-pub(crate) fn of_agent(name: &'static str) -> Result<Figure, Failure> {
-    let emulator = Emulator::start(
-        "hubs: [{hostName: localhost, devices: [{deviceId: idle, authentication: {symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}}}]}]",
-    );
-    let agent = Agent::start(&emulator)?;
-    emulator.wait_for_device("connected", "idle", |device| device["connected"] == true);
-    Ok(Figure::size(name, resident(&agent.process)?, "MB", 10.0))
+/// Of an agent. Idle has one tag that changes once an hour; the others change ten times a second.
+pub(crate) const AGENT: [&str; 3] = ["agent_idle_memory", "agent_memory_at_10000", "agent_memory_at_100000"];
+/// Of an operator that leads and has nothing to do.
+pub(crate) const OPERATOR: &str = "operator_idle_memory";
+
+const IDLE: Load<'static> = Load { devices: 1, tags: 1, scan: "3600s", telemetry: "", buffer: "" };
+const AT_10_000: Load<'static> = Load { tags: 1000, scan: "100ms", telemetry: "interval: 1s", ..IDLE };
+const AT_100_000: Load<'static> = Load { tags: 10_000, ..AT_10_000 };
+
+/// Measures an agent, where it is wanted.
+pub(crate) fn of_agent(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+    let cases = AGENT.into_iter().zip([(IDLE, 10.0), (AT_10_000, 25.0), (AT_100_000, 60.0)]);
+    for (name, (load, goal)) in cases.filter(|(name, _)| wanted(name)) {
+        println!("measuring {name}");
+        let mut plant = Plant::start(&load)?;
+        let bytes = if load.tags == 1 { idle(&plant)? } else { at_work(&mut plant)? };
+        figures.push(Figure::size(name, megabytes(bytes), "MB", goal));
+    }
+    Ok(())
 }
 
-/// An operator that leads and has nothing to do.
-pub(crate) fn of_operator(name: &'static str) -> Result<Figure, Failure> {
-    let operator = Operator::start()?;
-    Ok(Figure::size(name, resident(&operator.process)?, "MB", 25.0))
-}
-
-fn resident(process: &Process) -> Result<f64, Failure> {
+fn idle(plant: &Plant) -> Result<u64, Failure> {
     std::thread::sleep(SETTLE);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("the kernel names no VmRSS")?;
-    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kibibytes * 1024.0 / 1_000_000.0)
+    plant.resident()
+}
+
+/// The most that it has at any moment, while nothing is lost.
+fn at_work(plant: &mut Plant) -> Result<u64, Failure> {
+    std::thread::sleep(WARM_UP);
+    let (started, mut most) = (Instant::now(), 0);
+    while started.elapsed() < TIME {
+        most = most.max(plant.resident()?);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let taken = plant.measure(Duration::ZERO, Duration::from_secs(2))?;
+    println!("  {:.0} changes a second", taken.per_second());
+    Ok(most)
+}
+
+/// Measures an operator.
+pub(crate) fn of_operator() -> Result<Figure, Failure> {
+    let operator = Operator::start()?;
+    std::thread::sleep(SETTLE);
+    Ok(Figure::size(OPERATOR, megabytes(usage::resident(operator.process.id())?), "MB", 25.0))
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
 }

@@ -1,12 +1,10 @@
-//! The programs under measurement, as child processes on loopback.
+//! The operator under measurement, as a child process.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
-use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::{Process, binary, eventually};
-use lanyard_tests::scratch::Scratch;
 
 use crate::credentials::Failure;
 
@@ -39,34 +37,6 @@ impl Drop for Operator {
     fn drop(&mut self) {
         // Asked to end, it gives the Lease back to the next one.
         self.process.terminate();
-    }
-}
-
-/// An agent with the device `idle`; it ends with its scope.
-pub(crate) struct Agent {
-    pub(crate) process: Process,
-    _files: Scratch,
-}
-
-impl Agent {
-    /// Starts it.
-    pub(crate) fn start(emulator: &Emulator) -> Result<Self, Failure> {
-        let files = Scratch::new("bench-agent");
-        let config = format!(
-            "version: 1\ndevices: [{{name: idle, deviceId: idle, hub: {{hostname: 'localhost:{}'}}, sources: [{{name: sim, simulator: {{}}}}], tags: [{{name: K, source: sim, address: K0001}}]}}]\n",
-            emulator.mqtt.port()
-        );
-        let config = files.write("agent.yaml", &config);
-        files.write("credentials/idle/sharedAccessKey", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
-        files.write("credentials/idle/ca.crt", &emulator.ca());
-        let mut command = Command::new(binary("lanyard-agent"));
-        command.arg("--config").arg(config).arg("--credentials").arg(files.path().join("credentials"));
-        command
-            .arg("--buffer")
-            .arg(files.path().join("buffer"))
-            .arg("--http")
-            .arg(free_address()?.to_string());
-        Ok(Self { process: Process::spawn("lanyard-agent", command), _files: files })
     }
 }
 

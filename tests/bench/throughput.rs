@@ -1,0 +1,96 @@
+//! Tag changes that the agent brings to the hub for each second of its CPU time, QoS 1, buffer on the disk, beside the
+//! floor. Runs programs.
+
+use std::time::Duration;
+
+use crate::credentials::Failure;
+use crate::figure::Figure;
+use crate::floor;
+use crate::plant::{Load, Plant, WARM_UP};
+
+/// How long one measurement takes.
+const TIME: Duration = Duration::from_secs(10);
+/// And the floor's.
+const FLOOR_TIME: Duration = Duration::from_secs(5);
+/// Changes a second for each core.
+const GOAL: f64 = 250_000.0;
+/// Changes a second that an agent keeps up with.
+const GOAL_OF_A_SECOND: f64 = 100_000.0;
+/// How near to the floor.
+const GOAL_OF_FLOOR: f64 = 0.5;
+
+/// One format with so many devices.
+struct Case {
+    /// Per core, per second, and beside the floor.
+    names: [&'static str; 3],
+    load: Load<'static>,
+}
+
+/// 300,000 changes a second. A Wide message is a picture of all tags of a device, every time they are read.
+const fn case(names: [&'static str; 3], telemetry: &'static str, devices: usize) -> Case {
+    let (tags, scan) = match devices {
+        1 => (3000, "10ms"),
+        10 => (3000, "100ms"),
+        _ => (300, "100ms"),
+    };
+    Case { names, load: Load { devices, tags, scan, telemetry, buffer: "" } }
+}
+
+const NARROW: &str = "format: Narrow, interval: 100ms";
+
+const CASES: [Case; 6] = [
+    case(["narrow_1_device_per_core", "narrow_1_device_per_second", "narrow_1_device_to_floor"], NARROW, 1),
+    case(
+        ["narrow_10_devices_per_core", "narrow_10_devices_per_second", "narrow_10_devices_to_floor"],
+        NARROW,
+        10,
+    ),
+    case(
+        ["narrow_100_devices_per_core", "narrow_100_devices_per_second", "narrow_100_devices_to_floor"],
+        NARROW,
+        100,
+    ),
+    case(
+        ["wide_1_device_per_core", "wide_1_device_per_second", "wide_1_device_to_floor"],
+        "format: Wide, interval: 10ms",
+        1,
+    ),
+    case(
+        ["wide_10_devices_per_core", "wide_10_devices_per_second", "wide_10_devices_to_floor"],
+        "format: Wide, interval: 100ms",
+        10,
+    ),
+    case(
+        ["wide_100_devices_per_core", "wide_100_devices_per_second", "wide_100_devices_to_floor"],
+        "format: Wide, interval: 100ms",
+        100,
+    ),
+];
+
+/// All figures of this file.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CASES.iter().flat_map(|case| case.names)
+}
+
+/// Measures those that are wanted, three at a time.
+pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+    for Case { names, load } in CASES.iter().filter(|case| case.names.iter().any(|name| wanted(name))) {
+        println!("measuring {}", names.join(", "));
+        let mut plant = Plant::start(load)?;
+        let taken = plant.measure(WARM_UP, TIME)?;
+        let events = taken.acknowledged as f64 / taken.messages as f64;
+        let bytes = taken.message_bytes as f64 / taken.messages as f64;
+        println!(
+            "  messages of {events:.0} events and {bytes:.0} bytes; CPU of the agent and the emulator: {:.2} and {:.2} cores",
+            taken.agent.div_duration_f64(taken.time),
+            taken.emulator.div_duration_f64(taken.time)
+        );
+        let mut emulator = plant.end_agent();
+        let floor =
+            events * floor::messages_per_core(&mut emulator, load.devices, bytes as usize, FLOOR_TIME)?;
+        figures.push(Figure::at_least(names[0], taken.per_core(), "/s", GOAL));
+        figures.push(Figure::at_least(names[1], taken.per_second(), "/s", GOAL_OF_A_SECOND));
+        figures.push(Figure::over(names[2], taken.per_core(), "/s", floor, GOAL_OF_FLOOR));
+    }
+    Ok(())
+}
