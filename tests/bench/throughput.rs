@@ -30,8 +30,8 @@ struct Case {
 const fn case(names: [&'static str; 3], telemetry: &'static str, devices: usize) -> Case {
     let (tags, scan) = match devices {
         1 => (3000, "10ms"),
-        10 => (3000, "100ms"),
-        _ => (300, "100ms"),
+        10 => (1500, "50ms"),
+        _ => (150, "50ms"),
     };
     Case { names, load: Load { devices, tags, scan, telemetry, buffer: "" } }
 }
@@ -57,12 +57,12 @@ const CASES: [Case; 6] = [
     ),
     case(
         ["wide_10_devices_per_core", "wide_10_devices_per_second", "wide_10_devices_to_floor"],
-        "format: Wide, interval: 100ms",
+        "format: Wide, interval: 50ms",
         10,
     ),
     case(
         ["wide_100_devices_per_core", "wide_100_devices_per_second", "wide_100_devices_to_floor"],
-        "format: Wide, interval: 100ms",
+        "format: Wide, interval: 50ms",
         100,
     ),
 ];
