@@ -12,6 +12,7 @@ mod floor;
 mod memory;
 mod plant;
 mod programs;
+mod round_trip;
 mod throughput;
 mod usage;
 
@@ -81,7 +82,7 @@ const CREDENTIALS: [Case; 3] = [
 
 /// The figures that need nothing but this machine.
 fn without_cluster() -> impl Iterator<Item = &'static str> {
-    memory::AGENT.into_iter().chain(throughput::names()).chain([catch_up::NAME])
+    memory::AGENT.into_iter().chain(throughput::names()).chain([round_trip::NAME, catch_up::NAME])
 }
 
 /// The figures of the operator.
@@ -93,6 +94,10 @@ async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     memory::of_agent(wanted, &mut figures)?;
     throughput::measure(wanted, &mut figures)?;
+    if wanted(round_trip::NAME) {
+        println!("measuring {}", round_trip::NAME);
+        figures.push(round_trip::measure()?);
+    }
     if wanted(catch_up::NAME) {
         figures.push(catch_up::measure()?);
     }

@@ -10,3 +10,4 @@ pub mod emulator;
 pub mod installation;
 pub mod agent;
 pub mod readme;
+pub mod network;
