@@ -13,7 +13,7 @@ use super::state::DeviceState;
 use crate::tags::event::Event;
 use crate::tags::sampling::Sampling;
 
-/// Room for events that is kept from scan to scan.
+/// Room for events that is kept from scan to scan in any case.
 const KEPT: usize = 1024;
 
 /// Reads tags until `stop`, and follows the configuration meanwhile. `seed` decides simulated random values.
@@ -25,7 +25,7 @@ pub async fn run(
 ) {
     let started = Instant::now();
     let mut sampling = Sampling::new(seed);
-    let (mut events, mut dropping) = (Vec::new(), false);
+    let (mut events, mut scanned, mut dropping) = (Vec::new(), 0, false);
     config.mark_changed();
     loop {
         let next = sampling.next().map(|elapsed| started + elapsed);
@@ -45,8 +45,10 @@ pub async fn run(
         sampling.scan(elapsed, epoch, &mut events);
         if !events.is_empty() {
             append(&state, &events, &mut dropping);
+            let before = std::mem::replace(&mut scanned, events.len());
             events.clear();
-            events.shrink_to(KEPT);
+            // Scans of one size keep their room; what a single long one took is given back.
+            events.shrink_to(KEPT.max(2 * before));
         }
         if let Some(device) = new {
             reconfigure(&state, &mut sampling, &device, elapsed);

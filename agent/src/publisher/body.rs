@@ -17,7 +17,7 @@ pub(super) struct Body<'t> {
 }
 
 enum Form<'t> {
-    Kepware { empty: bool },
+    Kepware { empty: bool, time: json::Time },
     Template(Writer<'t>),
 }
 
@@ -29,7 +29,7 @@ impl<'t> Body<'t> {
             Some(template) => Form::Template(Writer::open(template, &mut bytes, timestamp)),
             None => {
                 json::open(&mut bytes, timestamp);
-                Form::Kepware { empty: true }
+                Form::Kepware { empty: true, time: json::Time::default() }
             }
         };
         Self { newest: bytes.len(), bytes, form }
@@ -39,11 +39,11 @@ impl<'t> Body<'t> {
     pub(super) fn event(&mut self, event: &Unread<'_>) {
         self.newest = self.bytes.len();
         match &mut self.form {
-            Form::Kepware { empty } => {
+            Form::Kepware { empty, time } => {
                 if !std::mem::replace(empty, false) {
                     self.bytes.push(b',');
                 }
-                json::event(&mut self.bytes, event);
+                json::event(&mut self.bytes, event, time);
             }
             Form::Template(writer) => writer.event(&mut self.bytes, event),
         }

@@ -12,17 +12,45 @@ pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
 /// Ends a body.
 pub(super) const CLOSE: &[u8] = b"]}";
 
+/// A time as text, written once for all events that have it.
+#[derive(Debug, Default)]
+pub(super) struct Time {
+    time: i64,
+    text: Vec<u8>,
+}
+
+impl Time {
+    fn text(&mut self, time: i64) -> &[u8] {
+        if self.time != time || self.text.is_empty() {
+            self.time = time;
+            self.text.clear();
+            write(&mut self.text, &time);
+        }
+        &self.text
+    }
+}
+
 /// Writes `{"id":"Channel1.Device1.R1","v":4084,"q":true,"t":1488227377340}`.
-pub(super) fn event(body: &mut Vec<u8>, event: &Unread<'_>) {
+pub(super) fn event(body: &mut Vec<u8>, event: &Unread<'_>, time: &mut Time) {
     body.extend_from_slice(b"{\"id\":");
-    write(body, event.tag);
+    text(body, event.tag);
     body.extend_from_slice(b",\"v\":");
     value(body, event.value);
-    body.extend_from_slice(b",\"q\":");
-    write(body, &event.good);
-    body.extend_from_slice(b",\"t\":");
-    write(body, &event.time);
+    body.extend_from_slice(if event.good { &b",\"q\":true,\"t\":"[..] } else { b",\"q\":false,\"t\":" });
+    body.extend_from_slice(time.text(event.time));
     body.push(b'}');
+}
+
+/// Most texts have nothing to escape, and that is seen at a glance.
+fn text(body: &mut Vec<u8>, text: &str) {
+    let escaped = |found, &byte: &u8| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if text.as_bytes().iter().fold(false, escaped) {
+        write(body, text);
+    } else {
+        body.push(b'"');
+        body.extend_from_slice(text.as_bytes());
+        body.push(b'"');
+    }
 }
 
 pub(super) fn value(body: &mut Vec<u8>, lying: Lying<'_>) {
@@ -34,7 +62,7 @@ pub(super) fn value(body: &mut Vec<u8>, lying: Lying<'_>) {
         // The fewest digits that are read as the same number. JSON has no NaN and no infinity; serde_json writes null.
         Lying::Float(number) => write(body, &number),
         Lying::Double(number) => write(body, &number),
-        Lying::Text(text) => write(body, text),
+        Lying::Text(lying) => text(body, lying),
         Lying::Array(elements) => {
             body.push(b'[');
             for (position, element) in elements.enumerate() {
@@ -63,7 +91,7 @@ mod tests {
     fn write_event(tag: &str, value: Value, good: bool, time: i64) -> String {
         let (mut bytes, mut body) = (Vec::new(), Vec::new());
         record::write(&mut bytes, &Event { tag: Arc::from(tag), value, good, continues: false, time }, 0, 0);
-        event(&mut body, &record::take(&mut bytes.as_slice(), 0, &[tag]).unwrap());
+        event(&mut body, &record::take(&mut bytes.as_slice(), 0, &[tag]).unwrap(), &mut Time::default());
         String::from_utf8(body).unwrap()
     }
 

@@ -1,6 +1,5 @@
 //! What a tag reads from: its source, resolved, and its address, understood. Pure.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use lanyard_protocol::handoff::config::{DataType, Source, Tag};
@@ -10,48 +9,58 @@ use super::simulator::address::Address;
 use super::simulator::controller::Controller;
 use super::simulator::data_type::check;
 
-/// A tag's place in its source.
-#[derive(Debug, Clone, PartialEq)]
+/// A tag's place in its source. It holds until the next [`Field::reconfigure`].
+#[derive(Debug, PartialEq)]
 pub(super) enum Place {
-    /// An address of the simulated controller with this source name.
-    Simulator { source: String, address: Address, data_type: Option<DataType> },
+    /// An address of the simulated controller with this position.
+    Simulator { controller: usize, address: Address, data_type: Option<DataType> },
     /// The address means nothing to the source.
     Nowhere,
+}
+
+impl Place {
+    pub(super) fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Nowhere)
+    }
 }
 
 /// The field devices of one device, by source name.
 #[derive(Debug)]
 pub(super) struct Field {
     seed: u64,
-    simulators: HashMap<String, Controller>,
+    simulators: Vec<(String, Controller)>,
 }
 
 impl Field {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, simulators: HashMap::new() }
+        Self { seed, simulators: Vec::new() }
     }
 
     /// Keeps the sources that stay, so that their registers do; starts the new ones.
     pub(super) fn reconfigure(&mut self, sources: &[Source]) {
-        self.simulators.retain(|name, _| sources.iter().any(|source| source.name == *name));
+        self.simulators.retain(|(name, _)| sources.iter().any(|source| source.name == *name));
         for source in sources.iter().filter(|source| source.simulator.is_some()) {
-            self.simulators.entry(source.name.clone()).or_insert_with(|| Controller::new(self.seed));
+            if self.position(&source.name).is_none() {
+                self.simulators.push((source.name.clone(), Controller::new(self.seed)));
+            }
         }
+    }
+
+    fn position(&self, source: &str) -> Option<usize> {
+        self.simulators.iter().position(|(name, _)| name == source)
     }
 
     /// Finds a tag's place; the error names tag, address and fix.
     pub(super) fn locate(&self, tag: &Tag) -> Result<Place, String> {
-        if !self.simulators.contains_key(&tag.source) {
+        let Some(controller) = self.position(&tag.source) else {
             return Err(format!(
                 "tag {:?}: there is no source {:?}; name one of the device's sources",
                 tag.name, tag.source
             ));
-        }
+        };
         let address = Address::parse(&tag.address);
         match address.and_then(|address| check(&address, tag.data_type).map(|()| address)) {
-            Ok(address) => {
-                Ok(Place::Simulator { source: tag.source.clone(), address, data_type: tag.data_type })
-            }
+            Ok(address) => Ok(Place::Simulator { controller, address, data_type: tag.data_type }),
             Err(error) => {
                 Err(format!("tag {:?}: address {:?} cannot be read: {error}", tag.name, tag.address))
             }
@@ -61,8 +70,8 @@ impl Field {
     /// The value at a place, `elapsed` after the start; `None` is a bad read.
     pub(super) fn read(&mut self, place: &Place, elapsed: Duration) -> Option<Value> {
         match place {
-            Place::Simulator { source, address, data_type } => {
-                self.simulators.get_mut(source)?.read(address, *data_type, elapsed)
+            Place::Simulator { controller, address, data_type } => {
+                self.simulators.get_mut(*controller)?.1.read(address, *data_type, elapsed)
             }
             Place::Nowhere => None,
         }

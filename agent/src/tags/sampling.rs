@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::{self, Format, InitialUpdate, Publish};
+use lanyard_protocol::handoff::config::{self, Deadband, Format, InitialUpdate, Publish};
+use lanyard_protocol::handoff::interval::Interval;
 
 use super::deadband;
 use super::event::{Event, Value};
@@ -16,6 +17,10 @@ use super::schedule::Schedule;
 pub struct Sampling {
     field: Field,
     tags: Vec<Sampled>,
+    /// What each of them is, as it was configured; kept apart, so that what is looked at in every scan lies together.
+    configs: Vec<config::Tag>,
+    /// Whether there are tags that were never read.
+    unread: bool,
     schedule: Schedule,
     /// In Wide, all tags become one record every interval.
     pictures: Option<Schedule>,
@@ -31,11 +36,29 @@ pub struct Sampling {
 
 #[derive(Debug)]
 struct Sampled {
-    config: config::Tag,
     name: Arc<str>,
     place: Place,
     last: Option<Reading>,
-    /// The newest event, of a tag that compares with it.
+    rule: Rule,
+}
+
+/// Which reads become events.
+#[derive(Debug)]
+enum Rule {
+    /// Those that differ from the one before.
+    OnChange,
+    /// All.
+    EveryScan,
+    /// Those that differ from the newest event, or come long after it.
+    Compared(Box<Compared>),
+}
+
+#[derive(Debug)]
+struct Compared {
+    publish: Publish,
+    deadband: Option<Deadband>,
+    max_silence: Option<Duration>,
+    /// The newest event.
     told: Option<Reading>,
 }
 
@@ -53,6 +76,8 @@ impl Sampling {
         Self {
             field: Field::new(seed),
             tags: Vec::new(),
+            configs: Vec::new(),
+            unread: false,
             schedule: Schedule::default(),
             pictures: None,
             due: Vec::new(),
@@ -67,28 +92,35 @@ impl Sampling {
     pub fn reconfigure(&mut self, device: &config::Device, at: Duration) -> Vec<String> {
         self.configured = at;
         self.field.reconfigure(&device.sources);
-        let mut before: HashMap<String, Sampled> =
-            self.tags.drain(..).map(|tag| (tag.config.name.clone(), tag)).collect();
+        let mut before: HashMap<String, (config::Tag, Sampled)> = self
+            .configs
+            .drain(..)
+            .zip(self.tags.drain(..))
+            .map(|(config, tag)| (config.name.clone(), (config, tag)))
+            .collect();
         let mut problems = Vec::new();
         for config in device.tags.iter().filter(|tag| tag.enabled) {
             let place = self.field.locate(config).unwrap_or_else(|problem| {
                 problems.push(problem);
                 Place::Nowhere
             });
-            match before.remove(&config.name) {
-                Some(tag) if tag.config == *config && tag.place == place => self.tags.push(tag),
-                _ => self.tags.push(Sampled {
-                    config: config.clone(),
+            self.tags.push(match before.remove(&config.name) {
+                Some((was, tag)) if was == *config && tag.place.is_nowhere() == place.is_nowhere() => {
+                    Sampled { place, ..tag }
+                }
+                _ => Sampled {
                     name: Arc::from(config.name.as_str()),
                     place,
                     last: None,
-                    told: None,
-                }),
-            }
+                    rule: Rule::of(config),
+                },
+            });
+            self.configs.push(config.clone());
         }
+        self.unread = self.tags.iter().any(|tag| tag.last.is_none());
         self.initial = device.telemetry.initial_update;
         self.bad = self.tags.iter().filter(|tag| tag.is_bad()).count();
-        let intervals = self.tags.iter().map(|tag| tag.config.scan_interval.get()).enumerate();
+        let intervals = self.configs.iter().map(|config| config.scan_interval.get()).enumerate();
         self.schedule = Schedule::new(intervals, self.configured);
         let interval = device.telemetry.interval.get();
         self.pictures = match device.telemetry.format {
@@ -109,7 +141,7 @@ impl Sampling {
     /// When [`Sampling::scan`] has something to do next: at once for tags that were never read.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
-        if self.tags.iter().any(|tag| tag.last.is_none()) {
+        if self.unread {
             return Some(Duration::ZERO);
         }
         let pictures = self.pictures.as_ref().and_then(Schedule::next);
@@ -120,9 +152,9 @@ impl Sampling {
     /// scheduled instants, so a late wake-up loses nothing. `epoch` is the wall clock, in milliseconds, at elapsed zero.
     pub fn scan(&mut self, now: Duration, epoch: i64, events: &mut Vec<Event>) {
         let mut due = std::mem::take(&mut self.due);
-        due.clear();
-        due.extend((0..self.tags.len()).filter(|&tag| self.tags[tag].last.is_none()));
-        if !due.is_empty() {
+        if std::mem::take(&mut self.unread) {
+            due.clear();
+            due.extend((0..self.tags.len()).filter(|&tag| self.tags[tag].last.is_none()));
             // As of then and not as of now: a late wake-up must not read first what is due last.
             self.read(&due, self.configured, epoch, events);
             let initial = self.initial == InitialUpdate::Enabled && due.len() == self.tags.len();
@@ -143,27 +175,22 @@ impl Sampling {
 
     /// Reads tags; unless pictures are wanted, changes become events.
     fn read(&mut self, tags: &[usize], at: Duration, epoch: i64, events: &mut Vec<Event>) {
+        let pictured = self.pictures.is_some();
         for &position in tags {
             let Some(tag) = self.tags.get_mut(position) else { continue };
-            let before = tag.last.take();
-            let was_bad = before.as_ref().is_some_and(|before| !before.good);
-            let reading = match self.field.read(&tag.place, at) {
-                Some(value) => Reading { value, good: true, at },
-                None => {
-                    let value = before.as_ref().map_or(Value::Null, |last| last.value.clone());
-                    Reading { value, good: false, at }
-                }
-            };
-            self.bad += usize::from(!reading.good);
-            self.bad -= usize::from(was_bad);
-            let speaks = tag.speaks(before.as_ref(), &reading, self.initial);
-            if speaks && self.pictures.is_none() {
-                events.push(event(&tag.name, &reading, epoch, false));
+            let was_bad = tag.is_bad();
+            let value = self.field.read(&tag.place, at);
+            let is_bad = value.is_none();
+            let speaks = tag.take(value, at, self.initial);
+            if speaks
+                && !pictured
+                && let Some(reading) = &tag.last
+            {
+                events.push(event(&tag.name, reading, epoch, false));
             }
-            if (speaks || before.is_none()) && tag.compares_with_told() {
-                tag.told = Some(reading.clone());
+            if is_bad != was_bad {
+                self.bad = if is_bad { self.bad + 1 } else { self.bad - 1 };
             }
-            tag.last = Some(reading);
         }
     }
 
@@ -179,28 +206,65 @@ impl Sampled {
         self.last.as_ref().is_some_and(|last| !last.good)
     }
 
-    /// Whether events are compared with the newest of them, and not only with the last read.
-    fn compares_with_told(&self) -> bool {
-        self.config.deadband.is_some() || self.config.max_silence.is_some()
+    /// Takes what was read, nothing if that failed; says whether it becomes an event.
+    fn take(&mut self, value: Option<Value>, at: Duration, initial: InitialUpdate) -> bool {
+        let before = self.last.take();
+        let good = value.is_some();
+        let value =
+            value.unwrap_or_else(|| before.as_ref().map_or(Value::Null, |before| before.value.clone()));
+        let reading = Reading { value, good, at };
+        let speaks = match &before {
+            None => initial == InitialUpdate::Enabled || !good,
+            Some(before) => before.good != good || self.rule.speaks(before, &reading),
+        };
+        if let Rule::Compared(compared) = &mut self.rule
+            && (speaks || before.is_none())
+        {
+            compared.told = Some(reading.clone());
+        }
+        self.last = Some(reading);
+        speaks
+    }
+}
+
+impl Rule {
+    fn of(config: &config::Tag) -> Self {
+        match config.publish {
+            publish if config.deadband.is_some() || config.max_silence.is_some() => {
+                let max_silence = config.max_silence.map(Interval::get);
+                Self::Compared(Box::new(Compared {
+                    publish,
+                    deadband: config.deadband,
+                    max_silence,
+                    told: None,
+                }))
+            }
+            Publish::OnChange => Self::OnChange,
+            Publish::EveryScan => Self::EveryScan,
+        }
     }
 
-    /// Whether a read becomes an event. A failure does once, however often it repeats.
-    fn speaks(&self, before: Option<&Reading>, reading: &Reading, initial: InitialUpdate) -> bool {
-        let Some(before) = before else { return initial == InitialUpdate::Enabled || !reading.good };
-        if before.good != reading.good {
-            return true;
+    /// Whether a read of the same quality as the one before becomes an event. A failure does once, however often it repeats.
+    fn speaks(&self, before: &Reading, reading: &Reading) -> bool {
+        match self {
+            Self::OnChange => reading.good && !deadband::same(&before.value, &reading.value),
+            Self::EveryScan => reading.good,
+            Self::Compared(compared) => compared.speaks(before, reading),
         }
+    }
+}
+
+impl Compared {
+    fn speaks(&self, before: &Reading, reading: &Reading) -> bool {
         let told = self.told.as_ref().unwrap_or(before);
         let silence = reading.at.saturating_sub(told.at);
-        if self.config.max_silence.is_some_and(|longest| silence >= longest.get()) {
+        if self.max_silence.is_some_and(|longest| silence >= longest) {
             return true;
         }
         reading.good
-            && match self.config.publish {
+            && match self.publish {
                 Publish::EveryScan => true,
-                Publish::OnChange => {
-                    deadband::leaves(self.config.deadband.as_ref(), &told.value, &reading.value)
-                }
+                Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &told.value, &reading.value),
             }
     }
 }
