@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
+use crate::buffer::Buffer;
 use crate::certificate::{KeptCertificate, Leaf};
 use crate::group::Dps;
 use crate::refer::{SecretReference, TrustedCa, object_name};
@@ -120,6 +121,9 @@ pub struct IoTDeviceSpec {
     /// How it is sent. Replaces the group's telemetry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// What is kept until the hub has it, and on which volume. Replaces the group's buffer, its storage included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<Buffer>,
     /// What the hub sends when the device is gone without a word. Replaces the group's lastWill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_will: Option<LastWill>,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
+use crate::buffer::Buffer;
 use crate::bulk::{Export, Import};
 use crate::certificate::GroupCertificates;
 use crate::device::{host_port, model_id};
@@ -226,6 +227,9 @@ pub struct Template {
     /// How it is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// What is kept until the hub has it, and on which volume; with storage.claim every device has a claim of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<Buffer>,
     /// What the hub sends when a device is gone without a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_will: Option<LastWill>,

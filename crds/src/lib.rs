@@ -6,6 +6,7 @@
 //! certificate  how certificates are made, and by which CA
 //! bulk         lists of devices, in and out
 //! stream       sources, tags, telemetry: what both kinds say about the data
+//! buffer       what is kept until the hub has it, and on which volume
 //! agent        where and with how much the agent runs
 //! refer        references to Secrets and ConfigMaps
 //! status       what the operator answers
@@ -23,6 +24,7 @@ pub mod group;
 pub mod certificate;
 pub mod bulk;
 pub mod stream;
+pub mod buffer;
 pub mod agent;
 pub mod refer;
 pub mod status;

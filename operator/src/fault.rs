@@ -63,6 +63,8 @@ pub enum Reason {
     InvalidSpec,
     /// An object of the name that the operator needs belongs to somebody else.
     Conflict,
+    /// The claim of a device's buffer has another class or access mode than is asked for.
+    ClaimImmutable,
     /// The ConfigMap with a list of devices, or the key in it, is missing.
     ImportNotFound,
     /// The text in it is no list of devices.
@@ -108,6 +110,7 @@ impl Reason {
             Self::SigningFailed => "SigningFailed",
             Self::InvalidSpec => "InvalidSpec",
             Self::Conflict => "Conflict",
+            Self::ClaimImmutable => "ClaimImmutable",
             Self::ImportNotFound => "ImportNotFound",
             Self::ImportInvalid => "ImportInvalid",
             Self::ExportTooLarge => "ExportTooLarge",

@@ -16,14 +16,14 @@ use crate::yaml::{K32, K64};
 
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 
-async fn apply_examples(namespace: &Namespace) {
+pub(crate) async fn apply_examples(namespace: &Namespace) {
     let ca = serde_json::to_string(CA).unwrap();
     namespace.apply(&format!("\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: lanyard-emulator-ca}}\ndata: {{ca.crt: {ca}}}\n")).await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/examples");
     apply_folder(namespace, &folder).await;
 }
 
-async fn apply_folder(namespace: &Namespace, folder: &std::path::Path) {
+pub(crate) async fn apply_folder(namespace: &Namespace, folder: &std::path::Path) {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     for file in files.filter(|file| file.is_file()) {
         namespace.apply(&std::fs::read_to_string(file).unwrap()).await;

@@ -14,6 +14,7 @@ mod certificates;
 mod issuers;
 mod drift;
 mod workload;
+mod buffers;
 mod writes;
 mod claims;
 mod blocking;

@@ -8,6 +8,7 @@ pub mod authority;
 pub mod cloud;
 pub mod emulator;
 pub mod installation;
+pub mod volume;
 pub mod agent;
 pub mod readme;
 pub mod network;

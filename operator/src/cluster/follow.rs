@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
@@ -47,6 +47,7 @@ pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut
     tasks.spawn(start.groups(mirrors.groups));
     tasks.spawn(start.workloads(mirrors.workloads));
     tasks.spawn(start.pods(mirrors.pods));
+    tasks.spawn(start.volume_claims(mirrors.volume_claims));
     tasks.spawn(start.secrets(mirrors.secrets));
     tasks.spawn(start.config_maps(mirrors.config_maps));
     view
@@ -57,6 +58,7 @@ struct Mirrors {
     groups: Mirror<ProvisioningGroup>,
     workloads: Mirror<StatefulSet>,
     pods: Mirror<Pod>,
+    volume_claims: Mirror<PartialObjectMeta<PersistentVolumeClaim>>,
     secrets: Mirror<PartialObjectMeta<Secret>>,
     config_maps: Mirror<PartialObjectMeta<ConfigMap>>,
 }
@@ -66,6 +68,7 @@ fn empty() -> (View, Mirrors) {
     let (groups, group_filled, group_mirror) = Mirror::new();
     let (workloads, workload_filled, workload_mirror) = Mirror::new();
     let (pods, pod_filled, pod_mirror) = Mirror::new();
+    let (volume_claims, volume_claim_filled, volume_claim_mirror) = Mirror::new();
     let (secrets, secret_filled, secret_mirror) = Mirror::new();
     let (config_maps, config_map_filled, config_map_mirror) = Mirror::new();
     let filled = vec![
@@ -73,16 +76,18 @@ fn empty() -> (View, Mirrors) {
         ("provisioninggroups", group_filled),
         ("statefulsets", workload_filled),
         ("pods", pod_filled),
+        ("persistentvolumeclaims", volume_claim_filled),
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
     let claims = Default::default();
-    let view = View { devices, groups, workloads, pods, secrets, config_maps, claims, filled };
+    let view = View { devices, groups, workloads, pods, volume_claims, secrets, config_maps, claims, filled };
     let mirrors = Mirrors {
         devices: device_mirror,
         groups: group_mirror,
         workloads: workload_mirror,
         pods: pod_mirror,
+        volume_claims: volume_claim_mirror,
         secrets: secret_mirror,
         config_maps: config_map_mirror,
     };
@@ -147,8 +152,23 @@ impl Start<'_> {
         let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
         let ours = Config::default().labels(DEVICE_LABEL);
         mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
-            if let Some(device) = wake::device_of_pod(&change) {
+            if let Some(device) = wake::device_of(change.meta) {
                 listeners.agents.moved(&device, view.pods_of(&device));
+                listeners.queues.soon(Crowd::Device(device));
+            }
+        })
+    }
+
+    fn volume_claims(
+        &self,
+        mirror: Mirror<PartialObjectMeta<PersistentVolumeClaim>>,
+    ) -> impl Future<Output = ()> + use<> {
+        let listeners = self.listeners.clone();
+        let ours = Config::default().labels(DEVICE_LABEL);
+        let apis = self.scope.apis::<PartialObjectMeta<PersistentVolumeClaim>>(self.client);
+        mirror.follow(apis, ours, with_device, move |change| {
+            let own = !change.gone && listeners.remembered.wrote("PersistentVolumeClaim", change.meta);
+            if let (Some(device), false) = (wake::device_of(change.meta), own) {
                 listeners.queues.soon(Crowd::Device(device));
             }
         })
@@ -241,7 +261,16 @@ fn is_told(label: &str) -> bool {
     matches!(label, DEVICE_LABEL | REVISION_LABEL)
 }
 
-/// Name, version and owner.
+/// Name, version and device.
+fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
+    let labels = object.metadata.labels.take();
+    let mut kept = name_only(object)?;
+    kept.metadata.labels =
+        labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect());
+    Some(kept)
+}
+
+/// Name and version.
 fn name_only<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
     let meta = object.metadata;
     let metadata = ObjectMeta {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
@@ -27,6 +27,8 @@ pub struct View {
     pub workloads: Store<StatefulSet>,
     /// The agents' pods, without their specs.
     pub pods: Store<Pod>,
+    /// Names and versions of the claims that the operator made.
+    pub volume_claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
     /// Names and versions of all Secrets.
     pub secrets: Store<PartialObjectMeta<Secret>>,
     /// Names and versions of all ConfigMaps.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use lanyard_crds::refer::TrustedCa;
@@ -253,11 +252,11 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
     }
 }
 
-/// The device that an agent's pod belongs to.
+/// The device that an agent's pod or a claim belongs to, by its label.
 #[must_use]
-pub fn device_of_pod(change: &Change<'_, Pod>) -> Option<Key> {
-    let name = change.meta.labels.as_ref()?.get(DEVICE_LABEL)?;
-    Some(Key::new(change.meta.namespace.as_deref().unwrap_or_default(), name))
+pub fn device_of(meta: &ObjectMeta) -> Option<Key> {
+    let name = meta.labels.as_ref()?.get(DEVICE_LABEL)?;
+    Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), name))
 }
 
 /// The device or group that controls an object.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -20,7 +20,9 @@ use super::issue::Issued;
 use super::observe::Observed;
 use super::plan::{Plan, Withdrawal};
 use super::remembered::Remembered;
-use super::standing::{How, Standing, hint, no_write_helps, standing, without_credentials};
+use super::standing::{
+    How, Standing, hint, in_the_way, no_write_helps, standing, without_claim, without_credentials,
+};
 use crate::cluster::claims::Key;
 use crate::cluster::view::{View, to_ref};
 use crate::credential::held::Held;
@@ -98,7 +100,7 @@ impl Hands<'_> {
     pub async fn apply(&self, observed: &Observed, plan: Plan) -> Result<Applied, kube::Error> {
         let device = &*observed.device;
         // A field that is forgotten here does not compile.
-        let Plan { issued, credentials, configuration, workload, former_credentials } = plan;
+        let Plan { issued, credentials, claim, configuration, workload, former_credentials } = plan;
         let namespace = device.namespace().unwrap_or_default();
         let secret_key = Key::of(&credentials);
         let mirrored_secret = self.view.secrets.get(&to_ref(&secret_key)).map(|known| known.metadata.clone());
@@ -107,9 +109,17 @@ impl Hands<'_> {
         let how = How::Holds { seen: observed.own_seen, device, held: &held };
         let secret = self.put(owner, &credentials, mirrored_secret.clone(), how);
         let agent = Key::new(&namespace, &super::name::workload(&owner.key.name));
-        let mirrored = self.view.config_maps.get(&to_ref(&agent)).map(|known| known.metadata.clone());
-        let config_map = self.put_or_remove(owner, &agent.name, configuration.as_ref(), mirrored, How::Plain);
-        let (credentials, configuration) = futures::try_join!(secret, config_map)?;
+        let stored = async {
+            // Its configuration tells the agent how much it may store there.
+            if let Some(verdict) = without_claim(&self.claim(owner, claim.as_ref()).await?) {
+                return Ok((Some(verdict.clone()), verdict));
+            }
+            let mirrored = self.view.config_maps.get(&to_ref(&agent)).map(|known| known.metadata.clone());
+            let written =
+                self.put_or_remove(owner, &agent.name, configuration.as_ref(), mirrored, How::Plain).await?;
+            Ok((None, written))
+        };
+        let (credentials, (unclaimed, configuration)) = futures::try_join!(secret, stored)?;
         let written =
             matches!(credentials, Ok(Written::Created | Written::Updated { .. } | Written::Unchanged));
         if let (true, Some(meta)) = (written, self.remembered.version("Secret", &secret_key)) {
@@ -117,9 +127,10 @@ impl Hands<'_> {
         }
         // The agent comes last: its pod cannot start without the other two, and it must not show a Secret that is another's.
         let mirrored = self.view.workloads.get(&to_ref(&agent)).map(|known| known.metadata.clone());
-        let workload = match without_credentials(workload.as_ref(), &credentials) {
-            Some(fault) => Err(fault),
-            None => {
+        let workload = match (without_credentials(workload.as_ref(), &credentials), unclaimed) {
+            (Some(fault), _) => Err(fault),
+            (None, Some(verdict)) => verdict,
+            (None, None) => {
                 self.put_or_remove(owner, &agent.name, workload.as_ref(), mirrored, How::StartsPods).await?
             }
         };
@@ -175,6 +186,17 @@ impl Hands<'_> {
         }
     }
 
+    /// Makes a claim agree with the planned one. Where none is planned, one of before stays.
+    async fn claim(
+        &self,
+        owner: &Owner,
+        planned: Option<&PersistentVolumeClaim>,
+    ) -> Result<Verdict, kube::Error> {
+        let Some(planned) = planned else { return Ok(Ok(Written::Absent)) };
+        let mirrored = self.view.volume_claims.get(&to_ref(&Key::of(planned)));
+        self.put(owner, planned, mirrored.map(|known| known.metadata.clone()), How::Outlives).await
+    }
+
     /// Makes an object agree with the planned one, or takes it away where none is planned.
     async fn put_or_remove<K>(
         &self,
@@ -216,13 +238,22 @@ impl Hands<'_> {
     {
         let kind = K::kind(&());
         let key = Key::of(planned);
-        let desired = with_shape(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
+        let mut desired = with_shape(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
         let digest: [u8; 32] = Sha256::digest(desired.to_string().as_bytes()).into();
         if self.remembered.is_as_planned(&kind, &key, mirrored.as_ref(), &digest) {
             return Ok(Ok(Written::Unchanged));
         }
         let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
         let found = api.get_opt(&key.name).await?;
+        if let Some(found) = &found {
+            if let Some(verdict) = in_the_way(owner, found, how) {
+                return Ok(verdict);
+            }
+            desired = match how.fitted(desired, &to_value(found)?) {
+                Ok(fitted) => fitted,
+                Err(fault) => return Ok(Err(fault)),
+            };
+        }
         let verdict = match &found {
             Some(found) => self.over(owner, found, &desired, digest)?.or_else(|| how.spares(&kind, &key)),
             None if matches!(how, How::StartsPods) => self.after_former_pods(&owner.key),
@@ -249,7 +280,10 @@ impl Hands<'_> {
                 Some(found) if no_write_helps(&desired, &to_value(&found)?) => {
                     self.anew(owner, &api, planned, desired, digest, how).await?
                 }
-                _ => Err(fault),
+                _ => {
+                    self.remembered.unrepaired(&kind, &key);
+                    Err(fault)
+                }
             },
             Answer::Refused(fault) => Err(fault),
         })
@@ -302,7 +336,7 @@ impl Hands<'_> {
         })
     }
 
-    /// Why an object that is there is not to be written over, if it is not.
+    /// Why an object that is there need not be written over now, if it need not.
     fn over<K>(
         &self,
         owner: &Owner,
@@ -314,22 +348,6 @@ impl Hands<'_> {
         K: Resource<DynamicType = ()> + Serialize,
     {
         let (kind, key) = (K::kind(&()), Key::of(found));
-        match standing(owner, found) {
-            Standing::Foreign(holder) => {
-                let (name, hint) = (&key.name, hint(owner, &kind));
-                let message = format!(
-                    "{kind} {name} belongs to {holder} and is not touched: rename it or delete it{hint}"
-                );
-                return Ok(Some(Err(Fault::new(Reason::Conflict, message))));
-            }
-            Standing::Ending => {
-                return Ok(Some(Ok(Written::Waiting(format!(
-                    "{kind} {} of before is being deleted",
-                    key.name
-                )))));
-            }
-            Standing::Ours => {}
-        }
         let actual = serde_json::to_value(found).map_err(kube::Error::SerdeError)?;
         if covers(desired, &actual) {
             self.remembered.put(&owner.key, &kind, &key, found.meta(), digest);

@@ -50,11 +50,11 @@ fn covers_at(name: &str, desired: &Value, actual: Option<&Value>) -> bool {
 
 /// Fields whose text the API server rewrites: `1000m` becomes `1`.
 fn is_amount(name: &str) -> bool {
-    matches!(name, "cpu" | "memory" | "sizeLimit")
+    matches!(name, "cpu" | "memory" | "sizeLimit" | "storage")
 }
 
 /// A quantity in thousandths.
-fn amount(text: &str) -> Option<i128> {
+pub(super) fn amount(text: &str) -> Option<i128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

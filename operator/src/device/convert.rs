@@ -1,12 +1,15 @@
 //! What users write about their data, as the agent reads it. Pure.
 
-use lanyard_crds::stream;
+use lanyard_crds::{buffer, stream};
+use lanyard_protocol::handoff::buffer::{Buffer, Sync, WhenFull};
 use lanyard_protocol::handoff::config::{
     DataType, Deadband, Format, InitialUpdate, LastWill, Publish, Simulator, Source, Tag, Telemetry,
 };
 use lanyard_protocol::handoff::interval::Interval;
+use lanyard_protocol::handoff::size::ByteSize;
 use lanyard_protocol::payload::template::{Standard, Template, Texts};
 
+use super::compare::amount;
 use super::validate::invalid;
 use crate::fault::Fault;
 
@@ -75,6 +78,38 @@ pub(super) fn last_will_of(will: stream::LastWill) -> LastWill {
         content_type: will.content_type,
         content_encoding: will.content_encoding,
     }
+}
+
+/// But for its storage, which is the pod's.
+pub(super) fn buffer_of(buffer: buffer::Buffer) -> Result<Buffer, Fault> {
+    let default = Buffer::default();
+    let bytes = |text: &str| u64::try_from(amount(text)? / 1000).ok();
+    let capacity = match buffer.capacity {
+        None => default.capacity,
+        Some(capacity) => {
+            let wrong = || invalid("buffer.capacity", "use an amount of bytes such as 256Mi or 10Gi");
+            ByteSize::new(bytes(&capacity.0).ok_or_else(wrong)?)
+        }
+    };
+    Ok(Buffer {
+        capacity,
+        when_full: match buffer.when_full {
+            None => default.when_full,
+            Some(buffer::WhenFull::DropOldest) => WhenFull::DropOldest,
+            Some(buffer::WhenFull::DropNewest) => WhenFull::DropNewest,
+            Some(buffer::WhenFull::Block) => WhenFull::Block,
+        },
+        sync: match buffer.sync {
+            None => default.sync,
+            Some(buffer::Sync::Never) => Sync::Never,
+            Some(buffer::Sync::EverySecond) => Sync::EverySecond,
+            Some(buffer::Sync::EveryWrite) => Sync::EveryWrite,
+        },
+        drop_markers: match buffer.drop_markers {
+            None => default.drop_markers,
+            Some(markers) => markers == buffer::DropMarkers::Enabled,
+        },
+    })
 }
 
 pub(super) fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fault> {

@@ -35,6 +35,12 @@ pub fn credentials(device: &IoTDevice) -> String {
     wanted.unwrap_or_else(|| format!("{}-credentials", device.name_any()))
 }
 
+/// Name of the claim that the operator makes for a device's buffer.
+#[must_use]
+pub fn claim(device: &str) -> String {
+    format!("{}-buffer", workload(device))
+}
+
 /// Name of the agent's only pod.
 #[must_use]
 pub fn pod(workload: &str) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
@@ -14,6 +14,7 @@ use lanyard_protocol::handoff::credentials as file;
 use lanyard_protocol::handoff::mistake::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
+use super::claim;
 use super::issue::Issued;
 use super::name;
 use super::validate::{Destination, Valid};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub issued: Issued,
     /// The credentials.
     pub credentials: Secret,
+    /// The claim of its buffer, if the operator is to make one and nothing else connects the device.
+    pub claim: Option<PersistentVolumeClaim>,
     /// The agent's configuration, unless something else connects the device.
     pub configuration: Option<ConfigMap>,
     /// The agent, unless something else connects the device.
@@ -84,11 +87,13 @@ pub fn plan(device: &IoTDevice, valid: &Valid, issued: Issued, image: &AgentImag
         };
         Ok((configuration, workload))
     };
-    let (configuration, workload) = match valid.agent.mode.unwrap_or_default() {
+    let (claim, configuration, workload) = match valid.agent.mode.unwrap_or_default() {
         AgentMode::Dedicated => {
-            agent().map(|(configuration, workload)| (Some(configuration), Some(workload)))?
+            let (configuration, workload) = agent()?;
+            let claim = claim::planned(valid, meta(name::claim(&valid.name)));
+            (claim, Some(configuration), Some(workload))
         }
-        AgentMode::None => (None, None),
+        AgentMode::None => (None, None, None),
     };
     Ok(Plan {
         credentials: Secret {
@@ -100,6 +105,7 @@ pub fn plan(device: &IoTDevice, valid: &Valid, issued: Issued, image: &AgentImag
             data: Some(credentials(valid, &issued)),
             ..Secret::default()
         },
+        claim,
         configuration,
         workload,
         former_credentials: former_credentials(device).filter(|former| *former != valid.secret_name),
@@ -128,6 +134,11 @@ fn owner(device: &IoTDevice) -> Result<OwnerReference, Fault> {
     })
 }
 
+/// On everything that the operator makes.
+pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Its value.
+pub(super) const MANAGER: &str = "lanyard-operator";
+
 /// Labels of everything the operator makes for a device.
 pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
     let labels = [
@@ -135,7 +146,7 @@ pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
         ("app.kubernetes.io/instance", device),
         ("app.kubernetes.io/component", "agent"),
         ("app.kubernetes.io/part-of", "lanyard"),
-        ("app.kubernetes.io/managed-by", "lanyard-operator"),
+        (MANAGED_BY, MANAGER),
         (DEVICE_LABEL, device),
     ];
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -196,7 +207,7 @@ fn configuration(valid: &Valid) -> Result<String, Fault> {
         sources: valid.sources.clone(),
         tags: valid.tags.clone(),
         telemetry: valid.telemetry.clone(),
-        buffer: Default::default(),
+        buffer: valid.buffer.clone(),
         last_will: valid.last_will.clone(),
     };
     let document = AgentConfig { version: config::VERSION, devices: vec![device] };

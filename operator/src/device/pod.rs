@@ -65,7 +65,9 @@ pub fn of_pod(pod: &Pod) -> Aspect {
         return starting();
     }
     if let Some(why) = unschedulable(&status) {
-        return Aspect::new(false, "AgentUnschedulable", format!("no node takes pod {name}: {why}"));
+        let claim = why.to_ascii_lowercase().contains("persistentvolumeclaim");
+        let hint = if claim { " (`kubectl describe pvc` says more)" } else { "" };
+        return Aspect::new(false, "AgentUnschedulable", format!("no node takes pod {name}: {why}{hint}"));
     }
     let Some(container) = status.container_statuses.iter().flatten().next() else { return starting() };
     match &container.state {

@@ -242,6 +242,12 @@ impl Remembered {
         repair.last = now;
         Duration::ZERO
     }
+
+    /// It was not put right, because the API server refused it: that is nobody's quarrel.
+    pub(super) fn unrepaired(&self, kind: &str, key: &Key) {
+        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        repairs.remove(&(kind.to_owned(), key.clone()));
+    }
 }
 
 #[cfg(test)]

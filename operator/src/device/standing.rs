@@ -6,9 +6,12 @@ use lanyard_crds::IoTDevice;
 use serde_json::Value;
 
 use super::apply::{Owner, Verdict, Written};
+use super::claim;
+use super::plan::{MANAGED_BY, MANAGER};
 use crate::cluster::claims::Key;
+use crate::cluster::view::DEVICE_LABEL;
 use crate::credential::held::Held;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 
 /// What is to be minded with an object.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,8 @@ pub(super) enum How<'a> {
     Plain,
     /// It starts pods, which must not meet those of before.
     StartsPods,
+    /// It is a claim, which may outlive its device, and of which little can be changed.
+    Outlives,
     /// It holds a device's credential, which must not get lost.
     Holds {
         /// Whether what is there was seen; else the planned one was made without regard to it.
@@ -32,12 +37,49 @@ impl How<'_> {
         let why = || Written::Waiting(format!("{kind} {} is there and was not seen yet", key.name));
         matches!(self, Self::Holds { seen: false, .. }).then(|| Ok(why()))
     }
+
+    /// Whose an object is. One that outlives its device has no owner, and is told by its labels.
+    pub(super) fn standing(self, owner: &Owner, found: &impl ResourceExt) -> Standing {
+        let labelled = |name: &str, value: &str| found.labels().get(name).is_some_and(|label| label == value);
+        let ours = matches!(self, Self::Outlives)
+            && !found.owner_references().iter().any(|owner| owner.controller == Some(true))
+            && labelled(MANAGED_BY, MANAGER)
+            && labelled(DEVICE_LABEL, &owner.key.name);
+        match (ours, found.meta().deletion_timestamp.is_some()) {
+            (false, _) => standing(owner, found),
+            (true, true) => Standing::Ending,
+            (true, false) => Standing::Ours,
+        }
+    }
+
+    /// What of a planned object can be written over the one that is there.
+    pub(super) fn fitted(self, planned: Value, found: &Value) -> Result<Value, Fault> {
+        if matches!(self, Self::Outlives) { claim::fitted(planned, found) } else { Ok(planned) }
+    }
+
+    /// What an object that is being deleted waits for.
+    pub(super) fn ending(self) -> &'static str {
+        let outlives = matches!(self, Self::Outlives);
+        if outlives {
+            ", which waits for its pod to end: delete the pod too, unless it ends already"
+        } else {
+            ""
+        }
+    }
 }
 
 /// Why an agent that is wanted is left as it is: the Secret of its name is not the planned one, and may be another's.
 pub(super) fn without_credentials(workload: Option<&StatefulSet>, credentials: &Verdict) -> Option<Fault> {
     // One that is not wanted can go at any time.
     workload.and(credentials.as_ref().err().cloned())
+}
+
+/// Why agent and configuration are left as they are: the claim of their buffer is not as it should be.
+pub(super) fn without_claim(claim: &Verdict) -> Option<Verdict> {
+    match claim {
+        Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => None,
+        Ok(Written::Waiting(_) | Written::Contested(..)) | Err(_) => Some(claim.clone()),
+    }
 }
 
 /// Whether an object was made immutable, or is a Secret of another type, which no write can change.
@@ -67,6 +109,27 @@ pub(super) fn standing(owner: &Owner, found: &impl ResourceExt) -> Standing {
     }
 }
 
+/// Why an object that is there is not to be written over at all.
+pub(super) fn in_the_way<K: Resource<DynamicType = ()>>(
+    owner: &Owner,
+    found: &K,
+    how: How<'_>,
+) -> Option<Verdict> {
+    let (kind, name) = (K::kind(&()), found.name_any());
+    match how.standing(owner, found) {
+        Standing::Foreign(holder) => {
+            let hint = hint(owner, &kind);
+            let message =
+                format!("{kind} {name} belongs to {holder} and is not touched: rename it or delete it{hint}");
+            Some(Err(Fault::new(Reason::Conflict, message)))
+        }
+        Standing::Ending => {
+            Some(Ok(Written::Waiting(format!("{kind} {name} of before is being deleted{}", how.ending()))))
+        }
+        Standing::Ours => None,
+    }
+}
+
 pub(super) fn hint(owner: &Owner, kind: &str) -> &'static str {
     let own_name = kind == "Secret" && owner.kind == IoTDevice::kind(&());
     if own_name { ", or set credentials.secretName to another name" } else { "" }
@@ -74,11 +137,10 @@ pub(super) fn hint(owner: &Owner, kind: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Secret;
+    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
     use serde_json::json;
 
     use super::*;
-    use crate::fault::Reason;
 
     #[test]
     fn only_what_no_write_can_change_is_made_anew() {
@@ -91,6 +153,44 @@ mod tests {
         assert!(!no_write_helps(&desired, &json!({"type": "Opaque", "immutable": false})));
         let workload = serde_json::to_value(StatefulSet::default()).unwrap();
         assert!(!no_write_helps(&workload, &json!({"spec": {"replicas": 2}})));
+    }
+
+    #[test]
+    fn a_claim_without_an_owner_is_told_by_its_labels() {
+        let owner = Owner::of(&serde_json::from_value::<IoTDevice>(json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": {}})).unwrap());
+        let way = |labels: &serde_json::Value, more: &serde_json::Value, how: How<'_>| {
+            let mut claim =
+                json!({"metadata": {"name": "a-agent-buffer", "namespace": "n", "labels": labels}});
+            more.as_object()
+                .unwrap()
+                .iter()
+                .for_each(|(name, value)| claim["metadata"][name] = value.clone());
+            in_the_way::<PersistentVolumeClaim>(&owner, &serde_json::from_value(claim).unwrap(), how)
+        };
+        let ours = json!({"app.kubernetes.io/managed-by": "lanyard-operator", "lanyard.dev/device": "a"});
+        let kept = How::Outlives;
+        assert_eq!(way(&ours, &json!({}), kept), None);
+        let foreign =
+            |verdict: Option<Verdict>| matches!(verdict, Some(Err(Fault { reason: Reason::Conflict, .. })));
+        assert!(foreign(way(&ours, &json!({}), How::Plain)), "what else has no owner is somebody's");
+        assert!(foreign(way(&json!({"lanyard.dev/device": "a"}), &json!({}), kept)));
+        assert!(foreign(way(
+            &json!({"app.kubernetes.io/managed-by": "lanyard-operator", "lanyard.dev/device": "b"}),
+            &json!({}),
+            kept
+        )));
+        let controller = |kind: &str, uid: &str| json!({"ownerReferences": [{"apiVersion": "v", "kind": kind, "name": "a", "uid": uid, "controller": true}]});
+        assert!(foreign(way(&ours, &controller("Database", "v"), kept)));
+        assert_eq!(way(&ours, &controller("IoTDevice", "u"), kept), None);
+        let waits = |more| match way(&ours, &more, kept) {
+            Some(Ok(Written::Waiting(why))) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(waits(controller("IoTDevice", "former")).contains("of before is being deleted"));
+        assert!(
+            waits(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))
+                .ends_with("delete the pod too, unless it ends already")
+        );
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use kube::ResourceExt;
 use lanyard_crds::IoTDeviceSpec;
 use lanyard_crds::agent::Agent;
+use lanyard_crds::buffer::{EmptyDir, Storage};
 use lanyard_crds::group::{Dps, Template};
+use lanyard_protocol::handoff::buffer::Buffer;
 use lanyard_protocol::handoff::config::{self, LastWill, Source, Tag, Telemetry};
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
-use super::convert::{last_will_of, source, tags_of, telemetry_of};
+use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
 use super::observe::Observed;
 use super::origin::{self, Origin};
 use super::state;
@@ -38,6 +40,10 @@ pub struct Valid {
     pub tags: Vec<Tag>,
     /// How it is sent.
     pub telemetry: Telemetry,
+    /// What is kept until the hub has it.
+    pub buffer: Buffer,
+    /// The volume where it is kept.
+    pub storage: Storage,
     /// What the hub sends when it is gone without a word.
     pub last_will: Option<LastWill>,
     /// Where and with how much its agent runs.
@@ -82,7 +88,9 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
     let device_id = DeviceId::new(device.device_id()).map_err(|error| invalid("deviceId", error))?;
     let (destination, origin) = where_to(observed, &device_id)?;
     let template = observed.group.as_ref().and_then(|group| group.spec.template.clone()).unwrap_or_default();
-    let Template { model_id, sources, tags, telemetry, last_will, agent } = template;
+    let Template { model_id, sources, tags, telemetry, buffer, last_will, agent } = template;
+    let buffer = spec.buffer.clone().or(buffer).unwrap_or_default();
+    let in_pod = || Storage { empty_dir: Some(EmptyDir {}), ..Storage::default() };
     let name = device.name_any();
     Ok(Valid {
         namespace: device.namespace().unwrap_or_default(),
@@ -94,6 +102,8 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
         sources: spec.sources.clone().or(sources).unwrap_or_default().into_iter().map(source).collect(),
         tags: tags_of(spec.tags.clone().or(tags).unwrap_or_default())?,
         telemetry: telemetry_of(spec.telemetry.clone().or(telemetry).unwrap_or_default())?,
+        storage: buffer.storage.clone().unwrap_or_else(in_pod),
+        buffer: buffer_of(buffer)?,
         last_will: spec.last_will.clone().or(last_will).map(last_will_of),
         agent: spec.agent.clone().or(agent).unwrap_or_default(),
         name,

@@ -6,9 +6,9 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction,
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, LocalObjectReference,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use lanyard_crds::agent::{Amounts, Resources};
 use lanyard_protocol::handoff::config::FILE_NAME;
 
+use super::claim;
 use super::name;
 use super::plan::{AgentImage, labels};
 use super::validate::Valid;
@@ -34,7 +35,7 @@ const BUFFER: &str = "/var/lib/lanyard/buffer";
 /// The `StatefulSet`'s specification. It holds nothing that the agent reloads by itself, so that new keys, tags or
 /// certificates start no new pod.
 ///
-/// A `StatefulSet`, although nothing is stored: its pod has a name of its own, and the API server keeps one object of a name.
+/// A `StatefulSet`, for its pod has a name of its own, and the API server keeps one object of a name.
 /// So the next agent starts when the one before has ended, on a rollout as well as when somebody deletes the pod or its node
 /// is lost. A Deployment keeps that on a rollout only (`Recreate`): its ReplicaSet replaces a deleted pod at once, while the
 /// old one still drains.
@@ -202,13 +203,6 @@ fn volumes(valid: &Valid) -> Vec<Volume> {
             }),
             ..Volume::default()
         },
-        Volume {
-            name: "buffer".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource {
-                medium: None,
-                size_limit: Some(Quantity("64Mi".to_owned())),
-            }),
-            ..Volume::default()
-        },
+        claim::volume(valid, "buffer"),
     ]
 }

@@ -10,4 +10,5 @@ mod issuing;
 mod certificates;
 mod credentials;
 mod planning;
+mod storing;
 mod reporting;

@@ -1,0 +1,187 @@
+//! The volume of a device's buffer, and the `PersistentVolumeClaim` that the operator makes for it. Pure.
+//!
+//! The operator makes the claim and not the `StatefulSet`: nobody can change the claims of a `StatefulSet`, and one that is
+//! deleted, to be made anew or because a device is blocked, would take a claim of its own with it. A claim that is named by the
+//! pod only can change with the pod, and belongs to nobody but the device.
+
+use std::cmp::Ordering;
+
+use k8s_openapi::api::core::v1::{
+    EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimVolumeSource, Volume, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use lanyard_crds::buffer::{Claim, Storage, WhenDeleted};
+use serde_json::Value;
+
+use super::compare::amount;
+use super::name;
+use super::validate::Valid;
+use crate::fault::{Fault, Reason};
+
+/// A part of the capacity that the volume is larger: ext4 keeps a twentieth for root and takes a sixtieth for its tables, and
+/// files end in the middle of blocks.
+const PART: u64 = 8;
+/// Bytes that the volume is larger in any case: the file system's journal and the buffer's, which is there twice while it is
+/// begun anew, and a scan that exceeds the capacity.
+const IN_ANY_CASE: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+
+/// A volume large enough for a buffer of so many bytes, so that its file system, or the kubelet, never calls it full first.
+fn volume_size(capacity: u64) -> Quantity {
+    let bytes = capacity + capacity / PART + IN_ANY_CASE;
+    Quantity(format!("{}Mi", bytes.div_ceil(MIB)))
+}
+
+/// The volume of the agent's pod.
+pub(super) fn volume(valid: &Valid, name: &str) -> Volume {
+    let claimed = match &valid.storage {
+        Storage { claim: Some(_), .. } => Some(name::claim(&valid.name)),
+        Storage { existing_claim: Some(claim), .. } => Some(claim.name.clone()),
+        _ => None,
+    };
+    let size = volume_size(valid.buffer.capacity.get());
+    Volume {
+        name: name.to_owned(),
+        empty_dir: claimed.is_none().then_some(EmptyDirVolumeSource { medium: None, size_limit: Some(size) }),
+        persistent_volume_claim: claimed
+            .map(|claim_name| PersistentVolumeClaimVolumeSource { claim_name, read_only: None }),
+        ..Volume::default()
+    }
+}
+
+/// The claim, if the operator is to make one. `meta` has the device for its owner.
+pub(super) fn planned(valid: &Valid, meta: ObjectMeta) -> Option<PersistentVolumeClaim> {
+    let Claim { storage_class_name, access_mode, when_deleted } = valid.storage.claim.clone()?;
+    let size = volume_size(valid.buffer.capacity.get());
+    let owner_references = match when_deleted.unwrap_or_default() {
+        // The garbage collector takes only what has an owner.
+        WhenDeleted::Retain => None,
+        WhenDeleted::Delete => meta.owner_references,
+    };
+    Some(PersistentVolumeClaim {
+        metadata: ObjectMeta { owner_references, ..meta },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec![access_mode.unwrap_or_default().as_str().to_owned()]),
+            storage_class_name,
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([("storage".to_owned(), size)].into()),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    })
+}
+
+const CLASS: &str = "/spec/storageClassName";
+const MODES: &str = "/spec/accessModes";
+const SIZE: &str = "/spec/resources/requests/storage";
+const VOLUME: &str = "/spec/volumeName";
+
+/// What of a planned claim can be written over the one that is there: it never shrinks, and keeps a class that nobody asked for.
+///
+/// # Errors
+/// [`Fault`], when the planned one has another class or access mode, or is larger than one that has no volume yet.
+pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> {
+    for field in [CLASS, MODES] {
+        if let (Some(wanted), Some(there)) = (planned.pointer(field), found.pointer(field))
+            && wanted != there
+        {
+            return Err(immutable(&planned, field, wanted, there));
+        }
+    }
+    if let (None, Some(class)) = (planned.pointer(CLASS), found.pointer(CLASS)) {
+        planned["spec"]["storageClassName"] = class.clone();
+    }
+    let bytes = |claim: &Value| claim.pointer(SIZE).and_then(Value::as_str).and_then(amount);
+    let there = found.pointer(SIZE).unwrap_or(&Value::Null);
+    match bytes(found).cmp(&bytes(&planned)) {
+        Ordering::Greater => planned["spec"]["resources"]["requests"]["storage"] = there.clone(),
+        Ordering::Less if found.pointer(VOLUME).is_none() => return Err(unbound(&planned, there)),
+        Ordering::Less | Ordering::Equal => {}
+    }
+    Ok(planned)
+}
+
+/// Kubernetes lets a claim grow only when it has a volume.
+fn unbound(planned: &Value, there: &Value) -> Fault {
+    let claim = planned["metadata"]["name"].as_str().unwrap_or_default();
+    let message = format!(
+        "PersistentVolumeClaim {claim} asks for {there} and has no volume yet, so that nobody can change it: it grows when it has \
+         one; or delete it with `kubectl delete pvc {claim}`, and another one is made"
+    );
+    Fault::new(Reason::ClaimImmutable, message)
+}
+
+fn immutable(planned: &Value, field: &str, wanted: &Value, there: &Value) -> Fault {
+    let (claim, field) = (&planned["metadata"]["name"], field.trim_start_matches("/spec/"));
+    let claim = claim.as_str().unwrap_or_default();
+    let message = format!(
+        "PersistentVolumeClaim {claim} has {field} {there}, and {wanted} is asked for, which nobody can change: set it back in \
+         buffer.storage.claim; or, when the hub has all events, or they may go, delete the claim with `kubectl delete pvc \
+         {claim} --wait=false` and then the agent's pod, and another one is made"
+    );
+    Fault::new(Reason::ClaimImmutable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_volume_is_larger_than_its_buffer() {
+        for (capacity, size) in [(64 << 10, "65Mi"), (256 << 20, "352Mi"), (10 << 30, "11584Mi")] {
+            assert_eq!(volume_size(capacity).0, size, "{capacity}");
+        }
+    }
+
+    fn claim(class: Value, size: &str) -> Value {
+        let mut claim = json!({"metadata": {"name": "a-agent-buffer"}, "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "v", "resources": {"requests": {"storage": size}}}});
+        if !class.is_null() {
+            claim["spec"]["storageClassName"] = class;
+        }
+        claim
+    }
+
+    #[test]
+    fn a_claim_grows_and_never_shrinks() {
+        let size = |planned, found| {
+            let fitted = fitted(claim(json!(null), planned), &claim(json!("fast"), found)).unwrap();
+            fitted.pointer(SIZE).unwrap().as_str().unwrap().to_owned()
+        };
+        assert_eq!(size("2Gi", "1Gi"), "2Gi");
+        assert_eq!(size("352Mi", "1Gi"), "1Gi");
+        assert_eq!(size("1024Mi", "1Gi"), "1024Mi");
+        let mut waits = claim(json!(null), "1Gi");
+        waits["spec"].as_object_mut().unwrap().remove("volumeName");
+        let fault = fitted(claim(json!(null), "2Gi"), &waits).unwrap_err();
+        assert!(fault.message.contains("asks for \"1Gi\" and has no volume yet"), "{}", fault.message);
+        assert!(fitted(claim(json!(null), "1Gi"), &waits).is_ok());
+    }
+
+    #[test]
+    fn another_class_is_refused_in_words_and_a_default_one_is_kept() {
+        let with = |planned, found| fitted(claim(planned, "1Gi"), &claim(found, "1Gi"));
+        assert_eq!(with(json!(null), json!("fast")), Ok(claim(json!("fast"), "1Gi")));
+        assert_eq!(with(json!("fast"), json!("fast")), Ok(claim(json!("fast"), "1Gi")));
+        // A claim that waits for a class can be given one.
+        assert_eq!(with(json!("fast"), json!(null)), Ok(claim(json!("fast"), "1Gi")));
+        let fault = with(json!("slow"), json!("fast")).unwrap_err();
+        assert_eq!(fault.reason.as_str(), "ClaimImmutable");
+        assert!(
+            fault.message.starts_with(
+                "PersistentVolumeClaim a-agent-buffer has storageClassName \"fast\", and \"slow\" is asked for"
+            ),
+            "{}",
+            fault.message
+        );
+        let mut once = claim(json!(null), "1Gi");
+        once["spec"]["accessModes"] = json!(["ReadWriteOncePod"]);
+        let fault = fitted(once, &claim(json!(null), "1Gi")).unwrap_err();
+        assert!(fault.message.contains("has accessModes [\"ReadWriteOnce\"]"), "{}", fault.message);
+    }
+}
