@@ -9,10 +9,16 @@ mod catch_up;
 mod credentials;
 mod figure;
 mod floor;
+#[allow(clippy::unwrap_used, clippy::panic, reason = "without the SDKs there is no figure")]
+#[path = "../sdk/install.rs"]
+mod install;
+mod many_devices;
 mod memory;
+mod peers;
 mod plant;
 mod programs;
 mod round_trip;
+mod telegraf;
 mod throughput;
 mod usage;
 
@@ -82,7 +88,12 @@ const CREDENTIALS: [Case; 3] = [
 
 /// The figures that need nothing but this machine.
 fn without_cluster() -> impl Iterator<Item = &'static str> {
-    memory::AGENT.into_iter().chain(throughput::names()).chain([round_trip::NAME, catch_up::NAME])
+    memory::AGENT
+        .into_iter()
+        .chain(throughput::names())
+        .chain(peers::names())
+        .chain(many_devices::NAMES)
+        .chain([round_trip::NAME, catch_up::NAME])
 }
 
 /// The figures of the operator.
@@ -94,6 +105,8 @@ async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     memory::of_agent(wanted, &mut figures)?;
     throughput::measure(wanted, &mut figures)?;
+    peers::measure(wanted, &mut figures)?;
+    many_devices::measure(wanted, &mut figures)?;
     if wanted(round_trip::NAME) {
         println!("measuring {}", round_trip::NAME);
         figures.push(round_trip::measure()?);

@@ -88,6 +88,11 @@ pub(crate) fn device_name(device: usize) -> String {
 
 /// An emulator whose hub `localhost` knows so many devices, each with [`KEY`] and [`SECONDARY_KEY`].
 pub(crate) fn emulator(devices: usize) -> Emulator {
+    Emulator::start(&hub("localhost", devices))
+}
+
+/// The emulator's configuration for that, with another name or address of the hub.
+pub(crate) fn hub(host: &str, devices: usize) -> String {
     let device = |device| {
         format!(
             "{{deviceId: {}, authentication: {{symmetricKey: {{primaryKey: '{KEY}', secondaryKey: '{SECONDARY_KEY}'}}}}}}",
@@ -96,10 +101,11 @@ pub(crate) fn emulator(devices: usize) -> Emulator {
     };
     let devices: Vec<String> = (0..devices).map(device).collect();
     // What is kept to be looked at is nobody's business here.
-    Emulator::start(&format!(
-        "hubs: [{{hostName: localhost, devices: [{}]}}]\nemulator: {{maxEvents: 1000, maxEventBytes: 16777216}}\n",
+    format!(
+        "hubs: [{{hostName: '{host}', devices: [{}]}}]\n\
+         emulator: {{maxEvents: 1000, maxEventBytes: 16777216, certificateNames: ['{host}']}}\n",
         devices.join(", ")
-    ))
+    )
 }
 
 /// A running emulator and a running agent. Both end with its scope.

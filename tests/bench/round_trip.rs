@@ -9,7 +9,7 @@ use lanyard_tests::network::{Host, Line, Network};
 
 use crate::credentials::Failure;
 use crate::figure::Figure;
-use crate::plant::{KEY, Load, WARM_UP, device_name};
+use crate::plant::{self, KEY, Load, WARM_UP, device_name};
 use crate::usage;
 
 /// This file's figure.
@@ -29,7 +29,8 @@ const LOAD: Load<'_> =
 pub(crate) fn measure() -> Result<Figure, Failure> {
     let network = Network::new(Line { delay: DELAY, loss: 0.0 });
     let hub = SocketAddr::from((Host::Cloud.address(), 8883));
-    let emulator = network.on(Host::Cloud, || Emulator::start_at(&config(hub), &hub.to_string()));
+    let config = plant::hub(&hub.ip().to_string(), LOAD.devices);
+    let emulator = network.on(Host::Cloud, || Emulator::start_at(&config, &hub.to_string()));
     let dialled = Instant::now();
     network.on(Host::Plant, || TcpStream::connect(hub))?;
     println!("  a connection takes {:.0} ms to be made", dialled.elapsed().as_secs_f64() * 1000.0);
@@ -57,15 +58,6 @@ pub(crate) fn measure() -> Result<Figure, Failure> {
         before.buffered,
     );
     Ok(Figure::at_least(NAME, acknowledged / time.as_secs_f64(), "/s", GOAL))
-}
-
-/// A hub that goes by its address.
-fn config(hub: SocketAddr) -> String {
-    let (address, device) = (hub.ip(), device_name(0));
-    format!(
-        "hubs: [{{hostName: '{address}', devices: [{{deviceId: {device}, authentication: {{symmetricKey: {{primaryKey: '{KEY}'}}}}}}]}}]\n\
-         emulator: {{maxEvents: 1000, maxEventBytes: 16777216, certificateNames: ['{address}']}}\n"
-    )
 }
 
 /// A moment's counts.
