@@ -14,7 +14,11 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::{WatchStreamExt, watcher},
+    runtime::{
+        WatchStreamExt,
+        wait::{await_condition, conditions},
+        watcher,
+    },
 };
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::authority::Authority;
@@ -280,8 +284,13 @@ impl Scratch {
         Ok(Self { name })
     }
 
+    /// Returns when all is gone: what the cluster still deletes, the next measurement would measure.
     async fn delete(self, client: &Client) -> Result<(), Failure> {
-        Api::<Namespace>::all(client.clone()).delete(&self.name, &DeleteParams::background()).await?;
+        let namespaces = Api::<Namespace>::all(client.clone());
+        let uid = namespaces.get(&self.name).await?.uid().unwrap_or_default();
+        namespaces.delete(&self.name, &DeleteParams::background()).await?;
+        let gone = await_condition(namespaces, &self.name, conditions::is_deleted(&uid));
+        tokio::time::timeout(LIMIT, gone).await??;
         Ok(())
     }
 }

@@ -214,7 +214,7 @@ impl Stage<'_> {
         }
     }
 
-    /// What is there stays for now.
+    /// The credential in use stays until what is pending is done.
     fn waiting(&self, pending: Pending, now: Timestamp) -> Option<Chosen> {
         let current = self.held.current.clone()?;
         let issuer = match &current {
