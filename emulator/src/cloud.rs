@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::controls::journal::Changes;
+use crate::controls::change::Change;
 use crate::dps::service::Dps;
 use crate::events::store::EventStore;
 use crate::hub::registry::Hubs;
+use crate::journal::Journal;
 use crate::x509::authorities::Authorities;
 
 /// How strictly tokens are taken (ref §1.12).
@@ -66,7 +67,7 @@ pub struct Cloud {
     /// Whether DPS refuses a certificate that is not enrolled at CONNECT already (ref §8.1).
     pub refuse_certificates_at_connect: bool,
     /// Where changes are remembered.
-    pub changes: Option<Changes>,
+    pub changes: Option<Journal<Change>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What happened to connections.

@@ -8,6 +8,7 @@
 
 pub mod arguments;
 pub mod clock;
+pub mod journal;
 pub mod config;
 pub mod cloud;
 pub mod tls;

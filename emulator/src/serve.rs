@@ -16,8 +16,7 @@ use crate::cloud::Cloud;
 use crate::config::build::{self, Memory};
 use crate::config::check::{self, ConfigError};
 use crate::connection::listener;
-use crate::controls::journal::{Changes, ChangesError};
-use crate::dps::journal::{Journal, JournalError};
+use crate::journal::JournalError;
 use crate::tls::authority::{self, Authority, AuthorityError};
 use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
 use crate::web::routes::{Web, routes};
@@ -63,12 +62,9 @@ pub enum ServeError {
     /// The CA.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The registrations.
+    /// What is remembered.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The changes.
-    #[error(transparent)]
-    Changes(#[from] ChangesError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] ServerTlsError),
@@ -152,7 +148,7 @@ async fn prepare(arguments: &Serve, clock: Arc<dyn Clock>) -> Result<Bound, Serv
     let lock = enter(dir)?;
     let certificate = Arc::new(certificate(arguments, &config.certificate_names, &*clock)?);
     let tls = TlsAcceptor::from(configuration(certificate.clone())?);
-    let memory = Memory { registrations: Journal::open(dir)?, changes: Changes::open(dir)? };
+    let memory = Memory::open(dir)?;
     let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
     let web = bind(arguments.web, "the web page and controls", "--web").await?;
     let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));

@@ -1,5 +1,6 @@
 //! From the checked configuration to the cloud it describes. In memory.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::checked::{self, Checked, Terms};
@@ -7,21 +8,34 @@ use crate::clock::Clock;
 use crate::cloud::{Cloud, Totals};
 use crate::controls::apply;
 use crate::controls::change::{Change, Target};
-use crate::controls::journal::Changes;
+use crate::dps::assignment::Assignment;
 use crate::dps::enrollment::{self, Group, Individual};
-use crate::dps::journal::{Assignment, Journal};
 use crate::dps::service::{Defaults, Dps, Pace};
 use crate::events::store::EventStore;
 use crate::hub::registry::{Hub, Hubs};
+use crate::journal::{Journal, JournalError};
 use crate::x509::authorities::Authorities;
 
 /// What is kept over restarts: where it is written, and what was written before.
 #[derive(Debug)]
 pub struct Memory {
     /// Assignments of DPS.
-    pub registrations: (Journal, Vec<Assignment>),
+    pub registrations: (Journal<Assignment>, Vec<Assignment>),
     /// What people changed.
-    pub changes: (Changes, Vec<Change>),
+    pub changes: (Journal<Change>, Vec<Change>),
+}
+
+impl Memory {
+    /// Reads the journals of the data directory.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn open(data_dir: &Path) -> Result<Self, JournalError> {
+        Ok(Self {
+            registrations: Journal::open(data_dir.join("registrations.jsonl"))?,
+            changes: Journal::open(data_dir.join("changes.jsonl"))?,
+        })
+    }
 }
 
 /// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What is remembered is taken
@@ -85,7 +99,12 @@ fn again(cloud: &Cloud, changes: &[Change]) {
     }
 }
 
-fn instance(config: checked::Dps, hubs: &[Arc<Hub>], pace: Pace, journal: Option<Arc<Journal>>) -> Arc<Dps> {
+fn instance(
+    config: checked::Dps,
+    hubs: &[Arc<Hub>],
+    pace: Pace,
+    journal: Option<Arc<Journal<Assignment>>>,
+) -> Arc<Dps> {
     let linked = config.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect();
     let defaults = Defaults { hubs: linked, allocation: config.allocation };
     let dps = Dps::new(config.id_scope, defaults, hubs.to_vec(), pace, journal);

@@ -7,5 +7,4 @@ pub mod devices;
 pub mod enrollments;
 pub mod certificates;
 pub mod apply;
-pub mod journal;
 pub mod view;

@@ -5,4 +5,4 @@ pub mod attestation;
 pub mod certificates;
 pub mod service;
 pub mod answer;
-pub mod journal;
+pub mod assignment;

@@ -10,10 +10,11 @@ use lanyard_protocol::hub::dps::{
 };
 
 use super::answer::{Answer, info, operation_id, time};
+use super::assignment::Assignment;
 use super::attestation::AttestationError;
 use super::enrollment::{Allocation, Enrolled, Enrollments, Reprovisioning};
-use super::journal::{Assignment, Journal};
 use crate::hub::registry::Hub;
+use crate::journal::Journal;
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::Thumbprint;
 
@@ -47,7 +48,7 @@ pub struct Dps {
     hubs: Vec<Arc<Hub>>,
     pace: Pace,
     records: Mutex<HashMap<String, Record>>,
-    journal: Option<Arc<Journal>>,
+    journal: Option<Arc<Journal<Assignment>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ impl Dps {
         defaults: Defaults,
         hubs: Vec<Arc<Hub>>,
         pace: Pace,
-        journal: Option<Arc<Journal>>,
+        journal: Option<Arc<Journal<Assignment>>>,
     ) -> Self {
         let (enrollments, records) = (RwLock::default(), Mutex::default());
         Self { id_scope, defaults, enrollments, hubs, pace, records, journal }

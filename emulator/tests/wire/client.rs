@@ -12,8 +12,6 @@ use lanyard_emulator::config::check;
 use lanyard_emulator::connection::greeting::{self, Peer};
 use lanyard_emulator::controls::apply;
 use lanyard_emulator::controls::change::{Action, Change, ChangeError, Done, Target};
-use lanyard_emulator::controls::journal::Changes;
-use lanyard_emulator::dps::journal::Journal;
 use lanyard_emulator::events::json::line;
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_protocol::hub::sas::SasToken;
@@ -91,10 +89,7 @@ impl Emulator {
     pub(crate) fn with(config: &str, second: i64, data_dir: Option<&Path>) -> Self {
         let checked = check::read(config, Path::new("/nonexistent")).unwrap();
         let clock = Arc::new(TestClock(Timestamp::from_second(second).unwrap(), Instant::now()));
-        let memory = data_dir.map(|dir| Memory {
-            registrations: Journal::open(dir).unwrap(),
-            changes: Changes::open(dir).unwrap(),
-        });
+        let memory = data_dir.map(|dir| Memory::open(dir).unwrap());
         Self { cloud: Arc::new(build::build(checked, 8883, clock, memory)), stop: CancellationToken::new() }
     }
 

@@ -1,0 +1,90 @@
+//! What the emulator remembers over a restart: one JSON line an entry, in a file that nobody else may read, because keys may
+//! be in it. Touches disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::marker::PhantomData;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+/// Why a journal does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Reading it.
+    #[error("failed to read {path}; make it readable for the user who runs the emulator, or remove it to forget what it remembers", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Opening or writing it.
+    #[error("failed to write {path}; make it writable for the user who runs the emulator, and see whether the disk is full", path = path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The file, open at its end.
+#[derive(Debug)]
+pub struct Journal<T> {
+    file: Mutex<File>,
+    path: PathBuf,
+    entry: PhantomData<fn(&T)>,
+}
+
+impl<T: Serialize + DeserializeOwned> Journal<T> {
+    /// Reads what is remembered and opens the file for more. A line that a crash cut off is passed over.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn open(path: PathBuf) -> Result<(Self, Vec<T>), JournalError> {
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
+            Err(source) => return Err(JournalError::Read { path, source }),
+        };
+        let mut entries = Vec::new();
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            match serde_json::from_str(line) {
+                Ok(entry) => entries.push(entry),
+                // Not why: that may quote a key.
+                Err(_) => {
+                    tracing::warn!(file = %path.display(), line = at + 1, "a line cannot be read and is passed over");
+                }
+            }
+        }
+        let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let file = opened.map_err(|source| JournalError::Write { path: path.clone(), source })?;
+        let journal = Self { file: Mutex::new(file), path, entry: PhantomData };
+        if !text.is_empty() && !text.ends_with('\n') {
+            journal.write(b"\n")?;
+        }
+        Ok((journal, entries))
+    }
+
+    /// Adds one line.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`].
+    ///
+    /// # Panics
+    /// Never: what is kept here becomes JSON.
+    pub fn append(&self, entry: &T) -> Result<(), JournalError> {
+        let mut line = Zeroizing::new(serde_json::to_vec(entry).expect("texts and times become JSON"));
+        line.push(b'\n');
+        self.write(&line)
+    }
+
+    fn write(&self, line: &[u8]) -> Result<(), JournalError> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(line).map_err(|source| JournalError::Write { path: self.path.clone(), source })
+    }
+}
