@@ -156,7 +156,9 @@ impl<'a> Session<'a> {
             // Nobody called a method; an answer that nobody waits for is dropped (ref §7).
             ToHub::MethodResponse { .. } => {}
         }
-        if let Some(id) = publish.id() {
+        if let Some(id) = publish.id()
+            && self.device.pubacks.next_is_sent()
+        {
             answer::puback(out, id);
         }
         Ok(())

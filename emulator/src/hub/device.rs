@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::authentication::Authentication;
+use super::pubacks::Pubacks;
 use super::subscription::{MAX_SUBSCRIPTIONS, Subscription};
 
 /// Why a connection is closed from outside of it.
@@ -32,6 +33,8 @@ pub struct Device {
     state: Mutex<State>,
     /// Never dropped, unlike events.
     pub counters: Counters,
+    /// Which of its messages are acknowledged.
+    pub pubacks: Pubacks,
 }
 
 /// What happened to a device since the emulator started.
@@ -163,6 +166,7 @@ impl Device {
                 last_refusal: None,
             }),
             counters: Counters::default(),
+            pubacks: Pubacks::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod registry;
 pub mod authentication;
 pub mod device;
+pub mod pubacks;
 pub mod admission;
 pub mod subscription;
 pub mod telemetry;

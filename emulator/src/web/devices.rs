@@ -1,4 +1,6 @@
-//! `/api/devices`: what every device did, and closing its connection.
+//! `/api/devices`: what every device did, closing its connection, and losing its acknowledgements.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -71,21 +73,48 @@ pub async fn disconnect(
     Path(id): Path<String>,
     Query(which): Query<Which>,
 ) -> (StatusCode, String) {
-    let hubs = web
-        .cloud
-        .hubs
-        .iter()
-        .filter(|hub| which.hub.as_ref().is_none_or(|name| hub.name.eq_ignore_ascii_case(name)));
-    let devices: Vec<_> = hubs.filter_map(|hub| hub.device(&id)).collect();
-    if devices.is_empty() {
-        return (
-            StatusCode::NOT_FOUND,
-            format!("no hub knows a device {id:?}; GET /api/devices lists them\n"),
-        );
-    }
+    let devices = match named(&web, &id, which.hub.as_deref()) {
+        Ok(devices) => devices,
+        Err(unknown) => return unknown,
+    };
     let closed = devices.iter().filter(|device| device.close(CloseOrder::Requested)).count();
     if closed == 0 {
         return (StatusCode::CONFLICT, format!("device {id:?} is not connected\n"));
     }
     (StatusCode::OK, format!("closed the connection of {id:?}\n"))
+}
+
+/// Which acknowledgements are lost.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lost {
+    hub: Option<String>,
+    /// One in so many: 1 loses all, 0 none.
+    one_in: u32,
+}
+
+/// Stores the device's messages from now on without acknowledging all of them, as if PUBACKs got lost.
+pub async fn lose_pubacks(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(lost): Query<Lost>,
+) -> (StatusCode, String) {
+    let devices = match named(&web, &id, lost.hub.as_deref()) {
+        Ok(devices) => devices,
+        Err(unknown) => return unknown,
+    };
+    devices.iter().for_each(|device| device.pubacks.lose_one_in(lost.one_in));
+    (StatusCode::OK, format!("one in {} PUBACKs to {id:?} is lost from now on\n", lost.one_in))
+}
+
+/// The devices of this id, of one hub or of all.
+fn named(web: &Web, id: &str, hub: Option<&str>) -> Result<Vec<Arc<Device>>, (StatusCode, String)> {
+    let hubs = web.cloud.hubs.iter();
+    let hubs = hubs.filter(|found| hub.is_none_or(|name| found.name.eq_ignore_ascii_case(name)));
+    let devices: Vec<_> = hubs.filter_map(|hub| hub.device(id)).collect();
+    if devices.is_empty() {
+        let words = format!("no hub knows a device {id:?}; GET /api/devices lists them\n");
+        return Err((StatusCode::NOT_FOUND, words));
+    }
+    Ok(devices)
 }

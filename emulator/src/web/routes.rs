@@ -26,6 +26,7 @@ pub fn routes(web: Web) -> Router {
         .route("/metrics", get(metrics::show))
         .route("/api/devices", get(devices::list))
         .route("/api/devices/{id}/disconnect", post(devices::disconnect))
+        .route("/api/devices/{id}/pubacks", post(devices::lose_pubacks))
         .route("/api/events", get(events::list))
         .route(
             "/api/hubs/{hub}/devices/{id}",

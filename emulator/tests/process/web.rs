@@ -59,6 +59,15 @@ fn a_connection_is_closed_on_request() {
 }
 
 #[test]
+fn pubacks_are_lost_on_request() {
+    let running = Running::start();
+    assert_eq!(running.http("POST", "/api/devices/dev9/pubacks?oneIn=1").0, 404);
+    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks?hub=other&oneIn=1").0, 404);
+    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks").0, 400);
+    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks?oneIn=1").0, 200);
+}
+
+#[test]
 fn events_are_filtered_and_limited() {
     let running = Running::start();
     let (mut dev1, mut dev2) = (running.device("dev1"), running.device("dev2"));
