@@ -111,6 +111,14 @@ impl Emulator {
         http::post(self.web, &path).is_ok_and(|response| response.status == 200)
     }
 
+    /// Lets one in so many acknowledgements of a device's messages get lost from now on: 1 is all, 0 none.
+    ///
+    /// # Panics
+    /// When there is no such device.
+    pub fn lose_pubacks(&self, id: &str, one_in: u32) {
+        self.expect("POST", &format!("/api/devices/{}/pubacks?oneIn={one_in}", encode(id)), "", 200);
+    }
+
     /// Waits until `device` fulfils `condition`.
     pub fn wait_for_device(&self, what: &str, id: &str, condition: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("{id}: {what}"), LIMIT, || self.device(id).filter(&condition))

@@ -12,3 +12,6 @@ pub mod volume;
 pub mod agent;
 pub mod readme;
 pub mod network;
+pub mod chance;
+pub mod records;
+pub mod proxy;

@@ -1,0 +1,44 @@
+//! Connections end again and again after a random number of bytes, up or down, handshakes included: in order, by a
+//! reset, or without a word.
+
+use lanyard_tests::chance::Chance;
+use lanyard_tests::proxy::{End, Fate};
+use lanyard_tests::records::Moment;
+
+use crate::chaos::{Chaos, Load};
+
+/// Of each device. Waits double from one to the next, so that more would take minutes.
+const CUTS: usize = 5;
+
+fn fates(chance: &mut Chance) -> Vec<Fate> {
+    let mut fates: Vec<_> = (0..CUTS)
+        .map(|number| {
+            let up = chance.within(0..2) == 0;
+            let at = if up {
+                Moment::ToHub(chance.magnitude(14.0))
+            } else {
+                Moment::FromHub(chance.magnitude(12.0))
+            };
+            // One stall for each device: it takes as long as the agent believes in the connection.
+            let end = match number {
+                0 => End::Stall,
+                number if number % 2 == 0 => End::Close,
+                _ => End::Reset,
+            };
+            Fate { at, end }
+        })
+        .collect();
+    chance.shuffle(&mut fates);
+    fates
+}
+
+#[test]
+fn chaos_connections_cut_at_random_bytes() {
+    let mut chance = Chance::new();
+    let load = Load { devices: 12, tags: 3, scan: 100, telemetry: "interval: 100ms" };
+    let chaos = Chaos::behind_proxies(load, || fates(&mut chance));
+    chaos.await_load();
+    let left = || chaos.proxies.iter().map(|proxy| proxy.fates_left()).sum::<usize>();
+    chaos.await_all("every cut has come", |_, _| left() == 0);
+    chaos.close_books();
+}
