@@ -1,7 +1,7 @@
 //! What is read goes into the buffer, and what must goes out of it: appending, rotating, dropping. Touches disk.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanyard_protocol::handoff::buffer::{Sync, WhenFull};
 
@@ -15,6 +15,9 @@ use super::segments;
 use super::store::Buffer;
 use super::sync::Synced;
 use crate::tags::event::Event;
+
+/// Time between two notes of how many events there are.
+const TELL: Duration = Duration::from_secs(1);
 
 impl Buffer {
     /// Appends what one scan brought; gives back how many events were dropped to make room, its own included.
@@ -47,7 +50,19 @@ impl Buffer {
         }
         self.next += count;
         self.account.events += count;
+        self.note_appended(now);
         dropped
+    }
+
+    /// Notes now and then how far the numbers are, so that events whose blocks break at the very end are missed.
+    fn note_appended(&mut self, now: Instant) {
+        if self.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL) {
+            return;
+        }
+        self.told_at = Some(now);
+        let noted = self.journal.append(self.next);
+        self.noted(noted);
+        self.tend_journal(now);
     }
 
     /// Whether what is read next may be appended: with the policy Block nothing is read before there is room.

@@ -11,6 +11,8 @@
 //! Numbers are little-endian. The events of a buffer are numbered without a gap, so what a broken block held is known
 //! from its neighbours even when its own header is lost.
 
+use super::entry::EVENTS;
+
 /// Bytes of a header.
 pub(super) const HEADER: usize = 36;
 /// A payload that has this many bytes takes no further event, so that little is lost with it and little is read for one.
@@ -90,14 +92,15 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     };
     let wide = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let payload = number(&header[4..]) as usize;
-    (payload <= LARGEST).then_some(Header {
+    let header = Header {
         kind,
         payload,
         events: number(&header[8..]),
         first: wide(12),
         time: wide(20) as i64,
         checksum: number(&header[28..]),
-    })
+    };
+    (payload <= LARGEST && header.end() < EVENTS).then_some(header)
 }
 
 /// Whether the payload, which has the header's length, is the one that was written.
@@ -141,7 +144,7 @@ mod tests {
     proptest! {
         /// One wrong bit is noticed wherever it is.
         #[test]
-        fn a_flipped_bit_is_noticed(payload: Vec<u8>, events: u32, first: u64, at: usize) {
+        fn a_flipped_bit_is_noticed(payload: Vec<u8>, events: u32, first in 0..EVENTS / 2, at: usize) {
             let good = block(&payload, events, first);
             let header_of = |bytes: &[u8]| header(bytes).filter(|header| is_sound(header, &bytes[HEADER..]));
             prop_assert_eq!(header_of(&good).map(|header| (header.events, header.first)), Some((events, first)));

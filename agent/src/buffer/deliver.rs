@@ -57,12 +57,16 @@ impl Buffer {
     /// Goes to the next event before the number `until`, and says what is there.
     pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
         while cursor.number < until {
-            let (to, time) = match self.window.step(cursor, &mut self.segments, self.next) {
-                Step::Event => return Behind::Event,
-                Step::End => return Behind::Nothing,
-                Step::Gap(to, time) => (to.min(until), time),
+            let (to, time) = match self.journal.holes.end_of(cursor.number) {
+                // What counts as gone stays gone, even where its file is still there, or has it twice.
+                Some(end) => (end, None),
+                None => match self.window.step(cursor, &mut self.segments, self.next) {
+                    Step::Event => return Behind::Event,
+                    Step::End => return Behind::Nothing,
+                    Step::Gap(to, time) => (to, time),
+                },
             };
-            if let Some(gap) = self.gap(cursor, to, time) {
+            if let Some(gap) = self.gap(cursor, to.min(until), time) {
                 return Behind::Gap(gap);
             }
         }
@@ -75,7 +79,7 @@ impl Buffer {
         self.lose(range.clone(), DropReason::Corrupt, (cursor.time, time.unwrap_or(cursor.time)));
         let marked: Vec<Hole> = self.journal.holes.within(range).filter(|hole| hole.marked).collect();
         let mut after = *cursor;
-        after.number = to;
+        self.window.pass(&mut after, to);
         let (Some(first), Some(last)) = (marked.first(), marked.last()) else {
             *cursor = after;
             return None;
@@ -178,7 +182,7 @@ impl Buffer {
     }
 
     pub(super) fn done(&mut self, number: u64) {
-        let noted = self.journal.acknowledge(number);
+        let noted = self.journal.acknowledge(number, self.next);
         self.noted(noted);
         self.segments.release(number, false);
     }

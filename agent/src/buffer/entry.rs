@@ -27,8 +27,9 @@ pub struct Cut {
 /// An entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Entry {
-    /// The hub has every event before this number; messages from this number on are not made yet.
-    Position { acknowledged: u64, messages: u64 },
+    /// The hub has every event before this number; messages from this number on are not made yet; events before this number
+    /// were appended.
+    Position { acknowledged: u64, messages: u64, appended: u64 },
     /// Takes the place of a hole with the same beginning.
     Hole(Hole),
     /// A message, written as the profile before it says.
@@ -38,6 +39,9 @@ pub(super) enum Entry {
     /// Everything that an earlier journal said stands before this entry.
     Complete,
 }
+
+/// More events than this, no buffer ever has.
+pub(super) const EVENTS: u64 = 1 << 62;
 
 const POSITION: u8 = 1;
 const HOLE: u8 = 2;
@@ -49,10 +53,11 @@ const COMPLETE: u8 = 5;
 pub(super) fn write(out: &mut Vec<u8>, entry: &Entry) {
     let mut content = Vec::with_capacity(48);
     match entry {
-        Entry::Position { acknowledged, messages } => {
+        Entry::Position { acknowledged, messages, appended } => {
             content.push(POSITION);
             varint::put(&mut content, *acknowledged);
             varint::put(&mut content, *messages);
+            varint::put(&mut content, *appended);
         }
         Entry::Hole(hole) => {
             content.push(HOLE);
@@ -93,10 +98,14 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     let (&kind, mut rest) = content.split_first()?;
     let rest = &mut rest;
     Some(match kind {
-        POSITION => Entry::Position { acknowledged: varint::take(rest)?, messages: varint::take(rest)? },
+        POSITION => Entry::Position {
+            acknowledged: place(rest)?,
+            messages: varint::take(rest)?,
+            appended: place(rest)?,
+        },
         HOLE => Entry::Hole(Hole {
-            first: varint::take(rest)?,
-            end: varint::take(rest)?,
+            first: place(rest)?,
+            end: place(rest)?,
             from: varint::take_signed(rest)?,
             to: varint::take_signed(rest)?,
             marked: varint::take_array(rest)? == [1],
@@ -104,8 +113,8 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
         CUT => Entry::Cut(Cut {
             run: u64::from_le_bytes(varint::take_array(rest)?),
             number: varint::take(rest)?,
-            first: varint::take(rest)?,
-            end: varint::take(rest)?,
+            first: place(rest)?,
+            end: place(rest)?,
             timestamp: varint::take_signed(rest)?,
             checksum: u32::from_le_bytes(varint::take_array(rest)?),
             profile: Arc::clone(profile),
@@ -119,6 +128,11 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     })
 }
 
+/// The number of an event: no buffer gets as far as this in a thousand years, and sums of what is below do not overflow.
+fn place(bytes: &mut &[u8]) -> Option<u64> {
+    varint::take(bytes).filter(|&number| number < EVENTS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,13 +140,14 @@ mod tests {
 
     fn any_entry() -> impl Strategy<Value = Entry> {
         prop_oneof![
-            any::<(u64, u64)>()
-                .prop_map(|(acknowledged, messages)| Entry::Position { acknowledged, messages }),
-            any::<(u64, u64, i64, i64, bool)>().prop_map(|(first, end, from, to, marked)| Entry::Hole(
-                Hole { first, end, from, to, marked }
-            )),
-            any::<(u64, u64, u64, u64, i64, u32)>().prop_map(
-                |(run, number, first, end, timestamp, checksum)| {
+            (0..EVENTS, any::<u64>(), 0..EVENTS).prop_map(|(acknowledged, messages, appended)| {
+                Entry::Position { acknowledged, messages, appended }
+            }),
+            (0..EVENTS, 0..EVENTS, any::<(i64, i64, bool)>()).prop_map(|(first, end, (from, to, marked))| {
+                Entry::Hole(Hole { first, end, from, to, marked })
+            }),
+            (any::<(u64, u64, i64, u32)>(), 0..EVENTS, 0..EVENTS).prop_map(
+                |((run, number, timestamp, checksum), first, end)| {
                     Entry::Cut(Cut { run, number, first, end, timestamp, checksum, profile: Arc::from("") })
                 }
             ),

@@ -52,9 +52,9 @@ impl Holes {
         hole
     }
 
-    /// Puts a hole where it was before, in the place of those that it has taken up.
+    /// Puts a hole where it was before, in the place of those that it has taken up. No two ever lie over one another.
     pub(super) fn put(&mut self, hole: Hole) {
-        self.0.retain(|other| other.first < hole.first || hole.end < other.end);
+        self.0.retain(|other| other.end <= hole.first || hole.end <= other.first);
         let at = self.0.partition_point(|other| other.first < hole.first);
         self.0.insert(at, hole);
     }
@@ -83,6 +83,15 @@ impl Holes {
             parts.push(next..range.end);
         }
         parts
+    }
+
+    /// The end of the hole that a number is in.
+    pub(super) fn end_of(&self, number: u64) -> Option<u64> {
+        self.0
+            .iter()
+            .take_while(|hole| hole.first <= number)
+            .find(|hole| number < hole.end)
+            .map(|hole| hole.end)
     }
 
     /// How many numbers of a range are in holes.

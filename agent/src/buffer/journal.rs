@@ -27,6 +27,8 @@ const LARGE: u64 = 256 * 1024;
 pub(super) struct Journal {
     /// Everything before this event is at the hub, or gone.
     pub(super) acknowledged: u64,
+    /// Events before this number were appended, at least: of those that no file has any more, it is known that they were there.
+    pub(super) appended: u64,
     /// The number of the next message.
     pub(super) messages: u64,
     pub(super) holes: Holes,
@@ -52,6 +54,7 @@ impl Default for Journal {
     fn default() -> Self {
         Self {
             acknowledged: 0,
+            appended: 0,
             messages: 1,
             holes: Holes::default(),
             cuts: VecDeque::new(),
@@ -105,9 +108,10 @@ impl Journal {
         let (mut journal, mut profile, mut complete) = (Self::default(), Arc::from(""), false);
         while let Some(entry) = entry::take(&mut rest, &mut profile) {
             match entry {
-                Entry::Position { acknowledged, messages } => {
+                Entry::Position { acknowledged, messages, appended } => {
                     journal.acknowledged = acknowledged;
                     journal.messages = messages;
+                    journal.appended = appended;
                 }
                 Entry::Hole(hole) => journal.holes.put(hole),
                 Entry::Cut(cut) => {
@@ -149,10 +153,13 @@ impl Journal {
         Ok(())
     }
 
+    fn position(&self) -> Entry {
+        Entry::Position { acknowledged: self.acknowledged, messages: self.messages, appended: self.appended }
+    }
+
     fn snapshot(&self) -> Vec<u8> {
         let mut bytes = stamp::ours().to_vec();
-        let position = Entry::Position { acknowledged: self.acknowledged, messages: self.messages };
-        entry::write(&mut bytes, &position);
+        entry::write(&mut bytes, &self.position());
         self.holes.iter().for_each(|hole| entry::write(&mut bytes, &Entry::Hole(*hole)));
         let mut profile: Option<&Arc<str>> = None;
         for cut in &self.cuts {
@@ -202,13 +209,23 @@ impl Journal {
         self.flush()
     }
 
-    /// Notes how far the hub has the events.
-    pub(super) fn acknowledge(&mut self, acknowledged: u64) -> io::Result<()> {
-        self.acknowledged = acknowledged;
+    /// Notes how many events there were, which the files say too, unless they break.
+    pub(super) fn append(&mut self, appended: u64) -> io::Result<()> {
+        self.appended = appended;
+        self.scratch.clear();
+        let position = self.position();
+        entry::write(&mut self.scratch, &position);
+        self.flush()
+    }
+
+    /// Notes how far the hub has the events, of those before `appended`.
+    pub(super) fn acknowledge(&mut self, acknowledged: u64, appended: u64) -> io::Result<()> {
+        (self.acknowledged, self.appended) = (acknowledged, appended);
         while self.cuts.pop_front_if(|cut| cut.end <= acknowledged).is_some() {}
         self.holes.forget(acknowledged);
         self.scratch.clear();
-        entry::write(&mut self.scratch, &Entry::Position { acknowledged, messages: self.messages });
+        let position = self.position();
+        entry::write(&mut self.scratch, &position);
         self.flush()
     }
 

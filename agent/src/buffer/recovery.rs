@@ -80,14 +80,19 @@ pub(super) fn recover(folder: &Path) -> Result<Found, Unusable> {
         Unreadable::Read(error) => Unusable::Refused(error),
         Unreadable::Newer(version) => Unusable::Newer(version),
     })?;
-    let segments = segments(folder, &firsts)?;
+    let mut segments = segments(folder, &firsts)?;
     let ends = [
         segments.back().map_or(0, |last| last.end),
         journal.holes.end(),
         journal.cuts.back().map_or(0, |cut| cut.end),
         journal.acknowledged,
+        journal.appended,
     ];
     let next = ends.into_iter().max().unwrap_or(0).max(1);
+    if let Some(last) = segments.back_mut() {
+        // What is known of, and has no block any more, was in it.
+        last.end = next;
+    }
     Ok(Found { lock, segments, journal, next })
 }
 

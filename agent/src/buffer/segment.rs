@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::entry::EVENTS;
 use super::{block, stamp};
 
 /// Ends the names of segments' files; before it stands the number of the first event.
@@ -43,9 +44,11 @@ fn path(folder: &Path, first: u64) -> PathBuf {
 
 /// The number in a segment's file name.
 pub(super) fn number(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok()?;
-    // No buffer gets there in a thousand years, and sums of what is below do not overflow.
-    (number < 1 << 62).then_some(number)
+    name.strip_suffix(SUFFIX)
+        .filter(|digits| digits.len() == 20)?
+        .parse()
+        .ok()
+        .filter(|&number| number < EVENTS)
 }
 
 impl Segment {

@@ -71,6 +71,8 @@ pub struct Buffer {
     /// The number of the next event.
     pub(super) next: u64,
     pub(super) journal: Journal,
+    /// When the journal was told how many events there are.
+    pub(super) told_at: Option<Instant>,
     /// How many of the journal's messages an earlier process made, and this one has not made again yet.
     pub(super) owed: usize,
     pub(super) under_way: VecDeque<Batch>,
@@ -151,6 +153,7 @@ impl Buffer {
             next,
             owed: journal.cuts.len(),
             journal,
+            told_at: None,
             under_way: VecDeque::new(),
             account: Account { read: events, recovered: events, events, ..Account::default() },
             scratch: Vec::new(),

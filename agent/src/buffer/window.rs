@@ -153,6 +153,17 @@ impl Window {
         Step::Event
     }
 
+    /// Goes to a number over whatever is before it.
+    pub(super) fn pass(&self, cursor: &mut Cursor, to: u64) {
+        while cursor.left > 0 && cursor.number < to {
+            match self.event(cursor) {
+                Some((_, after)) => *cursor = after,
+                None => cursor.number = self.leave(cursor),
+            }
+        }
+        cursor.number = cursor.number.max(to);
+    }
+
     /// Leaves a block whose rest makes no sense; gives back the number behind it.
     pub(super) fn leave(&self, cursor: &mut Cursor) -> u64 {
         let start = self.parts.get(cursor.part).map_or(0, |part| part.bytes.len());
