@@ -13,16 +13,25 @@ pub(super) struct Names {
     numbers: HashMap<usize, u32, Addresses>,
     /// Kept, so that no address is used twice.
     names: Vec<Arc<str>>,
+    /// The number after the one that was asked for last. Tags are read in the same order again and again, so it is most often
+    /// the next one.
+    next: usize,
 }
 
 impl Names {
     /// A tag's number, given now if it has none.
     pub(super) fn number(&mut self, name: &Arc<str>) -> u32 {
+        if self.names.get(self.next).is_some_and(|next| Arc::ptr_eq(next, name)) {
+            self.next += 1;
+            return self.next as u32 - 1;
+        }
         let address = Arc::as_ptr(name).addr();
-        *self.numbers.entry(address).or_insert_with(|| {
+        let number = *self.numbers.entry(address).or_insert_with(|| {
             self.names.push(Arc::clone(name));
             self.names.len() as u32 - 1
-        })
+        });
+        self.next = number as usize + 1;
+        number
     }
 
     /// How many there are.

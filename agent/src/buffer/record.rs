@@ -47,6 +47,7 @@ pub struct Unread<'a> {
 
 /// A [`Value`] as it lies in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(u64)] // As that one.
 pub enum Lying<'a> {
     /// Nothing was ever read.
     Null,

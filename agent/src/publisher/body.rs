@@ -22,9 +22,10 @@ enum Form<'t> {
 }
 
 impl<'t> Body<'t> {
-    /// Begins a body of a message made at `timestamp`, in milliseconds since 1970-01-01T00:00:00Z.
-    pub(super) fn open(template: Option<&'t Template>, timestamp: i64) -> Self {
-        let mut bytes = Vec::new();
+    /// Begins a body of a message made at `timestamp`, in milliseconds since 1970-01-01T00:00:00Z, that will be about
+    /// `expected` bytes long.
+    pub(super) fn open(template: Option<&'t Template>, timestamp: i64, expected: usize) -> Self {
+        let mut bytes = Vec::with_capacity(expected);
         let form = match template {
             Some(template) => Form::Template(Writer::open(template, &mut bytes, timestamp)),
             None => {
@@ -153,7 +154,7 @@ mod tests {
     type Row = (String, Given, bool, i64);
 
     fn write(template: Option<&Template>, rows: &[Row], without_newest: bool) -> Bytes {
-        let mut body = Body::open(template, 1_488_227_380_000);
+        let mut body = Body::open(template, 1_488_227_380_000, 0);
         for (tag, value, good, time) in rows {
             body.event(&Unread { tag, value: lying(value), good: *good, continues: false, time: *time });
         }

@@ -43,14 +43,33 @@ pub(super) fn event(body: &mut Vec<u8>, event: &Unread<'_>, time: &mut Time) {
 
 /// Most texts have nothing to escape, and that is seen at a glance.
 fn text(body: &mut Vec<u8>, text: &str) {
-    let escaped = |found, &byte: &u8| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if text.as_bytes().iter().fold(false, escaped) {
-        write(body, text);
-    } else {
+    if is_plain(text.as_bytes()) {
         body.push(b'"');
         body.extend_from_slice(text.as_bytes());
         body.push(b'"');
+    } else {
+        write(body, text);
     }
+}
+
+/// Whether JSON escapes none of these bytes: eight at a time, the last eight overlapping those before.
+fn is_plain(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    };
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights.iter().chain([last]).fold(0, |found, eight| found | escaped(u64::from_le_bytes(*eight))) == 0
+}
+
+/// Not 0 if one of eight bytes is a control character, a quote or a backslash. A byte minus one borrows from its upper bit
+/// only if it is 0, and a byte with that bit is none of them; borrows go on upwards only from one that is.
+fn escaped(eight: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let is_zero = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes;
+    let control = eight.wrapping_sub(EACH * 0x20) & !eight;
+    let quote = is_zero(eight ^ (EACH * u64::from(b'"')));
+    let backslash = is_zero(eight ^ (EACH * u64::from(b'\\')));
+    (control | quote | backslash) & (EACH * 0x80)
 }
 
 pub(super) fn value(body: &mut Vec<u8>, lying: Lying<'_>) {

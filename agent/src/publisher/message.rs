@@ -54,15 +54,28 @@ pub(super) struct Heading<'a> {
     pub(super) number: u64,
     /// In milliseconds since 1970-01-01T00:00:00Z.
     pub(super) timestamp: i64,
+    /// How many events and bytes the message before had.
+    pub(super) before: (usize, usize),
+}
+
+impl Heading<'_> {
+    /// How long the body becomes if its events are like those of the message before, and not many more.
+    fn expected(&self, unread: u64) -> usize {
+        let (events, bytes) = self.before;
+        let unread = usize::try_from(unread).unwrap_or(usize::MAX);
+        let of_each = bytes.checked_div(events).unwrap_or(0);
+        (events.min(unread) * (of_each + 1) + 64).min(MAX_MESSAGE_BYTES)
+    }
 }
 
 /// Fills a message with the oldest unread events before the number `until`; they are not taken yet.
 pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<'_>, until: u64) -> Filled {
     let properties = properties(telemetry, heading.id);
     let room = MAX_MESSAGE_BYTES.saturating_sub(properties_bytes(&properties));
-    let mut body = Body::open(telemetry.template.as_ref(), heading.timestamp);
-    let (mut events, mut markers) = (0, 0);
     let mut cursor = buffer.cursor();
+    let expected = heading.expected(until.saturating_sub(cursor.number()));
+    let mut body = Body::open(telemetry.template.as_ref(), heading.timestamp, expected);
+    let (mut events, mut markers) = (0, 0);
     loop {
         let behind = buffer.behind(&mut cursor, until);
         let found = match behind {
@@ -150,7 +163,7 @@ mod tests {
     }
 
     fn filled(buffer: &mut Buffer, telemetry: &Telemetry) -> Filled {
-        let heading = Heading { id: "m-1", number: 1, timestamp: 1_488_227_380_000 };
+        let heading = Heading { id: "m-1", number: 1, timestamp: 1_488_227_380_000, before: (0, 0) };
         fill(buffer, telemetry, heading, buffer.end())
     }
 

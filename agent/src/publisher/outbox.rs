@@ -26,6 +26,8 @@ pub struct Outbox {
     due: u64,
     run: u64,
     style: Style,
+    /// How many events and bytes the newest message has.
+    newest: (usize, usize),
     /// When the oldest message became the oldest: from then on the hub's time to acknowledge it runs.
     front_since: Option<Instant>,
 }
@@ -78,7 +80,7 @@ impl Outbox {
     #[must_use]
     pub fn new(buffer: Buffer, run: u64) -> Self {
         let style = Style::new(&Telemetry::default());
-        Self { buffer, window: VecDeque::new(), due: 0, run, style, front_since: None }
+        Self { buffer, window: VecDeque::new(), due: 0, run, style, newest: (0, 0), front_since: None }
     }
 
     /// Takes what a scan brought; gives back how many events were dropped to make room.
@@ -148,7 +150,7 @@ impl Outbox {
             self.style = Style::new(telemetry);
         }
         let (number, first) = (self.buffer.next_message(), self.buffer.unread());
-        let heading = Heading { id: &id(self.run, number), number, timestamp };
+        let heading = Heading { id: &id(self.run, number), number, timestamp, before: self.newest };
         match message::fill(&mut self.buffer, telemetry, heading, until) {
             Filled::Nothing(after) => {
                 self.buffer.skip(after);
@@ -175,8 +177,12 @@ impl Outbox {
         if self.buffer.unread() != owed.first {
             return None;
         }
-        let heading =
-            Heading { id: &id(owed.run, owed.number), number: owed.number, timestamp: owed.timestamp };
+        let heading = Heading {
+            id: &id(owed.run, owed.number),
+            number: owed.number,
+            timestamp: owed.timestamp,
+            before: self.newest,
+        };
         match message::fill(&mut self.buffer, &telemetry, heading, owed.end) {
             Filled::Message { message, after, markers }
                 if after.number() == owed.end && crc32c::crc32c(&message.body) == owed.checksum =>
@@ -189,6 +195,7 @@ impl Outbox {
     }
 
     fn fly(&mut self, message: Message, now: Instant) -> Arc<Message> {
+        self.newest = (message.events, message.body.len());
         let message = Arc::new(message);
         self.window.push_back(Flight { message: Arc::clone(&message), state: State::Sent(now) });
         self.front_since.get_or_insert(now);

@@ -208,6 +208,15 @@ impl Sampled {
 
     /// Takes what was read, nothing if that failed; says whether it becomes an event.
     fn take(&mut self, value: Option<Value>, at: Duration, initial: InitialUpdate) -> bool {
+        let value = match (value, &mut self.last) {
+            // Nearly always; what is below would come to the same.
+            (Some(value), Some(last)) if last.good && matches!(self.rule, Rule::OnChange) => {
+                let speaks = !deadband::same(&last.value, &value);
+                (last.value, last.at) = (value, at);
+                return speaks;
+            }
+            (value, _) => value,
+        };
         let before = self.last.take();
         let good = value.is_some();
         let value =
