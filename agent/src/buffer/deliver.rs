@@ -1,6 +1,7 @@
 //! What is in the buffer goes into messages, over gaps and broken blocks, and is gone when they are acknowledged. Touches
 //! disk.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,41 +57,46 @@ impl Buffer {
 
     /// Goes to the next event before the number `until`, and says what is there.
     pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
-        while cursor.number < until {
-            let (to, time) = match self.journal.holes.end_of(cursor.number) {
+        let mut after = *cursor;
+        let behind = loop {
+            if after.number >= until {
+                break Behind::Nothing;
+            }
+            let (to, time) = match self.journal.holes.end_of(after.number) {
                 // What counts as gone stays gone, even where its file is still there, or has it twice.
                 Some(end) => (end, None),
-                None => match self.window.step(cursor, &mut self.segments, self.next) {
-                    Step::Event => return Behind::Event,
-                    Step::End => return Behind::Nothing,
+                None => match self.window.step(&mut after, &mut self.segments, self.next) {
+                    // Whether it makes sense is asked here only if it may belong to the gap before it.
+                    Step::Event if after.number == cursor.number || self.event(&after).is_some() => {
+                        break Behind::Event;
+                    }
+                    Step::Event => (self.window.block_end(&after), Some(after.time)),
+                    Step::End => break Behind::Nothing,
                     Step::Gap(to, time) => (to, time),
                 },
             };
-            if let Some(gap) = self.gap(cursor, to.min(until), time) {
-                return Behind::Gap(gap);
-            }
+            let range = after.number..to.min(until);
+            self.lose(range.clone(), DropReason::Corrupt, (after.time, time.unwrap_or(after.time)));
+            self.window.pass(&mut after, range.end);
+        };
+        if self.is_told(cursor.number..after.number) {
+            return Behind::Gap(after);
         }
-        Behind::Nothing
+        *cursor = after;
+        behind
     }
 
-    /// Goes over a gap; gives back the cursor behind it when it is to be told of.
-    fn gap(&mut self, cursor: &mut Cursor, to: u64, time: Option<i64>) -> Option<Cursor> {
-        let range = cursor.number..to;
-        self.lose(range.clone(), DropReason::Corrupt, (cursor.time, time.unwrap_or(cursor.time)));
-        let marked: Vec<Hole> = self.journal.holes.within(range).filter(|hole| hole.marked).collect();
-        let mut after = *cursor;
-        self.window.pass(&mut after, to);
-        let (Some(first), Some(last)) = (marked.first(), marked.last()) else {
-            *cursor = after;
-            return None;
-        };
+    /// Makes the marker of a gap, if it has one.
+    fn is_told(&mut self, gap: Range<u64>) -> bool {
+        let marked: Vec<Hole> = self.journal.holes.within(gap).filter(|hole| hole.marked).collect();
+        let (Some(first), Some(last)) = (marked.first(), marked.last()) else { return false };
         let events = marked.iter().map(Hole::events).sum::<u64>();
         let numbers = [i64::try_from(events).unwrap_or(i64::MAX), first.from, last.to];
         let value = Value::Array(numbers.map(Value::Integer).into());
         let event = Event { tag: Arc::from(DROPPED_TAG), value, good: true, continues: false, time: last.to };
         self.marker.clear();
         record::write(&mut self.marker, &event, 0, 0);
-        Some(after)
+        true
     }
 
     /// The event behind a cursor, and the cursor behind that event; nothing when it makes no sense, see

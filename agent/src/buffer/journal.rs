@@ -110,7 +110,7 @@ impl Journal {
             match entry {
                 Entry::Position { acknowledged, messages, appended } => {
                     journal.acknowledged = acknowledged;
-                    journal.messages = messages;
+                    journal.messages = journal.messages.max(messages);
                     journal.appended = appended;
                 }
                 Entry::Hole(hole) => journal.holes.put(hole),

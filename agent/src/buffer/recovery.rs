@@ -84,7 +84,7 @@ pub(super) fn recover(folder: &Path) -> Result<Found, Unusable> {
     let ends = [
         segments.back().map_or(0, |last| last.end),
         journal.holes.end(),
-        journal.cuts.back().map_or(0, |cut| cut.end),
+        journal.cuts.iter().map(|cut| cut.end).max().unwrap_or(0),
         journal.acknowledged,
         journal.appended,
     ];

@@ -142,8 +142,9 @@ impl Window {
                         match self.event(cursor) {
                             Some((_, after)) => *cursor = after,
                             None => {
+                                let end = self.leave(cursor);
                                 cursor.number = wanted;
-                                return Step::Gap(self.leave(cursor), None);
+                                return Step::Gap(end, None);
                             }
                         }
                     }
@@ -164,10 +165,15 @@ impl Window {
         cursor.number = cursor.number.max(to);
     }
 
+    /// The number behind a cursor's block.
+    pub(super) fn block_end(&self, cursor: &Cursor) -> u64 {
+        cursor.number.saturating_add(u64::from(cursor.left))
+    }
+
     /// Leaves a block whose rest makes no sense; gives back the number behind it.
     pub(super) fn leave(&self, cursor: &mut Cursor) -> u64 {
         let start = self.parts.get(cursor.part).map_or(0, |part| part.bytes.len());
-        let end = cursor.number.saturating_add(u64::from(cursor.left));
+        let end = self.block_end(cursor);
         (cursor.at, cursor.left) = (cursor.block_end.min(start), 0);
         end
     }

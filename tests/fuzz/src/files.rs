@@ -1,0 +1,178 @@
+//! The files of a buffer: segments and journals.
+//!
+//! Nobody guesses a checksum, so those of the bytes are put right first, unless they are zero: then they stay wrong.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lanyard_agent::buffer::store::{Buffer, Shared};
+use lanyard_agent::publisher::outbox::{Next, Outbox};
+use lanyard_agent::tags::event::{Event, Value};
+use lanyard_protocol::handoff::buffer::{self as config, Sync};
+use lanyard_protocol::handoff::config::Telemetry;
+
+/// Bytes of a stamp, its checksum last.
+const STAMP: usize = 12;
+/// Bytes of a block's header, see `lanyard_agent::buffer`.
+const HEADER: usize = 36;
+
+/// A segment: see [`read`].
+///
+/// # Panics
+/// As [`read`] does.
+pub fn segment(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    mend_segment(&mut bytes);
+    read(&bytes, None);
+}
+
+fn mend_segment(bytes: &mut [u8]) {
+    mend(bytes, 0, STAMP - 4);
+    let mut at = STAMP;
+    while let Some(header) = bytes.get(at..at + HEADER) {
+        if !header.starts_with(b"LB") {
+            at += 1;
+            continue;
+        }
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        let end = at.saturating_add(HEADER).saturating_add(length);
+        if header[28..32] != [0; 4]
+            && let Some(payload) = bytes.get(at + HEADER..end)
+        {
+            let checksum = crc32c::crc32c(payload).to_le_bytes();
+            bytes[at + 28..at + 32].copy_from_slice(&checksum);
+        }
+        mend(bytes, at, 32);
+        at = end.min(bytes.len());
+    }
+}
+
+/// A journal beside a segment with thirty events: see [`read`].
+///
+/// # Panics
+/// As [`read`] does.
+pub fn journal(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    mend(&mut bytes, 0, STAMP - 4);
+    let mut at = STAMP;
+    while let Some((length, start)) = varint(&bytes, at) {
+        let Some(end) = start.checked_add(length).filter(|end| end + 4 <= bytes.len()) else { break };
+        mend(&mut bytes, start, length);
+        at = end + 4;
+    }
+    read(&[], Some(&bytes));
+}
+
+/// Puts the checksum right of so many bytes from `at` on, which stands behind them.
+fn mend(bytes: &mut [u8], at: usize, length: usize) {
+    let Some(part) = bytes.get_mut(at..at + length + 4) else { return };
+    let (content, checksum) = part.split_at_mut(length);
+    if checksum != [0; 4] {
+        checksum.copy_from_slice(&crc32c::crc32c(content).to_le_bytes());
+    }
+}
+
+fn varint(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut number = 0;
+    for (place, &byte) in bytes.get(at..)?.iter().enumerate().take(4) {
+        number |= usize::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            return Some((number, at + place + 1));
+        }
+    }
+    None
+}
+
+/// A folder in memory, where there is one.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let thread = format!("{:?}", std::thread::current().id());
+        let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
+        let folder = parent.join(format!("lanyard-fuzz-{}-{thread}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.0.join(name), bytes).expect("a file can be written");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn append(outbox: &mut Outbox, count: i64) {
+    let tag: Arc<str> = Arc::from("Channel1.Device1.T");
+    let event = |time| Event {
+        tag: Arc::clone(&tag),
+        value: Value::Integer(time),
+        good: true,
+        continues: false,
+        time,
+    };
+    outbox.append(&(0..count).map(event).collect::<Vec<_>>(), Instant::now());
+}
+
+/// Whatever stands in a buffer's folder is read, stepped over or refused: the buffer works, its books balance, every event is
+/// delivered or dropped, and an end of the process in between changes nothing of it.
+fn read(segment: &[u8], journal: Option<&[u8]>) {
+    let folder = Folder::new();
+    let settings = config::Buffer { sync: Sync::Never, ..config::Buffer::default() };
+    let buffer = || Buffer::open(&folder.0, &settings, &Shared::default(), Instant::now());
+    let open = |run| Outbox::new(buffer(), run);
+    match journal {
+        None => folder.write("00000000000000000001.events", segment),
+        Some(journal) => {
+            append(&mut open(1), 30);
+            folder.write("00000000000000000009.journal", journal);
+        }
+    }
+    if buffer().end() > 1 << 61 {
+        // No buffer gets there in a thousand years; further on numbers end.
+        return;
+    }
+    let telemetry = Telemetry { max_events: 7, ..Telemetry::default() };
+    let mut outbox = open(2);
+    assert!(outbox.account().balances(), "{:?}", outbox.account());
+    if outbox.problem().is_some() {
+        // Refused: it is a newer agent's.
+        return;
+    }
+    append(&mut outbox, 3);
+    outbox.tick();
+    let sent = outbox.next(&telemetry, Instant::now(), 0);
+    let before = outbox.account();
+    assert!(before.balances(), "{before:?}");
+    drop(outbox);
+    let mut outbox = open(3);
+    let after = outbox.account();
+    assert_eq!((after.events, after.balances()), (before.events, true), "{before:?} {after:?}");
+    if let Next::Send(sent) = sent {
+        // It comes again as it was.
+        outbox.tick();
+        let again = outbox.next(&telemetry, Instant::now(), 1);
+        assert!(
+            matches!(&again, Next::Send(again) if again.body == sent.body && again.properties == sent.properties),
+            "{sent:?} {again:?}"
+        );
+        outbox.rewind();
+    }
+    loop {
+        outbox.tick();
+        match outbox.next(&telemetry, Instant::now(), 0) {
+            Next::Send(message) => drop(outbox.acknowledge(message.number, Instant::now())),
+            Next::TooLarge { .. } => {}
+            Next::Nothing => break,
+        }
+    }
+    let account = outbox.account();
+    assert!(account.balances() && account.events == 0 && outbox.is_empty(), "{account:?}");
+}

@@ -1,0 +1,24 @@
+//! Readers of what others write, each given whatever bytes there are: it reads or refuses them, and what it promises holds.
+
+pub mod configuration;
+pub mod files;
+pub mod template;
+pub mod wire;
+
+/// Gives bytes to one reader; panics where that breaks a promise.
+pub type Target = fn(&[u8]);
+
+/// All readers, each with the name of its folder of seeds.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("configuration", configuration::read),
+    ("journal", files::journal),
+    ("segment", files::segment),
+    ("template", template::read),
+    ("wire", wire::read),
+];
+
+/// The reader of this name.
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|&(_, target)| target)
+}

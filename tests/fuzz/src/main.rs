@@ -1,0 +1,18 @@
+//! One reader under libFuzzer, which looks for bytes that take ways through the program that none took before. The reader's
+//! name stands in `LANYARD_FUZZ`; the arguments are libFuzzer's own.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use lanyard_fuzz::Target;
+use libfuzzer_sys::fuzz_target;
+
+static TARGET: OnceLock<Target> = OnceLock::new();
+
+fuzz_target!(|bytes: &[u8]| {
+    let target = TARGET.get_or_init(|| {
+        let name = std::env::var("LANYARD_FUZZ").unwrap_or_default();
+        lanyard_fuzz::target(&name).expect("LANYARD_FUZZ names a folder of seeds")
+    });
+    target(bytes);
+});
