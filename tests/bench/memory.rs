@@ -1,6 +1,6 @@
 //! Resident memory of programs, idle and at work, as the kernel counts it. Runs programs; reads /proc.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::credentials::Failure;
 use crate::figure::Figure;
@@ -42,12 +42,12 @@ fn idle(plant: &Plant) -> Result<u64, Failure> {
 /// The most that it has at any moment, while nothing is lost.
 fn at_work(plant: &mut Plant) -> Result<u64, Failure> {
     std::thread::sleep(WARM_UP);
-    let (started, mut most) = (Instant::now(), 0);
-    while started.elapsed() < TIME {
+    let (before, mut most) = (plant.look()?, 0);
+    while before.at.elapsed() < TIME {
         most = most.max(plant.resident()?);
         std::thread::sleep(Duration::from_millis(20));
     }
-    let taken = plant.measure(Duration::ZERO, Duration::from_secs(2))?;
+    let taken = plant.taken_since(&before)?;
     println!("  {:.0} changes a second", taken.per_second());
     Ok(most)
 }

@@ -160,16 +160,21 @@ impl Plant {
         })
     }
 
-    /// What happens in so much time, after a while that does not count. An event that is lost or dropped is a failure.
+    /// What happens in so much time, after a while that does not count.
     pub(crate) fn measure(&mut self, warm_up: Duration, time: Duration) -> Result<Taken, Failure> {
         std::thread::sleep(warm_up);
         let before = self.look()?;
         std::thread::sleep(time);
-        let after = self.look()?;
-        if after.dropped > 0 || after.read != after.acknowledged + after.buffered {
-            return Err(format!("the agent's account does not close: {after:?}").into());
+        self.taken_since(&before)
+    }
+
+    /// What happened since a moment. An event that was lost or dropped is a failure.
+    pub(crate) fn taken_since(&mut self, before: &Look) -> Result<Taken, Failure> {
+        let now = self.look()?;
+        if now.dropped > 0 || now.read != now.acknowledged + now.buffered {
+            return Err(format!("the agent's account does not close: {now:?}").into());
         }
-        Ok(after.since(&before))
+        Ok(now.since(before))
     }
 
     /// Ends the agent; the emulator goes on.

@@ -147,6 +147,21 @@ mod tests {
         }
     }
 
+    /// Every byte, at every place in texts around eight and sixteen bytes.
+    #[test]
+    fn what_json_escapes_is_seen_wherever_it_stands() {
+        for (byte, length) in (0..=u8::MAX).flat_map(|byte| (1..=20).map(move |length| (byte, length))) {
+            let escaped = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for (around, place) in
+                [b'a', 0x80, 0xff, b'#'].into_iter().flat_map(|a| (0..length).map(move |p| (a, p)))
+            {
+                let mut bytes = vec![around; length];
+                bytes[place] = byte;
+                assert_eq!(is_plain(&bytes), !escaped, "{bytes:?}");
+            }
+        }
+    }
+
     fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
