@@ -97,7 +97,7 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     }
     let (&kind, mut rest) = content.split_first()?;
     let rest = &mut rest;
-    Some(match kind {
+    let entry = match kind {
         POSITION => Entry::Position {
             acknowledged: place(rest)?,
             messages: varint::take(rest)?,
@@ -125,7 +125,13 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
         }
         COMPLETE => Entry::Complete,
         _ => return None,
-    })
+    };
+    let runs_forwards = match &entry {
+        Entry::Hole(hole) => hole.first < hole.end,
+        Entry::Cut(cut) => cut.first < cut.end,
+        Entry::Position { .. } | Entry::Profile(_) | Entry::Complete => true,
+    };
+    runs_forwards.then_some(entry)
 }
 
 /// The number of an event: no buffer gets as far as this in a thousand years, and sums of what is below do not overflow.
@@ -143,11 +149,14 @@ mod tests {
             (0..EVENTS, any::<u64>(), 0..EVENTS).prop_map(|(acknowledged, messages, appended)| {
                 Entry::Position { acknowledged, messages, appended }
             }),
-            (0..EVENTS, 0..EVENTS, any::<(i64, i64, bool)>()).prop_map(|(first, end, (from, to, marked))| {
-                Entry::Hole(Hole { first, end, from, to, marked })
-            }),
-            (any::<(u64, u64, i64, u32)>(), 0..EVENTS, 0..EVENTS).prop_map(
-                |((run, number, timestamp, checksum), first, end)| {
+            (0..EVENTS / 2, 1..EVENTS / 2, any::<(i64, i64, bool)>()).prop_map(
+                |(first, events, (from, to, marked))| {
+                    Entry::Hole(Hole { first, end: first + events, from, to, marked })
+                }
+            ),
+            (any::<(u64, u64, i64, u32)>(), 0..EVENTS / 2, 1..EVENTS / 2).prop_map(
+                |((run, number, timestamp, checksum), first, events)| {
+                    let end = first + events;
                     Entry::Cut(Cut { run, number, first, end, timestamp, checksum, profile: Arc::from("") })
                 }
             ),

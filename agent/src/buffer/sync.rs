@@ -1,20 +1,32 @@
-//! Forces what was written to the disk, a second later and on a thread of its own, so that no device waits for it.
+//! Forces what was written to the disk, a second later and on threads of its own, so that no device waits for it.
 //! Touches disk.
 
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::{Histogram, HistogramOpts};
+
 /// How long what was written may wait for the disk.
 const DELAY: Duration = Duration::from_secs(1);
+/// When work is taken up so late, another thread helps: a disk does much at once that takes long one by one.
+const LATE: Duration = Duration::from_millis(100);
+/// No more threads than this: then the disk itself is at its end.
+const THREADS: usize = 8;
 
-/// One for all devices of the process; its thread begins with the first job.
+/// One for all devices of the process; its first thread begins with the first job.
 #[derive(Debug, Clone, Default)]
-pub struct Syncer(Arc<Mutex<Option<Sender<Job>>>>);
+pub struct Syncer(Arc<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    sender: Mutex<Option<Sender<Job>>>,
+    delay: Histogram,
+}
 
 /// A file that is forced to the disk now and then.
 #[derive(Debug)]
@@ -28,31 +40,57 @@ pub(super) struct Synced {
 struct Job {
     file: Arc<File>,
     waits: Arc<AtomicBool>,
-    due: Instant,
+    written: Instant,
     /// What the file takes the place of, and which is deleted then.
     replaces: Vec<PathBuf>,
 }
 
+/// What the threads share.
+struct Work {
+    /// In the order in which they are due.
+    jobs: Mutex<Receiver<Job>>,
+    threads: AtomicUsize,
+    delay: Histogram,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let opts = HistogramOpts::new(
+            "lanyard_buffer_sync_delay_seconds",
+            "Time from a write until it is forced to the disk, where sync is EverySecond: what a power cut can lose.",
+        );
+        let opts = opts.buckets(vec![1.01, 1.1, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0]);
+        let delay = Histogram::with_opts(opts).expect("the name and the buckets are right");
+        Self { sender: Mutex::default(), delay }
+    }
+}
+
 impl Syncer {
+    /// How long what is written waits for the disk.
+    #[must_use]
+    pub fn delay(&self) -> Histogram {
+        self.0.delay.clone()
+    }
+
     /// Forces a file to the disk before long.
     pub(super) fn soon(&self, synced: &Synced, now: Instant) {
         if !synced.waits.swap(true, Ordering::AcqRel) {
             let (file, waits) = (Arc::clone(&synced.file), Arc::clone(&synced.waits));
-            self.send(Job { file, waits, due: now + DELAY, replaces: Vec::new() });
+            self.send(Job { file, waits, written: now, replaces: Vec::new() });
         }
     }
 
     /// Deletes files when the one that takes their place is on the disk.
     pub(super) fn replace(&self, file: &Arc<File>, replaces: Vec<PathBuf>, now: Instant) {
-        self.send(Job { file: Arc::clone(file), waits: Arc::default(), due: now + DELAY, replaces });
+        self.send(Job { file: Arc::clone(file), waits: Arc::default(), written: now, replaces });
     }
 
     fn send(&self, job: Job) {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.0.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel();
-            let thread = std::thread::Builder::new().name("sync".to_owned()).stack_size(256 * 1024);
-            if let Err(error) = thread.spawn(move || run(&receiver)) {
+            let (jobs, delay) = (Mutex::new(receiver), self.delay());
+            if let Err(error) = help(&Arc::new(Work { jobs, threads: AtomicUsize::new(0), delay })) {
                 tracing::error!("nothing forces the buffers to the disk, a power cut may lose more: {error}");
             }
             sender
@@ -73,21 +111,72 @@ impl Synced {
     }
 }
 
-/// Jobs come in the order in which they are due.
-fn run(jobs: &Receiver<Job>) {
-    for job in jobs {
-        std::thread::sleep(job.due.saturating_duration_since(Instant::now()));
-        // What is written from here on waits for the next job.
-        job.waits.store(false, Ordering::Release);
-        if let Err(error) = job.file.sync_data() {
-            tracing::error!(
-                "failed to force a buffer to the disk, a power cut may lose more than a second: {error}"
-            );
-            continue;
+/// Begins another thread, unless there are enough.
+fn help(work: &Arc<Work>) -> io::Result<()> {
+    let more = |threads| (threads < THREADS).then_some(threads + 1);
+    if work.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_err() {
+        return Ok(());
+    }
+    let work = Arc::clone(work);
+    let thread = std::thread::Builder::new().name("sync".to_owned()).stack_size(256 * 1024);
+    thread.spawn(move || run(&work)).map(drop)
+}
+
+fn run(work: &Arc<Work>) {
+    loop {
+        let job = work.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        let due = job.written + DELAY;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if due.elapsed() > LATE {
+            // Without another one it is only later.
+            let _ = help(work);
         }
-        for path in &job.replaces {
-            // What stays is deleted at the next start.
-            let _ = std::fs::remove_file(path);
+        force(&job);
+        work.delay.observe(job.written.elapsed().as_secs_f64());
+    }
+}
+
+fn force(job: &Job) {
+    // What is written from here on waits for the next job.
+    job.waits.store(false, Ordering::Release);
+    if let Err(error) = job.file.sync_data() {
+        tracing::error!(
+            "failed to force a buffer to the disk, a power cut may lose more than a second: {error}"
+        );
+        return;
+    }
+    for path in &job.replaces {
+        // What stays is deleted at the next start.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_forced_a_second_later_and_only_then_replaced() {
+        let folder = std::env::temp_dir().join(format!("lanyard-sync-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (syncer, old, now) = (Syncer::default(), folder.join("old"), Instant::now());
+        std::fs::write(&old, "").unwrap();
+        let files: Vec<_> =
+            (0..50).map(|number| Arc::new(File::create(folder.join(number.to_string())).unwrap())).collect();
+        let synced: Vec<_> = files.iter().map(Synced::new).collect();
+        for synced in synced.iter().chain(&synced) {
+            syncer.soon(synced, now);
         }
+        syncer.replace(&files[0], vec![old.clone()], now);
+        // The last observation follows the last deletion.
+        while syncer.delay().get_sample_count() < 51 {
+            assert!(now.elapsed() < Duration::from_secs(120), "it takes too long");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!old.exists());
+        assert!(syncer.delay().get_sample_sum() >= 51.0);
+        assert!(synced.iter().all(|synced| !synced.waits.load(Ordering::Acquire)));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

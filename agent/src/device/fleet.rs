@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::member::{CredentialsResult, Member, Shared};
+use crate::buffer::store;
 use crate::config::watch::FileWatch;
 use crate::config::{credentials, document};
 use crate::hub::link::DIALLING;
@@ -50,6 +51,10 @@ impl Fleet {
     #[must_use]
     pub fn new(options: &Options, trust: Trust, board: Arc<Board>) -> Self {
         let (sender, ended) = mpsc::unbounded_channel();
+        let buffers = store::Shared::default();
+        if let Err(error) = board.registry().register(Box::new(buffers.syncer.delay())) {
+            tracing::error!("how late the disk is will not be seen: {error}");
+        }
         let shared = Shared {
             trust,
             token_lifetime: options.token_ttl.get(),
@@ -57,7 +62,7 @@ impl Fleet {
             credential_retry: options.credential_retry.get(),
             slots: Arc::new(Semaphore::new(DIALLING)),
             buffer: options.buffer.clone(),
-            buffers: crate::buffer::store::Shared::default(),
+            buffers,
             ended: sender,
         };
         Self {
