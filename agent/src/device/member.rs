@@ -62,7 +62,7 @@ impl Member {
         let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, Instant::now());
         let outbox = Outbox::new(buffer, rand::random());
         let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
-        let collector = DeviceCollector::new(Arc::clone(&state))?;
+        let collector = DeviceCollector::new(Arc::clone(&state));
         let (config, config_watch) = watch::channel(device);
         let (credentials, _) = watch::channel(credentials);
         let sampler_stop = CancellationToken::new();

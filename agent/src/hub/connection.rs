@@ -2,6 +2,7 @@
 //! to the network.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,7 +221,7 @@ impl Life {
         self.state.connected(target.device_id.as_str(), target.hub.host());
         self.keyring.accepted(credential);
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
-        let successor = successor::find(&mut self.keyring, &self.approach, credential, renew_at);
+        let successor = pin!(successor::find(&mut self.keyring, &self.approach, credential, renew_at));
         let session = Session {
             link,
             target,

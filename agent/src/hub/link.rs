@@ -34,6 +34,11 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the largest message with the longest topic.
 const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
+/// What the buffers of each direction have room for at first; they grow as messages need it. Most devices of many are
+/// idle most of the time.
+const IDLE_BUFFER: usize = 512;
+/// So many bytes are written before more are encoded.
+const WRITTEN_AT: usize = 8192;
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -53,7 +58,8 @@ pub enum Arrival {
 /// An accepted connection.
 pub struct Link {
     peer: Peer,
-    line: Framed<Line, Codec>,
+    /// In a box: every function that a connection is handed to keeps room for it in the task of its device.
+    line: Box<Framed<Line, Codec>>,
     waiting: VecDeque<Packet>,
     /// Whether anything was handed to the line that it may not have written yet.
     unwritten: bool,
@@ -80,10 +86,12 @@ impl Link {
         let _slot = slots.acquire().await;
         let line = dial::dial(peer, tls).await?;
         let codec = Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES };
+        let mut framed = Framed::with_capacity(line, codec, IDLE_BUFFER);
+        framed.set_backpressure_boundary(WRITTEN_AT);
         let keep_alive = login.keep_alive.max(Duration::from_secs(1));
         let mut link = Self {
             peer: peer.clone(),
-            line: Framed::new(line, codec),
+            line: Box::new(framed),
             waiting: VecDeque::new(),
             unwritten: false,
             unwritten_messages: 0,

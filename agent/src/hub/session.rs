@@ -1,6 +1,7 @@
 //! One accepted connection to the hub: messages out, acknowledgements in, until it ends. Talks to the network.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ enum Progress {
 
 impl Session<'_> {
     /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
-    pub async fn run(mut self, successor: impl Future<Output = Successor>) -> Ended {
+    pub async fn run(mut self, successor: Pin<&mut impl Future<Output = Successor>>) -> Ended {
         let ended = self.stream(successor).await;
         let Self { link, state, .. } = self;
         match ended {
@@ -107,9 +108,8 @@ impl Session<'_> {
         ended
     }
 
-    async fn stream(&mut self, successor: impl Future<Output = Successor>) -> Ended {
+    async fn stream(&mut self, mut successor: Pin<&mut impl Future<Output = Successor>>) -> Ended {
         let mut phase = Phase::Streaming;
-        let mut successor = std::pin::pin!(successor);
         loop {
             let (waits, owed_since) = match self.proceed(&phase) {
                 Ok(Progress::Done(ended)) => return ended,
