@@ -186,7 +186,8 @@ impl Window {
         let after = Cursor {
             number: cursor.number + 1,
             time: unread.time,
-            at: cursor.block_end - rest.len(),
+            // What a block has behind its last event is none.
+            at: if cursor.left == 1 { cursor.block_end } else { cursor.block_end - rest.len() },
             left: cursor.left - 1,
             ..*cursor
         };
