@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -34,7 +35,21 @@ pub fn delete(path: &str) {
     kubectl(&["delete", "--raw", &format!("{CONTROLS}/{path}")]);
 }
 
+/// The API server keeps connections to the emulator, and does not send a request again whose connection ends just then.
+const CONNECTION_ENDED: &str = "error trying to reach service";
+
 fn send(verb: &str, path: &str, body: &str) -> Value {
+    for _ in 0..10 {
+        match try_send(verb, path, body) {
+            Ok(said) => return serde_json::from_str(&said).expect("the emulator answers JSON"),
+            Err(said) => assert!(said.contains(CONNECTION_ENDED), "{verb} {path}: {said}"),
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    panic!("{verb} {path}: the emulator cannot be reached through the API server");
+}
+
+fn try_send(verb: &str, path: &str, body: &str) -> Result<String, String> {
     let tool = repository().join("target/kubernetes/bin/kubectl").display().to_string();
     let mut child = command(&tool)
         .args([verb, "--raw", &format!("{CONTROLS}/{path}"), "-f", "-"])
@@ -45,9 +60,11 @@ fn send(verb: &str, path: &str, body: &str) -> Value {
         .expect("kubectl can be started");
     child.stdin.take().expect("it is piped").write_all(body.as_bytes()).expect("kubectl reads it");
     let output = child.wait_with_output().expect("kubectl ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{verb} {path}: {said}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&said).expect("the emulator answers JSON")
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    Err(said + &String::from_utf8_lossy(&output.stderr))
 }
 
 /// An enrollment group with keys.
