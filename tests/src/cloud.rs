@@ -39,14 +39,17 @@ pub fn delete(path: &str) {
 const CONNECTION_ENDED: &str = "error trying to reach service";
 
 fn send(verb: &str, path: &str, body: &str) -> Value {
+    let mut said = try_send(verb, path, body);
     for _ in 0..10 {
-        match try_send(verb, path, body) {
-            Ok(said) => return serde_json::from_str(&said).expect("the emulator answers JSON"),
-            Err(said) => assert!(said.contains(CONNECTION_ENDED), "{verb} {path}: {said}"),
+        if !said.as_ref().is_err_and(|said| said.contains(CONNECTION_ENDED)) {
+            break;
         }
         std::thread::sleep(Duration::from_secs(1));
+        said = try_send(verb, path, body);
     }
-    panic!("{verb} {path}: the emulator cannot be reached through the API server");
+    let answer = said.as_deref().unwrap_or_default();
+    assert!(said.is_ok(), "{verb} {path}: {said:?}");
+    serde_json::from_str(answer).expect("the emulator answers JSON")
 }
 
 fn try_send(verb: &str, path: &str, body: &str) -> Result<String, String> {
