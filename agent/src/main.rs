@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use lanyard_agent::config::document::{self, DocumentError};
+use lanyard_agent::config::document::{Document, DocumentError};
 use lanyard_agent::device::board::Board;
 use lanyard_agent::device::fleet::{Fleet, FleetError};
 use lanyard_agent::http::{process, server};
@@ -90,8 +90,9 @@ fn allow_files() {
 }
 
 async fn run(options: Options) -> Result<(), Vec<AgentError>> {
-    let Parts { config, trust, listener } = prepare(&options).await?;
-    let (board, fleet) = build(&options, trust).map_err(|error| vec![AgentError::Metrics(error)])?;
+    let Parts { document, config, trust, listener } = prepare(&options).await?;
+    let (board, fleet) =
+        build(&options, document, trust).map_err(|error| vec![AgentError::Metrics(error)])?;
     let http = listener.local_addr().unwrap_or(options.http);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = config.devices.len(), %http, "the agent starts");
 
@@ -122,6 +123,7 @@ async fn run(options: Options) -> Result<(), Vec<AgentError>> {
 
 /// What the agent needs from outside.
 struct Parts {
+    document: Document,
     config: AgentConfig,
     trust: Trust,
     listener: TcpListener,
@@ -130,24 +132,25 @@ struct Parts {
 /// Everything that can be wrong at the start is said at once.
 async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
     let mut errors = Vec::new();
-    let config =
-        document::load(&options.config).map_err(|error| errors.push(AgentError::Document(error))).ok();
+    let mut document = Document::default();
+    let config = document.load(&options.config);
+    let config = config.map_err(|error| errors.push(AgentError::Document(error))).ok().flatten();
     let trust = trust(options).map_err(|error| errors.push(error)).ok();
     let listener = TcpListener::bind(options.http).await;
     let listener = listener.map_err(|error| errors.push(AgentError::Listen(options.http, error))).ok();
     match (config, trust, listener) {
         (Some(config), Some(trust), Some(listener)) if errors.is_empty() => {
-            Ok(Parts { config, trust, listener })
+            Ok(Parts { document, config, trust, listener })
         }
         _ => Err(errors),
     }
 }
 
-fn build(options: &Options, trust: Trust) -> prometheus::Result<(Arc<Board>, Fleet)> {
+fn build(options: &Options, document: Document, trust: Trust) -> prometheus::Result<(Arc<Board>, Fleet)> {
     let registry = Registry::new();
     process::register(&registry)?;
     let board = Arc::new(Board::new(registry)?);
-    let fleet = Fleet::new(options, trust, Arc::clone(&board));
+    let fleet = Fleet::new(options, document, trust, Arc::clone(&board));
     Ok((board, fleet))
 }
 

@@ -1,5 +1,6 @@
 //! Reads the configuration document from disk.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -53,12 +54,66 @@ fn fix(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Reads the configuration document.
-///
-/// # Errors
-/// [`DocumentError`] names the file and every mistake in it.
-pub fn load(path: &Path) -> Result<AgentConfig, DocumentError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| DocumentError::Read { path: path.to_owned(), error })?;
-    AgentConfig::parse(&text).map_err(|error| DocumentError::Parse { path: path.to_owned(), error })
+/// The configuration as it was read last. The file is looked at often and changes rarely, and for many devices it is long.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// Of the text, if there was a right one.
+    fingerprint: Option<u64>,
+}
+
+impl Document {
+    /// Reads the file; `None` when it says what it said the last time, and that was right.
+    ///
+    /// # Errors
+    /// [`DocumentError`] names the file and every mistake in it.
+    pub fn load(&mut self, path: &Path) -> Result<Option<AgentConfig>, DocumentError> {
+        let before = self.fingerprint.take();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| DocumentError::Read { path: path.to_owned(), error })?;
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let fingerprint = Some(hasher.finish());
+        let config = if before == fingerprint {
+            None
+        } else {
+            let parsed = AgentConfig::parse(&text);
+            Some(parsed.map_err(|error| DocumentError::Parse { path: path.to_owned(), error })?)
+        };
+        self.fingerprint = fingerprint;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_is_read_once_and_after_a_mistake_again() {
+        let folder = std::env::temp_dir().join(format!("lanyard-document-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("agent.yaml");
+        let write = |hub: &str| {
+            let text =
+                format!("{{version: 1, devices: [{{name: d, deviceId: d, hub: {{hostname: {hub}}}}}]}}");
+            std::fs::write(&file, text).unwrap();
+        };
+        let mut document = Document::default();
+        write("one");
+        assert_eq!(document.load(&file).unwrap().unwrap().devices[0].name, "d");
+        assert_eq!(document.load(&file).unwrap(), None);
+        write("two");
+        let config = document.load(&file).unwrap().unwrap();
+        assert_eq!(config.devices[0].hub.as_ref().unwrap().hostname.host(), "two");
+        write("'h:99999'");
+        assert!(matches!(document.load(&file), Err(DocumentError::Parse { .. })));
+        write("two");
+        assert!(
+            document.load(&file).unwrap().is_some(),
+            "what was wrong in between is told to be right again"
+        );
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(document.load(&file), Err(DocumentError::Read { .. })));
+        std::fs::remove_dir(&folder).unwrap();
+    }
 }

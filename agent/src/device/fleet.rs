@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::member::{CredentialsResult, Member, Shared};
 use crate::buffer::store;
+use crate::config::credentials;
+use crate::config::document::Document;
 use crate::config::watch::FileWatch;
-use crate::config::{credentials, document};
 use crate::hub::link::DIALLING;
 use crate::hub::trust::Trust;
 use crate::options::Options;
@@ -36,6 +37,7 @@ pub enum FleetError {
 /// All devices of the process.
 pub struct Fleet {
     config: PathBuf,
+    document: Document,
     credentials: PathBuf,
     board: Arc<Board>,
     shared: Shared,
@@ -47,9 +49,9 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// No devices yet.
+    /// No devices yet. The document is the one that the first configuration was read from.
     #[must_use]
-    pub fn new(options: &Options, trust: Trust, board: Arc<Board>) -> Self {
+    pub fn new(options: &Options, document: Document, trust: Trust, board: Arc<Board>) -> Self {
         let (sender, ended) = mpsc::unbounded_channel();
         let buffers = store::Shared::default();
         if let Err(error) = board.registry().register(Box::new(buffers.syncer.delay())) {
@@ -67,6 +69,7 @@ impl Fleet {
         };
         Self {
             config: options.config.clone(),
+            document,
             credentials: options.credentials.clone(),
             board,
             shared,
@@ -116,8 +119,9 @@ impl Fleet {
 
     async fn reload(&mut self) -> Result<(), FleetError> {
         self.look_at_directory();
-        match document::load(&self.config) {
-            Ok(config) => {
+        match self.document.load(&self.config) {
+            Ok(None) => {}
+            Ok(Some(config)) => {
                 if self.board.set_problem(None) {
                     tracing::info!("the configuration is right again");
                 }

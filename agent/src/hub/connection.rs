@@ -50,7 +50,7 @@ pub struct Connection {
 
 impl Connection {
     /// Keeps the device connected until it is asked to end.
-    pub async fn run(self) {
+    pub fn run(self) -> impl Future<Output = ()> + use<> {
         let approach = Approach {
             state: Arc::clone(&self.state),
             device: Arc::clone(&self.config.borrow()),
@@ -62,7 +62,9 @@ impl Connection {
         let keyring =
             Keyring::new(Arc::clone(&self.state), self.trust, self.credentials, self.credential_retry);
         let Self { state, config, stop, .. } = self;
-        Life { state, config, approach, keyring, stop, pace: Pace::default() }.run().await;
+        // Made before the task begins, which would have room for every step of it as long as it lives.
+        let mut life = Life { state, config, approach, keyring, stop, pace: Pace::default() };
+        async move { life.run().await }
     }
 }
 
@@ -94,7 +96,7 @@ enum End {
 }
 
 impl Life {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let mut last_attempt = false;
         let mut planned = None;
         loop {
@@ -222,7 +224,7 @@ impl Life {
         self.keyring.accepted(credential);
         tracing::info!(device = self.state.name, "connected to {}", target.peer);
         let successor = pin!(successor::find(&mut self.keyring, &self.approach, credential, renew_at));
-        let session = Session {
+        let mut session = Session {
             link,
             target,
             state: &self.state,

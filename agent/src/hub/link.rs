@@ -243,8 +243,8 @@ impl Link {
         Ok(())
     }
 
-    /// Says goodbye and waits a moment until the server has let go.
-    pub async fn close(mut self) {
+    /// Says goodbye and waits a moment until the server has let go; there is nothing to be done with the link any more.
+    pub async fn close(&mut self) {
         let goodbye = async {
             self.line.send(Packet::Disconnect).await?;
             self.line.close().await?;

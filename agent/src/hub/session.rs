@@ -97,14 +97,12 @@ enum Progress {
 
 impl Session<'_> {
     /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
-    pub async fn run(mut self, successor: Pin<&mut impl Future<Output = Successor>>) -> Ended {
+    pub async fn run(&mut self, successor: Pin<&mut impl Future<Output = Successor>>) -> Ended {
         let ended = self.stream(successor).await;
-        let Self { link, state, .. } = self;
-        match ended {
-            Ended::Failed(_) => drop(link),
-            Ended::Renew(_) | Ended::Stopped => link.close().await,
+        if !matches!(ended, Ended::Failed(_)) {
+            self.link.close().await;
         }
-        state.outbox.lock().rewind();
+        self.state.outbox.lock().rewind();
         ended
     }
 
