@@ -27,7 +27,9 @@ pub(crate) const WIDE: Inputs = Inputs { plugins: 20, fields: 100, batch: 100 };
 /// Builds it and says where it is. Go itself knows what is to be done.
 pub(crate) fn build() -> Result<PathBuf, Failure> {
     let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench/telegraf");
-    println!("  building Telegraf (some minutes the first time)");
+    if !binary.is_file() {
+        println!("  building Telegraf (some minutes the first time)");
+    }
     let mut go = Command::new("go");
     go.current_dir(folder().join("telegraf")).env("CGO_ENABLED", "0");
     let built =
