@@ -1,0 +1,96 @@
+//! What docs/data-path.md says is so: every reason, metric and policy stands there, every test that it names is one, and an
+//! event takes as many bytes as it says.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lanyard_agent::buffer::account::DropReason;
+use lanyard_agent::buffer::store::{Buffer, Shared};
+use lanyard_agent::tags::event::{Event, Value};
+
+const PAGE: &str = include_str!("../../docs/data-path.md");
+/// Where metrics of events and buffers are made, and the policies.
+const SOURCES: [&str; 2] = [include_str!("../src/device/metrics.rs"), include_str!("../src/buffer/sync.rs")];
+const POLICIES: [&str; 6] = ["DropOldest", "DropNewest", "Block", "Never", "EverySecond", "EveryWrite"];
+
+fn missing<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    words.filter(|word| !PAGE.contains(word)).collect()
+}
+
+#[test]
+fn every_reason_metric_and_policy_stands_there() {
+    assert_eq!(missing(DropReason::ALL.iter().map(|reason| reason.as_str())), Vec::<&str>::new());
+    assert_eq!(missing(POLICIES.into_iter()), Vec::<&str>::new());
+    let texts = SOURCES.iter().flat_map(|source| source.split('"'));
+    let metrics: Vec<&str> = texts
+        .filter(|text| text.starts_with("lanyard_events_") || text.starts_with("lanyard_buffer_"))
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        .collect();
+    assert!(metrics.len() > 8, "the metrics are not where they were: {metrics:?}");
+    assert_eq!(missing(metrics.into_iter()), Vec::<&str>::new());
+}
+
+#[test]
+fn every_test_that_is_named_is_one() {
+    let mut sources = String::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["agent", "tests"] {
+        read(&root.join(folder), &mut sources);
+    }
+    let quoted = PAGE.split('`').skip(1).step_by(2);
+    let is_test = |word: &&str| {
+        !word.contains("lanyard")
+            && word.contains('_')
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let named: Vec<&str> = quoted.filter(is_test).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let unknown: Vec<&str> =
+        named.into_iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+fn read(folder: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources can be read") {
+        let path = entry.expect("a folder of sources can be read").path();
+        if path.is_dir() {
+            read(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&std::fs::read_to_string(&path).expect("a source is text"));
+        }
+    }
+}
+
+/// Bytes of an event of 64-bit numbers, `tags` of which are read at once.
+fn bytes_of_an_event(tags: i64) -> f64 {
+    let folder = std::env::temp_dir().join(format!("lanyard-documented-{}-{tags}", std::process::id()));
+    let names: Vec<Arc<str>> =
+        (0..tags).map(|tag| Arc::from(format!("Channel1.Device1.Tag{tag:04}"))).collect();
+    let start = Instant::now();
+    let mut buffer = Buffer::open(&folder, &Default::default(), &Shared::default(), start);
+    for scan in 0..20_000 / tags {
+        let event = |tag: &Arc<str>| Event {
+            tag: Arc::clone(tag),
+            value: Value::Double(scan as f64 * 0.37),
+            good: true,
+            continues: false,
+            time: 1_700_000_000_000 + scan * 1000,
+        };
+        let events: Vec<Event> = names.iter().map(event).collect();
+        buffer.append(&events, start + Duration::from_secs(scan as u64));
+    }
+    let account = buffer.account();
+    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
+    account.bytes as f64 / account.events as f64
+}
+
+#[test]
+fn an_event_takes_as_many_bytes_as_it_says() {
+    for (tags, words) in [(100, "10.4 bytes an event"), (1, "takes 46 bytes an event")] {
+        let bytes: f64 = words.split(' ').find_map(|word| word.parse().ok()).expect("there is a number");
+        let measured = bytes_of_an_event(tags);
+        assert!((measured - bytes).abs() < 0.5, "{words}: {measured}");
+        assert!(PAGE.contains(words), "{words}");
+    }
+}
