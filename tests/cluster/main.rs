@@ -13,6 +13,7 @@ mod pods;
 mod readme;
 mod rollover;
 mod sequences;
+mod storage;
 mod uninstall;
 
 use lanyard_tests::installation::{HUB, Plant};

@@ -311,8 +311,18 @@ pub fn at_hub(device: &str) -> Option<AtHub> {
 /// # Panics
 /// When it has none.
 pub fn disconnect(device: &str) {
+    if let Err(error) = try_disconnect(device) {
+        panic!("{device} cannot be disconnected:\n{error}");
+    }
+}
+
+/// The same, if the device has a connection.
+///
+/// # Errors
+/// When it has none.
+pub fn try_disconnect(device: &str) -> Result<String, String> {
     let path = format!("{EMULATOR}/api/devices/{device}/disconnect");
-    kubectl(&["create", "--raw", &path, "-f", "/dev/null"]);
+    try_kubectl(&["create", "--raw", &path, "-f", "/dev/null"])
 }
 
 /// The messages of a device at the hub, oldest first; none while the emulator does not answer.
