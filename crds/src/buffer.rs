@@ -116,6 +116,8 @@ pub struct Storage {
 
 /// A folder of the pod. It takes no settings: its limit follows from the capacity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+// What a type without fields does not know is dropped without a word by a server-side apply, unless it is to be kept.
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "maxProperties" = 0))]
 pub struct EmptyDir {}
 
 /// A PersistentVolumeClaim that the operator makes. `claim: {}` is enough where the cluster has a default StorageClass.

@@ -199,4 +199,14 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, stor
     let said = wait_for(&namespace, "False", "Conflict").await;
     assert!(said.contains("PersistentVolumeClaim a-agent-buffer belongs to somebody else"), "{said}");
     namespace.wait_gone::<StatefulSet>("a-agent").await;
+    namespace
+        .api::<PersistentVolumeClaim>()
+        .delete("a-agent-buffer", &DeleteParams::default())
+        .await
+        .unwrap();
+    namespace
+        .wait("a-agent-buffer", "it is the device's", |claim: &PersistentVolumeClaim| {
+            claim.labels().contains_key("lanyard.dev/device")
+        })
+        .await;
 }

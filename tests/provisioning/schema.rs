@@ -92,6 +92,7 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}  buffer: {{dropMarkers: true}}\n"), "spec.buffer.dropMarkers"),
         (format!("{HUB}  buffer: {{storage: {{}}}}\n"), "set exactly one of emptyDir"),
         (format!("{HUB}  buffer: {{storage: {{emptyDir: {{}}, claim: {{}}}}}}\n"), "set exactly one of emptyDir"),
+        (format!("{HUB}  buffer: {{storage: {{emptyDir: {{sizeLimit: 1Gi}}}}}}\n"), "spec.buffer.storage.emptyDir: Too many"),
         (format!("{HUB}  buffer: {{storage: {{claim: {{storageClassName: ''}}}}}}\n"), "no object in Kubernetes can have this name"),
         (format!("{HUB}  buffer: {{storage: {{claim: {{accessMode: ReadOnlyMany}}}}}}\n"), "supported values: \"ReadWriteOnce\""),
         (format!("{HUB}  buffer: {{storage: {{claim: {{whenDeleted: Keep}}}}}}\n"), "supported values: \"Retain\", \"Delete\""),

@@ -163,13 +163,11 @@ impl Start<'_> {
         &self,
         mirror: Mirror<PartialObjectMeta<PersistentVolumeClaim>>,
     ) -> impl Future<Output = ()> + use<> {
-        let listeners = self.listeners.clone();
-        let ours = Config::default().labels(DEVICE_LABEL);
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
         let apis = self.scope.apis::<PartialObjectMeta<PersistentVolumeClaim>>(self.client);
-        mirror.follow(apis, ours, with_device, move |change| {
-            let own = !change.gone && listeners.remembered.wrote("PersistentVolumeClaim", change.meta);
-            if let (Some(device), false) = (wake::device_of(change.meta), own) {
-                listeners.queues.soon(Crowd::Device(device));
+        mirror.follow(apis, Config::default(), with_device, move |change| {
+            if change.gone || !listeners.remembered.wrote("PersistentVolumeClaim", change.meta) {
+                wake::volume_claim_changed(&view, &listeners.queues, change.meta);
             }
         })
     }

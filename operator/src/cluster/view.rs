@@ -27,7 +27,7 @@ pub struct View {
     pub workloads: Store<StatefulSet>,
     /// The agents' pods, without their specs.
     pub pods: Store<Pod>,
-    /// Names and versions of the claims that the operator made.
+    /// Names and versions of all claims.
     pub volume_claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
     /// Names and versions of all Secrets.
     pub secrets: Store<PartialObjectMeta<Secret>>,

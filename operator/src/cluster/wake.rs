@@ -15,7 +15,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use super::claims::Key;
 use super::mirror::Change;
 use super::view::{DEVICE_LABEL, View, to_ref};
-use crate::device::origin;
+use crate::device::{name, origin};
 use kube::runtime::reflector::ObjectRef;
 
 /// The queues of both kinds.
@@ -176,18 +176,18 @@ pub fn referent_changed(
         owner(meta, &IoTDevice::kind(&())).iter().for_each(|owner| queues.device(owner));
         owner(meta, &ProvisioningGroup::kind(&())).iter().for_each(|owner| queues.group(owner));
     }
-    let (namespace, name) =
+    let (namespace, changed) =
         (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
     // Somebody's own Secret where a device's credentials belong is in its way until it goes.
     let in_the_way = referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none();
     let devices = view.devices.state_filter(|device| {
         device.metadata.namespace.as_deref() == Some(namespace)
-            && (device_refers(device, referent, name)
-                || in_the_way && crate::device::name::credentials(device) == name)
+            && (device_refers(device, referent, changed)
+                || in_the_way && name::credentials(device) == changed)
     });
     queues.devices(&devices);
     let groups = view.groups.state_filter(|group| {
-        group.metadata.namespace.as_deref() == Some(namespace) && group_refers(group, referent, name)
+        group.metadata.namespace.as_deref() == Some(namespace) && group_refers(group, referent, changed)
     });
     for group in groups {
         let key = Key::of(&*group);
@@ -196,7 +196,7 @@ pub fn referent_changed(
     }
     // A list of devices, in or out, is nothing that the devices themselves read.
     let listing = view.groups.state_filter(|group| {
-        group.metadata.namespace.as_deref() == Some(namespace) && group_lists(group, referent, name)
+        group.metadata.namespace.as_deref() == Some(namespace) && group_lists(group, referent, changed)
     });
     listing.iter().for_each(|group| queues.group(&Key::of(&**group)));
 }
@@ -249,6 +249,19 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
         && let Some(owner) = owner(change.meta, &IoTDevice::kind(&()))
     {
         queues.soon(Crowd::Device(owner));
+    }
+}
+
+/// A claim came, changed or went: the device it was made for, or in whose way it was.
+pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
+    let key = key_of(meta);
+    let named = || {
+        let devices = view.devices_in(&key.namespace);
+        let device = devices.iter().find(|device| name::claim(&device.name_any()) == key.name)?;
+        Some(Key::of(&**device))
+    };
+    if let Some(device) = device_of(meta).or_else(named) {
+        queues.soon(Crowd::Device(device));
     }
 }
 
