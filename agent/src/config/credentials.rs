@@ -22,7 +22,7 @@ pub struct Credentials {
     /// Why one of them is missing.
     pub problem: Option<Arc<CredentialsError>>,
     /// Certificates it believes besides the public roots, as PEM.
-    pub ca: Option<Vec<u8>>,
+    pub ca: Option<Arc<[u8]>>,
     /// Where those come from, for messages.
     pub ca_path: PathBuf,
 }
@@ -133,7 +133,7 @@ pub fn load(credentials: &Path, name: &str) -> Result<Credentials, CredentialsEr
     let offered = offered.into_iter().map(Arc::new).collect();
     let ca_path = folder.join(TRUSTED_CA);
     let ca = optional(&ca_path, "the certificates that the device trusts, in PEM,")?;
-    Ok(Credentials { offered, problem: problem.map(Arc::new), ca: ca.map(|pem| pem.to_vec()), ca_path })
+    Ok(Credentials { offered, problem: problem.map(Arc::new), ca: ca.map(|pem| Arc::from(pem.as_slice())), ca_path })
 }
 
 /// The files of one credential.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use lanyard_protocol::handoff::config::Device;
 use lanyard_protocol::handoff::status::ConnectionReason;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -196,11 +197,8 @@ impl Task {
     ) -> Self {
         let asked = CancellationToken::new();
         let report = Report { name: name.to_owned(), asked: asked.clone(), ended: ended.clone() };
-        let handle = tokio::spawn(async move {
-            let _report = report;
-            future.await;
-        });
-        Self { handle, asked }
+        // An async block would keep room for the future twice.
+        Self { handle: tokio::spawn(future.map(move |()| drop(report))), asked }
     }
 
     /// Waits for the end, and enforces it.

@@ -199,8 +199,10 @@ impl Life {
         }
         let tls = self.keyring.tls(&chosen.credential);
         let tls = tls.map_err(|failure| failed(Failed { failure, setback: Some(Rest::Dps) }))?;
+        // In a box, which is gone when the connection stands.
+        let opening = Box::pin(self.approach.open(&chosen.credential, chosen.registered, &tls));
         let opened = tokio::select! {
-            opened = self.approach.open(&chosen.credential, chosen.registered, &tls) => opened,
+            opened = opening => opened,
             () = self.keyring.changed() => return Err(End::Outdated),
             () = hopeless(&self.stop, &self.state) => return Err(End::Stopped),
         };

@@ -25,7 +25,7 @@ pub(super) struct Keyring {
     trust: Trust,
     watch: CredentialsWatch,
     choice: Choice,
-    ca: Option<Vec<u8>>,
+    ca: Option<Arc<[u8]>>,
     /// Why the files as they are now are not in use, wholly or in part.
     problem: Option<String>,
     /// Whether that is one of all devices, which the fleet tells.
