@@ -133,7 +133,12 @@ pub fn load(credentials: &Path, name: &str) -> Result<Credentials, CredentialsEr
     let offered = offered.into_iter().map(Arc::new).collect();
     let ca_path = folder.join(TRUSTED_CA);
     let ca = optional(&ca_path, "the certificates that the device trusts, in PEM,")?;
-    Ok(Credentials { offered, problem: problem.map(Arc::new), ca: ca.map(|pem| Arc::from(pem.as_slice())), ca_path })
+    Ok(Credentials {
+        offered,
+        problem: problem.map(Arc::new),
+        ca: ca.map(|pem| Arc::from(pem.as_slice())),
+        ca_path,
+    })
 }
 
 /// The files of one credential.

@@ -1,7 +1,7 @@
 //! All devices of the process: started, changed and ended as the handoff files say. Touches disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct Fleet {
     config: PathBuf,
     document: Document,
     credentials: PathBuf,
+    /// What the device trusts whose credentials were read last.
+    ca: Option<Arc<[u8]>>,
     board: Arc<Board>,
     shared: Shared,
     ended: mpsc::UnboundedReceiver<String>,
@@ -71,6 +73,7 @@ impl Fleet {
             config: options.config.clone(),
             document,
             credentials: options.credentials.clone(),
+            ca: None,
             board,
             shared,
             ended,
@@ -135,7 +138,7 @@ impl Fleet {
             }
         }
         for (name, member) in &self.members {
-            member.set_credentials(self.load(name));
+            member.set_credentials(load(&self.credentials, name, &mut self.ca));
         }
         Ok(())
     }
@@ -176,16 +179,12 @@ impl Fleet {
             }
             return Ok(());
         }
-        let credentials = self.load(&device.name);
+        let credentials = load(&self.credentials, &device.name, &mut self.ca);
         let member = Member::start(Arc::clone(device), credentials, self.shared.clone())
             .map_err(FleetError::Metrics)?;
         self.board.add(member.collector.clone()).map_err(FleetError::Metrics)?;
         self.members.insert(device.name.clone(), member);
         Ok(())
-    }
-
-    fn load(&self, name: &str) -> CredentialsResult {
-        credentials::load(&self.credentials, name).map(Arc::new).map_err(Arc::new)
     }
 
     fn watch_folders(&mut self) {
@@ -197,4 +196,14 @@ impl Fleet {
         let folders: Vec<PathBuf> = folders.chain([config, self.credentials.clone()]).collect();
         self.watch.set(folders);
     }
+}
+
+/// Reads a device's credentials. Most trust what the one before trusts, and share it.
+fn load(credentials: &Path, device: &str, ca: &mut Option<Arc<[u8]>>) -> CredentialsResult {
+    let mut read = credentials::load(credentials, device).map_err(Arc::new)?;
+    if read.ca != *ca {
+        ca.clone_from(&read.ca);
+    }
+    read.ca.clone_from(ca);
+    Ok(Arc::new(read))
 }

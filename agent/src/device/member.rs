@@ -118,7 +118,9 @@ impl Member {
     pub(super) fn set_credentials(&self, credentials: CredentialsResult) {
         self.credentials.send_if_modified(|current| {
             let differs = *current != credentials;
-            *current = credentials;
+            if differs {
+                *current = credentials;
+            }
             differs
         });
     }

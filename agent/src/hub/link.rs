@@ -36,7 +36,7 @@ const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
 /// What the buffers of each direction have room for at first; they grow as messages need it. Most devices of many are
 /// idle most of the time.
-const IDLE_BUFFER: usize = 512;
+const IDLE_BUFFER: usize = 128;
 /// So many bytes are written before more are encoded.
 const WRITTEN_AT: usize = 8192;
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
@@ -92,7 +92,8 @@ impl Link {
         let mut link = Self {
             peer: peer.clone(),
             line: Box::new(framed),
-            waiting: VecDeque::new(),
+            // Room for one: a quiet device needs no more.
+            waiting: VecDeque::with_capacity(1),
             unwritten: false,
             unwritten_messages: 0,
             packet_id: 0,

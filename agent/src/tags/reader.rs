@@ -41,6 +41,7 @@ impl Field {
         self.simulators.retain(|(name, _)| sources.iter().any(|source| source.name == *name));
         for source in sources.iter().filter(|source| source.simulator.is_some()) {
             if self.position(&source.name).is_none() {
+                self.simulators.reserve_exact(1);
                 self.simulators.push((source.name.clone(), Controller::new(self.seed)));
             }
         }

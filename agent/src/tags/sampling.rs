@@ -99,6 +99,9 @@ impl Sampling {
             .map(|(config, tag)| (config.name.clone(), (config, tag)))
             .collect();
         let mut problems = Vec::new();
+        let enabled = device.tags.iter().filter(|tag| tag.enabled).count();
+        self.tags = Vec::with_capacity(enabled);
+        self.configs = Vec::with_capacity(enabled);
         for config in device.tags.iter().filter(|tag| tag.enabled) {
             let place = self.field.locate(config).unwrap_or_else(|problem| {
                 problems.push(problem);

@@ -10,11 +10,12 @@ const LONGEST_LAG: Duration = Duration::from_secs(60);
 /// Instants are multiples of the interval since the start, so a timetable made anew goes on where the old one was.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    groups: BTreeMap<Duration, Group>,
+    groups: Box<[Group]>,
 }
 
 #[derive(Debug)]
 struct Group {
+    interval: Duration,
     next: Duration,
     tags: Vec<usize>,
 }
@@ -24,26 +25,27 @@ impl Schedule {
     pub(super) fn new(tags: impl Iterator<Item = (usize, Duration)>, done: Duration) -> Self {
         let mut groups: BTreeMap<Duration, Group> = BTreeMap::new();
         for (tag, interval) in tags.filter(|(_, interval)| !interval.is_zero()) {
-            let first = || Group { next: after(done, interval), tags: Vec::new() };
+            let first = || Group { interval, next: after(done, interval), tags: Vec::new() };
             groups.entry(interval).or_insert_with(first).tags.push(tag);
         }
-        Self { groups }
+        groups.values_mut().for_each(|group| group.tags.shrink_to_fit());
+        Self { groups: groups.into_values().collect() }
     }
 
     /// The next instant at which anything is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.groups.values().map(|group| group.next).min()
+        self.groups.iter().map(|group| group.next).min()
     }
 
     /// The earliest instant that is due by `now`, with what is due then in `tags`.
     pub(super) fn due(&mut self, now: Duration, tags: &mut Vec<usize>) -> Option<Duration> {
         let at = self.next().filter(|&at| at <= now)?;
         tags.clear();
-        for (&interval, group) in self.groups.iter_mut().filter(|(_, group)| group.next == at) {
+        for group in self.groups.iter_mut().filter(|group| group.next == at) {
             tags.extend_from_slice(&group.tags);
-            let next = at + interval;
+            let next = at + group.interval;
             group.next = if now.saturating_sub(next) > LONGEST_LAG {
-                after(now - LONGEST_LAG, interval)
+                after(now - LONGEST_LAG, group.interval)
             } else {
                 next
             };

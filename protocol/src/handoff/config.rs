@@ -126,8 +126,15 @@ impl AgentConfig {
             _ => {}
         }
         let problems = match reading::read::<Self>(text, stand_in, words::of_value) {
-            Ok(config) => match config.problems() {
-                problems if problems.is_empty() => return Ok(config),
+            Ok(mut config) => match config.problems() {
+                problems if problems.is_empty() => {
+                    // It is kept as long as the agent runs.
+                    for device in &mut config.devices {
+                        device.sources.shrink_to_fit();
+                        device.tags.shrink_to_fit();
+                    }
+                    return Ok(config);
+                }
                 problems => problems,
             },
             Err(Misread { mut problems, mended }) => {
