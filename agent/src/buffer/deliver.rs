@@ -57,6 +57,14 @@ impl Buffer {
 
     /// Goes to the next event before the number `until`, and says what is there.
     pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
+        // Nearly always; what is below would come to the same.
+        if cursor.is_in_block() && cursor.number < until && self.journal.holes.is_empty() {
+            return Behind::Event;
+        }
+        self.over_gaps(cursor, until)
+    }
+
+    fn over_gaps(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
         let mut after = *cursor;
         let behind = loop {
             if after.number >= until {
