@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// How long anything may take that a test waits for.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The file that names the cluster: `KUBECONFIG`, or what `make cluster-up` writes.
 ///
