@@ -22,13 +22,17 @@ fn dropped(agent: &Agent) -> f64 {
     agent.metrics().sum("lanyard_events_dropped_total{device=\"press-17\"")
 }
 
+/// A press with a buffer of so many bytes.
+fn press(emulator: &Emulator, capacity: &str, settings: &str) -> String {
+    let buffer = format!("buffer: {{capacity: {capacity}, {settings}}}, telemetry:");
+    press_with(emulator, TAGS, "interval: 50ms").replace("telemetry:", &buffer)
+}
+
 /// Runs an agent without a hub until `full`, gives it the hub, and gives back what arrived when the backlog is gone.
 fn outage(settings: &str, full: impl Fn(&Agent) -> bool) -> (Emulator, Agent, Vec<Value>) {
     let mut emulator = emulator();
     emulator.kill();
-    let config = press_with(&emulator, TAGS, "interval: 50ms");
-    let config = config.replace("telemetry:", &format!("buffer: {{capacity: 64Ki, {settings}}}, telemetry:"));
-    let agent = setup(&emulator, &config).start();
+    let agent = setup(&emulator, &press(&emulator, "64Ki", settings)).start();
     eventually("the buffer is full", LIMIT, || full(&agent).then_some(()));
     assert!(of(&agent, "lanyard_buffer_bytes") <= 65_536.0 + 4096.0);
     emulator.restart();
@@ -126,4 +130,21 @@ fn block_reads_nothing_while_there_is_no_room_and_drops_nothing() {
     assert_eq!(ramp[0], 0);
     // A simulated controller can be asked for what was, so nothing is missing.
     assert_contiguous(&ramp);
+}
+
+#[test]
+fn a_smaller_capacity_drops_the_oldest_until_the_rest_fits() {
+    let mut emulator = emulator();
+    emulator.kill();
+    let agent = setup(&emulator, &press(&emulator, "1Mi", "whenFull: DropOldest")).start();
+    eventually("more than will fit", LIMIT, || {
+        (of(&agent, "lanyard_buffer_bytes") > 150_000.0).then_some(())
+    });
+    assert_eq!(dropped(&agent), 0.0);
+    agent.setup.configure(&press(&emulator, "64Ki", "whenFull: DropOldest"));
+    eventually("it fits", LIMIT, || (of(&agent, "lanyard_buffer_bytes") <= 65_536.0 + 4096.0).then_some(()));
+    assert!(dropped(&agent) > 100.0);
+    emulator.restart();
+    let told = all_told(&emulator, &agent);
+    assert!(told[0].0.is_none(), "{told:?}");
 }
