@@ -1,8 +1,9 @@
 //! A running emulator: its own data directory, a free port or a loopback address of its own, and its controls.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lanyard_protocol::hub::property_bag::encode;
@@ -17,7 +18,6 @@ use crate::scratch::Scratch;
 pub struct Emulator {
     process: Process,
     dir: Scratch,
-    asked: String,
     /// Where devices connect.
     pub mqtt: SocketAddr,
     /// Where the controls are.
@@ -28,7 +28,7 @@ impl Emulator {
     /// Starts one with this configuration (YAML) on a free port of 127.0.0.1.
     #[must_use]
     pub fn start(config: &str) -> Self {
-        Self::start_at(config, "127.0.0.1:0")
+        Self::start_at(config, &lasting_address())
     }
 
     /// Starts one whose devices connect to `mqtt`, such as `127.0.0.2:8883` for SDKs that dial no other port.
@@ -37,15 +37,14 @@ impl Emulator {
         let dir = Scratch::new("emulator");
         dir.write("emulator.yaml", config);
         let (process, mqtt_address, web) = serve(&dir, mqtt);
-        Self { process, dir, asked: mqtt.to_owned(), mqtt: mqtt_address, web }
+        Self { process, dir, mqtt: mqtt_address, web }
     }
 
     /// Ends it at once and starts it again with the same data, configuration and address.
     pub fn restart(&mut self) {
         self.process.kill();
-        // A port that was free once is asked for again, because devices remember it.
-        let same = if self.asked.ends_with(":0") { self.mqtt.to_string() } else { self.asked.clone() };
-        (self.process, self.mqtt, self.web) = serve(&self.dir, &same);
+        // Devices remember it.
+        (self.process, self.mqtt, self.web) = serve(&self.dir, &self.mqtt.to_string());
     }
 
     /// Ends it at once (SIGKILL), until [`Emulator::restart`].
@@ -261,6 +260,19 @@ impl Emulator {
         assert_eq!(response.status, 200, "{path}: {}", response.body);
         response.body
     }
+}
+
+/// An address on which nothing listens, with a port that the system gives to nobody who asks for any: an emulator that was killed
+/// finds it free when it comes back.
+fn lasting_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    // Other processes of the tests begin elsewhere.
+    let start = std::process::id().wrapping_mul(97);
+    let ports =
+        (0..20_000).map(|_| 10_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000);
+    let mut ports = ports.map(|port| u16::try_from(port).expect("it is below 30,000"));
+    format!("127.0.0.1:{}", ports.find(free).expect("one of 20,000 ports is free"))
 }
 
 fn serve(dir: &Scratch, mqtt: &str) -> (Process, SocketAddr, SocketAddr) {
