@@ -212,10 +212,7 @@ impl Journal {
     /// Notes how many events there were, which the files say too, unless they break.
     pub(super) fn append(&mut self, appended: u64) -> io::Result<()> {
         self.appended = appended;
-        self.scratch.clear();
-        let position = self.position();
-        entry::write(&mut self.scratch, &position);
-        self.flush()
+        self.note(&self.position())
     }
 
     /// Notes how far the hub has the events, of those before `appended`.
@@ -223,17 +220,18 @@ impl Journal {
         (self.acknowledged, self.appended) = (acknowledged, appended);
         while self.cuts.pop_front_if(|cut| cut.end <= acknowledged).is_some() {}
         self.holes.forget(acknowledged);
-        self.scratch.clear();
-        let position = self.position();
-        entry::write(&mut self.scratch, &position);
-        self.flush()
+        self.note(&self.position())
     }
 
     /// Notes a hole; `fixed` as for [`Holes::add`].
     pub(super) fn hole(&mut self, hole: Hole, fixed: u64) -> io::Result<()> {
         let hole = self.holes.add(hole, fixed);
+        self.note(&Entry::Hole(hole))
+    }
+
+    fn note(&mut self, entry: &Entry) -> io::Result<()> {
         self.scratch.clear();
-        entry::write(&mut self.scratch, &Entry::Hole(hole));
+        entry::write(&mut self.scratch, entry);
         self.flush()
     }
 
