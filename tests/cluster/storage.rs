@@ -1,19 +1,24 @@
-//! A buffer on a claim outlives the agent's pod: while the hub is away the pod is deleted, drained from its node or replaced by a
-//! new one, and the hub gets every event.
+//! A buffer on a claim outlives the agent's pod: while the hub is away the pod is deleted, drained from its node or replaced by
+//! one of another image, and the hub gets every event.
 
 use std::ops::Range;
 
-use lanyard_tests::installation::{Plant, SYSTEM, kubectl, try_disconnect, try_kubectl, values};
+use lanyard_tests::installation::{
+    Plant, SYSTEM, command, kubectl, repository, try_disconnect, try_kubectl, values,
+};
+use lanyard_tests::scratch::Scratch;
 use lanyard_tests::volume::Volume;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::group;
 
+/// Of the operator's Deployment.
+const ARGUMENTS: &str = "/spec/template/spec/containers/0/args";
 /// So many events must be waiting before the pod goes.
 const WAITING: u64 = 20;
 
 /// A device that counts its reads, five a second, and keeps them on a claim.
-fn device(name: &str, class: Option<&str>, agent: &str) -> String {
+fn device(name: &str, class: Option<&str>) -> String {
     let class = class.map(|class| format!("storageClassName: {class}")).unwrap_or_default();
     format!(
         "
@@ -24,7 +29,6 @@ spec:
   groupRef: {{name: plant-a}}
   tags: [{{name: Reads, source: sim, address: R0001, scanInterval: 200ms}}]
   buffer: {{capacity: 16Mi, storage: {{claim: {{{class}}}}}}}
-  agent: {{{agent}}}
 ---
 "
     )
@@ -131,7 +135,7 @@ fn outlives(name: &str, replace: impl FnOnce(&Plant, &str)) {
     // The hub outlives a test, and knows what a device of this name sent before.
     let earlier = values(name, "Reads").len();
     let at_hub = || values(name, "Reads").split_off(earlier);
-    plant.apply(&(group("Primary") + &device(name, class, "")));
+    plant.apply(&(group("Primary") + &device(name, class)));
     plant.await_all_ready(120);
     plant.eventually("events at the hub", 60, || {
         let seen = at_hub().len();
@@ -214,10 +218,69 @@ fn on_a_claim_outlives_a_drained_node() {
     });
 }
 
+/// Agents are made of the same image under another name while this is in scope, as by an upgrade.
+struct Upgrade {
+    image: String,
+    /// The operator's arguments of before.
+    arguments: Value,
+}
+
+impl Upgrade {
+    fn begin() -> Self {
+        let images = repository().join("target/images");
+        let read = |name: &str| std::fs::read(images.join(name)).expect("the images are made");
+        let before = String::from_utf8(read("lanyard-agent.name")).expect("a name is text");
+        // As long as the other name, whose place it takes in the archive.
+        let image = before.trim().replace(":dev-", ":new-");
+        let mut archive = read("lanyard-agent.tar");
+        let tag = |name: &str| name.rsplit(':').next().expect("it has a tag").as_bytes().to_vec();
+        let (old, new) = (tag(before.trim()), tag(&image));
+        let places: Vec<usize> =
+            (0..archive.len() - old.len()).filter(|&at| archive[at..].starts_with(&old)).collect();
+        assert!(!places.is_empty() && old != new && old.len() == new.len(), "{before} becomes {image}");
+        places.iter().for_each(|&at| archive[at..at + new.len()].copy_from_slice(&new));
+        let folder = Scratch::new("upgrade");
+        let path = folder.path().join("lanyard-agent.tar");
+        std::fs::write(&path, archive).expect("the folder is there");
+        let loaded = command("tests/kubernetes/load-images").arg(&path).output().expect("it can be started");
+        assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+
+        let operator = kubectl(&["-n", SYSTEM, "get", "deploy", "lanyard-operator", "-o", "json"]);
+        let operator: Value = serde_json::from_str(&operator).expect("kubectl writes JSON");
+        let arguments = operator.pointer(ARGUMENTS).expect("it has arguments").clone();
+        let mut changed = arguments.clone();
+        for argument in changed.as_array_mut().expect("a list") {
+            if argument.as_str().is_some_and(|argument| argument.starts_with("--agent-image=")) {
+                *argument = format!("--agent-image={image}").into();
+            }
+        }
+        assert_ne!(arguments, changed);
+        let this = Self { image, arguments };
+        Self::set(&changed).expect("the operator can be changed");
+        this
+    }
+
+    fn set(arguments: &Value) -> Result<String, String> {
+        let patch = json!([{"op": "replace", "path": ARGUMENTS, "value": arguments}]).to_string();
+        try_kubectl(&["-n", SYSTEM, "patch", "deploy", "lanyard-operator", "--type=json", "-p", &patch])
+    }
+}
+
+impl Drop for Upgrade {
+    fn drop(&mut self) {
+        println!("{}", Self::set(&self.arguments).unwrap_or_else(|error| error));
+    }
+}
+
 #[test]
-fn on_a_claim_outlives_a_rollout() {
-    outlives("storage-rollout", |plant, name| {
-        let patch = r#"{"spec":{"agent":{"resources":{"limits":{"memory":"96Mi"}}}}}"#;
-        plant.kubectl(&["patch", "iotd", name, "--type=merge", "-p", patch]);
+fn on_a_claim_outlives_an_upgrade_of_the_agent() {
+    let upgrade = std::cell::OnceCell::new();
+    outlives("storage-upgrade", |plant, name| {
+        let upgrade: &Upgrade = upgrade.get_or_init(Upgrade::begin);
+        plant.eventually("a pod of the other image", 120, || {
+            let pod = plant.get(&format!("pod/{name}-agent-0")).ok_or("no pod")?;
+            let image = &pod["spec"]["containers"][0]["image"];
+            if *image == upgrade.image { Ok(()) } else { Err(image.to_string()) }
+        });
     });
 }
