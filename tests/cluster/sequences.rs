@@ -1,10 +1,11 @@
 //! Whatever happens to a group in whatever order, it ends in the right state, and nobody is ever connected twice.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_tests::chance::Chance;
 use lanyard_tests::cloud::put_key_group;
 use lanyard_tests::installation::{Plant, SYSTEM, at_hub, kubectl};
 use serde_json::Value;
@@ -17,25 +18,13 @@ const KEYS: [&str; 2] = [
     "c2VxdWVuY2VzLXNlY29uZGFyeS1zZXF1ZW5jZXMtc2Vjb25kYXJ5LXNlcXVlbmNlcy0wMDAwMDAwMg==",
 ];
 
-/// Numbers that a seed repeats.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % end as u64).unwrap_or(0)
-    }
-}
-
 fn step(plant: &Plant, group: &mut KeyGroup<'_>, devices: &[String], chance: &mut Chance) -> String {
-    let name = &devices[chance.below(devices.len())];
+    let name = &devices[chance.within(0..devices.len() as u64) as usize];
     let block = |blocked: bool| {
         let patch = format!(r#"{{"spec":{{"blocked":{blocked}}}}}"#);
         plant.kubectl(&["patch", "iotd", name, "--type=merge", "-p", &patch]);
     };
-    match chance.below(7) {
+    match chance.within(0..7) {
         0 => {
             group.in_use = if group.in_use == "Primary" { "Secondary" } else { "Primary" };
             plant.apply(&group.yaml());
@@ -83,15 +72,11 @@ fn any_order_of_changes_ends_in_the_right_state() {
     );
     plant.await_all_ready(180);
 
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos());
-    let seed =
-        std::env::var("LANYARD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(u64::from(now) | 1);
-    println!("LANYARD_SEED={seed} repeats it");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new();
     for number in 0..STEPS {
         println!("{number}: {}", step(&plant, &mut group, &devices, &mut chance));
         // Of any length: each pause lets the changes meet in another order.
-        std::thread::sleep(Duration::from_millis(chance.below(2500) as u64));
+        std::thread::sleep(Duration::from_millis(chance.within(0..2500)));
     }
     for name in &devices {
         plant.kubectl(&["patch", "iotd", name, "--type=merge", "-p", r#"{"spec":{"blocked":false}}"#]);

@@ -137,6 +137,12 @@ impl Chaos {
         self.await_all("every device reads", |counts, id| counts.read_in_this_life(id) >= scans);
     }
 
+    /// Waits until everything that was to happen to connections has happened.
+    pub(crate) fn await_fates(&self) {
+        let left = || self.proxies.iter().map(Proxy::fates_left).sum::<usize>();
+        self.await_all("every connection met its fate", |_, _| left() == 0);
+    }
+
     /// Kills the agent (SIGKILL) and starts it again.
     pub(crate) fn crash(&mut self) {
         let counts = self.metrics();

@@ -42,8 +42,7 @@ fn chaos_connections_cut_at_random_bytes() {
     let load = Load { devices: 12, tags: 3, scan: 100, telemetry: "interval: 100ms" };
     let chaos = Chaos::behind_proxies(load, || fates(&mut chance));
     chaos.await_load();
-    let left = || chaos.proxies.iter().map(|proxy| proxy.fates_left()).sum::<usize>();
-    chaos.await_all("every cut has come", |_, _| left() == 0);
+    chaos.await_fates();
     let repeated = chaos.close_books();
     assert!(repeated > 0, "some cuts were between a message and its acknowledgement");
 }

@@ -20,8 +20,7 @@ fn chaos_resets_in_a_row_in_every_phase() {
         fates.to_vec()
     });
     chaos.await_load();
-    let left = || chaos.proxies.iter().map(|proxy| proxy.fates_left()).sum::<usize>();
-    chaos.await_all("every reset has come", |_, _| left() == 0);
+    chaos.await_fates();
     chaos.await_all("every device is connected", |counts, id| counts.of(id, "device_connected") == 1);
     let metrics = chaos.metrics();
     for id in chaos.ids() {
