@@ -51,6 +51,10 @@ pub struct Run {
     /// Secrets, in the devices' own namespaces, for pulling the agents' image; may be repeated.
     #[arg(long = "agent-image-pull-secret", value_name = "SECRET")]
     pub agent_image_pull_secrets: Vec<String>,
+    /// Whether agents' pods bear the annotations prometheus.io/scrape and prometheus.io/port. Turn them off where a PodMonitor
+    /// finds the agents: with both, Prometheus scrapes each agent twice.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub agent_scrape_annotations: bool,
     /// Work in this namespace only; may be repeated. All namespaces unless it is given.
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     pub namespaces: Vec<String>,
@@ -110,11 +114,12 @@ mod tests {
 
     #[test]
     fn the_charts_way_to_call_it() {
-        let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json --log-level=info --namespace=a --namespace=b";
+        let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json --log-level=info --agent-scrape-annotations=false --namespace=a --namespace=b";
         let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
             unreachable!()
         };
         assert_eq!((run.agent_image_pull_policy, run.log_format), (PullPolicy::Never, LogFormat::Json));
+        assert!(!run.agent_scrape_annotations);
         assert_eq!(run.namespaces, ["a", "b"]);
         assert_eq!(run.http.to_string(), "0.0.0.0:8080");
     }

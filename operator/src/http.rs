@@ -67,6 +67,7 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(pages): State<Pages>) -> ([(&'static str, &'static str); 1], String) {
-    let devices = pages.view.get().map(|view| view.devices.state()).unwrap_or_default();
-    ([("content-type", "text/plain; version=0.0.4")], pages.metrics.text(&devices))
+    let (devices, groups) =
+        pages.view.get().map(|view| (view.devices.state(), view.groups.state())).unwrap_or_default();
+    ([("content-type", "text/plain; version=0.0.4")], pages.metrics.text(&devices, &groups))
 }

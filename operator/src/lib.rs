@@ -12,7 +12,8 @@
 //! conditions  how both kinds say how they are
 //! work        mirrors, queues and controllers together
 //! backoff     how long a failed object waits
-//! metrics     what Prometheus reads
+//! metrics     what Prometheus reads: counters
+//! fleet       what Prometheus reads: gauges over the mirrored objects
 //! http        /metrics, /livez, /readyz
 //! ```
 
@@ -28,4 +29,5 @@ pub mod conditions;
 pub mod work;
 pub mod backoff;
 pub mod metrics;
+pub mod fleet;
 pub mod http;

@@ -181,5 +181,6 @@ fn image(arguments: &Run) -> AgentImage {
         image: arguments.agent_image.clone(),
         pull_policy: arguments.agent_image_pull_policy,
         pull_secrets: arguments.agent_image_pull_secrets.clone(),
+        scrape_annotations: arguments.agent_scrape_annotations,
     }
 }

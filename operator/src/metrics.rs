@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_crds::IoTDevice;
 use lanyard_crds::group::InUse;
-use lanyard_crds::status::{ConnectionState, ProvisioningState};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::cluster::claims::Key;
 use crate::credential::held::slot_name;
+use crate::fleet::FleetGauges;
 
 /// The operator's counters. Cheap to clone.
 #[derive(Clone)]
@@ -26,10 +26,8 @@ struct Inner {
     writes: IntCounterVec,
     unreadable: IntCounterVec,
     polls: IntCounterVec,
-    devices: IntGaugeVec,
-    connected: IntGauge,
+    fleet: FleetGauges,
     leader: IntGauge,
-    expiries: IntGaugeVec,
     issuers: IntGaugeVec,
 }
 
@@ -45,8 +43,16 @@ impl Metrics {
         let durations =
             HistogramOpts::new("lanyard_operator_reconcile_duration_seconds", "Time to look at one object")
                 .buckets(buckets);
+        let registry = Registry::new();
+        let build = IntGaugeVec::new(
+            Opts::new("lanyard_build_info", "1, with the version of the program"),
+            &["program", "version"],
+        )?;
+        build.with_label_values(&["lanyard-operator", env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
         let inner = Inner {
-            registry: Registry::new(),
+            fleet: FleetGauges::register(&registry)?,
+            registry,
             reconciles: counter(
                 "lanyard_operator_reconciles_total",
                 "Looks at an object",
@@ -73,19 +79,7 @@ impl Metrics {
                 "Reads of an agent's /status",
                 &["result"],
             )?,
-            devices: IntGaugeVec::new(
-                Opts::new("lanyard_operator_devices", "IoTDevices by provisioning state"),
-                &["state"],
-            )?,
-            connected: IntGauge::new("lanyard_operator_devices_connected", "IoTDevices that are connected")?,
             leader: IntGauge::new("lanyard_operator_leader", "1 while this operator is the one that works")?,
-            expiries: IntGaugeVec::new(
-                Opts::new(
-                    "lanyard_operator_credential_expiry_timestamp_seconds",
-                    "When the certificate in a device's Secret ends",
-                ),
-                &["namespace", "device"],
-            )?,
             issuers: IntGaugeVec::new(
                 Opts::new(
                     "lanyard_operator_issuer_expiry_timestamp_seconds",
@@ -101,10 +95,7 @@ impl Metrics {
         registry.register(Box::new(inner.writes.clone()))?;
         registry.register(Box::new(inner.unreadable.clone()))?;
         registry.register(Box::new(inner.polls.clone()))?;
-        registry.register(Box::new(inner.devices.clone()))?;
-        registry.register(Box::new(inner.connected.clone()))?;
         registry.register(Box::new(inner.leader.clone()))?;
-        registry.register(Box::new(inner.expiries.clone()))?;
         registry.register(Box::new(inner.issuers.clone()))?;
         Ok(Self(Arc::new(inner)))
     }
@@ -157,48 +148,15 @@ impl Metrics {
         self.0.leader.set(leads.into());
     }
 
-    /// The text for Prometheus, with the devices as they are now.
+    /// The text for Prometheus, with the devices and groups as they are now.
     #[must_use]
-    pub fn text(&self, devices: &[Arc<IoTDevice>]) -> String {
-        self.count(devices);
-        self.expire(devices);
+    pub fn text(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) -> String {
+        self.0.fleet.set(devices, groups);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.0.registry.gather(), &mut text) {
             tracing::error!(%error, "cannot write metrics");
         }
         String::from_utf8(text).unwrap_or_default()
-    }
-
-    /// Series of devices that are gone, or have no certificate any more, go with them.
-    fn expire(&self, devices: &[Arc<IoTDevice>]) {
-        self.0.expiries.reset();
-        for device in devices {
-            let credentials = device.status.as_ref().and_then(|status| status.credentials.as_ref());
-            if let Some(end) = credentials.and_then(|credentials| credentials.not_after.as_ref()) {
-                let key = Key::of(&**device);
-                self.0.expiries.with_label_values(&[&key.namespace, &key.name]).set(end.0.as_second());
-            }
-        }
-    }
-
-    fn count(&self, devices: &[Arc<IoTDevice>]) {
-        use ProvisioningState as S;
-        let state = |device: &IoTDevice| device.status.as_ref().and_then(|status| status.provisioning_state);
-        for (wanted, word) in [
-            (S::Registered, "Registered"),
-            (S::WaitingForApproval, "WaitingForApproval"),
-            (S::Unassociated, "Unassociated"),
-            (S::Provisioned, "Provisioned"),
-            (S::Blocked, "Blocked"),
-        ] {
-            let is = |device: &&Arc<IoTDevice>| state(device).unwrap_or(S::Registered) == wanted;
-            self.0.devices.with_label_values(&[word]).set(devices.iter().filter(is).count() as i64);
-        }
-        let connected = devices.iter().filter(|device| {
-            let connection = device.status.as_ref().and_then(|status| status.connection.as_ref());
-            connection.is_some_and(|connection| connection.state == ConnectionState::Connected)
-        });
-        self.0.connected.set(connected.count() as i64);
     }
 }
 
@@ -210,7 +168,7 @@ mod tests {
     fn every_state_is_there_even_when_nobody_is_in_it() {
         let metrics = Metrics::new().unwrap();
         metrics.reconciled("IoTDevice", Duration::from_millis(3), Some("SecretNotFound"));
-        let text = metrics.text(&[Arc::new(IoTDevice::default())]);
+        let text = metrics.text(&[Arc::new(IoTDevice::default())], &[]);
         for line in [
             r#"lanyard_operator_devices{state="Registered"} 1"#,
             r#"lanyard_operator_devices{state="WaitingForApproval"} 0"#,
@@ -231,7 +189,7 @@ mod tests {
         .unwrap();
         let group = Key::new("n", "g");
         metrics.issuers(&group, &[(InUse::Secondary, Timestamp::from_second(7).unwrap())]);
-        let text = metrics.text(&[Arc::new(device)]);
+        let text = metrics.text(&[Arc::new(device)], &[]);
         for line in [
             r#"lanyard_operator_credential_expiry_timestamp_seconds{device="a",namespace="n"} 60"#,
             r#"lanyard_operator_issuer_expiry_timestamp_seconds{group="g",issuer="Secondary",namespace="n"} 7"#,
@@ -239,6 +197,6 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         metrics.issuers(&group, &[]);
-        assert!(!metrics.text(&[]).contains("expiry_timestamp_seconds{"));
+        assert!(!metrics.text(&[], &[]).contains("expiry_timestamp_seconds{"));
     }
 }

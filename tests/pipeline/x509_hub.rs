@@ -72,7 +72,7 @@ fn every_kind_of_key_streams_and_its_expiry_is_in_the_metrics() {
                 "lanyard_credential_expiry_timestamp_seconds{{device=\"{id}\",kind=\"{kind}\"}}"
             ))
         };
-        let left = expiry("x509").unwrap() - jiff::Timestamp::now().as_second() as f64;
+        let left = expiry("X509").unwrap() - jiff::Timestamp::now().as_second() as f64;
         assert!((364.0 * 86_400.0..366.0 * 86_400.0).contains(&left), "{left}");
         assert_eq!(expiry("SasToken"), None);
     }
@@ -209,7 +209,7 @@ fn a_device_goes_from_a_key_to_a_certificate() {
     let expiry = "lanyard_credential_expiry_timestamp_seconds{device=\"press-17\",kind=";
     eventually("the token's expiry is gone", lanyard_tests::process::LIMIT, || {
         let metrics = agent.metrics();
-        (metrics.get(&format!("{expiry}\"x509\"}}")).is_some()
+        (metrics.get(&format!("{expiry}\"X509\"}}")).is_some()
             && metrics.get(&format!("{expiry}\"SasToken\"}}")).is_none())
         .then_some(())
     });

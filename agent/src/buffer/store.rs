@@ -175,6 +175,12 @@ impl Buffer {
         dropped
     }
 
+    /// The bytes that the buffer may take.
+    #[must_use]
+    pub const fn capacity(&self) -> u64 {
+        self.settings.capacity.get()
+    }
+
     /// The books.
     #[must_use]
     pub fn account(&self) -> Account {

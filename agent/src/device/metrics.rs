@@ -13,7 +13,7 @@ use crate::buffer::account::{Account, DropReason};
 /// `kind` of a credential: a token signed with the device's key.
 pub const SAS_TOKEN: &str = "SasToken";
 /// `kind` of a credential: a certificate.
-pub const X509: &str = "x509";
+pub const X509: &str = "X509";
 
 /// From a loopback's half millisecond to the slowest hub one would still wait for.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -144,6 +144,7 @@ struct Books {
     dropped: IntCounterVec,
     events: IntGauge,
     bytes: IntGauge,
+    capacity: IntGauge,
     problem: IntGauge,
     oldest: Gauge,
 }
@@ -176,6 +177,10 @@ impl Books {
                 "lanyard_buffer_bytes",
                 "Bytes that the buffer takes on disk; at most its capacity.",
             ))?,
+            capacity: IntGauge::with_opts(opts(
+                "lanyard_buffer_capacity_bytes",
+                "Bytes that the buffer may take on disk.",
+            ))?,
             problem: IntGauge::with_opts(opts(
                 "lanyard_buffer_problem",
                 "1 while events are not kept on disk, see problems in /status; 0 otherwise.",
@@ -187,7 +192,8 @@ impl Books {
         })
     }
 
-    fn fill(&self, account: &Account, problem: bool) {
+    fn fill(&self, account: &Account, capacity: u64, problem: bool) {
+        self.capacity.set(i64::try_from(capacity).unwrap_or(i64::MAX));
         self.read.inc_by(account.read);
         self.recovered.inc_by(account.recovered);
         self.problem.set(problem.into());
@@ -222,19 +228,20 @@ impl Collector for DeviceCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (account, problem) = {
+        let (account, capacity, problem) = {
             let outbox = self.state.outbox.lock();
-            (outbox.account(), outbox.problem().is_some())
+            (outbox.account(), outbox.capacity(), outbox.problem().is_some())
         };
         let mut families = self.state.metrics.collect();
         if let Ok(books) = Books::new(&self.state.name) {
-            books.fill(&account, problem);
+            books.fill(&account, capacity, problem);
             families.extend(books.read.collect());
             families.extend(books.recovered.collect());
             families.extend(books.acknowledged.collect());
             families.extend(books.dropped.collect());
             families.extend(books.events.collect());
             families.extend(books.bytes.collect());
+            families.extend(books.capacity.collect());
             families.extend(books.problem.collect());
             if account.oldest.is_some() {
                 families.extend(books.oldest.collect());

@@ -2,7 +2,7 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Registry};
+use prometheus::{Counter, Gauge, Registry};
 
 /// The C library's `USER_HZ`, which is 100 on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -13,7 +13,7 @@ const SYSTEM_TIME: usize = 12;
 /// Series of the process itself.
 struct Process {
     memory: Gauge,
-    cpu: Gauge,
+    cpu: Counter,
     files: Gauge,
 }
 
@@ -30,7 +30,7 @@ pub fn register(registry: &Registry) -> prometheus::Result<()> {
     registry.register(Box::new(build))?;
     registry.register(Box::new(Process {
         memory: Gauge::new("process_resident_memory_bytes", "Resident memory size in bytes.")?,
-        cpu: Gauge::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")?,
+        cpu: Counter::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")?,
         files: Gauge::new("process_open_fds", "Number of open file descriptors.")?,
     }))
 }
@@ -44,7 +44,7 @@ impl Collector for Process {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         self.memory.set(resident_bytes(&status).unwrap_or(0.0));
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        self.cpu.set(cpu_seconds(&stat).unwrap_or(0.0));
+        self.cpu.inc_by((cpu_seconds(&stat).unwrap_or(0.0) - self.cpu.get()).max(0.0));
         self.files.set(std::fs::read_dir("/proc/self/fd").map_or(0.0, |files| files.count() as f64));
         [self.memory.collect(), self.cpu.collect(), self.files.collect()].into_iter().flatten().collect()
     }

@@ -247,6 +247,12 @@ impl Outbox {
     pub fn account(&self) -> Account {
         self.buffer.account()
     }
+
+    /// The bytes that the buffer may take.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.buffer.capacity()
+    }
 }
 
 /// A message's id.

@@ -296,7 +296,9 @@ mod tests {
         };
         assert!(read("{groupRef: 7}").is_none());
         assert!(
-            metrics.text(&[]).contains(r#"lanyard_operator_unreadable_objects_total{kind="IoTDevice"} 1"#)
+            metrics
+                .text(&[], &[])
+                .contains(r#"lanyard_operator_unreadable_objects_total{kind="IoTDevice"} 1"#)
         );
         let good = read("{groupRef: {name: g}, field: of a newer version}").unwrap();
         assert!(good.metadata.managed_fields.is_none());

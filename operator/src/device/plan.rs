@@ -33,6 +33,8 @@ pub struct AgentImage {
     pub pull_policy: PullPolicy,
     /// Secrets for pulling it.
     pub pull_secrets: Vec<String>,
+    /// Whether pods bear the annotations prometheus.io/*.
+    pub scrape_annotations: bool,
 }
 
 /// The objects that a device needs. None of them is written yet.

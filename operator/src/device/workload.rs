@@ -59,16 +59,20 @@ pub(super) fn spec(valid: &Valid, image: &AgentImage) -> StatefulSetSpec {
         }),
         // Nobody looks the pod up by name, so no Service stands behind it.
         service_name: None,
-        template: PodTemplateSpec { metadata: Some(pod_meta(&valid.name)), spec: Some(pod(valid, image)) },
+        template: PodTemplateSpec {
+            metadata: Some(pod_meta(&valid.name, image)),
+            spec: Some(pod(valid, image)),
+        },
         ..StatefulSetSpec::default()
     }
 }
 
-fn pod_meta(device: &str) -> ObjectMeta {
+fn pod_meta(device: &str, image: &AgentImage) -> ObjectMeta {
     let scrape = [("prometheus.io/scrape", "true".to_owned()), ("prometheus.io/port", HTTP_PORT.to_string())];
+    let scrape = || scrape.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     ObjectMeta {
         labels: Some(labels(device)),
-        annotations: Some(scrape.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        annotations: image.scrape_annotations.then(scrape),
         ..ObjectMeta::default()
     }
 }

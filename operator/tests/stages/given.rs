@@ -74,6 +74,7 @@ pub(crate) fn image() -> AgentImage {
         image: "agent:1".to_owned(),
         pull_policy: PullPolicy::IfNotPresent,
         pull_secrets: Vec::new(),
+        scrape_annotations: true,
     }
 }
 

@@ -4,10 +4,10 @@ use k8s_openapi::api::core::v1::Secret;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus, IoTDeviceStatus};
 use lanyard_operator::cluster::read::CaFound;
-use lanyard_operator::device::plan::{Plan, withdrawal};
+use lanyard_operator::device::plan::{self, AgentImage, Plan, withdrawal};
 use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
-use crate::given::{K32, at_hub, device, in_group, through};
+use crate::given::{K32, at_hub, device, image, in_group, through};
 
 fn plan(spec: &str) -> Plan {
     through(&in_group(spec)).unwrap().2
@@ -203,4 +203,16 @@ fn a_secret_of_a_former_name_goes() {
     let mut blocked = device("{groupRef: {name: a}, credentials: {secretName: new}, blocked: true}");
     blocked.status = Some(status);
     assert_eq!(withdrawal(&blocked).credentials, ["new", "old"]);
+}
+
+#[test]
+fn scrape_annotations_can_be_turned_off() {
+    let observed = in_group("{groupRef: {name: a}}");
+    let (valid, issued, annotated) = through(&observed).unwrap();
+    let without = AgentImage { scrape_annotations: false, ..image() };
+    let bare = plan::plan(&observed.device, &valid, issued, &without).unwrap();
+    let annotations =
+        |plan: Plan| plan.workload.unwrap().spec.unwrap().template.metadata.unwrap().annotations;
+    assert_eq!(annotations(annotated).unwrap()["prometheus.io/port"], "9090");
+    assert_eq!(annotations(bare), None);
 }
