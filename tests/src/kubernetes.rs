@@ -33,8 +33,7 @@ const OWN_KUBECONFIG: &str = "target/kubernetes/clusters/test/kubeconfig";
 #[must_use]
 pub fn kubeconfig() -> PathBuf {
     let named = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let path = named
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(OWN_KUBECONFIG));
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(OWN_KUBECONFIG));
     assert!(
         path.is_file(),
         "no cluster: {} is missing; run `make cluster-up LANYARD_CLUSTER=test`, or name a cluster with KUBECONFIG",
@@ -56,7 +55,10 @@ pub async fn connect() -> Client {
     let config = config.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let client = Client::try_from(config).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if let Err(error) = client.apiserver_version().await {
-        panic!("the cluster of {} does not answer ({error}); run `make cluster-up LANYARD_CLUSTER=test`", path.display());
+        panic!(
+            "the cluster of {} does not answer ({error}); run `make cluster-up LANYARD_CLUSTER=test`",
+            path.display()
+        );
     }
     install_crds(&client).await;
     client
