@@ -7,11 +7,13 @@ use std::time::Duration;
 use clap::Parser;
 use lanyard_operator::arguments::{Arguments, Command, LogFormat, Run};
 use lanyard_operator::cluster::scope::Scope;
+use lanyard_operator::credential::bounds::Endpoints;
 use lanyard_operator::derive_key;
 use lanyard_operator::device::plan::AgentImage;
 use lanyard_operator::http::{Pages, Phase, serve};
 use lanyard_operator::leader::{Election, LeaderError};
 use lanyard_operator::metrics::Metrics;
+use lanyard_operator::permit::Rules;
 use lanyard_operator::work::{EndedEarly, Work};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -120,8 +122,8 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             phase.send_replace(Phase::Leading);
             metrics.leads(true);
             let scope = Scope::new(arguments.namespaces.clone());
-            let work =
-                Work { client, scope, image: image(&arguments), identity, metrics: metrics.clone(), view };
+            let (image, rules) = (image(&arguments), Arc::new(rules(&arguments)));
+            let work = Work { client, scope, image, rules, identity, metrics: metrics.clone(), view };
             tokio::select! {
                 worked = work.run(end.clone()) => worked.map_err(Failure::Work),
                 error = election.keep() => Err(Failure::Leader(error)),
@@ -174,6 +176,13 @@ fn identity(arguments: &Run) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = arguments.identity.clone().unwrap_or_else(|| host.trim().to_owned());
     format!("{name}_{:08x}", rand::random::<u32>())
+}
+
+fn rules(arguments: &Run) -> Rules {
+    Rules {
+        explicit_use: arguments.require_secret_use,
+        endpoints: Endpoints::new(arguments.dps_endpoints.clone()),
+    }
 }
 
 fn image(arguments: &Run) -> AgentImage {

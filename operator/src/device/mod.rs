@@ -10,7 +10,7 @@ pub mod issue;
 pub mod name;
 pub mod plan;
 pub mod workload;
-mod claim;
+pub mod claim;
 pub mod compare;
 pub mod remembered;
 mod standing;

@@ -92,6 +92,8 @@ fn pod(valid: &Valid, image: &AgentImage) -> PodSpec {
             run_as_user: Some(USER),
             run_as_group: Some(USER),
             fs_group: Some(USER),
+            // A volume that has the group already is not rewritten file by file, at every start and for good.
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 localhost_profile: None,
@@ -116,10 +118,10 @@ fn container(valid: &Valid, image: &AgentImage) -> Container {
         "--log-format",
         "json",
     ];
-    let mount = |name: &str, path: String, read_only: bool| VolumeMount {
+    let mount = |name: &str, path: String| VolumeMount {
         name: name.to_owned(),
         mount_path: path,
-        read_only: read_only.then_some(true),
+        read_only: Some(true),
         ..VolumeMount::default()
     };
     Container {
@@ -146,11 +148,23 @@ fn container(valid: &Valid, image: &AgentImage) -> Container {
         // The last words of an agent that ended go to the device's condition.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
-            mount("config", CONFIG.to_owned(), true),
-            mount("credentials", format!("{CREDENTIALS}/{}", valid.name), true),
-            mount("buffer", BUFFER.to_owned(), false),
+            mount("config", CONFIG.to_owned()),
+            mount("credentials", format!("{CREDENTIALS}/{}", valid.name)),
+            buffer_mount(valid),
         ]),
         ..Container::default()
+    }
+}
+
+/// The volume of the buffer. Of a claim that devices share, the agent sees the folder of its own device only, in the place
+/// where it would make that folder itself.
+fn buffer_mount(valid: &Valid) -> VolumeMount {
+    let shared = valid.storage.existing_claim.is_some();
+    VolumeMount {
+        name: "buffer".to_owned(),
+        mount_path: if shared { format!("{BUFFER}/{}", valid.name) } else { BUFFER.to_owned() },
+        sub_path: shared.then(|| valid.name.clone()),
+        ..VolumeMount::default()
     }
 }
 
