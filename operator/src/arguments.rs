@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::credential::bounds::AZURE_ENDPOINTS;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use lanyard_crds::agent::Agent;
 
 /// From IoTDevices and ProvisioningGroups to credentials and agents.
 #[derive(Debug, Parser)]
@@ -23,6 +23,53 @@ pub enum Command {
     Run(Run),
     /// Derive devices' keys from the key of their enrollment group, as dps-keygen does.
     DeriveKey(DeriveKey),
+    /// Ask the API server for the kinds and for every right that the operator needs, and say what is missing.
+    Check(Check),
+    /// Keep the CA of an emulator in a Secret, and publish its certificate in ConfigMaps; ends when it is done.
+    EmulatorCa(EmulatorCa),
+}
+
+/// Settings of a check.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// A namespace in which the operator works; may be repeated. All namespaces unless it is given.
+    #[arg(long = "namespace", value_name = "NAMESPACE")]
+    pub namespaces: Vec<String>,
+    /// Namespace of the operator's Lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    pub lease_namespace: String,
+    /// Name of the operator's Lease.
+    #[arg(long, value_name = "NAME", default_value = "lanyard-operator")]
+    pub lease_name: String,
+    /// Whether the operator is to see the Leases of other installations.
+    #[arg(long, default_value_t = true, action = ArgAction::Set)]
+    pub see_other_installations: bool,
+}
+
+/// Where an emulator's CA is kept and published.
+#[derive(Debug, Clone, Args)]
+pub struct EmulatorCa {
+    /// Where ca.crt and ca.key are written for the emulator.
+    #[arg(long, value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Namespace of the Secret.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// The Secret in which the CA is kept; made anew when the Secret is empty.
+    #[arg(long, value_name = "SECRET", required_unless_present = "existing_secret")]
+    pub secret: Option<String>,
+    /// A Secret with a CA of somebody else, never written to: ca.crt and ca.key, or tls.crt and tls.key.
+    #[arg(long, value_name = "SECRET", conflicts_with = "secret")]
+    pub existing_secret: Option<String>,
+    /// A domain that a new CA may vouch for, with all names below it; may be repeated.
+    #[arg(long = "permitted-domain", value_name = "DOMAIN", default_values = ["svc", "svc.cluster.local", "localhost"])]
+    pub permitted_domains: Vec<String>,
+    /// Name of the ConfigMaps that get the certificate.
+    #[arg(long, value_name = "NAME")]
+    pub config_map: String,
+    /// A namespace with such a ConfigMap; may be repeated.
+    #[arg(long = "trust-namespace", value_name = "NAMESPACE")]
+    pub trust_namespaces: Vec<String>,
 }
 
 /// Settings of a derivation. The group's key is no argument: those can be read by everybody on the machine.
@@ -53,23 +100,37 @@ pub struct Run {
     /// Secrets, in the devices' own namespaces, for pulling the agents' image; may be repeated.
     #[arg(long = "agent-image-pull-secret", value_name = "SECRET")]
     pub agent_image_pull_secrets: Vec<String>,
-    /// Whether agents' pods bear the annotations prometheus.io/scrape and prometheus.io/port. Turn them off where a PodMonitor
+    /// Fields of spec.agent, in JSON, for devices that do not say them.
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = agent_defaults)]
+    pub agent_defaults: Agent,
+    /// Whether agents' pods have the annotations prometheus.io/scrape and prometheus.io/port. Turn them off where a PodMonitor
     /// finds the agents: with both, Prometheus scrapes each agent twice.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true, action = ArgAction::Set)]
     pub agent_scrape_annotations: bool,
+    /// Label of every object that the operator makes; may be repeated.
+    #[arg(long = "common-label", value_name = "NAME=VALUE", value_parser = label)]
+    pub common_labels: Vec<(String, String)>,
+    /// Whether the platform chooses the user of a pod, as OpenShift does; auto asks the API server for security.openshift.io.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub openshift: Openshift,
     /// Work in this namespace only; may be repeated. All namespaces unless it is given.
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     pub namespaces: Vec<String>,
-    /// DPS host name to which tokens may be sent, such as dps.plant.local or *.azure-devices-provisioning.net; may be repeated.
-    /// Azure's clouds unless it is given.
-    #[arg(long = "dps-endpoint", value_name = "HOST", default_values = AZURE_ENDPOINTS)]
-    pub dps_endpoints: Vec<String>,
-    /// Use only Secrets that declare their use, by the label lanyard.dev/use or a type lanyard.dev/<use>.
-    #[arg(long)]
-    pub require_secret_use: bool,
     /// Where the Lease lies by which one of several operators is chosen.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub lease_namespace: String,
+    /// Name of the Lease. Operators of one installation share it.
+    #[arg(long, value_name = "NAME", default_value = "lanyard-operator")]
+    pub lease_name: String,
+    /// A leader that has not renewed its Lease for so many seconds may be replaced.
+    #[arg(long, value_name = "SECONDS", default_value = "15s", value_parser = seconds)]
+    pub lease_duration: Duration,
+    /// A leader that could not renew for so many seconds ends itself; shorter than --lease-duration.
+    #[arg(long, value_name = "SECONDS", default_value = "10s", value_parser = seconds)]
+    pub renew_deadline: Duration,
+    /// Seconds between two attempts; shorter than --renew-deadline.
+    #[arg(long, value_name = "SECONDS", default_value = "3s", value_parser = seconds)]
+    pub retry_period: Duration,
     /// Who this operator is in the Lease and in events; host name unless it is given.
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
@@ -82,6 +143,41 @@ pub struct Run {
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,kube=debug.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log_level: String,
+}
+
+/// Objects from a later version may have unknown fields, a command line may not.
+fn agent_defaults(text: &str) -> Result<Agent, String> {
+    let wrong = |error: serde_json::Error| format!("{error}; use the fields of spec.agent, in JSON");
+    let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(wrong)?;
+    let agent: Agent = serde_json::from_value(given.clone().into()).map_err(wrong)?;
+    let known = serde_json::to_value(&agent).map_err(wrong)?;
+    match given.keys().find(|name| known.get(name.as_str()).is_none()) {
+        Some(name) => Err(format!("spec.agent has no field {name:?}")),
+        None => Ok(agent),
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("use NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<u32>().ok().filter(|number| *number > 0);
+    number
+        .map(|number| Duration::from_secs(number.into()))
+        .ok_or_else(|| "use a number of seconds, such as 15s".to_owned())
+}
+
+/// Whether the platform chooses the user of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Openshift {
+    /// It does if the API server says that it is `OpenShift`'s.
+    Auto,
+    /// It does.
+    True,
+    /// It does not.
+    False,
 }
 
 /// Form of the log.
@@ -131,12 +227,31 @@ mod tests {
         assert!(!run.agent_scrape_annotations);
         assert_eq!(run.namespaces, ["a", "b"]);
         assert_eq!(run.http.to_string(), "0.0.0.0:8080");
-        assert_eq!((run.dps_endpoints.len(), run.require_secret_use), (3, false));
-        let line = format!("{line} --dps-endpoint=localhost --require-secret-use");
-        let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
-            unreachable!()
+    }
+
+    #[test]
+    fn structured_settings_are_checked_on_the_command_line() {
+        let parse =
+            |more: &str| Arguments::try_parse_from(["lanyard-operator", "run", "--agent-image=a:1", more]);
+        let run = |more: &str| match parse(more).unwrap().command {
+            Command::Run(run) => run,
+            _ => unreachable!(),
         };
-        assert_eq!((run.dps_endpoints, run.require_secret_use), (vec!["localhost".to_owned()], true));
+        let defaults =
+            run(r#"--agent-defaults={"nodeSelector":{"zone":"1"},"env":[{"name":"TZ","value":"UTC"}]}"#)
+                .agent_defaults;
+        assert_eq!(defaults.node_selector.unwrap()["zone"], "1");
+        assert_eq!(defaults.env.unwrap()[0].name, "TZ");
+        assert_eq!(run("--common-label=team=a=b").common_labels, [("team".to_owned(), "a=b".to_owned())]);
+        assert_eq!(run("--lease-duration=60s").lease_duration, Duration::from_secs(60));
+        for wrong in [
+            r#"--agent-defaults={"nodeSelektor":{}}"#,
+            "--agent-defaults=a",
+            "--common-label=x",
+            "--retry-period=0s",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

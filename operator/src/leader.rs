@@ -8,14 +8,37 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-/// Name of the Lease.
-pub const LEASE: &str = "lanyard-operator";
-/// A holder that does not renew for so long has lost it.
-const HELD_FOR: Duration = Duration::from_secs(15);
-/// A holder gives up by itself when it could not renew for so long: before anybody else may take over.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
-/// Between two tries.
-const EVERY: Duration = Duration::from_secs(3);
+/// The Lease and its times.
+#[derive(Debug, Clone)]
+pub struct LeaseSettings {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// A holder that does not renew for so long has lost it.
+    pub duration: Duration,
+    /// A holder gives up by itself when it could not renew for so long: before anybody else may take over.
+    pub renew_deadline: Duration,
+    /// Between two tries.
+    pub retry_period: Duration,
+}
+
+impl LeaseSettings {
+    /// Checks that a holder gives up before it may be replaced, and tries more than once before it gives up.
+    ///
+    /// # Errors
+    /// The sentence for the user.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { duration, renew_deadline, retry_period, .. } = self;
+        if renew_deadline >= duration {
+            return Err("--renew-deadline must be shorter than --lease-duration".to_owned());
+        }
+        if retry_period >= renew_deadline {
+            return Err("--retry-period must be shorter than --renew-deadline".to_owned());
+        }
+        Ok(())
+    }
+}
 
 /// Why an operator may not work any more.
 #[derive(Debug, thiserror::Error)]
@@ -24,19 +47,21 @@ pub enum LeaderError {
     #[error("{0} holds the lease now")]
     Lost(String),
     /// The API server did not answer for too long.
-    #[error("could not renew the lease for {} seconds", GIVE_UP_AFTER.as_secs())]
-    NotRenewed(#[source] kube::Error),
+    #[error("could not renew the lease for {} seconds", .0.as_secs())]
+    NotRenewed(Duration, #[source] kube::Error),
 }
 
 /// A try to hold the Lease, again and again.
 pub struct Election {
     api: Api<Lease>,
+    settings: LeaseSettings,
     judge: Judge,
 }
 
 /// Decides whose turn it is; touches nothing.
 struct Judge {
     identity: String,
+    duration: Duration,
     seen: Option<(Seen, Instant)>,
 }
 
@@ -68,8 +93,9 @@ enum Turn {
 impl Election {
     /// Nobody holds anything yet.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, identity: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), judge: Judge { identity, seen: None } }
+    pub fn new(client: Client, settings: LeaseSettings, identity: String) -> Self {
+        let judge = Judge { identity, duration: settings.duration, seen: None };
+        Self { api: Api::namespaced(client, &settings.namespace), settings, judge }
     }
 
     /// Waits until the Lease is held; `standing_by` hears who holds it.
@@ -86,25 +112,29 @@ impl Election {
                 }
                 Err(error) => tracing::warn!(%error, "cannot take the lease, trying again"),
             }
-            tokio::time::sleep(crate::backoff::spread_over(EVERY, rand::random())).await;
+            tokio::time::sleep(crate::backoff::spread_over(self.settings.retry_period, rand::random())).await;
         }
     }
 
     /// Renews for as long as that is possible.
     pub async fn keep(&mut self) -> LeaderError {
         let mut renewed = Instant::now();
+        let LeaseSettings { renew_deadline, retry_period, .. } = self.settings;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(retry_period).await;
             let attempt =
-                tokio::time::timeout(GIVE_UP_AFTER.saturating_sub(renewed.elapsed()), self.attempt());
+                tokio::time::timeout(renew_deadline.saturating_sub(renewed.elapsed()), self.attempt());
             match attempt.await {
                 Ok(Ok(Tried::Held)) => renewed = Instant::now(),
                 Ok(Ok(Tried::HeldBy(holder))) => return LeaderError::Lost(holder),
-                Ok(Err(error)) if renewed.elapsed() + EVERY > GIVE_UP_AFTER => {
-                    return LeaderError::NotRenewed(error);
+                Ok(Err(error)) if renewed.elapsed() + retry_period > renew_deadline => {
+                    return LeaderError::NotRenewed(renew_deadline, error);
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "cannot renew the lease, trying again"),
-                Err(_) => return LeaderError::NotRenewed(kube::Error::Service("no answer".into())),
+                Err(_) => {
+                    let error = kube::Error::Service("no answer".into());
+                    return LeaderError::NotRenewed(renew_deadline, error);
+                }
             }
         }
     }
@@ -112,11 +142,11 @@ impl Election {
     /// Lets the Lease go, so that the next one need not wait until it runs out.
     pub async fn release(&mut self) {
         let released = async {
-            let Some(mut lease) = self.api.get_opt(LEASE).await? else { return Ok(()) };
+            let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(self.judge.identity.as_str()) {
                 spec.holder_identity = Some(String::new());
-                self.api.replace(LEASE, &PostParams::default(), &lease).await?;
+                self.api.replace(&self.settings.name, &PostParams::default(), &lease).await?;
             }
             Ok::<(), kube::Error>(())
         };
@@ -126,7 +156,7 @@ impl Election {
     }
 
     async fn attempt(&mut self) -> Result<Tried, kube::Error> {
-        let found = self.api.get_opt(LEASE).await?;
+        let found = self.api.get_opt(&self.settings.name).await?;
         let turn = self.judge.turn(found.as_ref(), Instant::now());
         let lease = match turn {
             Turn::Leave(holder) => return Ok(Tried::HeldBy(holder)),
@@ -134,10 +164,11 @@ impl Election {
             Turn::Take => self.judge.held(found.unwrap_or_default(), true),
             Turn::Renew => self.judge.held(found.unwrap_or_default(), false),
         };
+        let lease = self.named(lease);
         let written = if lease.metadata.resource_version.is_none() {
             self.api.create(&PostParams::default(), &lease).await
         } else {
-            self.api.replace(LEASE, &PostParams::default(), &lease).await
+            self.api.replace(&self.settings.name, &PostParams::default(), &lease).await
         };
         match written {
             Ok(_) => Ok(Tried::Held),
@@ -147,6 +178,11 @@ impl Election {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn named(&self, mut lease: Lease) -> Lease {
+        lease.metadata.name = Some(self.settings.name.clone());
+        lease
     }
 }
 
@@ -172,7 +208,7 @@ impl Judge {
         let held_for = spec
             .lease_duration_seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
-            .map_or(HELD_FOR, Duration::from_secs);
+            .map_or(self.duration, Duration::from_secs);
         if now.duration_since(since) > held_for { Turn::Take } else { Turn::Leave(holder) }
     }
 
@@ -180,10 +216,10 @@ impl Judge {
         let now = MicroTime(Timestamp::now());
         let before = lease.spec.take().unwrap_or_default();
         let transitions = before.lease_transitions.unwrap_or_default();
-        lease.metadata = ObjectMeta { name: Some(LEASE.to_owned()), managed_fields: None, ..lease.metadata };
+        lease.metadata = ObjectMeta { managed_fields: None, ..lease.metadata };
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(HELD_FOR.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.duration.as_secs()).ok(),
             acquire_time: if taken { Some(now.clone()) } else { before.acquire_time },
             renew_time: Some(now),
             lease_transitions: Some(if taken && lease.metadata.resource_version.is_some() {
@@ -213,7 +249,8 @@ mod tests {
     }
 
     fn judge() -> (Judge, Instant) {
-        (Judge { identity: "me".to_owned(), seen: None }, Instant::now())
+        let duration = Duration::from_secs(15);
+        (Judge { identity: "me".to_owned(), duration, seen: None }, Instant::now())
     }
 
     #[test]

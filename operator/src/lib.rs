@@ -3,6 +3,8 @@
 //! ```text
 //! arguments   how the program is called
 //! derive_key  a device's key for people with a shell
+//! check       whether the API server has what the operator needs
+//! emulator_ca a CA for an emulator in the cluster
 //! leader      who of several operators works
 //! cluster     what the operator sees: mirrors of objects, who refers to whom, what wakes whom
 //! credential  keys and certificates: made, checked, exchanged and renewed
@@ -19,13 +21,14 @@
 
 pub mod arguments;
 pub mod derive_key;
+pub mod check;
+pub mod emulator_ca;
 pub mod leader;
 pub mod cluster;
 pub mod credential;
 pub mod device;
 pub mod group;
 pub mod fault;
-pub mod permit;
 pub mod conditions;
 pub mod work;
 pub mod backoff;

@@ -5,16 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Parser;
-use lanyard_operator::arguments::{Arguments, Command, LogFormat, Run};
+use lanyard_operator::arguments::{Arguments, Check, Command, EmulatorCa, LogFormat, Openshift, Run};
 use lanyard_operator::cluster::scope::Scope;
-use lanyard_operator::credential::bounds::Endpoints;
-use lanyard_operator::derive_key;
-use lanyard_operator::device::plan::AgentImage;
+use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::http::{Pages, Phase, serve};
-use lanyard_operator::leader::{Election, LeaderError};
+use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
-use lanyard_operator::permit::Rules;
 use lanyard_operator::work::{EndedEarly, Work};
+use lanyard_operator::{check, derive_key, emulator_ca};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -48,6 +46,14 @@ enum Failure {
     Leader(#[source] LeaderError),
     #[error("{0}")]
     Work(#[source] EndedEarly),
+    #[error("{0}")]
+    Arguments(String),
+    #[error("cannot ask the API server which APIs it serves: {0}")]
+    Discovery(#[source] kube::Error),
+    #[error("{0}")]
+    Check(#[source] check::CheckError),
+    #[error("{0}")]
+    EmulatorCa(#[source] emulator_ca::EmulatorCaError),
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -58,8 +64,12 @@ async fn main() -> ExitCode {
             return derive_key::run(&arguments)
                 .map_or_else(|error| without_log(&error), |()| ExitCode::SUCCESS);
         }
+        Command::Check(arguments) => return ended(check(&arguments).await),
+        Command::EmulatorCa(arguments) => {
+            return ended(publish_ca(&arguments).await.map(|()| ExitCode::SUCCESS));
+        }
     };
-    if let Err(failure) = start_log(&arguments) {
+    if let Err(failure) = start_log(&arguments.log_level, arguments.log_format) {
         return without_log(&failure);
     }
     match run(arguments).await {
@@ -71,6 +81,29 @@ async fn main() -> ExitCode {
     }
 }
 
+fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
+    done.unwrap_or_else(|failure| without_log(&failure))
+}
+
+async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
+    use std::io::Write as _;
+    let (text, complete) = check::check(&client().await?, arguments).await.map_err(Failure::Check)?;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn publish_ca(arguments: &EmulatorCa) -> Result<(), Failure> {
+    start_log("info", LogFormat::Text)?;
+    let now = jiff::Timestamp::now();
+    emulator_ca::run(&client().await?, arguments, now).await.map_err(Failure::EmulatorCa)
+}
+
+async fn client() -> Result<kube::Client, Failure> {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| Failure::Tls)?;
+    let config = kube::Config::infer().await.map_err(Failure::Kubeconfig)?;
+    kube::Client::try_from(config).map_err(Failure::Client)
+}
+
 /// Where there is no log.
 fn without_log(error: &dyn std::error::Error) -> ExitCode {
     use std::io::Write as _;
@@ -78,14 +111,14 @@ fn without_log(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn start_log(arguments: &Run) -> Result<(), Failure> {
+fn start_log(level: &str, format: LogFormat) -> Result<(), Failure> {
     // The controllers' spans would stand before every line; what they say, the lines say themselves.
-    let filter = format!("kube_runtime::controller=error,{}", arguments.log_level);
+    let filter = format!("kube_runtime::controller=error,{level}");
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Failure::LogLevel)?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    match arguments.log_format {
+    match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => {
             log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
@@ -95,11 +128,10 @@ fn start_log(arguments: &Run) -> Result<(), Failure> {
 }
 
 async fn run(arguments: Run) -> Result<(), Failure> {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| Failure::Tls)?;
+    let lease = lease_settings(&arguments)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signal)?;
-    let config = kube::Config::infer().await.map_err(Failure::Kubeconfig)?;
-    let client = kube::Client::try_from(config).map_err(Failure::Client)?;
+    let client = client().await?;
     let metrics = Metrics::new().map_err(Failure::Metrics)?;
     let (phase, phases) = watch::channel(Phase::Starting);
     let view = Arc::new(OnceLock::new());
@@ -108,7 +140,8 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             .await?;
 
     let identity = identity(&arguments);
-    let mut election = Election::new(client.clone(), &arguments.lease_namespace, identity.clone());
+    let mut election = Election::new(client.clone(), lease, identity.clone());
+    let defaults = agent_defaults(&client, &arguments).await?;
     let end = CancellationToken::new();
     let ended = {
         let life = async {
@@ -122,8 +155,7 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             phase.send_replace(Phase::Leading);
             metrics.leads(true);
             let scope = Scope::new(arguments.namespaces.clone());
-            let (image, rules) = (image(&arguments), Arc::new(rules(&arguments)));
-            let work = Work { client, scope, image, rules, identity, metrics: metrics.clone(), view };
+            let work = Work { client, scope, defaults, identity, metrics: metrics.clone(), view };
             tokio::select! {
                 worked = work.run(end.clone()) => worked.map_err(Failure::Work),
                 error = election.keep() => Err(Failure::Leader(error)),
@@ -178,18 +210,35 @@ fn identity(arguments: &Run) -> String {
     format!("{name}_{:08x}", rand::random::<u32>())
 }
 
-fn rules(arguments: &Run) -> Rules {
-    Rules {
-        explicit_use: arguments.require_secret_use,
-        endpoints: Endpoints::new(arguments.dps_endpoints.clone()),
-    }
+fn lease_settings(arguments: &Run) -> Result<LeaseSettings, Failure> {
+    let settings = LeaseSettings {
+        namespace: arguments.lease_namespace.clone(),
+        name: arguments.lease_name.clone(),
+        duration: arguments.lease_duration,
+        renew_deadline: arguments.renew_deadline,
+        retry_period: arguments.retry_period,
+    };
+    settings.check().map(|()| settings).map_err(Failure::Arguments)
 }
 
-fn image(arguments: &Run) -> AgentImage {
-    AgentImage {
-        image: arguments.agent_image.clone(),
-        pull_policy: arguments.agent_image_pull_policy,
-        pull_secrets: arguments.agent_image_pull_secrets.clone(),
-        scrape_annotations: arguments.agent_scrape_annotations,
+async fn agent_defaults(client: &kube::Client, arguments: &Run) -> Result<AgentDefaults, Failure> {
+    let openshift = match arguments.openshift {
+        Openshift::True => true,
+        Openshift::False => false,
+        Openshift::Auto => {
+            let served = client.list_api_groups().await.map_err(Failure::Discovery)?;
+            served.groups.iter().any(|group| group.name == "security.openshift.io")
+        }
+    };
+    if openshift {
+        tracing::info!("the platform chooses the users of pods");
     }
+    Ok(AgentDefaults {
+        pull_secrets: arguments.agent_image_pull_secrets.clone(),
+        agent: arguments.agent_defaults.clone(),
+        common_labels: arguments.common_labels.iter().cloned().collect(),
+        name_user: !openshift,
+        scrape_annotations: arguments.agent_scrape_annotations,
+        ..AgentDefaults::new(arguments.agent_image.clone(), arguments.agent_image_pull_policy)
+    })
 }

@@ -25,11 +25,10 @@ use crate::cluster::wake::{Queues, gather};
 use crate::credential::forge::Forge;
 use crate::credential::turns::Turns;
 use crate::device::agents::{Agents, rounds};
-use crate::device::plan::AgentImage;
+use crate::device::defaults::AgentDefaults;
 use crate::device::reconcile::{ReconcileError, Told};
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
-use crate::permit::Rules;
 use crate::{device, group};
 
 /// Devices that are looked at at once: each look waits for the API server most of the time.
@@ -43,10 +42,8 @@ pub struct Work {
     pub client: Client,
     /// Where it works.
     pub scope: Scope,
-    /// The agents' image.
-    pub image: AgentImage,
-    /// What the administrator allows.
-    pub rules: Arc<Rules>,
+    /// Settings for all agents.
+    pub defaults: AgentDefaults,
     /// Who it is in events.
     pub identity: String,
     /// Its counters.
@@ -78,7 +75,7 @@ impl Work {
 
     /// Starts all that hears and tells.
     fn start(self, tasks: &mut JoinSet<()>) -> Controllers {
-        let Self { client, scope, image, rules, identity, metrics, view: _ } = self;
+        let Self { client, scope, defaults, identity, metrics, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
         let (crowd, crowded) = unbounded();
@@ -110,8 +107,8 @@ impl Work {
             reads: Arc::clone(&reads),
             view: Arc::clone(&view),
             answers: answers.clone(),
-            rules: Arc::clone(&rules),
             metrics: metrics.clone(),
+            common_labels: defaults.common_labels.clone(),
             backoff: Backoff::default(),
             told: Told::default(),
         };
@@ -125,8 +122,7 @@ impl Work {
             forge,
             turns,
             answers,
-            image,
-            rules,
+            defaults,
             metrics,
             backoff,
             told,

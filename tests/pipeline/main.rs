@@ -28,7 +28,6 @@ mod moving;
 mod changes;
 mod reload;
 mod failures;
-mod hostile;
 mod start;
 mod example;
 mod readme;

@@ -17,7 +17,6 @@ mod workload;
 mod buffers;
 mod writes;
 mod claims;
-mod consent;
 mod blocking;
 mod approval;
 mod import;

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::installation::{HUB, command, kubectl, repository};
-
-/// The emulator's controls, through the API server.
-const CONTROLS: &str = "/api/v1/namespaces/lanyard-system/services/lanyard-emulator:8880/proxy/api";
+use crate::installation::{HUB, command, emulator_path, kubectl, repository};
 
 /// Makes or changes what the path names.
 ///
@@ -32,7 +29,8 @@ pub fn post(path: &str, body: &Value) -> Value {
 /// # Panics
 /// When the emulator refuses it.
 pub fn delete(path: &str) {
-    kubectl(&["delete", "--raw", &format!("{CONTROLS}/{path}")]);
+    let controls = emulator_path().expect("the emulator runs");
+    kubectl(&["delete", "--raw", &format!("{controls}/api/{path}")]);
 }
 
 /// The API server keeps connections to the emulator, and does not send a request again whose connection ends just then.
@@ -55,7 +53,7 @@ fn send(verb: &str, path: &str, body: &str) -> Value {
 fn try_send(verb: &str, path: &str, body: &str) -> Result<String, String> {
     let tool = repository().join("target/kubernetes/bin/kubectl").display().to_string();
     let mut child = command(&tool)
-        .args([verb, "--raw", &format!("{CONTROLS}/{path}"), "-f", "-"])
+        .args([verb, "--raw", &format!("{}/api/{path}", emulator_path()?), "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

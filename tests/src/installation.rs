@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::kubernetes::kubeconfig;
-
 /// Where operator and emulator are installed.
 pub const SYSTEM: &str = "lanyard-system";
 /// Where the demo's devices are.
@@ -72,7 +70,11 @@ pub fn command(program: &str) -> Command {
         if program.contains('/') && local.exists() { Command::new(local) } else { Command::new(program) };
     let tools = root.join("target/kubernetes/bin");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-    command.current_dir(root).env("PATH", path).env("KUBECONFIG", kubeconfig()).stdin(Stdio::null());
+    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_default();
+    let kubeconfig =
+        if kubeconfig.is_empty() { root.join("target/kubernetes/kubeconfig") } else { kubeconfig.into() };
+    assert!(kubeconfig.exists(), "no cluster: run `make cluster-up`, or name one with KUBECONFIG");
+    command.current_dir(root).env("PATH", path).env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
     command
 }
 
@@ -289,11 +291,28 @@ pub struct AtHub {
     pub messages: u64,
 }
 
-/// The emulator's controls, through the API server.
-const EMULATOR: &str = "/api/v1/namespaces/lanyard-system/services/lanyard-emulator:8880/proxy";
+/// Path of the emulator's controls, through the API server. No Service leads to them, so its pod is looked up.
+///
+/// # Errors
+/// When there is no such pod.
+pub fn emulator_path() -> Result<String, String> {
+    let pods = [
+        "-n",
+        SYSTEM,
+        "get",
+        "pods",
+        "-l",
+        "app.kubernetes.io/component=emulator",
+        "--field-selector=status.phase=Running",
+        "-o",
+        "jsonpath={.items[0].metadata.name}",
+    ];
+    let pod = try_kubectl(&pods)?;
+    Ok(format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:8880/proxy"))
+}
 
 fn emulator(path: &str) -> Result<String, String> {
-    try_kubectl(&["get", "--raw", &format!("{EMULATOR}{path}")])
+    try_kubectl(&["get", "--raw", &format!("{}{path}", emulator_path()?)])
 }
 
 /// How the emulator sees a device, if it knows it.
@@ -319,7 +338,7 @@ pub fn disconnect(device: &str) {
 /// # Errors
 /// When it has none.
 pub fn try_disconnect(device: &str) -> Result<String, String> {
-    let path = format!("{EMULATOR}/api/devices/{device}/disconnect");
+    let path = format!("{}/api/devices/{device}/disconnect", emulator_path()?);
     try_kubectl(&["create", "--raw", &path, "-f", "/dev/null"])
 }
 

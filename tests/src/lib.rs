@@ -15,4 +15,3 @@ pub mod network;
 pub mod chance;
 pub mod records;
 pub mod proxy;
-pub mod stranger;

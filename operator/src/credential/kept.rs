@@ -35,7 +35,9 @@ pub fn read(
     })?;
     let text = |key: &str| {
         data.text(key).ok_or_else(|| {
-            let message = format!("Secret {secret:?} has no key {key}: add it");
+            let has = data.keys().join(", ");
+            let has = if has.is_empty() { "nothing".to_owned() } else { has };
+            let message = format!("Secret {secret:?} has no key {key}, it has {has}: add {key}");
             Fault::new(Reason::SecretKeyMissing, message)
         })
     };

@@ -7,8 +7,6 @@ pub mod certified;
 pub mod issuer;
 pub mod leaf;
 pub mod kept;
-pub mod consent;
-pub mod bounds;
 pub mod schedule;
 pub mod held;
 pub mod change;

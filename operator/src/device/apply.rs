@@ -1,5 +1,6 @@
 //! Fifth stage: makes the cluster agree with the plan, and writes nothing where it does already. Writes the cluster.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,8 @@ pub struct Hands<'a> {
     pub remembered: &'a Remembered,
     /// Who counts writes.
     pub metrics: &'a Metrics,
+    /// Labels of everything that is written, besides its own.
+    pub common_labels: &'a BTreeMap<String, String>,
 }
 
 impl Hands<'_> {
@@ -238,7 +241,7 @@ impl Hands<'_> {
     {
         let kind = K::kind(&());
         let key = Key::of(planned);
-        let mut desired = with_shape(serde_json::to_value(planned).map_err(kube::Error::SerdeError)?);
+        let mut desired = with_shape(with_labels(to_value(planned)?, self.common_labels));
         let digest: [u8; 32] = Sha256::digest(desired.to_string().as_bytes()).into();
         if self.remembered.is_as_planned(&kind, &key, mirrored.as_ref(), &digest) {
             return Ok(Ok(Written::Unchanged));
@@ -427,6 +430,16 @@ pub type Verdict = Result<Written, Fault>;
 
 fn to_value(object: &impl Serialize) -> Result<Value, kube::Error> {
     serde_json::to_value(object).map_err(kube::Error::SerdeError)
+}
+
+/// The object's own labels win.
+fn with_labels(mut object: Value, common: &BTreeMap<String, String>) -> Value {
+    for (name, value) in common {
+        if object["metadata"]["labels"].get(name).is_none() {
+            object["metadata"]["labels"][name] = value.as_str().into();
+        }
+    }
+    object
 }
 
 fn with_shape(mut object: Value) -> Value {

@@ -15,27 +15,14 @@ use lanyard_protocol::handoff::mistake::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::claim;
+use super::defaults::AgentDefaults;
 use super::issue::Issued;
 use super::name;
 use super::validate::{Destination, Valid};
 use super::workload;
-use crate::arguments::PullPolicy;
 use crate::cluster::view::DEVICE_LABEL;
 use crate::credential::held::Credential;
 use crate::fault::{Fault, Reason};
-
-/// What the operator was told about agents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentImage {
-    /// The image.
-    pub image: String,
-    /// When a node pulls it.
-    pub pull_policy: PullPolicy,
-    /// Secrets for pulling it.
-    pub pull_secrets: Vec<String>,
-    /// Whether pods bear the annotations prometheus.io/*.
-    pub scrape_annotations: bool,
-}
 
 /// The objects that a device needs. None of them is written yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +54,12 @@ pub struct Withdrawal {
 ///
 /// # Errors
 /// [`Fault`]: every mistake in what the agent would get to read.
-pub fn plan(device: &IoTDevice, valid: &Valid, issued: Issued, image: &AgentImage) -> Result<Plan, Fault> {
+pub fn plan(
+    device: &IoTDevice,
+    valid: &Valid,
+    issued: Issued,
+    defaults: &AgentDefaults,
+) -> Result<Plan, Fault> {
     let owner = owner(device)?;
     let meta = |name: String| ObjectMeta {
         name: Some(name),
@@ -84,7 +76,7 @@ pub fn plan(device: &IoTDevice, valid: &Valid, issued: Issued, image: &AgentImag
         };
         let workload = StatefulSet {
             metadata: meta(name::workload(&valid.name)),
-            spec: Some(workload::spec(valid, image)),
+            spec: Some(workload::spec(valid, defaults)),
             status: None,
         };
         Ok((configuration, workload))
@@ -136,6 +128,10 @@ fn owner(device: &IoTDevice) -> Result<OwnerReference, Fault> {
     })
 }
 
+/// On everything that belongs to an agent.
+pub(super) const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Its value.
+pub(super) const NAME: &str = "lanyard-agent";
 /// On everything that the operator makes.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Its value.
@@ -144,7 +140,7 @@ pub(super) const MANAGER: &str = "lanyard-operator";
 /// Labels of everything the operator makes for a device.
 pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
     let labels = [
-        ("app.kubernetes.io/name", "lanyard-agent"),
+        (NAME_LABEL, NAME),
         ("app.kubernetes.io/instance", device),
         ("app.kubernetes.io/component", "agent"),
         ("app.kubernetes.io/part-of", "lanyard"),

@@ -13,9 +13,10 @@ use lanyard_crds::status::IoTDeviceStatus;
 use super::agents::Agents;
 use super::apply::Hands;
 use super::credentials_ready;
+use super::defaults::AgentDefaults;
 use super::issue::{Issue, Known, Pending, issue};
 use super::observe::{AgentSeen, Observed, observe};
-use super::plan::{AgentImage, plan, withdrawal};
+use super::plan::{plan, withdrawal};
 use super::pod::overdue_in;
 use super::remembered::Remembered;
 use super::report::{self, Outcome};
@@ -30,7 +31,6 @@ use crate::credential::forge::Forge;
 use crate::credential::turns::{Turn, Turns};
 use crate::fault::Reason;
 use crate::metrics::Metrics;
-use crate::permit::{self, Rules};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
@@ -63,10 +63,8 @@ pub struct Context {
     pub turns: Arc<Turns>,
     /// Status and events.
     pub answers: Answers,
-    /// The agents' image.
-    pub image: AgentImage,
-    /// What the administrator allows.
-    pub rules: Arc<Rules>,
+    /// Settings for all agents.
+    pub defaults: AgentDefaults,
     /// Counters.
     pub metrics: Metrics,
     /// Failures in a row.
@@ -219,20 +217,18 @@ async fn act(
         view: &context.view,
         remembered: &context.remembered,
         metrics: &context.metrics,
+        common_labels: &context.defaults.common_labels,
     };
     let means = Workshop::new(context, observed);
     let said = report::said_of(&observed.agent, &device.name_any());
     let known =
         Known { said: said.and_then(|said| said.credential.as_ref()), told: before.credentials.as_ref() };
-    let planned = validate(observed).and_then(|valid| {
-        permit::device(observed, &valid, &context.rules)?;
-        match issue(&valid, observed, known, &means)? {
-            Issue::Done(issued) => {
-                let plan = plan(device, &valid, *issued, &context.image)?;
-                Ok(Some((valid, plan)))
-            }
-            Issue::Making => Ok(None),
+    let planned = validate(observed).and_then(|valid| match issue(&valid, observed, known, &means)? {
+        Issue::Done(issued) => {
+            let plan = plan(device, &valid, *issued, &context.defaults)?;
+            Ok(Some((valid, plan)))
         }
+        Issue::Making => Ok(None),
     });
     match planned {
         Ok(None) => Ok(Outcome::Making),

@@ -6,19 +6,20 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, LocalObjectReference,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, HTTPGetAction, HostAlias,
+    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use lanyard_crds::agent::{Amounts, Resources};
+use lanyard_crds::agent::{Agent, Amounts, LogFormat, Resources};
 use lanyard_protocol::handoff::config::FILE_NAME;
 
 use super::claim;
+use super::defaults::AgentDefaults;
 use super::name;
-use super::plan::{AgentImage, labels};
+use super::plan::{NAME, NAME_LABEL, labels};
 use super::validate::Valid;
 use crate::cluster::view::DEVICE_LABEL;
 
@@ -39,8 +40,9 @@ const BUFFER: &str = "/var/lib/lanyard/buffer";
 /// So the next agent starts when the one before has ended, on a rollout as well as when somebody deletes the pod or its node
 /// is lost. A Deployment keeps that on a rollout only (`Recreate`): its ReplicaSet replaces a deleted pod at once, while the
 /// old one still drains.
-pub(super) fn spec(valid: &Valid, image: &AgentImage) -> StatefulSetSpec {
+pub(super) fn spec(valid: &Valid, defaults: &AgentDefaults) -> StatefulSetSpec {
     let selector = BTreeMap::from([(DEVICE_LABEL.to_owned(), valid.name.clone())]);
+    let agent = defaults.settings(&valid.agent);
     StatefulSetSpec {
         replicas: Some(1),
         revision_history_limit: Some(1),
@@ -60,40 +62,64 @@ pub(super) fn spec(valid: &Valid, image: &AgentImage) -> StatefulSetSpec {
         // Nobody looks the pod up by name, so no Service stands behind it.
         service_name: None,
         template: PodTemplateSpec {
-            metadata: Some(pod_meta(&valid.name, image)),
-            spec: Some(pod(valid, image)),
+            metadata: Some(pod_meta(valid, &agent, defaults)),
+            spec: Some(pod(valid, agent, defaults)),
         },
         ..StatefulSetSpec::default()
     }
 }
 
-fn pod_meta(device: &str, image: &AgentImage) -> ObjectMeta {
-    let scrape = [("prometheus.io/scrape", "true".to_owned()), ("prometheus.io/port", HTTP_PORT.to_string())];
-    let scrape = || scrape.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+/// Labels and annotations of users give way to the operator's own.
+fn pod_meta(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> ObjectMeta {
+    let mut all = defaults.common_labels.clone();
+    all.extend(agent.labels.clone().unwrap_or_default());
+    all.extend(labels(&valid.name));
+    let mut annotations = agent.annotations.clone().unwrap_or_default();
+    if defaults.scrape_annotations {
+        annotations.insert("prometheus.io/scrape".to_owned(), "true".to_owned());
+        annotations.insert("prometheus.io/port".to_owned(), HTTP_PORT.to_string());
+    }
     ObjectMeta {
-        labels: Some(labels(device)),
-        annotations: image.scrape_annotations.then(scrape),
+        labels: Some(all),
+        annotations: (!annotations.is_empty()).then_some(annotations),
         ..ObjectMeta::default()
     }
 }
 
-fn pod(valid: &Valid, image: &AgentImage) -> PodSpec {
-    let secrets = image.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
+fn pod(valid: &Valid, agent: Agent, defaults: &AgentDefaults) -> PodSpec {
+    let container = container(valid, &agent, defaults);
+    let secrets: Vec<LocalObjectReference> = agent
+        .image_pull_secrets
+        .unwrap_or_default()
+        .into_iter()
+        .map(|secret| LocalObjectReference { name: secret.name })
+        .collect();
+    // The image is one for Linux.
+    let mut node_selector = agent.node_selector.unwrap_or_default();
+    node_selector.entry("kubernetes.io/os".to_owned()).or_insert_with(|| "linux".to_owned());
+    let aliases = agent.host_aliases.map(|aliases| {
+        let to_kubernetes = |alias: lanyard_crds::agent::HostAlias| HostAlias {
+            ip: alias.ip,
+            hostnames: Some(alias.hostnames),
+        };
+        aliases.into_iter().map(to_kubernetes).collect()
+    });
+    let user = defaults.name_user.then_some(USER);
     PodSpec {
         // The agent never speaks to the Kubernetes API.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        containers: vec![container(valid, image)],
-        image_pull_secrets: (!image.pull_secrets.is_empty()).then(|| secrets.collect()),
-        node_selector: valid.agent.node_selector.clone(),
-        priority_class_name: valid.agent.priority_class_name.clone(),
+        affinity: agent.affinity,
+        containers: vec![container],
+        host_aliases: aliases,
+        image_pull_secrets: (!secrets.is_empty()).then_some(secrets),
+        node_selector: Some(node_selector),
+        priority_class_name: agent.priority_class_name,
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            // A volume that has the group already is not rewritten file by file, at every start and for good.
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            run_as_user: user,
+            run_as_group: user,
+            fs_group: user,
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 localhost_profile: None,
@@ -101,34 +127,62 @@ fn pod(valid: &Valid, image: &AgentImage) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        tolerations: valid.agent.tolerations.clone(),
+        tolerations: agent.tolerations,
+        topology_spread_constraints: agent
+            .topology_spread_constraints
+            .map(|constraints| constraints.into_iter().map(with_selector).collect()),
         volumes: Some(volumes(valid)),
         ..PodSpec::default()
     }
 }
 
-fn container(valid: &Valid, image: &AgentImage) -> Container {
-    let args = [
+/// A constraint without a selector would count no pod at all.
+fn with_selector(constraint: TopologySpreadConstraint) -> TopologySpreadConstraint {
+    let agents = || LabelSelector {
+        match_labels: Some(BTreeMap::from([(NAME_LABEL.to_owned(), NAME.to_owned())])),
+        ..LabelSelector::default()
+    };
+    TopologySpreadConstraint {
+        label_selector: Some(constraint.label_selector.unwrap_or_else(agents)),
+        ..constraint
+    }
+}
+
+fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Container {
+    let config = format!("{CONFIG}/{FILE_NAME}");
+    let mut args = vec![
         "--config",
-        &format!("{CONFIG}/{FILE_NAME}"),
+        &config,
         "--credentials",
         CREDENTIALS,
         "--buffer",
         BUFFER,
         "--log-format",
-        "json",
+        agent.log_format.unwrap_or(LogFormat::Json).as_str(),
     ];
-    let mount = |name: &str, path: String| VolumeMount {
+    if let Some(level) = &agent.log_level {
+        args.extend(["--log-level", level]);
+    }
+    let mount = |name: &str, path: String, read_only: bool| VolumeMount {
         name: name.to_owned(),
         mount_path: path,
-        read_only: Some(true),
+        read_only: read_only.then_some(true),
         ..VolumeMount::default()
     };
+    let variables = agent.env.as_ref().map(|variables| {
+        let to_kubernetes = |variable: &lanyard_crds::agent::Variable| EnvVar {
+            name: variable.name.clone(),
+            value: Some(variable.value.clone()),
+            value_from: None,
+        };
+        variables.iter().map(to_kubernetes).collect()
+    });
     Container {
         name: "agent".to_owned(),
-        image: Some(image.image.clone()),
-        image_pull_policy: Some(image.pull_policy.as_str().to_owned()),
-        args: Some(args.map(str::to_owned).to_vec()),
+        image: Some(defaults.image.clone()),
+        image_pull_policy: Some(defaults.pull_policy.as_str().to_owned()),
+        args: Some(args.into_iter().map(str::to_owned).collect()),
+        env: variables,
         ports: Some(vec![ContainerPort {
             name: Some("http".to_owned()),
             container_port: HTTP_PORT.into(),
@@ -137,7 +191,7 @@ fn container(valid: &Valid, image: &AgentImage) -> Container {
         }]),
         liveness_probe: Some(probe("/livez", 10, 6)),
         readiness_probe: Some(probe("/readyz", 3, 1)),
-        resources: Some(resources(valid.agent.resources.as_ref())),
+        resources: Some(resources(agent.resources.as_ref())),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
@@ -148,23 +202,11 @@ fn container(valid: &Valid, image: &AgentImage) -> Container {
         // The last words of an agent that ended go to the device's condition.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
-            mount("config", CONFIG.to_owned()),
-            mount("credentials", format!("{CREDENTIALS}/{}", valid.name)),
-            buffer_mount(valid),
+            mount("config", CONFIG.to_owned(), true),
+            mount("credentials", format!("{CREDENTIALS}/{}", valid.name), true),
+            mount("buffer", BUFFER.to_owned(), false),
         ]),
         ..Container::default()
-    }
-}
-
-/// The volume of the buffer. Of a claim that devices share, the agent sees the folder of its own device only, in the place
-/// where it would make that folder itself.
-fn buffer_mount(valid: &Valid) -> VolumeMount {
-    let shared = valid.storage.existing_claim.is_some();
-    VolumeMount {
-        name: "buffer".to_owned(),
-        mount_path: if shared { format!("{BUFFER}/{}", valid.name) } else { BUFFER.to_owned() },
-        sub_path: shared.then(|| valid.name.clone()),
-        ..VolumeMount::default()
     }
 }
 

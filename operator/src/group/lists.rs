@@ -113,5 +113,6 @@ fn hands(context: &Context) -> device::apply::Hands<'_> {
         view: &context.view,
         remembered: &context.remembered,
         metrics: &context.metrics,
+        common_labels: &context.common_labels,
     }
 }

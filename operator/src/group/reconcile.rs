@@ -1,5 +1,6 @@
 //! One look at one group, and how often groups are looked at. Writes the cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,6 @@ use crate::device::reconcile::{ReconcileError, Told};
 use crate::device::remembered::Remembered;
 use crate::fault::Reason;
 use crate::metrics::Metrics;
-use crate::permit::{self, Rules};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -51,10 +51,10 @@ pub struct Context {
     pub view: Arc<View>,
     /// Status and events.
     pub answers: Answers,
-    /// What the administrator allows.
-    pub rules: Arc<Rules>,
     /// Counters.
     pub metrics: Metrics,
+    /// Labels of every object that is made.
+    pub common_labels: BTreeMap<String, String>,
     /// Failures in a row.
     pub backoff: Backoff<Key>,
     /// Statuses that the mirror does not have yet.
@@ -117,14 +117,14 @@ async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Re
     let observed = observe(&context.reads, &context.view, group).await?;
     let now = Timestamp::now();
     context.metrics.issuers(key, &ends(&observed));
-    let mut usables = issuers(&observed, now);
-    usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
-    let valid = permit::group(&observed, &context.rules).and_then(|()| validate(&observed, &usables));
+    let usables = issuers(&observed, now);
+    let valid = validate(&observed, &usables);
     let hands = device::apply::Hands {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,
         metrics: &context.metrics,
+        common_labels: &context.common_labels,
     };
     let verification = verify(&observed, &usables, &hands, now).await?;
     let lists = lists::work(&observed, valid.as_ref().err(), context).await?;

@@ -22,7 +22,7 @@ use lanyard_protocol::handoff::status as said;
 use proptest::prelude::*;
 
 use crate::authority::{DOMAIN_CA, domain, noon, root};
-use crate::given::{Given, K32, device, image, secret};
+use crate::given::{Given, K32, defaults, device, secret};
 
 const DAY: i64 = 24 * 3600;
 
@@ -87,7 +87,7 @@ fn look(observed: &Observed, said: Option<&said::Credential>, given: &Given) -> 
 
 /// Writes what was issued, as the next look finds it.
 fn written(observed: &mut Observed, issued: &Issued) {
-    let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &image()).unwrap();
+    let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &defaults()).unwrap();
     let data = plan.credentials.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
     observed.held = Some(Held::read(&data, &plan.credentials.metadata.annotations.unwrap()));
     assert_eq!(observed.held, Some(Held::from(issued.holding.clone())), "a Secret says all that was meant");
@@ -317,7 +317,7 @@ fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
     (observed.group, observed.key) = (Some(Arc::new(x509_group())), Some(root("One")));
     let second = look(&observed, None, &given(noon()));
     assert_eq!(second.holding.previous.as_ref(), Some(&first.holding.current));
-    let plan = plan(&observed.device, &validate(&observed).unwrap(), second.clone(), &image()).unwrap();
+    let plan = plan(&observed.device, &validate(&observed).unwrap(), second.clone(), &defaults()).unwrap();
     assert_eq!(plan.credentials.type_.as_deref(), Some("kubernetes.io/tls"));
     let names: Vec<_> = plan.credentials.data.unwrap().into_keys().collect();
     assert_eq!(
@@ -336,7 +336,7 @@ fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
 fn an_individual_enrollment_has_a_name_of_its_own() {
     let auth = |auth: &str| {
         let spec = format!(
-            "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.azure-devices-provisioning.net, registrationId: gate-7, auth: {auth}}}}}"
+            "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.example, registrationId: gate-7, auth: {auth}}}}}"
         );
         Observed {
             device: Arc::new(device(&spec)),

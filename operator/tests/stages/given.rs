@@ -9,12 +9,12 @@ use lanyard_operator::cluster::read::SecretData;
 use lanyard_operator::credential::held::Credential;
 use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
 use lanyard_operator::credential::turns::Turn;
+use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::device::issue::{Issue, Issued, Known, Means, issue};
 use lanyard_operator::device::observe::Observed;
-use lanyard_operator::device::plan::{AgentImage, Plan, plan};
+use lanyard_operator::device::plan::{Plan, plan};
 use lanyard_operator::device::validate::{Valid, validate};
 use lanyard_operator::fault::Fault;
-use lanyard_operator::permit::{self, Rules};
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -70,13 +70,8 @@ pub(crate) fn at_hub(entries: &[(&str, &str)]) -> Observed {
     Observed { device: Arc::new(device(spec)), key: Some(secret(entries)), ..Observed::default() }
 }
 
-pub(crate) fn image() -> AgentImage {
-    AgentImage {
-        image: "agent:1".to_owned(),
-        pull_policy: PullPolicy::IfNotPresent,
-        pull_secrets: Vec::new(),
-        scrape_annotations: true,
-    }
+pub(crate) fn defaults() -> AgentDefaults {
+    AgentDefaults::new("agent:1".to_owned(), PullPolicy::IfNotPresent)
 }
 
 /// Means that a test sets.
@@ -113,11 +108,10 @@ impl Means for Given {
 /// As far as the pure stages go.
 pub(crate) fn through(observed: &Observed) -> Result<(Valid, Issued, Plan), Fault> {
     let valid = validate(observed)?;
-    permit::device(observed, &valid, &Rules::default())?;
     let Issue::Done(issued) = issue(&valid, observed, Known::default(), &Given::default())? else {
         panic!("keys are there at once")
     };
-    let plan = plan(&observed.device, &valid, (*issued).clone(), &image())?;
+    let plan = plan(&observed.device, &valid, (*issued).clone(), &defaults())?;
     Ok((valid, *issued, plan))
 }
 

@@ -7,7 +7,6 @@ mod given;
 mod authority;
 
 mod issuing;
-mod permitting;
 mod certificates;
 mod credentials;
 mod planning;

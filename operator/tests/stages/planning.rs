@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::Secret;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus, IoTDeviceStatus};
 use lanyard_operator::cluster::read::CaFound;
-use lanyard_operator::device::plan::{self, AgentImage, Plan, withdrawal};
+use lanyard_operator::device::defaults::AgentDefaults;
+use lanyard_operator::device::plan::{self, Plan, withdrawal};
 use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
-use crate::given::{K32, at_hub, device, image, in_group, through};
+use crate::given::{K32, at_hub, defaults, device, in_group, through};
 
 fn plan(spec: &str) -> Plan {
     through(&in_group(spec)).unwrap().2
@@ -209,7 +210,7 @@ fn a_secret_of_a_former_name_goes() {
 fn scrape_annotations_can_be_turned_off() {
     let observed = in_group("{groupRef: {name: a}}");
     let (valid, issued, annotated) = through(&observed).unwrap();
-    let without = AgentImage { scrape_annotations: false, ..image() };
+    let without = AgentDefaults { scrape_annotations: false, ..defaults() };
     let bare = plan::plan(&observed.device, &valid, issued, &without).unwrap();
     let annotations =
         |plan: Plan| plan.workload.unwrap().spec.unwrap().template.metadata.unwrap().annotations;

@@ -23,5 +23,4 @@ done
 mkdir -p "$RUN/private/run/netns" "$RUN/private/run/lock"
 mount --bind "$RUN/private/run" /run
 touch "$RUN/booted"
-# which cluster's it is stands in its arguments
-exec "$FIRST" "$RUN"
+exec "$FIRST"
