@@ -26,7 +26,7 @@
 {{- define "lanyard.monitoring.metadata" -}}
 {{- $monitoring := .context.Values.monitoring -}}
 name: {{ .name }}
-namespace: {{ .own.namespace | default .context.Release.Namespace }}
+namespace: {{ .own.namespace | default (include "lanyard.namespace" .context) }}
 {{- $labels := include "lanyard.labels" (dict "context" .context "component" .component) | fromYaml }}
 labels: {{- merge (dict) .own.labels $monitoring.labels $labels | toYaml | nindent 2 }}
 {{- with merge (dict) .own.annotations $monitoring.annotations }}
