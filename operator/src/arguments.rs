@@ -20,7 +20,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Work until SIGTERM or SIGINT.
-    Run(Run),
+    Run(Box<Run>),
     /// Derive devices' keys from the key of their enrollment group, as dps-keygen does.
     DeriveKey(DeriveKey),
     /// Ask the API server for the kinds and for every right that the operator needs, and say what is missing.

@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
     if let Err(failure) = start_log(&arguments.log_level, arguments.log_format) {
         return without_log(&failure);
     }
-    match run(arguments).await {
+    match run(*arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{failure}");
