@@ -32,8 +32,6 @@ enum AgentError {
     TrustedCa(String, #[source] TrustError),
     #[error("failed to listen on {0}: {1}; stop what listens there, or name another address with --http")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
-    #[error("failed to serve HTTP: {0}")]
-    Serve(#[source] std::io::Error),
     #[error("failed to hear signals: {0}")]
     Signal(#[source] std::io::Error),
     #[error("failed to set up metrics: {0}")]
@@ -102,7 +100,7 @@ async fn run(options: Options) -> Result<(), Vec<AgentError>> {
     let ended = tokio::select! {
         asked = asked_to_end() => asked.err(),
         ended = &mut fleet => Some(fleet_error(ended)),
-        ended = &mut server => Some(server_error(ended)),
+        _ = &mut server => Some(AgentError::ServerEnded),
     };
     if let Some(error) = ended {
         return Err(vec![error]);
@@ -136,7 +134,7 @@ async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
     let config = document.load(&options.config);
     let config = config.map_err(|error| errors.push(AgentError::Document(error))).ok().flatten();
     let trust = trust(options).map_err(|error| errors.push(error)).ok();
-    let listener = TcpListener::bind(options.http).await;
+    let listener = lanyard_http::listen(options.http).await;
     let listener = listener.map_err(|error| errors.push(AgentError::Listen(options.http, error))).ok();
     match (config, trust, listener) {
         (Some(config), Some(trust), Some(listener)) if errors.is_empty() => {
@@ -180,12 +178,5 @@ fn fleet_error(ended: Result<Result<(), FleetError>, tokio::task::JoinError>) ->
     match ended {
         Ok(Err(error)) => AgentError::Fleet(error),
         Ok(Ok(())) | Err(_) => AgentError::Fleet(FleetError::Ended("*".to_owned())),
-    }
-}
-
-fn server_error(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> AgentError {
-    match ended {
-        Ok(Err(error)) => AgentError::Serve(error),
-        Ok(Ok(())) | Err(_) => AgentError::ServerEnded,
     }
 }

@@ -28,8 +28,8 @@ pub struct Options {
     /// The folder where the agent keeps what must outlive it; it is made if it is missing
     #[arg(long, value_name = "DIR")]
     pub buffer: PathBuf,
-    /// Where /metrics, /livez, /readyz and /status are served
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090", value_parser = address)]
+    /// Where /metrics, /livez, /readyz and /status are served; [::]:9090 is every address, IPv4 and IPv6
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", value_parser = address)]
     pub http: SocketAddr,
     /// PEM certificates that all devices trust besides the public roots and their own ca.crt
     #[arg(long, value_name = "FILE")]
@@ -88,6 +88,16 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Options::command().debug_assert();
+    }
+
+    /// The pages name devices, hubs and their last errors: no network may read them unless it was asked for.
+    #[test]
+    fn m10_http_listens_on_loopback_by_default() {
+        let paths = ["agent", "--config", "c", "--credentials", "d", "--buffer", "b"];
+        let options = Options::parse_from(paths);
+        assert!(options.http.ip().is_loopback(), "{}", options.http);
+        let all = Options::parse_from(paths.into_iter().chain(["--http", "[::]:9090"]));
+        assert!(all.http.is_ipv6() && all.http.ip().is_unspecified(), "{}", all.http);
     }
 
     #[test]

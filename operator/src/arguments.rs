@@ -135,7 +135,7 @@ pub struct Run {
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
     /// Where /metrics, /livez and /readyz are served.
-    #[arg(long, default_value = "0.0.0.0:8080")]
+    #[arg(long, default_value = "[::]:8080")]
     pub http: SocketAddr,
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((run.agent_image_pull_policy, run.log_format), (PullPolicy::Never, LogFormat::Json));
         assert!(!run.agent_scrape_annotations);
         assert_eq!(run.namespaces, ["a", "b"]);
-        assert_eq!(run.http.to_string(), "0.0.0.0:8080");
+        assert_eq!(run.http.to_string(), "[::]:8080");
     }
 
     #[test]

@@ -37,16 +37,13 @@ pub struct Pages {
 }
 
 /// Serves until the process ends.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, pages: Pages) {
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(pages);
-    axum::serve(listener, router).await
+    lanyard_http::serve(listener, router).await;
 }
 
 async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
@@ -70,4 +67,31 @@ async fn metrics(State(pages): State<Pages>) -> ([(&'static str, &'static str); 
     let (devices, groups) =
         pages.view.get().map(|view| (view.devices.state(), view.groups.state())).unwrap_or_default();
     ([("content-type", "text/plain; version=0.0.4")], pages.metrics.text(&devices, &groups))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn m10_silent_connections_do_not_keep_a_probe_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_phase, phase) = watch::channel(Phase::StandingBy("other".to_owned()));
+        let pages = Pages { phase, view: Arc::default(), metrics: Metrics::new().unwrap() };
+        tokio::spawn(serve(listener, pages));
+        let mut held = Vec::new();
+        for _ in 0..lanyard_http::CONNECTIONS * 2 {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        probe.write_all(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        probe.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("200 OK") && answer.ends_with("standing by, other works\n"), "{answer}");
+        // The first one was closed for the probe, before its time.
+        assert_eq!(held[0].read(&mut [0]).await.unwrap_or(0), 0);
+    }
 }

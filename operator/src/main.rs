@@ -13,7 +13,6 @@ use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
 use lanyard_operator::work::{EndedEarly, Work};
 use lanyard_operator::{check, derive_key, emulator_ca};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -164,7 +163,7 @@ async fn run(arguments: Run) -> Result<(), Failure> {
         tokio::pin!(life);
         tokio::select! {
             ended = &mut life => ended,
-            broken = pages => Err(Failure::Pages(broken.map_or_else(std::io::Error::other, |pages| pages.err().unwrap_or_else(|| std::io::Error::other("ended"))))),
+            broken = pages => Err(Failure::Pages(broken.err().map_or_else(|| std::io::Error::other("ended"), std::io::Error::other))),
             _ = terminate.recv() => drain(&mut life, &end, &phase).await,
             _ = interrupt.recv() => drain(&mut life, &end, &phase).await,
         }
@@ -192,12 +191,9 @@ async fn drain(
     Ok(())
 }
 
-async fn listen(
-    arguments: &Run,
-    pages: Pages,
-) -> Result<tokio::task::JoinHandle<std::io::Result<()>>, Failure> {
+async fn listen(arguments: &Run, pages: Pages) -> Result<tokio::task::JoinHandle<()>, Failure> {
     let failed = |source| Failure::Listen { address: arguments.http, source };
-    let listener = TcpListener::bind(arguments.http).await.map_err(failed)?;
+    let listener = lanyard_http::listen(arguments.http).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, "serving /metrics, /livez and /readyz");
     Ok(tokio::spawn(serve(listener, pages)))

@@ -15,17 +15,17 @@ use super::readiness::readiness;
 use crate::device::board::Board;
 
 /// Serves until `stop`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, board: Arc<Board>, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, board: Arc<Board>, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/status", get(async |State(board): State<Arc<Board>>| Json(board.status())))
         .with_state(board);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    tokio::select! {
+        () = lanyard_http::serve(listener, router) => {}
+        () = stop.cancelled() => {}
+    }
 }
 
 async fn ready(State(board): State<Arc<Board>>) -> impl IntoResponse {
@@ -42,5 +42,31 @@ async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
             let text = format!("metrics cannot be written: {error}\n").into_bytes();
             (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain".to_owned())], text)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn m10_silent_connections_do_not_keep_a_probe_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let board = Arc::new(Board::new(prometheus::Registry::new()).unwrap());
+        tokio::spawn(serve(listener, board, CancellationToken::new()));
+        let mut held = Vec::new();
+        for _ in 0..lanyard_http::CONNECTIONS * 2 {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        probe.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        probe.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("alive\n"), "{answer}");
+        // The first one was closed for the probe, before its time.
+        assert_eq!(held[0].read(&mut [0]).await.unwrap_or(0), 0);
     }
 }

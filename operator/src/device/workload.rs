@@ -150,6 +150,8 @@ fn with_selector(constraint: TopologySpreadConstraint) -> TopologySpreadConstrai
 
 fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Container {
     let config = format!("{CONFIG}/{FILE_NAME}");
+    // Every address of the pod, of both families: kubelet, operator and Prometheus ask from outside.
+    let http = format!("[::]:{HTTP_PORT}");
     let mut args = vec![
         "--config",
         &config,
@@ -157,6 +159,8 @@ fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Containe
         CREDENTIALS,
         "--buffer",
         BUFFER,
+        "--http",
+        &http,
         "--log-format",
         agent.log_format.unwrap_or(LogFormat::Json).as_str(),
     ];

@@ -1,0 +1,85 @@
+//! The HTTP server of agent and operator: short answers for probes and scrapes, bounded against slow or many clients.
+//! Talks to the network.
+//!
+//! A connection carries one request. Its head must be there within [`HEADER_TIMEOUT`], and its answer must be taken
+//! within [`LIFETIME`]. Beyond [`CONNECTIONS`] the oldest connection is closed for a new one: clients that only hold
+//! connections open cannot keep the kubelet's probes out.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// How many connections are open at once. Kubelet, Prometheus and the operator have one each for moments.
+pub const CONNECTIONS: usize = 32;
+/// How long the head of a request may take.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection lasts at most, whatever its client does.
+pub const LIFETIME: Duration = Duration::from_secs(20);
+/// The largest head of a request.
+const HEAD_BYTES: usize = 16 * 1024;
+/// The pause after the system gave no connection, which has run out of file handles most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens at an address. `[::]` means every address of the machine, IPv4 and IPv6, and IPv4 alone where the kernel has
+/// no IPv6.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && lacks_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+/// Whether the kernel has no IPv6: it knows no such address family (97) or no such address.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+/// Serves until the future is dropped, which closes every connection.
+pub async fn serve(listener: TcpListener, router: Router) {
+    let mut connections = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    oldest_first.retain(|connection| !connection.is_finished());
+                    if oldest_first.len() >= CONNECTIONS
+                        && let Some(oldest) = oldest_first.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    oldest_first.push_back(connections.spawn(connection(socket, router.clone())));
+                }
+                Err(error) => {
+                    tracing::warn!("failed to accept an HTTP connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(socket: TcpStream, router: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    // How a client ends its connection is its own affair.
+    let _ = tokio::time::timeout(LIFETIME, served).await;
+}
