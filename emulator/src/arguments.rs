@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use hyper::Method;
 use lanyard_protocol::hub::host::HostPort;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -37,6 +38,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:8883".to_owned())
 }
 
+fn method(text: &str) -> Result<Method, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "GET" => Ok(Method::GET),
+        "PUT" => Ok(Method::PUT),
+        "POST" => Ok(Method::POST),
+        "DELETE" => Ok(Method::DELETE),
+        _ => Err("use get, put, post or delete".to_owned()),
+    }
+}
+
 fn host(text: &str) -> Result<String, String> {
     match HostPort::parse(text) {
         Ok(host) if host.host() == text => Ok(text.to_owned()),
@@ -61,6 +72,8 @@ pub enum Command {
     Serve(Serve),
     /// Show the messages that arrived at a running emulator.
     Events(Events),
+    /// Send a request to the controls of a running emulator, such as `control get /api/devices`.
+    Control(Control),
 }
 
 /// Serve hubs and DPS.
@@ -75,7 +88,9 @@ pub struct Serve {
     /// Where devices connect. The SDKs dial port 8883 and no other.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8883", value_parser = address)]
     pub mqtt: SocketAddr,
-    /// Where probes, metrics and the controls are. Anybody who reaches it can read all messages.
+    /// Where probes, metrics and the controls are. Anybody who reaches it can read all messages and change everything; web
+    /// pages of other sites cannot. Requests name an IP address, localhost or a name of the certificate in their Host
+    /// header, and those that change something have the header X-Lanyard-Control.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8880", value_parser = address)]
     pub web: SocketAddr,
     /// A directory with ca.crt and ca.key to use instead of the CA in the data directory.
@@ -104,6 +119,22 @@ pub struct Events {
     /// How.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
+}
+
+/// Send a request to the controls.
+#[derive(Debug, clap::Args)]
+pub struct Control {
+    /// The emulator's --web address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8880")]
+    pub server: String,
+    /// Send standard input as the request's body.
+    #[arg(long)]
+    pub body: bool,
+    /// What to do.
+    #[arg(value_parser = method)]
+    pub method: Method,
+    /// With what, such as /api/enrollmentGroups/plant-a.
+    pub path: String,
 }
 
 /// How messages are shown.

@@ -21,4 +21,6 @@ pub mod controls;
 pub mod events;
 pub mod web;
 pub mod serve;
+pub mod client;
 pub mod show;
+pub mod control;

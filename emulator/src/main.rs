@@ -1,11 +1,11 @@
-//! The emulator's process: arguments, logs, then one of its two commands. A failure ends it with a message and code 1.
+//! The emulator's process: arguments, logs, then one of its commands. A failure ends it with a message and code 1.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use lanyard_emulator::arguments::{Arguments, Command, LogFormat};
-use lanyard_emulator::{serve, show};
+use lanyard_emulator::{control, serve, show};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -39,6 +39,10 @@ async fn run(command: Command) -> Result<(), String> {
                 say(&show::nothing(&arguments));
             }
             Ok(())
+        }
+        Command::Control(arguments) => {
+            let done = control::run(&arguments, &mut std::io::stdin(), &mut std::io::stdout()).await;
+            done.map_err(|error| chain(&error))
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::journal::JournalError;
 use crate::tls::authority::{self, Authority, AuthorityError};
 use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
 use crate::web::routes::{Web, routes};
+use crate::web::server;
 
 /// Where the addresses are written, for programs that let the system choose a port.
 pub const ADDRESSES_FILE: &str = "addresses.json";
@@ -105,6 +106,7 @@ struct Bound {
     tls: TlsAcceptor,
     certificate: Arc<ServerCertificate>,
     cloud: Arc<Cloud>,
+    names: Vec<String>,
     lock: File,
 }
 
@@ -114,12 +116,12 @@ struct Bound {
 /// [`ServeError`] before it serves, or when a part of it ends early.
 pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Bound { mqtt, web, tls, certificate, cloud, lock } = prepare(&arguments, clock.clone()).await?;
+    let Bound { mqtt, web, tls, certificate, cloud, names, lock } =
+        prepare(&arguments, clock.clone()).await?;
     let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
     let mut connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
-    let router = routes(Web { cloud, stop: stop.clone() });
-    let graceful = axum::serve(web, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut controls = tokio::spawn(graceful.into_future());
+    let router = routes(Web { cloud, stop: stop.clone() }, names.into());
+    let mut controls = tokio::spawn(server::run(web, router, stop.clone()));
     let ended = tokio::select! {
         // First: the others end because of it.
         biased;
@@ -152,10 +154,11 @@ async fn prepare(arguments: &Serve, clock: Arc<dyn Clock>) -> Result<Bound, Serv
     let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
     let web = bind(arguments.web, "the web page and controls", "--web").await?;
     let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));
+    let names = config.certificate_names.clone();
     let cloud = Arc::new(build::build(config, mqtt_address.port(), clock, Some(memory)));
     write_addresses(dir, mqtt_address, web_address)?;
     tracing::info!(mqtt = %mqtt_address, web = %web_address, data_dir = %dir.display(), "serving");
-    Ok(Bound { mqtt, web, tls, certificate, cloud, lock })
+    Ok(Bound { mqtt, web, tls, certificate, cloud, names, lock })
 }
 
 /// Makes the data directory, and keeps other emulators out of it as long as the file is open.
@@ -183,7 +186,7 @@ fn certificate(
 ) -> Result<ServerCertificate, ServeError> {
     let authority: Authority = match &arguments.ca_dir {
         Some(dir) => authority::load(dir)?,
-        None => authority::load_or_make(&arguments.data_dir, clock.now())?,
+        None => authority::load_or_make(&arguments.data_dir, names, clock.now())?,
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(ServerCertificate::new(authority, names, provider, clock.now())?)

@@ -1,58 +1,23 @@
 //! `lanyard-emulator events`: asks a running emulator and prints what it says. Talks to the network.
 
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::arguments::{Events, Output};
+use crate::client::{self, ClientError};
 
 /// Why nothing is shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
-    /// Not an address.
-    #[error("{server:?} is not an emulator's address: write it like http://127.0.0.1:8880")]
-    Server {
-        /// As it was given.
-        server: String,
-    },
-    /// Nobody there.
-    #[error(
-        "no emulator answers at {server}; start one with 'lanyard-emulator serve', or name its --web address with --server"
-    )]
-    Unreachable {
-        /// Where.
-        server: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Somebody, but not one of us.
-    #[error(
-        "what answers at {server} is no emulator ({detail}); name an emulator's --web address with --server"
-    )]
-    NotAnEmulator {
-        /// Where.
-        server: String,
-        /// What it did.
-        detail: String,
-    },
-    /// Somebody, who says nothing.
-    #[error(
-        "{server} does not answer within {seconds} s; name an emulator's --web address with --server",
-        seconds = PATIENCE.as_secs()
-    )]
-    Silent {
-        /// Where.
-        server: String,
-    },
+    /// No answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// It went away.
     #[error(
         "the emulator at {server} closed the connection ({detail}); see whether it still runs, and ask again"
@@ -67,9 +32,6 @@ pub enum ShowError {
     #[error("failed to write the output")]
     Output(#[source] std::io::Error),
 }
-
-/// How long an emulator may take to begin its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to say when there was no message.
 #[must_use]
@@ -92,31 +54,9 @@ pub fn nothing(arguments: &Events) -> String {
 /// [`ShowError`].
 pub async fn run(arguments: &Events, out: &mut impl Write) -> Result<usize, ShowError> {
     let server = arguments.server.trim_end_matches('/');
-    let bad = || ShowError::Server { server: arguments.server.clone() };
-    let uri: Uri = server.parse().map_err(|_| bad())?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && uri.path() == "/");
-    let authority = authority.ok_or_else(bad)?;
-    let address = match authority.port_u16() {
-        Some(_) => authority.to_string(),
-        None => format!("{authority}:80"),
-    };
-    let silent = |_| ShowError::Silent { server: server.to_owned() };
-    let stream = timeout(PATIENCE, TcpStream::connect(&address))
-        .await
-        .map_err(silent)?
-        .map_err(|source| ShowError::Unreachable { server: server.to_owned(), source })?;
-    let other = |detail: String| ShowError::NotAnEmulator { server: server.to_owned(), detail };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| other(error.to_string()))?;
-    // It ends with the response, whose reader hears of its errors.
-    tokio::spawn(connection);
-    let request =
-        Request::get(path(arguments)).header("host", authority.as_str()).body(Empty::<Bytes>::new());
-    let response = timeout(PATIENCE, sender.send_request(request.map_err(|_| bad())?)).await;
-    let response = response.map_err(silent)?.map_err(|error| other(error.to_string()))?;
+    let response = client::request(server, Method::GET, &path(arguments), Bytes::new()).await?;
     if response.status() != StatusCode::OK {
-        return Err(other(format!("it answers {}", response.status())));
+        return Err(client::not_an_emulator(server, format!("it answers {}", response.status())).into());
     }
     let mut body = response.into_body();
     let (mut pending, mut shown) = (Vec::new(), 0);

@@ -1,19 +1,17 @@
 //! What can be changed at the emulator of an installation, in the shapes of Azure's REST API. Runs kubectl.
 
-use std::io::Write as _;
-use std::process::Stdio;
-use std::time::Duration;
+#![allow(clippy::panic, reason = "a test whose emulator refuses fails")]
 
 use serde_json::{Value, json};
 
-use crate::installation::{HUB, command, emulator_path, kubectl, repository};
+use crate::installation::{HUB, control};
 
 /// Makes or changes what the path names.
 ///
 /// # Panics
 /// When the emulator refuses it.
 pub fn put(path: &str, body: &Value) -> Value {
-    send("replace", path, &body.to_string())
+    send("put", path, body)
 }
 
 /// Asks for an action.
@@ -21,51 +19,13 @@ pub fn put(path: &str, body: &Value) -> Value {
 /// # Panics
 /// When the emulator refuses it.
 pub fn post(path: &str, body: &Value) -> Value {
-    send("create", path, &body.to_string())
+    send("post", path, body)
 }
 
-/// Removes what the path names.
-///
-/// # Panics
-/// When the emulator refuses it.
-pub fn delete(path: &str) {
-    let controls = emulator_path().expect("the emulator runs");
-    kubectl(&["delete", "--raw", &format!("{controls}/api/{path}")]);
-}
-
-/// The API server keeps connections to the emulator, and does not send a request again whose connection ends just then.
-const CONNECTION_ENDED: &str = "error trying to reach service";
-
-fn send(verb: &str, path: &str, body: &str) -> Value {
-    let mut said = try_send(verb, path, body);
-    for _ in 0..10 {
-        if !said.as_ref().is_err_and(|said| said.contains(CONNECTION_ENDED)) {
-            break;
-        }
-        std::thread::sleep(Duration::from_secs(1));
-        said = try_send(verb, path, body);
-    }
-    let answer = said.as_deref().unwrap_or_default();
-    assert!(said.is_ok(), "{verb} {path}: {said:?}");
-    serde_json::from_str(answer).expect("the emulator answers JSON")
-}
-
-fn try_send(verb: &str, path: &str, body: &str) -> Result<String, String> {
-    let tool = repository().join("target/kubernetes/bin/kubectl").display().to_string();
-    let mut child = command(&tool)
-        .args([verb, "--raw", &format!("{}/api/{path}", emulator_path()?), "-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kubectl can be started");
-    child.stdin.take().expect("it is piped").write_all(body.as_bytes()).expect("kubectl reads it");
-    let output = child.wait_with_output().expect("kubectl ends");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(said);
-    }
-    Err(said + &String::from_utf8_lossy(&output.stderr))
+fn send(method: &str, path: &str, body: &Value) -> Value {
+    let answer = control(method, &format!("/api/{path}"), Some(&body.to_string()));
+    let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+    serde_json::from_str(&answer).expect("the emulator answers JSON")
 }
 
 /// An enrollment group with keys.

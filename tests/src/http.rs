@@ -39,7 +39,9 @@ pub fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> std::i
     stream.set_read_timeout(Some(limit))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
     let length = body.len();
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}")?;
+    // The emulator changes nothing for a request without its header.
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nX-Lanyard-Control: yes");
+    write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

@@ -201,15 +201,7 @@ impl Plant {
     /// # Panics
     /// When the API server refuses them.
     pub fn apply(&self, manifests: &str) {
-        let mut child = command(&repository().join("target/kubernetes/bin/kubectl").display().to_string())
-            .args(["-n", &self.namespace, "apply", "-f", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("kubectl can be started");
-        child.stdin.take().expect("it is piped").write_all(manifests.as_bytes()).expect("kubectl reads it");
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = with_input(&["-n", &self.namespace, "apply", "-f", "-"], manifests);
         assert!(output.status.success(), "kubectl apply failed:\n{}", text(&output));
     }
 
@@ -291,35 +283,41 @@ pub struct AtHub {
     pub messages: u64,
 }
 
-/// Path of the emulator's controls, through the API server. No Service leads to them, so its pod is looked up.
+/// Sends a request to the emulator's controls, from inside its pod: nothing else reaches them.
 ///
 /// # Errors
-/// When there is no such pod.
-pub fn emulator_path() -> Result<String, String> {
-    let pods = [
-        "-n",
-        SYSTEM,
-        "get",
-        "pods",
-        "-l",
-        "app.kubernetes.io/component=emulator",
-        "--field-selector=status.phase=Running",
-        "-o",
-        "jsonpath={.items[0].metadata.name}",
-    ];
-    let pod = try_kubectl(&pods)?;
-    Ok(format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:8880/proxy"))
+/// What was printed, when the emulator refuses it or does not answer.
+pub fn control(method: &str, path: &str, body: Option<&str>) -> Result<String, String> {
+    let inside =
+        ["-n", SYSTEM, "exec", "-i", "deployment/lanyard-emulator", "--", "/lanyard-emulator", "control"];
+    let arguments = [&inside[..], &[method, path], if body.is_some() { &["--body"] } else { &[] }].concat();
+    let output = with_input(&arguments, body.unwrap_or_default());
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(text(&output))
+    }
 }
 
-fn emulator(path: &str) -> Result<String, String> {
-    try_kubectl(&["get", "--raw", &format!("{}{path}", emulator_path()?)])
+/// Runs kubectl with this on its standard input.
+fn with_input(arguments: &[&str], input: &str) -> Output {
+    let mut child = command(&repository().join("target/kubernetes/bin/kubectl").display().to_string())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl can be started");
+    // When it ends without reading, what it prints says why.
+    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+    child.wait_with_output().expect("kubectl ends")
 }
 
 /// How the emulator sees a device, if it knows it.
 #[must_use]
 pub fn at_hub(device: &str) -> Option<AtHub> {
     let all: Vec<AtHub> =
-        serde_json::from_str(&emulator("/api/devices").ok()?).expect("the emulator answers JSON");
+        serde_json::from_str(&control("get", "/api/devices", None).ok()?).expect("the emulator answers JSON");
     all.into_iter().find(|d| d.device_id == device)
 }
 
@@ -338,8 +336,7 @@ pub fn disconnect(device: &str) {
 /// # Errors
 /// When it has none.
 pub fn try_disconnect(device: &str) -> Result<String, String> {
-    let path = format!("{}/api/devices/{device}/disconnect", emulator_path()?);
-    try_kubectl(&["create", "--raw", &path, "-f", "/dev/null"])
+    control("post", &format!("/api/devices/{device}/disconnect"), None)
 }
 
 /// The messages of a device at the hub, oldest first; none while the emulator does not answer.
@@ -348,7 +345,8 @@ pub fn try_disconnect(device: &str) -> Result<String, String> {
 /// When an answer is not JSON.
 #[must_use]
 pub fn messages(device: &str) -> Vec<Value> {
-    let lines = emulator(&format!("/api/events?device={device}&limit=10000")).unwrap_or_default();
+    let path = format!("/api/events?device={device}&limit=10000");
+    let lines = control("get", &path, None).unwrap_or_default();
     lines
         .lines()
         .filter(|line| !line.is_empty())

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
+use super::constraints;
 use super::server::since_1970;
 
 /// The certificate's file name.
@@ -103,17 +104,33 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// The CA in `data_dir`, made there when there is none.
+/// The CA in `data_dir`, made there when there is none; it may sign for `names`.
 ///
 /// # Errors
 /// [`AuthorityError`].
-pub fn load_or_make(data_dir: &Path, now: Timestamp) -> Result<Authority, AuthorityError> {
+pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result<Authority, AuthorityError> {
     let (certificate, key) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
     // The key is written first: without its certificate nobody can have trusted it.
     if !exists(&certificate)? {
-        make(&certificate, &key, now)?;
+        let pair = KeyPair::generate().map_err(|error| AuthorityError::Make(error.to_string()))?;
+        write(&key, 0o600, Zeroizing::new(pair.serialize_pem()).as_bytes())?;
+        sign(&certificate, &pair, constraints::of_names(names), now)?;
         tracing::info!(file = %certificate.display(), "made a CA for the emulator");
     }
+    let authority = load(data_dir)?;
+    // One of an older emulator may sign for any name: clients trust it, so it stays.
+    let Some(mut permitted) = constraints::of_certificate(&authority.certificate) else {
+        return Ok(authority);
+    };
+    if !constraints::add(&mut permitted, constraints::of_names(names)) {
+        return Ok(authority);
+    }
+    // With the same key and name: clients that trust the certificate of before still reach the names of before.
+    sign(&certificate, authority.issuer.key(), permitted, now)?;
+    tracing::warn!(
+        file = %certificate.display(), ?names,
+        "the emulator has a name that its CA did not permit: signed the CA's certificate again; give it to clients that use the new name"
+    );
     load(data_dir)
 }
 
@@ -152,9 +169,13 @@ fn belongs(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
     !public.is_empty() && certificate.as_ref().windows(public.len()).any(|window| window == public)
 }
 
-fn make(certificate_path: &Path, key_path: &Path, now: Timestamp) -> Result<(), AuthorityError> {
-    let failed = |error: rcgen::Error| AuthorityError::Make(error.to_string());
-    let key = KeyPair::generate().map_err(failed)?;
+/// Writes the certificate of the CA with this key.
+fn sign(
+    path: &Path,
+    key: &KeyPair,
+    permitted_subtrees: Vec<GeneralSubtree>,
+    now: Timestamp,
+) -> Result<(), AuthorityError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "Lanyard emulator CA");
@@ -162,9 +183,9 @@ fn make(certificate_path: &Path, key_path: &Path, now: Timestamp) -> Result<(), 
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = date_time_ymd(1970, 1, 1) + since_1970(now - 24.hours());
     params.not_after = date_time_ymd(1970, 1, 1) + since_1970(now + (24 * 365 * YEARS).hours());
-    let certificate = params.self_signed(&key).map_err(failed)?;
-    write(key_path, 0o600, Zeroizing::new(key.serialize_pem()).as_bytes())?;
-    write(certificate_path, 0o644, certificate.pem().as_bytes())
+    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    let certificate = params.self_signed(key).map_err(|error| AuthorityError::Make(error.to_string()))?;
+    write(path, 0o644, certificate.pem().as_bytes())
 }
 
 /// In one step, so that a crash leaves no half file behind.

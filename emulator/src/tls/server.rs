@@ -1,6 +1,8 @@
-//! The server's certificate: made from the CA at every start for the names of the moment, and again before it ends.
+//! The server's certificates: made from the CA at every start for the names of the moment, and again before they end. Each host
+//! name has one of its own: a client whose CA permits no new name refuses a certificate that has it among others.
 //! Reads nothing; holds keys in memory only.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,23 +49,27 @@ pub enum ServerTlsError {
     Setup(rustls::Error),
 }
 
-/// The certificate that is shown now.
+/// The certificates that are shown now.
 #[derive(Debug)]
 pub struct ServerCertificate {
     authority: Authority,
-    names: Vec<String>,
+    hosts: Vec<String>,
+    addresses: Vec<String>,
     provider: Arc<CryptoProvider>,
     shown: RwLock<Shown>,
 }
 
 #[derive(Debug)]
 struct Shown {
-    key: Arc<CertifiedKey>,
+    /// By host name, in lower case.
+    hosts: HashMap<String, Arc<CertifiedKey>>,
+    /// To clients that name another host or none, as those do that dial an address.
+    addresses: Arc<CertifiedKey>,
     until: Timestamp,
 }
 
 impl ServerCertificate {
-    /// A certificate for `localhost`, loopback addresses and `names`.
+    /// Certificates for `localhost`, loopback addresses and `names`.
     ///
     /// # Errors
     /// [`ServerTlsError`].
@@ -73,15 +79,12 @@ impl ServerCertificate {
         provider: Arc<CryptoProvider>,
         now: Timestamp,
     ) -> Result<Self, ServerTlsError> {
-        let mut all = vec!["localhost".to_owned()];
-        all.extend((1..=LOOPBACK).map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)).to_string()));
-        for name in names {
-            if !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                all.push(name.clone());
-            }
-        }
-        let shown = issue(&authority, &all, &provider, now)?;
-        Ok(Self { authority, names: all, provider, shown: RwLock::new(shown) })
+        let (addresses, hosts): (Vec<_>, Vec<_>) = names
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .partition(|name| name.parse::<IpAddr>().is_ok());
+        let shown = issue_all(&authority, &hosts, &addresses, &provider, now)?;
+        Ok(Self { authority, hosts, addresses, provider, shown: RwLock::new(shown) })
     }
 
     /// Makes it anew when it nears its end; says whether it did.
@@ -92,7 +95,7 @@ impl ServerCertificate {
         if self.until() > now + (24 * RENEW).hours() {
             return Ok(false);
         }
-        let fresh = issue(&self.authority, &self.names, &self.provider, now)?;
+        let fresh = issue_all(&self.authority, &self.hosts, &self.addresses, &self.provider, now)?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(true)
     }
@@ -105,8 +108,10 @@ impl ServerCertificate {
 }
 
 impl ResolvesServerCert for ServerCertificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown.read().unwrap_or_else(PoisonError::into_inner).key.clone())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let host = hello.server_name().map(str::to_ascii_lowercase).unwrap_or_default();
+        Some(shown.hosts.get(&host).unwrap_or(&shown.addresses).clone())
     }
 }
 
@@ -124,17 +129,34 @@ pub fn configuration(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerCo
     Ok(Arc::new(config))
 }
 
+fn issue_all(
+    authority: &Authority,
+    hosts: &[String],
+    addresses: &[String],
+    provider: &CryptoProvider,
+    now: Timestamp,
+) -> Result<Shown, ServerTlsError> {
+    let until = now + (24 * DAYS).hours();
+    let one = |names: &[String]| issue(authority, names, provider, now, until).map(Arc::new);
+    let hosts = hosts.iter().map(|host| Ok((host.clone(), one(std::slice::from_ref(host))?)));
+    Ok(Shown { hosts: hosts.collect::<Result<_, _>>()?, addresses: one(addresses)?, until })
+}
+
+/// A certificate for `localhost`, loopback addresses and `names`.
 fn issue(
     authority: &Authority,
     names: &[String],
     provider: &CryptoProvider,
     now: Timestamp,
-) -> Result<Shown, ServerTlsError> {
+    until: Timestamp,
+) -> Result<CertifiedKey, ServerTlsError> {
     let failed = |error: rcgen::Error| ServerTlsError::Make(error.to_string());
     let key = KeyPair::generate().map_err(failed)?;
-    let until = now + (24 * DAYS).hours();
+    let mut all = vec!["localhost".to_owned()];
+    all.extend((1..=LOOPBACK).map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)).to_string()));
+    all.extend(names.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
     let mut params = CertificateParams::default();
-    for name in names {
+    for name in &all {
         let one = CertificateParams::new([name.clone()])
             .map_err(|error| ServerTlsError::Name { name: name.clone(), detail: error.to_string() })?;
         params.subject_alt_names.extend(one.subject_alt_names);
@@ -149,9 +171,7 @@ fn issue(
     let certificate = params.signed_by(&key, &authority.issuer).map_err(failed)?;
     let chain = vec![certificate.der().clone(), authority.certificate.clone()];
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let key = CertifiedKey::from_der(chain, private, provider)
-        .map_err(|error| ServerTlsError::Make(error.to_string()))?;
-    Ok(Shown { key: Arc::new(key), until })
+    CertifiedKey::from_der(chain, private, provider).map_err(|error| ServerTlsError::Make(error.to_string()))
 }
 
 /// Seconds since 1970, to be added to that year's start: rcgen's own time type has no other constructor.

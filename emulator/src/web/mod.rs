@@ -1,5 +1,7 @@
 //! The emulator's own HTTP: probes, metrics and controls.
 
+pub mod server;
+pub mod guard;
 pub mod routes;
 pub mod probes;
 pub mod devices;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use super::guard::guard;
 use super::{controls, devices, events, metrics, probes};
 use crate::cloud::Cloud;
 
@@ -18,8 +20,8 @@ pub struct Web {
     pub stop: CancellationToken,
 }
 
-/// All routes.
-pub fn routes(web: Web) -> Router {
+/// All routes, for requests to one of `names` and to `localhost`.
+pub fn routes(web: Web, names: Arc<[String]>) -> Router {
     Router::new()
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
@@ -48,5 +50,6 @@ pub fn routes(web: Web) -> Router {
         )
         .route("/api/certificates/{name}/generateVerificationCode", post(controls::generate_code))
         .route("/api/certificates/{name}/verify", post(controls::verify))
+        .layer(from_fn_with_state(names, guard))
         .with_state(web)
 }

@@ -11,6 +11,7 @@ mod pki;
 mod running;
 mod starting;
 mod tls;
+mod authority;
 mod certificates;
 mod web;
 mod controls;

@@ -152,10 +152,14 @@ impl Running {
 
     /// Sends a request with a body: status and body.
     pub(crate) fn http_with(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nX-Lanyard-Control: yes");
+        self.http_raw(&format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    }
+
+    /// Sends bytes until the emulator closes: status and body.
+    pub(crate) fn http_raw(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.web).unwrap();
-        let length = body.len();
-        write!(stream, "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
-            .unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -1,8 +1,14 @@
 //! Probes, metrics and controls.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use lanyard_emulator::web::server::CONNECTIONS;
 use serde_json::{Value, json};
 
-use crate::running::Running;
+use crate::running::{Running, program};
 
 fn device(running: &Running, id: &str) -> Value {
     let devices: Vec<Value> = serde_json::from_str(&running.http("GET", "/api/devices").1).unwrap();
@@ -81,4 +87,81 @@ fn events_are_filtered_and_limited() {
     assert_eq!(bodies(&running, "?limit=0"), [0; 0]);
     assert_eq!(bodies(&running, "?device=dev9"), [0; 0]);
     assert_eq!(running.http("GET", "/api/events?limit=x").0, 400);
+}
+
+/// A page whose site lets its own name lead to the emulator, and a form of any site.
+#[test]
+fn requests_of_other_sites_pages_are_refused() {
+    let running = Running::start();
+    for (host, status) in [
+        ("evil.example", 421),
+        ("evil.example:8880", 421),
+        ("localhost.evil.example", 421),
+        ("localhost:8880", 200),
+        ("127.0.0.1:8880", 200),
+        ("contoso.azure-devices.net", 200),
+    ] {
+        let (answered, said) = running.http_raw(&format!("GET /api/events HTTP/1.0\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answered, status, "{host}: {said}");
+    }
+    assert_eq!(running.http_raw("GET /api/events HTTP/1.0\r\n\r\n").0, 421, "no Host header");
+    for method in ["POST", "PUT", "DELETE"] {
+        let head = format!("{method} /api/devices/dev1/disconnect HTTP/1.0\r\nHost: localhost");
+        let form = "Origin: http://evil.example\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n";
+        let (status, said) = running.http_raw(&format!("{head}\r\n{form}"));
+        assert!(status == 403 && said.contains("X-Lanyard-Control"), "{status} {said}");
+    }
+    // What a browser asks before it sends a header of a page's own: no answer allows it.
+    let preflight = "OPTIONS /api/devices/dev1/disconnect HTTP/1.0\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\
+        Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-lanyard-control\r\n\r\n";
+    assert_eq!(running.http_raw(preflight).0, 405);
+}
+
+#[test]
+fn slow_clients_do_not_keep_others_out() {
+    let running = Running::start();
+    let slow: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(running.web).unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\n").unwrap();
+            stream
+        })
+        .collect();
+    let mut other = TcpStream::connect(running.web).unwrap();
+    other.write_all(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    other.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    assert!(other.read(&mut [0]).is_err(), "one connection too many is served");
+    other.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    for mut stream in slow {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.read_to_end(&mut Vec::new()).expect("the emulator closes it");
+    }
+}
+
+/// `lanyard-emulator control` is what a pod has in place of curl.
+#[test]
+fn the_control_command_changes_and_shows() {
+    let running = Running::start();
+    let control = |arguments: &[&str], body: &str| {
+        let mut command = program();
+        command.args(["control", "--server", &format!("http://{}", running.web)]).args(arguments);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that reads no body may have ended.
+        let _ = child.stdin.take().unwrap().write_all(body.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let path = "/api/hubs/contoso.azure-devices.net/devices/dev1";
+    let (done, shown) = control(&["put", path, "--body"], r#"{"status": "disabled"}"#);
+    assert!(done && shown.contains("\"disabled\""), "{shown}");
+    let (done, shown) = control(&["get", "/api/devices"], "");
+    assert!(done && shown.contains("\"disabled\""), "{shown}");
+    assert_eq!(control(&["delete", path], ""), (true, String::new()));
+    let (done, said) = control(&["post", "/api/devices/dev9/disconnect"], "");
+    assert!(!done && said.contains("the emulator answers 404 Not Found: no hub knows"), "{said}");
 }
