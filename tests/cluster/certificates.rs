@@ -5,7 +5,7 @@ use lanyard_tests::cloud::{put_ca_group, put_thumbprints, upload_ca, verify_ca};
 use lanyard_tests::installation::{HUB, Plant, at_hub, values};
 use serde_json::Value;
 
-use crate::assert_no_gap;
+use crate::{assert_no_gap, fresh};
 
 const TEMPLATE: &str = "
   template:
@@ -89,7 +89,7 @@ fn twenty_of_a_group_move_from_one_ca_to_another_while_they_stream() {
     plant.apply(&group(&codes, "Primary"));
     verify(&plant, ["plant-one", "plant-two"]);
     put_ca_group("plant-x", "plant-one", Some("plant-two"));
-    let devices: Vec<String> = (1..=20).map(|n| format!("x509-{n:02}")).collect();
+    let devices: Vec<String> = (1..=20).map(|n| fresh(&format!("x509-{n:02}"))).collect();
     plant.apply(&devices.iter().map(|name| device(name)).collect::<String>());
     plant.await_all_ready(180);
 
@@ -130,11 +130,12 @@ fn thumbprint(credentials: &Value, slot: &str) -> Option<String> {
 /// Renewed twice: into the secondary slot, and back into the primary one.
 fn a_certificate_of_two_minutes_is_renewed_while_it_streams() {
     let plant = Plant::new("renewal");
+    let name = &fresh("renewed");
     plant.apply(&format!(
         "
 apiVersion: lanyard.dev/v1alpha1
 kind: IoTDevice
-metadata: {{name: renewed}}
+metadata: {{name: {name}}}
 spec:
   hub:
     hostname: {HUB}
@@ -147,31 +148,31 @@ spec:
     let mut registered: [Option<String>; 2] = [None, None];
     let mut known = 0;
     plant.eventually("two renewals, each accepted by the hub", 300, || {
-        let now = credentials(&plant, "renewed");
+        let now = credentials(&plant, name);
         let both = [thumbprint(&now, "primary"), thumbprint(&now, "secondary")];
         // What a person does at the portal when the status shows another thumbprint.
         if both != registered
             && let Some(primary) = &both[0]
         {
-            put_thumbprints("renewed", primary, both[1].as_deref());
+            put_thumbprints(name, primary, both[1].as_deref());
             known += 1;
             registered = both;
         }
         let accepted = now["proof"] == "Accepted";
         if known >= 3 && accepted { Ok(()) } else { Err(now.to_string()) }
     });
-    let seen = values("renewed", "Count").len();
+    let seen = values(name, "Count").len();
     let all = plant.eventually("it goes on", 60, || {
-        let all = values("renewed", "Count");
+        let all = values(name, "Count");
         if all.len() > seen + 5 { Ok(all) } else { Err(format!("{} events", all.len())) }
     });
-    assert_no_gap("renewed", &all);
-    assert_eq!(at_hub("renewed").map(|d| d.takeovers), Some(0));
+    assert_no_gap(name, &all);
+    assert_eq!(at_hub(name).map(|d| d.takeovers), Some(0));
     let restarts = plant.kubectl(&[
         "get",
         "pods",
         "-l",
-        "lanyard.dev/device=renewed",
+        &format!("lanyard.dev/device={name}"),
         "-o",
         "jsonpath={.items[*].status.containerStatuses[0].restartCount}",
     ]);

@@ -89,6 +89,11 @@ spec: {{groupRef: {{name: {group}}}}}
     )
 }
 
+/// A device's name that no earlier run on this cluster has used: the emulator still counts what those devices did.
+pub(crate) fn fresh(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
 /// A group of devices that are all connected.
 pub(crate) fn connected(purpose: &str, devices: &[String]) -> Plant {
     let plant = Plant::new(purpose);

@@ -1,9 +1,7 @@
 //! Changes the running emulator as an administrator changes Azure: with Azure's own bodies, through its web port.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use lanyard_tests::emulator::Emulator;
+use lanyard_tests::http;
 use serde_json::Value;
 
 /// Makes or replaces an object.
@@ -17,16 +15,6 @@ pub(crate) fn delete(emulator: &Emulator, path: &str) {
 }
 
 fn request(emulator: &Emulator, method: &str, path: &str, body: &str) {
-    let mut stream = TcpStream::connect(emulator.web).expect("a serving emulator answers");
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        emulator.web,
-        body.len()
-    )
-    .expect("the emulator reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("the emulator answers");
-    let status: Option<u16> = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    assert!(status.is_some_and(|status| (200..300).contains(&status)), "{method} {path}: {answer}");
+    let answer = http::send(method, emulator.web, path, body).expect("a serving emulator answers");
+    assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
 }
