@@ -18,6 +18,7 @@ use super::login::{Login, Will};
 use super::registration::Registration;
 use super::target::{self, Target};
 use super::token;
+use super::wait::after;
 use crate::config::credential::Credential;
 use crate::device::state::DeviceState;
 
@@ -113,7 +114,7 @@ impl Approach {
         // A certificate is renewed by whoever made it.
         let renew_at = credential.certificate().is_none().then(|| {
             self.state.metrics.token_expires(expiry);
-            Instant::now() + token::renewal(now, expiry, rand::random())
+            after(Instant::now(), token::renewal(now, expiry, rand::random()))
         });
         let link = Link::open(&target.peer, login, Arc::clone(tls), &self.slots).await?;
         Ok(Opened { link, target, renew_at })

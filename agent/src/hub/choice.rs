@@ -10,6 +10,7 @@ use std::time::Duration;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use tokio::time::Instant;
 
+use super::wait::after;
 use crate::config::credential::Credential;
 
 /// How long a credential rests after a setback.
@@ -33,7 +34,7 @@ const UNHEARD: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Dur
 /// So many logins that break in a row set a credential back that was never accepted: fewer may be the network's.
 const BROKEN: u32 = 3;
 /// What the first wait after DPS's refusal is of the one after the hub's: with an hour, a minute.
-const DPS_SHARE: u32 = 60;
+const DPS_SHARE: f64 = 60.0;
 
 /// The credentials of one device, and how each fared.
 #[derive(Debug)]
@@ -154,8 +155,8 @@ impl Choice {
         let mut another = None;
         for standing in &mut self.standings {
             if standing.is(fingerprint) {
-                let times = standing.setback.map_or(0, |setback| setback.times) + 1;
-                standing.setback = Some(Setback { at: now, times, again: now + length(times) });
+                let times = standing.setback.map_or(0, |setback| setback.times).saturating_add(1);
+                standing.setback = Some(Setback { at: now, times, again: after(now, length(times)) });
                 another = Some(false);
             } else {
                 another = another.map(|_| true);
@@ -191,7 +192,7 @@ impl Rest {
         };
         let least = match self {
             Self::Hub => retry,
-            Self::Dps => doubled(retry / DPS_SHARE, retry),
+            Self::Dps => doubled(retry.div_f64(DPS_SHARE), retry),
             Self::Unheard => doubled(*UNHEARD.start(), *UNHEARD.end()).min(retry),
             Self::Broken => doubled(*UNHEARD.start(), retry),
             Self::For(time) => return time.min(retry).mul_f64(1.0 + chance.clamp(0.0, 1.0) / 100.0),

@@ -20,6 +20,7 @@ use super::pace::Pace;
 use super::session::{Ended, InFlight, Session};
 use super::successor::{self, Successor, is_refusal, rest_after_dps, rest_at_hub, until};
 use super::trust::Trust;
+use super::wait::after;
 use crate::config::credential::Credential;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
@@ -155,7 +156,7 @@ impl Life {
             self.approach.forget(credential);
         }
         let valid = credential.and_then(|credential| credential.begins_in(Timestamp::now()));
-        step.wait.map(|wait| Instant::now() + valid.map_or(wait, |valid| wait.min(valid)))
+        step.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
     }
 
     /// One connection, from choosing a credential to its end.

@@ -1,11 +1,11 @@
 //! Why a connection could not be made or ended: errors of network, TLS and MQTT as a reason, a cause and a fix. Pure.
 
-use std::time::Duration;
-
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use rumqttc::mqttbytes::{self, v4::ConnectReturnCode};
 use rustls::{AlertDescription, CertificateError};
+
+use super::wait::AskedWait;
 
 /// Who is at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Failure {
     /// The cause and the fix, for people; never a secret.
     pub message: String,
     /// The least the server asks to wait.
-    pub retry_after: Option<Duration>,
+    pub retry_after: Option<AskedWait>,
 }
 
 impl Failure {

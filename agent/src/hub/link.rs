@@ -22,6 +22,7 @@ use tokio_util::codec::Framed;
 use super::dial::{self, Line};
 use super::failure::{Failure, Peer};
 use super::login::Login;
+use super::wait::after;
 use crate::publisher::message::MAX_MESSAGE_BYTES;
 
 /// How many devices of the process may dial at once. Handshakes are costly at both ends: hundreds of devices that
@@ -39,6 +40,14 @@ const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
 const IDLE_BUFFER: usize = 128;
 /// So many bytes are written before more are encoded.
 const WRITTEN_AT: usize = 8192;
+/// So many acknowledgements may wait to be written; then nothing is read until the server takes some. A server that sends
+/// and does not read fills its own buffers then, and not this process's memory.
+const MAX_OWED: usize = 256;
+/// So many packets more than were asked for may come between two pings: a hub keeps at most 50 messages for a device
+/// (ref §12.3), so this is a flood.
+const MAX_UNASKED: u32 = 10_000;
+/// How long a dial holds its turn. A silent server takes longer, but keeps no other device waiting.
+const TURN: Duration = Duration::from_secs(5);
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -66,6 +75,12 @@ pub struct Link {
     /// How many messages without a packet id are among that.
     unwritten_messages: usize,
     packet_id: u16,
+    /// How many acknowledgements are in `waiting`.
+    acknowledgements: usize,
+    /// How many answers the server owes: one for each message with a packet id, subscription and ping.
+    expected: u32,
+    /// How many packets came beyond those since the last ping.
+    unasked: u32,
     keep_alive: Duration,
     ping: Pin<Box<Sleep>>,
     pong_owed: bool,
@@ -83,7 +98,17 @@ impl Link {
         slots: &Semaphore,
     ) -> Result<Self, Failure> {
         // The semaphore is never closed.
-        let _slot = slots.acquire().await;
+        let slot = slots.acquire().await;
+        let opening = Self::open_now(peer, login, tls);
+        tokio::pin!(opening);
+        if let Ok(opened) = tokio::time::timeout(TURN, &mut opening).await {
+            return opened;
+        }
+        drop(slot);
+        opening.await
+    }
+
+    async fn open_now(peer: &Peer, login: Login, tls: Arc<rustls::ClientConfig>) -> Result<Self, Failure> {
         let line = dial::dial(peer, tls).await?;
         let codec = Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES };
         let mut framed = Framed::with_capacity(line, codec, IDLE_BUFFER);
@@ -97,6 +122,9 @@ impl Link {
             unwritten: false,
             unwritten_messages: 0,
             packet_id: 0,
+            acknowledgements: 0,
+            expected: 0,
+            unasked: 0,
             keep_alive,
             ping: Box::pin(tokio::time::sleep(keep_alive)),
             pong_owed: false,
@@ -105,7 +133,7 @@ impl Link {
         answer.unwrap_or_else(|_| {
             Err(Failure::new(ConnectionReason::Timeout, format!("{peer} did not answer the login in time")))
         })?;
-        link.ping.as_mut().reset(Instant::now() + keep_alive);
+        link.ping.as_mut().reset(after(Instant::now(), keep_alive));
         Ok(link)
     }
 
@@ -153,6 +181,7 @@ impl Link {
     pub fn acknowledge(&mut self, message: &Publish) {
         if message.qos != QoS::AtMostOnce {
             self.waiting.push_back(Packet::PubAck(PubAck::new(message.pkid)));
+            self.acknowledgements = self.acknowledgements.saturating_add(1);
         }
     }
 
@@ -177,11 +206,16 @@ impl Link {
             if !self.unwritten && self.unwritten_messages > 0 {
                 return Poll::Ready(Ok(Arrival::Written(std::mem::take(&mut self.unwritten_messages))));
             }
+            if self.acknowledgements >= MAX_OWED {
+                // The line is full, and wakes us when it has room again; if it never does, the ping ends it.
+                return Poll::Pending;
+            }
             let packet = match ready!(Pin::new(&mut self.line).poll_next(cx)) {
                 Some(Ok(packet)) => packet,
                 Some(Err(error)) => return Poll::Ready(Err(Failure::of_line(&self.peer, &error))),
                 None => return Poll::Ready(Err(Failure::closed(&self.peer))),
             };
+            self.count()?;
             match packet {
                 Packet::PubAck(ack) => return Poll::Ready(Ok(Arrival::Acknowledged(ack.pkid))),
                 Packet::Publish(message) => return Poll::Ready(Ok(Arrival::Message(message))),
@@ -195,6 +229,22 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// Counts a packet that came, and refuses a flood of packets that were not asked for.
+    fn count(&mut self) -> Result<(), Failure> {
+        match self.expected.checked_sub(1) {
+            Some(expected) => self.expected = expected,
+            None => self.unasked = self.unasked.saturating_add(1),
+        }
+        if self.unasked <= MAX_UNASKED {
+            return Ok(());
+        }
+        let (peer, keep_alive) = (&self.peer, self.keep_alive);
+        let message = format!(
+            "{peer} sent more than {MAX_UNASKED} packets within {keep_alive:?} that this device did not ask for: check that it is an IoT Hub, and which service sends messages to this device"
+        );
+        Err(Failure::new(ConnectionReason::ProtocolRefused, message))
     }
 
     fn subscribed(&self, answer: &SubAck) -> Result<Arrival, Failure> {
@@ -213,7 +263,8 @@ impl Link {
                 return Err(Failure::new(ConnectionReason::Timeout, message));
             }
             self.waiting.push_back(Packet::PingReq);
-            self.ping.as_mut().reset(Instant::now() + self.keep_alive);
+            self.unasked = 0;
+            self.ping.as_mut().reset(after(Instant::now(), self.keep_alive));
         }
         Ok(())
     }
@@ -230,7 +281,12 @@ impl Link {
             }
             if let Some(packet) = self.waiting.pop_front() {
                 let without_id = matches!(&packet, Packet::Publish(publish) if publish.pkid == 0);
-                self.unwritten_messages += usize::from(without_id);
+                self.unwritten_messages = self.unwritten_messages.saturating_add(usize::from(without_id));
+                match &packet {
+                    Packet::PubAck(_) => self.acknowledgements = self.acknowledgements.saturating_sub(1),
+                    _ if without_id => {}
+                    _ => self.expected = self.expected.saturating_add(1),
+                }
                 self.unwritten = true;
                 line.as_mut().start_send(packet).map_err(failed)?;
             }
@@ -258,101 +314,5 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::credential::Credential;
-    use crate::hub::trust::Trust;
-    use lanyard_protocol::hub::host::HostPort;
-    use lanyard_protocol::hub::key::SymmetricKey;
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    /// A real TLS server with a certificate of its own CA, which answers every connection's first bytes with `answer`.
-    async fn serve(leaf: CertificateParams, answer: &'static [u8]) -> (Peer, String) {
-        let mut ca = CertificateParams::new(Vec::new()).unwrap();
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-        let pem = ca.self_signed(&ca_key).unwrap().pem();
-        let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = HostPort::parse(&format!("localhost:{}", listener.local_addr().unwrap().port())).unwrap();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let Ok(mut stream) = acceptor.accept(socket).await else { continue };
-                let _ = stream.read(&mut [0; 2048]).await;
-                let _ = stream.write_all(answer).await;
-                let _ = stream.shutdown().await;
-            }
-        });
-        (Peer { role: "hub", at }, pem)
-    }
-
-    async fn refusal(peer: &Peer, pem: &str) -> Failure {
-        let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
-        let login = Login::at_hub(&Credential::of_key(key), "h", "d", None, 1, KEEP_ALIVE);
-        let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes()), None).unwrap();
-        Link::open(peer, login, tls, &Semaphore::new(1)).await.err().unwrap()
-    }
-
-    fn leaf(name: &str) -> CertificateParams {
-        CertificateParams::new(vec![name.to_owned()]).unwrap()
-    }
-
-    #[tokio::test]
-    async fn certificates_that_cannot_be_trusted_say_why() {
-        let mut old = leaf("localhost");
-        old.not_after = date_time_ymd(2001, 1, 1);
-        old.not_before = date_time_ymd(2000, 1, 1);
-        let mut young = leaf("localhost");
-        young.not_before = date_time_ymd(3000, 1, 1);
-        young.not_after = date_time_ymd(3001, 1, 1);
-        let cases = [
-            (old, "has expired"),
-            (young, "is not valid yet"),
-            (leaf("other.example"), "is not for the name \"localhost\""),
-        ];
-        for (leaf, words) in cases {
-            let (peer, pem) = serve(leaf, b"").await;
-            let failure = refusal(&peer, &pem).await;
-            assert_eq!(failure.reason, ConnectionReason::CertificateNotTrusted, "{failure:?}");
-            assert!(failure.message.contains(words), "{failure:?}");
-        }
-        let (peer, _) = serve(leaf("localhost"), b"").await;
-        let (_, stranger) = serve(leaf("localhost"), b"").await;
-        let failure = refusal(&peer, &stranger).await;
-        assert_eq!(failure.reason, ConnectionReason::CertificateNotTrusted);
-        assert!(failure.message.contains("trustedCA"), "{failure:?}");
-    }
-
-    /// The codes of ref §1.10, as bytes.
-    #[tokio::test]
-    async fn connack_codes_have_reasons() {
-        use ConnectionReason as R;
-        let cases: [(&'static [u8], R); 8] = [
-            (b"\x20\x02\x00\x01", R::ProtocolRefused),
-            (b"\x20\x02\x00\x02", R::ProtocolRefused),
-            (b"\x20\x02\x00\x03", R::HubUnavailable),
-            (b"\x20\x02\x00\x04", R::Unauthorized),
-            (b"\x20\x02\x00\x05", R::Unauthorized),
-            (b"", R::ConnectionLost),
-            (b"\xd0\x00", R::ConnectionLost),
-            (b"HTTP/1.1 400 Bad Request\r\n\r\n", R::ConnectionLost),
-        ];
-        for (answer, reason) in cases {
-            let (peer, pem) = serve(leaf("localhost"), answer).await;
-            let failure = refusal(&peer, &pem).await;
-            assert_eq!(failure.reason, reason, "{answer:?}: {failure:?}");
-            assert!(failure.message.contains("localhost"), "{failure:?}");
-        }
-    }
-}
+#[path = "link_tests.rs"]
+mod tests;

@@ -1,5 +1,9 @@
 //! The connection to a hub: from a device's key or certificate to acknowledged messages.
 
+// A number that a stranger sent must not end the process: sums are checked, saturate, or say why they cannot overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+pub mod wait;
 pub mod failure;
 pub mod trust;
 pub mod token;

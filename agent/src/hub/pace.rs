@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lanyard_protocol::handoff::status::ConnectionReason;
 
+use super::wait::AskedWait;
+
 /// The first wait after a failure, doubled by each further one up to [`LONGEST`] (ref §12.4).
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest wait (ref §12.4).
@@ -49,39 +51,48 @@ impl Pace {
     }
 
     /// A failure happened. `chance` from 0 to 1 spreads the devices; `at_least` is what the server asked for.
-    pub fn after(&mut self, reason: ConnectionReason, at_least: Option<Duration>, chance: f64) -> Step {
+    pub fn after(&mut self, reason: ConnectionReason, at_least: Option<AskedWait>, chance: f64) -> Step {
         use ConnectionReason as R;
         let mut step = match reason {
             R::CredentialsUnreadable => return Step { wait: None, ask_dps: false },
             R::Unauthorized => {
-                self.refusals += 1;
+                self.refusals = self.refusals.saturating_add(1);
                 match self.refusals {
                     // A new token at once: the old one may have expired on its way, or a clock has been set. Then
                     // DPS, at once too: the device may have been given to another hub.
                     1 => Step { wait: Some(Duration::ZERO), ask_dps: false },
                     2 => Step { wait: Some(Duration::ZERO), ask_dps: true },
-                    more => Step { wait: Some(backoff(SHORTEST_REFUSED, more - 3, chance)), ask_dps: true },
+                    more => Step {
+                        wait: Some(backoff(SHORTEST_REFUSED, more.saturating_sub(3), chance)),
+                        ask_dps: true,
+                    },
                 }
             }
             // Nobody is asked, only the clock is looked at again: it may be the clock that is wrong.
             R::CredentialExpired => {
-                self.refusals += 1;
-                Step { wait: Some(backoff(SHORTEST_REFUSED, self.refusals - 1, chance)), ask_dps: false }
+                self.refusals = self.refusals.saturating_add(1);
+                Step {
+                    wait: Some(backoff(SHORTEST_REFUSED, self.refusals.saturating_sub(1), chance)),
+                    ask_dps: false,
+                }
             }
             R::RegistrationUnauthorized
             | R::EnrollmentDisabled
             | R::RegistrationFailed
             | R::ProtocolRefused => {
-                self.refusals += 1;
-                Step { wait: Some(backoff(SHORTEST_REFUSED, self.refusals - 1, chance)), ask_dps: true }
+                self.refusals = self.refusals.saturating_add(1);
+                Step {
+                    wait: Some(backoff(SHORTEST_REFUSED, self.refusals.saturating_sub(1), chance)),
+                    ask_dps: true,
+                }
             }
             _ => {
-                self.failures += 1;
-                let wait = backoff(SHORTEST, self.failures - 1, chance);
+                self.failures = self.failures.saturating_add(1);
+                let wait = backoff(SHORTEST, self.failures.saturating_sub(1), chance);
                 Step { wait: Some(wait), ask_dps: self.failures.is_multiple_of(HUB_FAILURES) }
             }
         };
-        step.wait = step.wait.max(at_least);
+        step.wait = step.wait.max(at_least.map(AskedWait::get));
         step
     }
 }
@@ -141,8 +152,11 @@ mod tests {
     fn unreadable_credentials_wait_for_new_ones_and_servers_may_ask_for_more_time() {
         let mut pace = Pace::default();
         assert_eq!(pace.after(ConnectionReason::CredentialsUnreadable, None, 0.5).wait, None);
-        let asked = Duration::from_secs(40);
-        assert_eq!(pace.after(ConnectionReason::RegistrationFailed, Some(asked), 0.0).wait, Some(asked));
+        let asked = AskedWait::from_secs(40);
+        assert_eq!(
+            pace.after(ConnectionReason::RegistrationFailed, Some(asked), 0.0).wait,
+            Some(asked.get())
+        );
     }
 
     proptest! {

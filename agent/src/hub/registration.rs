@@ -20,6 +20,7 @@ use super::assignment::Assignment;
 use super::failure::{Failure, Peer};
 use super::link::{Arrival, KEEP_ALIVE, Link};
 use super::login::Login;
+use super::wait::{AskedWait, after};
 use crate::config::credential::Credential;
 
 /// How long DPS may take for one answer.
@@ -28,6 +29,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const ASSIGN_TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between two polls when DPS names none (ref §14.4).
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The shortest wait between two polls, whatever DPS names: an answer "at once" must not keep the agent busy.
+const SHORTEST_POLL: Duration = Duration::from_millis(500);
+/// The longest operation id that is sent back; Azure's have 55 characters. MQTT's topics end at 65,535 bytes.
+const LONGEST_OPERATION_ID: usize = 1024;
+/// So many characters of an error text of DPS are kept; more would fill logs and status.
+const LONGEST_TEXT: usize = 512;
 
 /// Who registers where.
 pub struct Registration<'a> {
@@ -91,14 +98,14 @@ impl Registration<'_> {
                 Step::Assigned(assignment) => return Ok(assignment),
                 Step::Poll { operation_id } => operation = operation_id,
             }
-            idle(link, wait.unwrap_or(POLL_INTERVAL)).await?;
-            request += 1;
+            idle(link, wait.map_or(POLL_INTERVAL, AskedWait::get).max(SHORTEST_POLL)).await?;
+            request = request.wrapping_add(1);
             body = Bytes::from_static(b" ");
         }
     }
 
     /// The answer to a request: status, how long to wait, body.
-    async fn answer(&self, link: &mut Link, rid: &str) -> Result<(u16, Option<Duration>, Bytes), Failure> {
+    async fn answer(&self, link: &mut Link, rid: &str) -> Result<(u16, Option<AskedWait>, Bytes), Failure> {
         let wanted = async {
             loop {
                 let Arrival::Message(message) = link.next().await? else { continue };
@@ -106,7 +113,7 @@ impl Registration<'_> {
                 if let Ok(answer) = FromDps::parse(&message.topic)
                     && answer.rid == rid
                 {
-                    let wait = answer.retry_after.map(Duration::from_secs);
+                    let wait = answer.retry_after.map(AskedWait::from_secs);
                     return Ok((answer.status, wait, message.payload));
                 }
             }
@@ -119,7 +126,7 @@ impl Registration<'_> {
         event.unwrap_or_else(|_| Err(self.timeout("answer")))
     }
 
-    fn read(&self, status: u16, wait: Option<Duration>, body: &[u8]) -> Result<Step, Failure> {
+    fn read(&self, status: u16, wait: Option<AskedWait>, body: &[u8]) -> Result<Step, Failure> {
         if status >= 300 {
             let error: Option<ServiceError> = serde_json::from_slice(body).ok();
             let (code, text) = error.map_or((0, String::new()), |error| (error.error_code, error.message));
@@ -127,6 +134,12 @@ impl Registration<'_> {
         }
         let answer: OperationStatus = serde_json::from_slice(body)
             .map_err(|error| self.failed(&format!("answers something unreadable: {error}")))?;
+        if answer.operation_id.len() > LONGEST_OPERATION_ID {
+            let length = answer.operation_id.len();
+            return Err(
+                self.failed(&format!("names an operation id of {length} bytes, which is no id of Azure's"))
+            );
+        }
         match answer.status {
             RegistrationStatus::Assigning | RegistrationStatus::Unassigned
                 if !answer.operation_id.is_empty() =>
@@ -176,8 +189,9 @@ impl Registration<'_> {
         Failure::new(ConnectionReason::Timeout, format!("{} did not {what} in time", self.peer()))
     }
 
-    fn service_error(&self, status: u16, code: u32, text: &str, wait: Option<Duration>) -> Failure {
+    fn service_error(&self, status: u16, code: u32, text: &str, wait: Option<AskedWait>) -> Failure {
         let (peer, id, scope) = (self.peer(), self.registration_id, &self.dps.id_scope);
+        let text: String = text.chars().take(LONGEST_TEXT).collect();
         let said = format!("{peer} answered {code} {text:?}");
         let (reason, fix) = match (status, code) {
             (401 | 404, _) => (
@@ -209,7 +223,7 @@ impl Registration<'_> {
 
 /// Waits, and keeps the connection alive meanwhile.
 async fn idle(link: &mut Link, time: Duration) -> Result<(), Failure> {
-    let over = tokio::time::Instant::now() + time;
+    let over = after(tokio::time::Instant::now(), time);
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(over) => return Ok(()),
@@ -245,7 +259,7 @@ mod tests {
             expiry: 0,
             slots: &Semaphore::new(1),
         };
-        registration.read(status, Some(Duration::from_secs(3)), body.as_bytes())
+        registration.read(status, Some(AskedWait::from_secs(3)), body.as_bytes())
     }
 
     fn reason(status: u16, body: &str) -> ConnectionReason {
@@ -288,6 +302,22 @@ mod tests {
         assert_eq!(reason(200, &failed(404_201)), R::RegistrationUnauthorized);
         let approval = read(200, &failed(400_209)).err().unwrap();
         assert!(approval.message.contains("approve"), "{approval:?}");
-        assert_eq!(read(429, &error(429_001)).err().unwrap().retry_after, Some(Duration::from_secs(3)));
+        assert_eq!(read(429, &error(429_001)).err().unwrap().retry_after, Some(AskedWait::from_secs(3)));
+    }
+
+    #[test]
+    fn m2_overlong_operation_id_is_refused() {
+        let body = |length| format!(r#"{{"operationId":"{}","status":"assigning"}}"#, "5".repeat(length));
+        assert!(matches!(read(202, &body(LONGEST_OPERATION_ID)), Ok(Step::Poll { .. })));
+        let failure = read(202, &body(LONGEST_OPERATION_ID + 1)).err().unwrap();
+        assert_eq!(failure.reason, ConnectionReason::RegistrationFailed);
+        assert!(failure.message.contains("1025 bytes"), "{failure:?}");
+    }
+
+    #[test]
+    fn m2_overlong_dps_error_text_is_cut() {
+        let body = format!(r#"{{"errorCode":400004,"message":"{}"}}"#, "x".repeat(100_000));
+        let failure = read(400, &body).err().unwrap();
+        assert!(failure.message.len() < 1024, "{} bytes", failure.message.len());
     }
 }

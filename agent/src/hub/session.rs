@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::link::{Arrival, Link};
 use super::successor::{Successor, until};
 use super::target::Target;
+use super::wait::after;
 use crate::device::state::DeviceState;
 use crate::device::stop::Stop;
 use crate::publisher::outbox::Next;
@@ -115,7 +116,7 @@ impl Session<'_> {
                 Err(failure) => return Ended::Failed(failure),
             };
             let timeout = self.config.borrow().telemetry.timeout.get();
-            let owed_at = owed_since.map(|since| Instant::from_std(since) + timeout);
+            let owed_at = owed_since.map(|since| after(Instant::from_std(since), timeout));
             let (streaming, draining) = (matches!(phase, Phase::Streaming), matches!(phase, Phase::Draining));
             tokio::select! {
                 arrival = self.link.next() => match arrival {
@@ -124,7 +125,7 @@ impl Session<'_> {
                 },
                 () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
                     self.state.outbox.lock().tick();
-                    self.tick_at = Instant::now() + self.config.borrow().telemetry.interval.get();
+                    self.tick_at = after(Instant::now(), self.config.borrow().telemetry.interval.get());
                 }
                 () = self.state.outbox.filled(), if !waits => {}
                 () = until(owed_at) => return Ended::Failed(self.silence(timeout)),
@@ -132,7 +133,7 @@ impl Session<'_> {
                 Ok(()) = self.config.changed(), if streaming => {
                     // A shorter interval holds from now on.
                     let interval = self.config.borrow_and_update().telemetry.interval.get();
-                    self.tick_at = self.tick_at.min(Instant::now() + interval);
+                    self.tick_at = self.tick_at.min(after(Instant::now(), interval));
                 }
                 () = self.stop.asked(), if !draining => phase = Phase::Draining,
                 () = self.stop.expired(), if draining => return Ended::Stopped,
@@ -198,7 +199,8 @@ impl Session<'_> {
             }
         }
         if let Arrival::Message(message) = arrival {
-            // Nothing is subscribed to; whatever a session of earlier software left behind is dealt with by saying so.
+            // Nothing is subscribed to; what the hub kept for earlier software of this device is acknowledged, so that it
+            // is not sent again. A flood of it ends the connection, see `Link`.
             self.link.acknowledge(message);
         }
     }

@@ -12,6 +12,7 @@ use super::approach::Approach;
 use super::choice::Rest;
 use super::failure::Failure;
 use super::keyring::{Keyring, Setback};
+use super::wait::AskedWait;
 use crate::config::credential::Credential;
 
 /// How to log in anew.
@@ -121,7 +122,11 @@ pub(super) fn rest_after_dps(failure: &Failure) -> Rest {
     match failure.reason {
         reason if is_refusal(reason) => Rest::Dps,
         // Asked to come back after no time at all, the agent would never pause.
-        _ => failure.retry_after.filter(|wait| !wait.is_zero()).map_or(Rest::Unheard, Rest::For),
+        _ => failure
+            .retry_after
+            .map(AskedWait::get)
+            .filter(|wait| !wait.is_zero())
+            .map_or(Rest::Unheard, Rest::For),
     }
 }
 
@@ -160,7 +165,7 @@ mod tests {
     #[test]
     fn dps_is_never_asked_without_a_pause() {
         let rest = |seconds: Option<u64>| {
-            let retry_after = seconds.map(std::time::Duration::from_secs);
+            let retry_after = seconds.map(AskedWait::from_secs);
             rest_after_dps(&Failure { retry_after, ..Failure::new(ConnectionReason::HubUnavailable, "") })
         };
         assert_eq!([rest(None), rest(Some(0))], [Rest::Unheard; 2]);

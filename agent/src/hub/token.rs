@@ -13,7 +13,7 @@ const RENEWAL: std::ops::Range<f64> = 0.80..0.90;
 /// When a token that is signed at `now` ends, in seconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn expiry(now: jiff::Timestamp, lifetime: Duration) -> u64 {
-    u64::try_from(now.as_second()).unwrap_or(0) + lifetime.as_secs()
+    u64::try_from(now.as_second()).unwrap_or(0).saturating_add(lifetime.as_secs())
 }
 
 /// How long after `now` a token that ends at `expiry` is renewed. `chance` is from 0 to 1.

@@ -135,13 +135,13 @@ impl Trust {
 }
 
 fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        count += 1;
+    let mut empty = true;
+    for (position, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
+        empty = false;
         let certificate = certificate.map_err(TrustError::Pem)?;
-        roots.add(certificate).map_err(|error| TrustError::Certificate { position: count, error })?;
+        roots.add(certificate).map_err(|error| TrustError::Certificate { position, error })?;
     }
-    if count == 0 { Err(TrustError::Empty) } else { Ok(()) }
+    if empty { Err(TrustError::Empty) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -3,17 +3,19 @@
 pub mod configuration;
 pub mod files;
 pub mod template;
+pub mod waits;
 pub mod wire;
 
 /// Gives bytes to one reader; panics where that breaks a promise.
 pub type Target = fn(&[u8]);
 
 /// All readers, each with the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("configuration", configuration::read),
     ("journal", files::journal),
     ("segment", files::segment),
     ("template", template::read),
+    ("waits", waits::read),
     ("wire", wire::read),
 ];
 

@@ -1,0 +1,29 @@
+//! Waits that DPS asks for.
+
+use lanyard_agent::hub::pace::Pace;
+use lanyard_agent::hub::wait::{AskedWait, LONGEST, after};
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::topic::FromDps;
+use tokio::time::Instant;
+
+/// Every line that is the topic of an answer is a failure with the wait it asks for: the device tries again at an instant
+/// that exists, at most an hour later.
+///
+/// # Panics
+/// When the sum overflows, or the wait is longer.
+pub fn read(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (mut pace, now) = (Pace::default(), Instant::now());
+    for answer in text.lines().filter_map(|topic| FromDps::parse(topic).ok()) {
+        let reason = match answer.status {
+            401 | 404 => ConnectionReason::RegistrationUnauthorized,
+            429 | 500.. => ConnectionReason::HubUnavailable,
+            _ => ConnectionReason::RegistrationFailed,
+        };
+        let asked = answer.retry_after.map(AskedWait::from_secs);
+        let step = pace.after(reason, asked, f64::from(answer.status % 100) / 99.0);
+        let wait = step.wait.expect("what DPS says never waits for other credentials");
+        assert!(wait <= LONGEST, "{wait:?}");
+        assert!(after(now, wait) <= now + LONGEST);
+    }
+}
