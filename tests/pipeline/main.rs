@@ -28,6 +28,7 @@ mod moving;
 mod changes;
 mod reload;
 mod failures;
+mod hostile;
 mod start;
 mod example;
 mod readme;

@@ -15,3 +15,4 @@ pub mod network;
 pub mod chance;
 pub mod records;
 pub mod proxy;
+pub mod stranger;
