@@ -4,7 +4,7 @@ use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::LIMIT;
 
-use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator, fingerprint};
+use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator, remembered};
 
 fn group_device(emulator: &Emulator, id: &str, scope: &str) -> String {
     format!(
@@ -59,13 +59,8 @@ fn a_hub_that_refuses_sends_the_device_back_to_dps() {
     let emulator = emulator();
     let agent = setup(&emulator, &["dev-01"]);
     // A hub that no longer knows the device: this one never did.
-    let remembered = format!(
-        "{{\"endpoint\":\"localhost:{port}\",\"idScope\":\"0ne00ABCDEF\",\"registrationId\":\"dev-01\",\
-         \"credential\":\"{credential}\",\"assignedHub\":\"localhost:{port}\",\"deviceId\":\"dev-01\"}}",
-        port = emulator.mqtt.port(),
-        credential = fingerprint(&derived("dev-01")),
-    );
-    agent.write("buffer/dev-01/assignment.json", &remembered);
+    let at = format!("localhost:{}", emulator.mqtt.port());
+    agent.write("buffer/dev-01/assignment.json", &remembered(&at, &at).to_string());
     let agent = agent.start();
     emulator.wait_for_events("dev-01", 1, LIMIT);
     let refused = "lanyard_device_connection_attempts_total{device=\"dev-01\",result=\"Unauthorized\"}";
@@ -74,6 +69,43 @@ fn a_hub_that_refuses_sends_the_device_back_to_dps() {
         Some(2.0),
         "once with the old token, once with a new one, then DPS"
     );
+}
+
+/// Another pod on a shared volume names its own server, by an assignment without the device's signature or with a link.
+#[test]
+fn m5_forged_assignment_is_ignored_and_dps_asked() {
+    let emulator = emulator();
+    let at = format!("localhost:{}", emulator.mqtt.port());
+    // A test's own server would do no worse: an agent that believed this would wait for it for ever.
+    let mut forged = remembered(&at, "localhost:1");
+    forged["signature"] = "00".repeat(32).into();
+    let mut unsigned = forged.clone();
+    drop(unsigned.as_object_mut().and_then(|fields| fields.remove("signature")));
+    for (text, words) in [(forged, "not by the device's key"), (unsigned, "not signed")] {
+        let agent = setup(&emulator, &["dev-01"]);
+        agent.write("buffer/dev-01/assignment.json", &text.to_string());
+        let agent = agent.start();
+        agent.wait_for_reason("dev-01", "Connected");
+        let log = agent.log();
+        assert!(log.contains(words) && log.contains("DPS assigned"), "{log}");
+    }
+}
+
+#[test]
+fn m5_symbolic_links_in_the_buffer_folder_are_not_followed() {
+    let emulator = emulator();
+    let setup = setup(&emulator, &["dev-01"]);
+    let victim = setup.path("victim");
+    setup.write("victim", "another device's events");
+    std::fs::create_dir_all(setup.path("buffer/dev-01")).unwrap();
+    for name in ["assignment.json", "assignment.json.new", "00000000000000000001.events"] {
+        std::os::unix::fs::symlink(&victim, setup.path(&format!("buffer/dev-01/{name}"))).unwrap();
+    }
+    let agent = setup.start();
+    // The device streams, its events being kept in memory until someone has looked.
+    emulator.wait_for_events("dev-01", 2, LIMIT);
+    assert!(agent.log().contains("is a symbolic link, which the agent does not follow"), "{}", agent.log());
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "another device's events");
 }
 
 #[test]

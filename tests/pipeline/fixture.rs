@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::fingerprint::{Fingerprint, hex};
 use lanyard_protocol::handoff::status::{Credential, DeviceStatus};
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::agent::{Agent, Setup};
@@ -84,6 +84,21 @@ pub(crate) fn derived(id: &str) -> String {
 /// What a key is called where it must not stand itself.
 pub(crate) fn fingerprint(key: &str) -> Fingerprint {
     Fingerprint::of_key(&SymmetricKey::from_base64(key).expect("keys are base64"))
+}
+
+/// What an agent remembers of DPS's answer for dev-01, signed with its key.
+pub(crate) fn remembered(dps: &str, hub: &str) -> Value {
+    let key = SymmetricKey::from_base64(&derived("dev-01")).expect("keys are base64");
+    let credential = Fingerprint::of_key(&key);
+    let mut message = b"lanyard.dev/assignment\0".to_vec();
+    for part in [dps, "0ne00ABCDEF", "dev-01", credential.as_str(), hub, "dev-01"] {
+        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        message.extend_from_slice(part.as_bytes());
+    }
+    serde_json::json!({
+        "endpoint": dps, "idScope": "0ne00ABCDEF", "registrationId": "dev-01", "credential": credential,
+        "assignedHub": hub, "deviceId": "dev-01", "signature": hex(&key.sign(&message)),
+    })
 }
 
 /// The messages of a device, each once: redelivered ones carry the same id.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::controls;
 use crate::fixture::{
     GROUP, RAMP, SECONDARY, assert_account, assert_contiguous, assert_streams, derived, document,
-    fingerprint, values, wait_for_accepted, wait_for_ramp_of, wait_for_refused,
+    fingerprint, remembered, values, wait_for_accepted, wait_for_ramp_of, wait_for_refused,
 };
 
 /// Another name of the same machine is another hub.
@@ -137,12 +137,8 @@ fn a_dps_that_is_away_takes_nothing_from_a_device() {
          sources: [{{name: sim, simulator: {{}}}}], tags: [{RAMP}], telemetry: {{interval: 250ms}}}}",
         nobody.port()
     )]));
-    let remembered = json!({
-        "endpoint": format!("localhost:{}", nobody.port()), "idScope": "0ne00ABCDEF", "registrationId": "dev-01",
-        "credential": fingerprint(&derived("dev-01")), "deviceId": "dev-01",
-        "assignedHub": format!("localhost:{}", emulator.mqtt.port()),
-    });
-    setup.write("buffer/dev-01/assignment.json", &remembered.to_string());
+    let [dps, hub] = [nobody.port(), emulator.mqtt.port()].map(|port| format!("localhost:{port}"));
+    setup.write("buffer/dev-01/assignment.json", &remembered(&dps, &hub).to_string());
     let agent = setup.start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
     agent.setup.set_key("dev-01", SECONDARY);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use lanyard_protocol::handoff::buffer::Sync;
 
-use super::recovery;
 use super::store::Buffer;
 use super::sync::{Synced, Syncer};
+use super::{files, recovery};
 
 /// What may be kept in memory while the disk takes nothing.
 pub(super) const IN_MEMORY: u64 = 8 << 20;
@@ -39,7 +39,7 @@ impl Home {
         if sync == Sync::Never {
             return Ok(());
         }
-        let folder = Synced::new(&Arc::new(File::open(&self.folder)?));
+        let folder = Synced::new(&Arc::new(files::open_folder(&self.folder)?));
         match sync {
             Sync::EveryWrite => folder.now(),
             Sync::EverySecond | Sync::Never => {

@@ -5,14 +5,15 @@
 //! on the disk, so a power cut finds one of them whole.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::entry::{self, Cut, Entry};
+use super::entry::{self, Cut, EVENTS, Entry};
+use super::files;
 use super::hole::{Hole, Holes};
 use super::stamp::{self, Stamp};
 use super::sync::{Synced, Syncer};
@@ -21,6 +22,8 @@ const SUFFIX: &str = ".journal";
 
 /// A journal of this size, or of an eighth of the buffer, is begun anew: small enough to be read in a moment, large enough to be rare.
 const LARGE: u64 = 256 * 1024;
+/// No journal comes near this size: gaps and messages under way are few. A larger one would fill the memory.
+const LARGEST: u64 = 32 << 20;
 
 /// The journal, and what it says.
 #[derive(Debug)]
@@ -69,7 +72,9 @@ impl Default for Journal {
 
 /// The number in a journal's file name.
 pub(super) fn number(name: &str) -> Option<u64> {
-    name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok()
+    let number = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok();
+    // One more must not overflow.
+    number.filter(|&number| number < EVENTS)
 }
 
 fn path(folder: &Path, generation: u64) -> PathBuf {
@@ -88,7 +93,7 @@ impl Journal {
     pub(super) fn read(folder: &Path, generations: &[u64]) -> Result<Self, Unreadable> {
         let mut found: Option<Self> = None;
         for &generation in generations.iter().rev() {
-            let bytes = std::fs::read(path(folder, generation)).map_err(Unreadable::Read)?;
+            let bytes = files::read(&path(folder, generation), LARGEST).map_err(Unreadable::Read)?;
             if let Stamp::Newer(version) = stamp::read(&bytes) {
                 return Err(Unreadable::Newer(version));
             }
@@ -133,7 +138,7 @@ impl Journal {
     pub(super) fn begin(&mut self, folder: &Path, syncer: Option<&Syncer>, now: Instant) -> io::Result<()> {
         let generation = self.generation + 1;
         let path = path(folder, generation);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let file = files::create(&path)?;
         let bytes = self.snapshot();
         if let Err(error) = file.write_all_at(&bytes, 0) {
             // A journal without its end of the beginning is not believed; what cannot be removed does no harm.

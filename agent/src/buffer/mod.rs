@@ -5,6 +5,7 @@ mod varint;
 pub(crate) mod stamp;
 pub mod record;
 mod names;
+pub(crate) mod files;
 mod block;
 mod segment;
 mod scan;

@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use super::files;
 use super::journal::{self, Journal, Unreadable};
 use super::scan::{self, Place};
 use super::segment::{self, START, Segment};
@@ -49,8 +50,8 @@ pub(super) enum Unusable {
 
 /// Makes a folder, and takes it for this process.
 pub(super) fn take(folder: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(folder)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    files::make_folder(folder)?;
+    let lock = files::open(&folder.join(LOCK), File::options().create(true).truncate(false).write(true))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),

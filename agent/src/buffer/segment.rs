@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::EVENTS;
-use super::{block, stamp};
+use super::{block, files, stamp};
 
 /// Ends the names of segments' files; before it stands the number of the first event.
 const SUFFIX: &str = ".events";
@@ -64,7 +64,7 @@ impl Segment {
     /// A new one in a file.
     pub(super) fn in_file(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let file = files::create(&path)?;
         if let Err(error) = file.write_all_at(&stamp::ours(), 0) {
             // Nothing is in it; what cannot be removed is emptied at the next start.
             let _ = std::fs::remove_file(&path);
@@ -76,7 +76,7 @@ impl Segment {
     /// One that an earlier process left behind.
     pub(super) fn found(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
-        let len = std::fs::metadata(&path)?.len();
+        let len = files::length(&path)?;
         let mut segment = Self::new(first, Body::File { path, open: None });
         segment.len = len;
         Ok(segment)
@@ -163,7 +163,7 @@ impl Segment {
         self.len = len;
         if let Body::File { path, .. } = &self.body {
             // It is not read in any case.
-            let _ = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(len));
+            let _ = files::open(path, OpenOptions::new().write(true)).and_then(|file| file.set_len(len));
         }
     }
 
@@ -196,7 +196,7 @@ fn open(body: &mut Body) -> io::Result<&Arc<File>> {
         Body::File { path, open } => match open {
             Some(file) => Ok(file),
             None => {
-                let file = OpenOptions::new().read(true).write(true).open(path)?;
+                let file = files::open(path, OpenOptions::new().read(true).write(true))?;
                 Ok(open.insert(Arc::new(file)))
             }
         },

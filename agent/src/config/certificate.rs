@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::hub::key::SymmetricKey;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -72,6 +73,8 @@ impl CertificateError {
 #[derive(Clone)]
 pub struct Certificate {
     certified: Arc<CertifiedKey>,
+    /// Made of the private key.
+    own: SymmetricKey,
     /// Its SHA-256 thumbprint.
     pub fingerprint: Fingerprint,
     /// When its life begins.
@@ -102,13 +105,21 @@ impl Certificate {
         let (not_before, not_after) =
             (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
         let fingerprint = Fingerprint::of_certificate(leaf);
-        Ok(Self { certified: Arc::new(CertifiedKey::new(chain, signer)), fingerprint, not_before, not_after })
+        let own = SymmetricKey::of_private_key(key.secret_der());
+        let certified = Arc::new(CertifiedKey::new(chain, signer));
+        Ok(Self { certified, own, fingerprint, not_before, not_after })
     }
 
     /// For the TLS handshake.
     #[must_use]
     pub fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
+    }
+
+    /// A key that only the holder of the private key has, for what the agent keeps for itself.
+    #[must_use]
+    pub const fn own_key(&self) -> &SymmetricKey {
+        &self.own
     }
 }
 

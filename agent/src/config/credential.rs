@@ -65,6 +65,15 @@ impl Credential {
         }
     }
 
+    /// A key that only this credential's holder has, for what the agent keeps for itself.
+    #[must_use]
+    pub const fn own_key(&self) -> &SymmetricKey {
+        match &self.proof {
+            Proof::Key(key) => key,
+            Proof::Certificate(certificate) => certificate.own_key(),
+        }
+    }
+
     /// Where `now` lies in its life.
     #[must_use]
     pub fn life(&self, now: Timestamp) -> Life {

@@ -88,7 +88,7 @@ impl Approach {
             let words = "the configuration names neither hub nor DPS";
             return Err((Failure::new(ConnectionReason::HostNotFound, words), Stage::Hub));
         };
-        if let Some(assignment) = self.file(dps, credential).load() {
+        if let Some(assignment) = self.remembered(dps, credential) {
             let stage = if registered { Stage::Hub } else { Stage::Remembered };
             return Ok((Target::assigned(assignment), stage));
         }
@@ -153,8 +153,21 @@ impl Approach {
         }
     }
 
-    fn file(&self, dps: &Dps, credential: &Credential) -> AssignmentFile {
+    fn remembered(&self, dps: &Dps, credential: &Credential) -> Option<Assignment> {
+        let file = self.file(dps, credential);
+        file.load().unwrap_or_else(|error| {
+            tracing::warn!(
+                device = self.state.name,
+                "the remembered assignment is not used, and DPS is asked: {error}"
+            );
+            // DPS's answer takes its place; until then it is not worth another line.
+            file.remove();
+            None
+        })
+    }
+
+    fn file<'a>(&self, dps: &Dps, credential: &'a Credential) -> AssignmentFile<'a> {
         let registration_id = target::registration_id(&self.device, dps);
-        AssignmentFile::new(&self.folder, dps, registration_id, &credential.fingerprint)
+        AssignmentFile::new(&self.folder, dps, registration_id, credential)
     }
 }

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 /// Smallest and largest key Azure takes, in bytes (ref §3.1).
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
+/// Which of the keys that could be made of a private key is meant.
+const OF_A_PRIVATE_KEY: &[u8] = b"lanyard.dev/key-of-a-private-key";
+
 /// Why a text is not a key. No variant carries any of the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
@@ -63,6 +66,15 @@ impl SymmetricKey {
     #[must_use]
     pub fn derive(&self, registration_id: &str) -> Self {
         Self(Zeroizing::new(self.sign(registration_id.as_bytes()).to_vec()))
+    }
+
+    /// A key that only the holder of a certificate's private key, in DER, can make: HMAC-SHA256 under the private key. For
+    /// signing what such a device keeps, never for Azure.
+    #[must_use]
+    pub fn of_private_key(der: &[u8]) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(der).expect("HMAC takes a key of any length");
+        mac.update(OF_A_PRIVATE_KEY);
+        Self(Zeroizing::new(mac.finalize().into_bytes().to_vec()))
     }
 
     fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
