@@ -27,17 +27,17 @@ check: ## Format, lints, dependency rules, generated files, chart lint
 bench: build ## Benchmarks beside their floors, all or NAMES="memory …"; a table and target/bench.json
 	@tests/bench/run
 
-build: ## The static programs, in target/<triple>/release
-	@$(STEP) "building the programs (about 8 minutes the first time)" \
+build: ## The static programs, in target/<triple>/release; nothing when LANYARD_BIN_DIR names a folder that has them
+	@[[ -n "$${LANYARD_BIN_DIR:-}" ]] || $(STEP) "building the programs (about 8 minutes the first time)" \
 	  cargo build --release --locked -p lanyard-operator -p lanyard-agent -p lanyard-emulator
 
 images: build ## Images of the programs, in target/images
-	@tests/kubernetes/images
+	@tests/kubernetes/images $(LANYARD_BIN_DIR)
 
 generate: ## Write the CRD manifests anew from the types
 	@cargo run -q --locked -p lanyard-crds --bin generate-manifests
 
-cluster-up: ## A real Kubernetes on this machine; its kubeconfig is target/kubernetes/kubeconfig
+cluster-up: ## A real Kubernetes on this machine, the demo's; with LANYARD_CLUSTER=test, that of the tests
 	@tests/kubernetes/cluster up
 
 cluster-down: ## Take it away

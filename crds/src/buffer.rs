@@ -107,9 +107,9 @@ pub struct Storage {
     /// is made later takes it over, with the events on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// A PersistentVolumeClaim in the same namespace that you made, and that the operator does not touch: its size must suffice
-    /// for capacity, and the group 65532 must be able to write to it. Each device has a folder of its name on it, so that devices
-    /// can share one, with access mode ReadWriteMany or all on one node.
+    /// A PersistentVolumeClaim in the same namespace that you made, with the label `lanyard.dev/buffer: shared`, and that the
+    /// operator does not touch: its size must suffice for capacity, and the group 65532 must be able to write to it. Each device sees a folder of its name on it and no
+    /// other, so that devices can share one, with access mode ReadWriteMany or all on one node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_claim: Option<ClaimReference>,
 }

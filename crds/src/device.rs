@@ -251,7 +251,10 @@ pub struct Auth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceKey {
-    /// The Secret that holds it, as `connectionString` (`HostName=…;DeviceId=…;SharedAccessKey=…`) or as `primaryKey`.
+    /// The Secret that holds it, as `connectionString` (`HostName=…;DeviceId=…;SharedAccessKey=…`) or as `primaryKey`. Its owner
+    /// may limit it to this use by the label `lanyard.dev/use: device-key` or the type `lanyard.dev/device-key`, which it needs
+    /// when it has a `secondaryKey` too; and limit where the key goes by `hostname`, `gatewayHostname`, `deviceId`, `idScope` and
+    /// `endpoint` beside it.
     pub secret_ref: SecretReference,
 }
 

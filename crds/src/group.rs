@@ -174,7 +174,9 @@ impl Rollover {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupKey {
-    /// The Secret that holds the enrollment group's keys, as `primaryKey` and `secondaryKey`.
+    /// The Secret that holds the enrollment group's keys, as `primaryKey` and `secondaryKey`. Its owner may limit it to this use
+    /// by the label `lanyard.dev/use: group-key` or the type `lanyard.dev/group-key`, and limit where keys go by `idScope` and
+    /// `endpoint` beside them.
     pub secret_ref: SecretReference,
     /// Which of the two the devices' keys are derived from: `Primary` or `Secondary`. To exchange a key without a gap,
     /// change the one that is not used at DPS and in the Secret, then switch.

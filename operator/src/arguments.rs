@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use lanyard_crds::agent::Agent;
 
+use crate::credential::bounds::AZURE_ENDPOINTS;
+
 /// From IoTDevices and ProvisioningGroups to credentials and agents.
 #[derive(Debug, Parser)]
 #[command(name = "lanyard-operator", version, arg_required_else_help = true)]
@@ -116,6 +118,13 @@ pub struct Run {
     /// Work in this namespace only; may be repeated. All namespaces unless it is given.
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     pub namespaces: Vec<String>,
+    /// DPS host name to which tokens may be sent, such as dps.plant.local or *.azure-devices-provisioning.net; may be repeated.
+    /// Azure's clouds unless it is given.
+    #[arg(long = "dps-endpoint", value_name = "HOST", default_values = AZURE_ENDPOINTS)]
+    pub dps_endpoints: Vec<String>,
+    /// Use only Secrets that declare their use, by the label lanyard.dev/use or a type lanyard.dev/<use>.
+    #[arg(long)]
+    pub require_secret_use: bool,
     /// Where the Lease lies by which one of several operators is chosen.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub lease_namespace: String,
@@ -227,6 +236,12 @@ mod tests {
         assert!(!run.agent_scrape_annotations);
         assert_eq!(run.namespaces, ["a", "b"]);
         assert_eq!(run.http.to_string(), "[::]:8080");
+        assert_eq!((run.dps_endpoints.len(), run.require_secret_use), (3, false));
+        let line = format!("{line} --dps-endpoint=localhost --require-secret-use");
+        let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
+            unreachable!()
+        };
+        assert_eq!((run.dps_endpoints, run.require_secret_use), (vec!["localhost".to_owned()], true));
     }
 
     #[test]

@@ -15,6 +15,14 @@ pub enum Reason {
     SecretNotFound,
     /// The Secret lacks a key.
     SecretKeyMissing,
+    /// The Secret serves another purpose.
+    SecretUseMismatch,
+    /// The Secret does not say that it serves this purpose.
+    SecretUseMissing,
+    /// The Secret does not let its key go where the object says.
+    DestinationNotAllowed,
+    /// The operator sends no tokens to this DPS endpoint.
+    EndpointNotAllowed,
     /// The key in the Secret is not base64, or too short or too long for Azure.
     KeyNotBase64,
     /// The text in the Secret is no device's connection string.
@@ -65,6 +73,8 @@ pub enum Reason {
     Conflict,
     /// The claim of a device's buffer has another class or access mode than is asked for.
     ClaimImmutable,
+    /// The claim that a device names does not say that it is for buffers, or is missing.
+    ClaimNotShared,
     /// The ConfigMap with a list of devices, or the key in it, is missing.
     ImportNotFound,
     /// The text in it is no list of devices.
@@ -86,6 +96,10 @@ impl Reason {
             Self::GroupNotFound => "GroupNotFound",
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::SecretUseMismatch => "SecretUseMismatch",
+            Self::SecretUseMissing => "SecretUseMissing",
+            Self::DestinationNotAllowed => "DestinationNotAllowed",
+            Self::EndpointNotAllowed => "EndpointNotAllowed",
             Self::KeyNotBase64 => "KeyNotBase64",
             Self::InvalidConnectionString => "InvalidConnectionString",
             Self::ConnectionStringMismatch => "ConnectionStringMismatch",
@@ -111,6 +125,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::Conflict => "Conflict",
             Self::ClaimImmutable => "ClaimImmutable",
+            Self::ClaimNotShared => "ClaimNotShared",
             Self::ImportNotFound => "ImportNotFound",
             Self::ImportInvalid => "ImportInvalid",
             Self::ExportTooLarge => "ExportTooLarge",

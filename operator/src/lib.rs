@@ -29,6 +29,7 @@ pub mod credential;
 pub mod device;
 pub mod group;
 pub mod fault;
+pub mod permit;
 pub mod conditions;
 pub mod work;
 pub mod backoff;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use clap::Parser;
 use lanyard_operator::arguments::{Arguments, Check, Command, EmulatorCa, LogFormat, Openshift, Run};
 use lanyard_operator::cluster::scope::Scope;
+use lanyard_operator::credential::bounds::Endpoints;
 use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::http::{Pages, Phase, serve};
 use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
+use lanyard_operator::permit::Rules;
 use lanyard_operator::work::{EndedEarly, Work};
 use lanyard_operator::{check, derive_key, emulator_ca};
 use tokio::signal::unix::{SignalKind, signal};
@@ -154,7 +156,8 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             phase.send_replace(Phase::Leading);
             metrics.leads(true);
             let scope = Scope::new(arguments.namespaces.clone());
-            let work = Work { client, scope, defaults, identity, metrics: metrics.clone(), view };
+            let rules = Arc::new(rules(&arguments));
+            let work = Work { client, scope, defaults, rules, identity, metrics: metrics.clone(), view };
             tokio::select! {
                 worked = work.run(end.clone()) => worked.map_err(Failure::Work),
                 error = election.keep() => Err(Failure::Leader(error)),
@@ -204,6 +207,13 @@ fn identity(arguments: &Run) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = arguments.identity.clone().unwrap_or_else(|| host.trim().to_owned());
     format!("{name}_{:08x}", rand::random::<u32>())
+}
+
+fn rules(arguments: &Run) -> Rules {
+    Rules {
+        explicit_use: arguments.require_secret_use,
+        endpoints: Endpoints::new(arguments.dps_endpoints.clone()),
+    }
 }
 
 fn lease_settings(arguments: &Run) -> Result<LeaseSettings, Failure> {

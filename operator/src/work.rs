@@ -29,6 +29,7 @@ use crate::device::defaults::AgentDefaults;
 use crate::device::reconcile::{ReconcileError, Told};
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
+use crate::permit::Rules;
 use crate::{device, group};
 
 /// Devices that are looked at at once: each look waits for the API server most of the time.
@@ -44,6 +45,8 @@ pub struct Work {
     pub scope: Scope,
     /// Settings for all agents.
     pub defaults: AgentDefaults,
+    /// What the administrator allows.
+    pub rules: Arc<Rules>,
     /// Who it is in events.
     pub identity: String,
     /// Its counters.
@@ -75,7 +78,7 @@ impl Work {
 
     /// Starts all that hears and tells.
     fn start(self, tasks: &mut JoinSet<()>) -> Controllers {
-        let Self { client, scope, defaults, identity, metrics, view: _ } = self;
+        let Self { client, scope, defaults, rules, identity, metrics, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
         let (crowd, crowded) = unbounded();
@@ -107,6 +110,7 @@ impl Work {
             reads: Arc::clone(&reads),
             view: Arc::clone(&view),
             answers: answers.clone(),
+            rules: Arc::clone(&rules),
             metrics: metrics.clone(),
             common_labels: defaults.common_labels.clone(),
             backoff: Backoff::default(),
@@ -123,6 +127,7 @@ impl Work {
             turns,
             answers,
             defaults,
+            rules,
             metrics,
             backoff,
             told,

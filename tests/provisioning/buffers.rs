@@ -64,7 +64,12 @@ async fn every_example_gets_its_volume() {
     assert_eq!((claimed(&folder), limit.unwrap().0.as_str()), (None, "136Mi"));
     assert_eq!(claimed(&volume("mill-53").await), Some("line-5-buffers"));
     let theirs = namespace.api::<PersistentVolumeClaim>().get("line-5-buffers").await.unwrap();
-    assert!(theirs.labels().is_empty() && size(&theirs) == "20Gi", "the operator does not touch it");
+    let labels: Vec<_> = theirs.labels().keys().map(String::as_str).collect();
+    assert_eq!(
+        (labels, size(&theirs)),
+        (vec!["lanyard.dev/buffer"], "20Gi"),
+        "the operator does not touch it"
+    );
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota};
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use lanyard_crds::status::ImportStatus;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_tests::kubernetes::Namespace;
+use lanyard_tests::kubernetes::{Namespace, within};
 use lanyard_tests::process::eventually;
 use serde_json::json;
 
@@ -254,17 +254,40 @@ async fn a_lost_list_deletes_nothing() {
     namespace.wait_gone::<IoTDevice>("b").await;
 }
 
+/// Allows two devices. The quota controller looks for new kinds every 30 s, and counts the objects of a kind that a quota named
+/// before only minutes later: the quota is made again until its kind is counted.
+async fn quota(namespace: &Namespace) {
+    const COUNT: &str = "count/iotdevices.lanyard.dev";
+    let api = namespace.api::<ResourceQuota>();
+    let counted = async {
+        loop {
+            namespace
+                .apply(&format!(
+                    "\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: few}}\nspec: {{hard: {{{COUNT}: '2'}}}}\n"
+                ))
+                .await;
+            let answered = |quota: &ResourceQuota| {
+                let hard = quota.status.as_ref().and_then(|status| status.hard.as_ref());
+                hard.is_some_and(|hard| hard.contains_key(COUNT))
+            };
+            let quota = namespace.wait("few", "the quota controller has looked at it", answered).await;
+            let used = quota.status.and_then(|status| status.used).unwrap_or_default();
+            if used.contains_key(COUNT) {
+                return;
+            }
+            api.delete("few", &DeleteParams::default()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    within("the quota controller counts IoTDevices", counted).await;
+}
+
 /// What the API server refuses is told with its line, and is not tried at every look.
 #[tokio::test]
 async fn a_quota_leaves_rows_over() {
     let namespace = Namespace::new("import").await;
     let operator = Operator::start(&[&namespace]).await;
-    namespace.apply("\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {count/iotdevices.lanyard.dev: '2'}}\n").await;
-    namespace
-        .wait("few", "it holds", |quota: &ResourceQuota| {
-            quota.status.as_ref().is_some_and(|status| status.used.is_some())
-        })
-        .await;
+    quota(&namespace).await;
     list(&namespace, "IOTC_DEVICEID\na\nb\nc\n").await;
     namespace.apply(&importing("Delete")).await;
     let told = imported(&namespace, (3, 2, 1)).await;

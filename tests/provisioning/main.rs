@@ -17,6 +17,7 @@ mod workload;
 mod buffers;
 mod writes;
 mod claims;
+mod consent;
 mod blocking;
 mod approval;
 mod import;

@@ -48,6 +48,10 @@ impl Operator {
         command.env("KUBECONFIG", config).env("POD_NAMESPACE", &home.name).env_remove("RUST_LOG");
         command.args(["run", "--http=127.0.0.1:0", "--log-level=info", "--agent-image-pull-policy=Never"]);
         command.arg(format!("--agent-image={image}"));
+        // What tests and examples call a DPS, and Azure's own.
+        let endpoints =
+            ["localhost", "lanyard-emulator.lanyard-system.svc", "*.azure-devices-provisioning.net"];
+        command.args(endpoints.map(|host| format!("--dps-endpoint={host}")));
         let names = namespaces.iter().map(|namespace| namespace.name.as_str()).chain(others.iter().copied());
         command.args(names.map(|name| format!("--namespace={name}")));
         let process = Process::spawn("lanyard-operator", command);

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::kubernetes::kubeconfig;
+
 /// Where operator and emulator are installed.
 pub const SYSTEM: &str = "lanyard-system";
 /// Where the demo's devices are.
@@ -70,11 +72,7 @@ pub fn command(program: &str) -> Command {
         if program.contains('/') && local.exists() { Command::new(local) } else { Command::new(program) };
     let tools = root.join("target/kubernetes/bin");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_default();
-    let kubeconfig =
-        if kubeconfig.is_empty() { root.join("target/kubernetes/kubeconfig") } else { kubeconfig.into() };
-    assert!(kubeconfig.exists(), "no cluster: run `make cluster-up`, or name one with KUBECONFIG");
-    command.current_dir(root).env("PATH", path).env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
+    command.current_dir(root).env("PATH", path).env("KUBECONFIG", kubeconfig()).stdin(Stdio::null());
     command
 }
 

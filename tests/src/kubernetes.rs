@@ -23,18 +23,20 @@ use serde_json::Value;
 /// How long anything may take that a test waits for.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// The file that names the cluster: `KUBECONFIG`, or what `make cluster-up` writes.
+/// Written by `make cluster-up LANYARD_CLUSTER=test`: not the demo's cluster, whose operator works in every namespace.
+const OWN_KUBECONFIG: &str = "target/kubernetes/clusters/test/kubeconfig";
+
+/// The file that names the cluster: `KUBECONFIG`, or that of the tests' own cluster.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn kubeconfig() -> PathBuf {
     let named = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let path = named
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kubernetes/kubeconfig"));
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(OWN_KUBECONFIG));
     assert!(
         path.is_file(),
-        "no cluster: {} is missing; run `make cluster-up`, or name a cluster with KUBECONFIG",
+        "no cluster: {} is missing; run `make cluster-up LANYARD_CLUSTER=test`, or name a cluster with KUBECONFIG",
         path.display()
     );
     path
@@ -53,7 +55,10 @@ pub async fn connect() -> Client {
     let config = config.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let client = Client::try_from(config).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if let Err(error) = client.apiserver_version().await {
-        panic!("the cluster of {} does not answer ({error}); run `make cluster-up`", path.display());
+        panic!(
+            "the cluster of {} does not answer ({error}); run `make cluster-up LANYARD_CLUSTER=test`",
+            path.display()
+        );
     }
     install_crds(&client).await;
     client

@@ -16,11 +16,13 @@ use zeroize::Zeroizing;
 use super::claims::Key;
 use super::view::{View, to_ref};
 use super::wake::Referent;
+use crate::credential::consent::Marks;
 use crate::credential::held::Held;
+use crate::device::observe::CaSecret;
 
 /// The data of a Secret. Wiped when dropped; `Debug` shows its keys only.
 #[derive(Clone, Default)]
-pub struct SecretData(BTreeMap<String, Zeroizing<Vec<u8>>>);
+pub struct SecretData(BTreeMap<String, Zeroizing<Vec<u8>>>, Marks);
 
 impl SecretData {
     /// The text under a key; what is no UTF-8 counts as something wrong, not as missing.
@@ -35,7 +37,19 @@ impl SecretData {
         self.0.get(key).map(|bytes| bytes.as_slice())
     }
 
-    /// The keys, for messages.
+    /// The facts that decide what the Secret may be used for.
+    #[must_use]
+    pub fn marks(&self) -> &Marks {
+        &self.1
+    }
+
+    /// The same data with other marks.
+    #[must_use]
+    pub fn marked(self, marks: Marks) -> Self {
+        Self(self.0, marks)
+    }
+
+    /// The keys; never for a message about a Secret, which anyone who names it could read.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).collect()
@@ -44,7 +58,8 @@ impl SecretData {
 
 impl FromIterator<(String, Vec<u8>)> for SecretData {
     fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(items: I) -> Self {
-        Self(items.into_iter().map(|(key, bytes)| (key, Zeroizing::new(bytes))).collect())
+        let data = items.into_iter().map(|(key, bytes)| (key, Zeroizing::new(bytes))).collect();
+        Self(data, Marks::default())
     }
 }
 
@@ -194,6 +209,24 @@ impl Reads {
         })
     }
 
+    /// The Secret that a trusted CA comes from, without its data.
+    ///
+    /// # Errors
+    /// What the API server says, but for a missing Secret.
+    pub async fn ca_secret(
+        &self,
+        view: &View,
+        namespace: &str,
+        ca: Option<&TrustedCa>,
+    ) -> Result<Option<CaSecret>, kube::Error> {
+        let Some(reference) = ca.and_then(|ca| ca.secret_key_ref.as_ref()) else { return Ok(None) };
+        let body = self.body(view, Referent::Secret, Key::new(namespace, &reference.name)).await?;
+        Ok(body.map(|body| CaSecret {
+            name: reference.name.clone(),
+            marks: SecretData::default().marked(body.marks().clone()),
+        }))
+    }
+
     /// A list of devices.
     ///
     /// # Errors
@@ -252,7 +285,9 @@ impl Reads {
             Referent::Secret => {
                 let secret = Api::<Secret>::namespaced(client, namespace).get_opt(name).await?;
                 let data = |secret: Secret| {
-                    secret.data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect()
+                    let marks = Marks::of(&secret.metadata, secret.type_.as_deref());
+                    let data = secret.data.into_iter().flatten().map(|(key, value)| (key, value.0));
+                    data.collect::<SecretData>().marked(marks)
                 };
                 secret.map(|secret| (secret.metadata.resource_version.clone(), data(secret)))
             }

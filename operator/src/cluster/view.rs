@@ -11,6 +11,8 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::claims::{Claims, Key};
 use super::mirror::Filled;
+use crate::device::claim::{ClaimSeen, SHARED_LABEL, SHARED_VALUE};
+use crate::device::origin;
 
 /// On what the operator makes: the device it belongs to.
 pub const DEVICE_LABEL: &str = "lanyard.dev/device";
@@ -66,6 +68,28 @@ impl View {
     #[must_use]
     pub fn devices_in(&self, namespace: &str) -> Vec<Arc<IoTDevice>> {
         self.devices.state_filter(|device| device.metadata.namespace.as_deref() == Some(namespace))
+    }
+
+    /// A group of the namespace that names this Secret as its key or CA.
+    #[must_use]
+    pub fn group_with_secret(&self, namespace: &str, secret: &str) -> Option<String> {
+        let named = |group: &ProvisioningGroup| {
+            group.metadata.namespace.as_deref() == Some(namespace)
+                && origin::secrets(group).any(|name| name == secret)
+        };
+        self.groups.state_filter(named).iter().map(|group| group.name_any()).min()
+    }
+
+    /// A claim that the operator did not make.
+    #[must_use]
+    pub fn existing_claim(&self, claim: &Key) -> ClaimSeen {
+        match self.volume_claims.get(&to_ref(claim)) {
+            None => ClaimSeen::Missing,
+            Some(claim) if claim.labels().get(SHARED_LABEL).is_some_and(|value| value == SHARED_VALUE) => {
+                ClaimSeen::Shared
+            }
+            Some(_) => ClaimSeen::Unlabelled,
+        }
     }
 
     /// Other devices that might claim the same identity.

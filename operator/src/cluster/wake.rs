@@ -15,7 +15,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use super::claims::Key;
 use super::mirror::Change;
 use super::view::{DEVICE_LABEL, View, to_ref};
-use crate::device::{name, origin};
+use crate::device::{claim, name, origin};
 use kube::runtime::reflector::ObjectRef;
 
 /// The queues of both kinds.
@@ -161,6 +161,16 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
         queues.group(&key);
     }
     queues.devices(&view.devices_of(&key));
+    // A Secret that becomes a group's, or is one no more, decides about devices that name it as their own.
+    let secrets: HashSet<String> = change
+        .before
+        .iter()
+        .chain(&change.now)
+        .flat_map(|group| origin::secrets(group).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let mut devices = view.devices_in(&key.namespace);
+    devices.retain(|device| origin::secret(device, None).is_some_and(|secret| secrets.contains(secret)));
+    queues.devices(&devices);
 }
 
 /// A Secret or ConfigMap came, changed or went: the device or group it was made for, unless the operator itself changed it, and all
@@ -218,12 +228,7 @@ fn device_refers(device: &IoTDevice, referent: Referent, name: &str) -> bool {
 }
 
 fn group_refers(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
-    let attestation = &group.spec.attestation;
-    let key = attestation.symmetric_key.as_ref().map(|key| &key.secret_ref);
-    let issuers =
-        attestation.x509.iter().flat_map(|x509| std::iter::once(&x509.issuer).chain(&x509.secondary_issuer));
-    let mut secrets = key.into_iter().chain(issuers.map(|issuer| &issuer.secret_ref));
-    (referent == Referent::Secret && secrets.any(|secret| secret.name == name))
+    (referent == Referent::Secret && origin::secrets(group).any(|secret| secret == name))
         || ca_refers(group.spec.dps.trusted_ca.as_ref(), referent, name)
 }
 
@@ -263,6 +268,9 @@ pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
     if let Some(device) = device_of(meta).or_else(named) {
         queues.soon(Crowd::Device(device));
     }
+    let mut devices = view.devices_in(&key.namespace);
+    devices.retain(|device| claim::existing(device, view.group_of(device).as_deref()) == Some(&key.name));
+    queues.devices(&devices);
 }
 
 /// The device that an agent's pod or a claim belongs to, by its label.

@@ -32,7 +32,7 @@ impl Issuer {
             );
             Fault::new(Reason::SecretNotFound, message)
         })?;
-        let text = |key: &str| data.text(key).ok_or_else(|| missing(secret, key, data));
+        let text = |key: &str| data.text(key).ok_or_else(|| missing(secret, key));
         let (certificates, key) = (text(CERTIFICATE)?, text(PRIVATE_KEY)?);
         let chain = Certificate::read_all(&certificates).map_err(|error| {
             Fault::new(
@@ -105,12 +105,10 @@ impl Issuer {
     }
 }
 
-fn missing(secret: &str, key: &str, data: &SecretData) -> Fault {
-    let has = data.keys().join(", ");
-    let has = if has.is_empty() { "nothing".to_owned() } else { has };
+fn missing(secret: &str, key: &str) -> Fault {
     Fault::new(
         Reason::SecretKeyMissing,
-        format!("Secret {secret:?} has no key {key}, it has {has}: make it with kubectl create secret tls"),
+        format!("Secret {secret:?} has no key {key}: make it with kubectl create secret tls"),
     )
 }
 

@@ -35,9 +35,7 @@ pub fn read(
     })?;
     let text = |key: &str| {
         data.text(key).ok_or_else(|| {
-            let has = data.keys().join(", ");
-            let has = if has.is_empty() { "nothing".to_owned() } else { has };
-            let message = format!("Secret {secret:?} has no key {key}, it has {has}: add {key}");
+            let message = format!("Secret {secret:?} has no key {key}: add it");
             Fault::new(Reason::SecretKeyMissing, message)
         })
     };

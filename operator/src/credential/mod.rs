@@ -7,6 +7,8 @@ pub mod certified;
 pub mod issuer;
 pub mod leaf;
 pub mod kept;
+pub mod consent;
+pub mod bounds;
 pub mod schedule;
 pub mod held;
 pub mod change;

@@ -265,7 +265,7 @@ fn signing_failed(error: &dyn std::error::Error) -> Fault {
 /// [`Fault`]: a missing Secret or key, or a key that is none.
 pub fn group_key(secret: &str, key: &str, data: Option<&SecretData>) -> Result<SymmetricKey, Fault> {
     let data = data.ok_or_else(|| secret_not_found(secret, key))?;
-    let text = data.text(key).ok_or_else(|| key_missing(secret, &[key], data))?;
+    let text = data.text(key).ok_or_else(|| key_missing(secret, &[key]))?;
     SymmetricKey::from_base64(&text).map_err(|error| key_not_base64(secret, key, &error))
 }
 
@@ -276,13 +276,10 @@ fn secret_not_found(secret: &str, key: &str) -> Fault {
     )
 }
 
-fn key_missing(secret: &str, wanted: &[&str], data: &SecretData) -> Fault {
-    let (wanted, has) = (wanted.join(" or "), data.keys().join(", "));
-    let has = if has.is_empty() { "nothing".to_owned() } else { has };
-    Fault::new(
-        Reason::SecretKeyMissing,
-        format!("Secret {secret:?} has no key {wanted}, it has {has}: add {wanted}"),
-    )
+/// Names the key that is wanted and none that is there: who may name a Secret need not be allowed to read it.
+fn key_missing(secret: &str, wanted: &[&str]) -> Fault {
+    let wanted = wanted.join(" or ");
+    Fault::new(Reason::SecretKeyMissing, format!("Secret {secret:?} has no key {wanted}: add it"))
 }
 
 fn key_not_base64(secret: &str, key: &str, error: &dyn std::error::Error) -> Fault {
@@ -302,25 +299,25 @@ fn own_key(valid: &Valid, secret: &str, data: Option<&SecretData>) -> Result<Sym
         })?;
         return agreed(valid, secret, parsed);
     }
-    let text = data.text(WANTED[1]).ok_or_else(|| key_missing(secret, &WANTED, data))?;
+    let text = data.text(WANTED[1]).ok_or_else(|| key_missing(secret, &WANTED))?;
     SymmetricKey::from_base64(&text).map_err(|error| key_not_base64(secret, WANTED[1], &error))
 }
 
 /// A connection string names hub and device too: another one's key is refused here and not first at the hub.
 fn agreed(valid: &Valid, secret: &str, parsed: DeviceConnectionString) -> Result<SymmetricKey, Fault> {
-    let mismatch = |field: &str, found: &str, path: &str, wanted: &str| {
+    let mismatch = |field: &str, path: &str, wanted: &str| {
         let message = format!(
-            "connectionString in Secret {secret:?} has {field} {found:?}, but {path} is {wanted:?}: correct one of them"
+            "the {field} of connectionString in Secret {secret:?} is not {path}, {wanted:?}: correct one of them"
         );
         Err(Fault::new(Reason::ConnectionStringMismatch, message))
     };
     if parsed.device_id != valid.device_id {
-        return mismatch("DeviceId", parsed.device_id.as_str(), "the device's id", valid.device_id.as_str());
+        return mismatch("DeviceId", "the device's id", valid.device_id.as_str());
     }
     if let Destination::Hub(hub) = &valid.destination
         && !hub.hostname.host().eq_ignore_ascii_case(parsed.hostname.host())
     {
-        return mismatch("HostName", parsed.hostname.host(), "hub.hostname", hub.hostname.host());
+        return mismatch("HostName", "hub.hostname", hub.hostname.host());
     }
     Ok(parsed.key)
 }

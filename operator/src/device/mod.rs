@@ -11,7 +11,7 @@ pub mod name;
 pub mod defaults;
 pub mod plan;
 pub mod workload;
-mod claim;
+pub mod claim;
 pub mod compare;
 pub mod remembered;
 mod standing;

@@ -9,6 +9,7 @@ use lanyard_crds::refer::TrustedCa;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::agents::{Agents, Report};
+use super::claim::{self, ClaimSeen};
 use super::name;
 use super::origin;
 use super::remembered::Remembered;
@@ -32,10 +33,25 @@ pub struct Observed {
     pub held: Option<Held>,
     /// Whether that is of the Secret of the name that the device has now. What is decided without is no reason to write over one.
     pub own_seen: bool,
+    /// A group of the namespace that names the same Secret as its key or CA.
+    pub key_of_group: Option<String>,
+    /// The Secret that the trusted CA comes from.
+    pub ca_secret: Option<CaSecret>,
+    /// The claim of the buffer that somebody else made.
+    pub existing_claim: ClaimSeen,
     /// What the reference to a trusted CA leads to.
     pub trusted_ca: CaFound,
     /// The agent.
     pub agent: AgentSeen,
+}
+
+/// The Secret of a trusted CA.
+#[derive(Debug, Clone)]
+pub struct CaSecret {
+    /// Its name.
+    pub name: String,
+    /// Its marks, without its data.
+    pub marks: SecretData,
 }
 
 /// What is seen of the agent.
@@ -72,17 +88,35 @@ pub async fn observe(
     let group = reads.group(view, &device).await?;
     let senior = senior(view, &device, identity(&device, group.as_deref()).as_ref());
     let agent = agent_seen(reads, view, agents, &Key::of(&*device)).await?;
-    let (mut key, mut trusted_ca, mut held) = (None, CaFound::NotAsked, (None, false));
+    let (mut key, mut trusted_ca, mut ca_secret, mut held) = (None, CaFound::NotAsked, None, (None, false));
+    let (mut key_of_group, mut existing_claim) = (None, ClaimSeen::NotAsked);
     if !device.spec.blocked && senior.is_none() {
         let references = references(&device, group.as_deref());
         let namespace = device.namespace().unwrap_or_default();
         let read_key = reads.key(view, &namespace, references.key);
         let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
+        let read_ca_secret = reads.ca_secret(view, &namespace, references.trusted_ca);
         let read_held = held_by(reads, view, remembered, &device);
-        (key, trusted_ca, held) = futures::try_join!(read_key, read_ca, read_held)?;
+        (key, trusted_ca, ca_secret, held) =
+            futures::try_join!(read_key, read_ca, read_ca_secret, read_held)?;
+        key_of_group = references.key.and_then(|secret| view.group_with_secret(&namespace, secret));
+        existing_claim = claim::existing(&device, group.as_deref())
+            .map_or(ClaimSeen::NotAsked, |claim| view.existing_claim(&Key::new(&namespace, claim)));
     }
     let (held, own_seen) = held;
-    Ok(Observed { device, group, senior, key, held, own_seen, trusted_ca, agent })
+    Ok(Observed {
+        device,
+        group,
+        senior,
+        key,
+        held,
+        own_seen,
+        key_of_group,
+        ca_secret,
+        existing_claim,
+        trusted_ca,
+        agent,
+    })
 }
 
 fn references<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> References<'a> {

@@ -87,6 +87,15 @@ pub fn secret<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -
     }
 }
 
+/// The Secrets with a group's key and CAs.
+pub fn secrets(group: &ProvisioningGroup) -> impl Iterator<Item = &str> {
+    let attestation = &group.spec.attestation;
+    let issuers =
+        attestation.x509.iter().flat_map(|x509| std::iter::once(&x509.issuer).chain(&x509.secondary_issuer));
+    let key = attestation.symmetric_key.iter().map(|key| &key.secret_ref);
+    key.chain(issuers.map(|issuer| &issuer.secret_ref)).map(|secret| secret.name.as_str())
+}
+
 /// How a device without a group proves who it is.
 #[must_use]
 pub fn auth(device: &IoTDevice) -> Option<&Auth> {

@@ -31,6 +31,7 @@ use crate::credential::forge::Forge;
 use crate::credential::turns::{Turn, Turns};
 use crate::fault::Reason;
 use crate::metrics::Metrics;
+use crate::permit::{self, Rules};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
@@ -65,6 +66,8 @@ pub struct Context {
     pub answers: Answers,
     /// Settings for all agents.
     pub defaults: AgentDefaults,
+    /// What the administrator allows.
+    pub rules: Arc<Rules>,
     /// Counters.
     pub metrics: Metrics,
     /// Failures in a row.
@@ -223,12 +226,15 @@ async fn act(
     let said = report::said_of(&observed.agent, &device.name_any());
     let known =
         Known { said: said.and_then(|said| said.credential.as_ref()), told: before.credentials.as_ref() };
-    let planned = validate(observed).and_then(|valid| match issue(&valid, observed, known, &means)? {
-        Issue::Done(issued) => {
-            let plan = plan(device, &valid, *issued, &context.defaults)?;
-            Ok(Some((valid, plan)))
+    let planned = validate(observed).and_then(|valid| {
+        permit::device(observed, &valid, &context.rules)?;
+        match issue(&valid, observed, known, &means)? {
+            Issue::Done(issued) => {
+                let plan = plan(device, &valid, *issued, &context.defaults)?;
+                Ok(Some((valid, plan)))
+            }
+            Issue::Making => Ok(None),
         }
-        Issue::Making => Ok(None),
     });
     match planned {
         Ok(None) => Ok(Outcome::Making),

@@ -120,6 +120,8 @@ fn pod(valid: &Valid, agent: Agent, defaults: &AgentDefaults) -> PodSpec {
             run_as_user: user,
             run_as_group: user,
             fs_group: user,
+            // A volume that has the group already is not rewritten file by file, at every start and for good.
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 localhost_profile: None,
@@ -167,10 +169,10 @@ fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Containe
     if let Some(level) = &agent.log_level {
         args.extend(["--log-level", level]);
     }
-    let mount = |name: &str, path: String, read_only: bool| VolumeMount {
+    let mount = |name: &str, path: String| VolumeMount {
         name: name.to_owned(),
         mount_path: path,
-        read_only: read_only.then_some(true),
+        read_only: Some(true),
         ..VolumeMount::default()
     };
     let variables = agent.env.as_ref().map(|variables| {
@@ -206,11 +208,23 @@ fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Containe
         // The last words of an agent that ended go to the device's condition.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
-            mount("config", CONFIG.to_owned(), true),
-            mount("credentials", format!("{CREDENTIALS}/{}", valid.name), true),
-            mount("buffer", BUFFER.to_owned(), false),
+            mount("config", CONFIG.to_owned()),
+            mount("credentials", format!("{CREDENTIALS}/{}", valid.name)),
+            buffer_mount(valid),
         ]),
         ..Container::default()
+    }
+}
+
+/// The volume of the buffer. Of a claim that devices share, the agent sees the folder of its own device only, in the place
+/// where it would make that folder itself.
+fn buffer_mount(valid: &Valid) -> VolumeMount {
+    let shared = valid.storage.existing_claim.is_some();
+    VolumeMount {
+        name: "buffer".to_owned(),
+        mount_path: if shared { format!("{BUFFER}/{}", valid.name) } else { BUFFER.to_owned() },
+        sub_path: shared.then(|| valid.name.clone()),
+        ..VolumeMount::default()
     }
 }
 

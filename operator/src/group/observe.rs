@@ -10,6 +10,7 @@ use super::possession;
 use crate::cluster::claims::Key;
 use crate::cluster::read::{CaFound, ListFound, Reads, SecretData};
 use crate::cluster::view::View;
+use crate::device::observe::CaSecret;
 
 /// Everything that the later stages look at.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub struct Observed {
     pub issuers: Vec<IssuerSeen>,
     /// What the reference to a trusted CA leads to.
     pub trusted_ca: CaFound,
+    /// The Secret that the trusted CA comes from.
+    pub ca_secret: Option<CaSecret>,
     /// What the reference to a list of devices leads to.
     pub list: ListFound,
     /// All devices of the namespace, if there is a list.
@@ -56,10 +59,12 @@ pub async fn observe(
     let secret = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
     let read_key = reads.key(view, &namespace, secret);
     let read_ca = reads.trusted_ca(view, &namespace, group.spec.dps.trusted_ca.as_ref());
+    let read_ca_secret = reads.ca_secret(view, &namespace, group.spec.dps.trusted_ca.as_ref());
     let list = group.spec.import.as_ref().map(|import| &import.config_map_ref);
     let read_list = reads.list(view, &namespace, list);
     let read_issuers = issuers(reads, view, &group);
-    let (key, trusted_ca, list, issuers) = futures::try_join!(read_key, read_ca, read_list, read_issuers)?;
+    let (key, trusted_ca, ca_secret, list, issuers) =
+        futures::try_join!(read_key, read_ca, read_ca_secret, read_list, read_issuers)?;
     let neighbours = if list == ListFound::NotAsked { Vec::new() } else { view.devices_in(&namespace) };
     Ok(Observed {
         devices: view.devices_of(&Key::of(&*group)),
@@ -68,6 +73,7 @@ pub async fn observe(
         key,
         issuers,
         trusted_ca,
+        ca_secret,
         list,
     })
 }

@@ -26,6 +26,7 @@ use crate::device::reconcile::{ReconcileError, Told};
 use crate::device::remembered::Remembered;
 use crate::fault::Reason;
 use crate::metrics::Metrics;
+use crate::permit::{self, Rules};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -51,6 +52,8 @@ pub struct Context {
     pub view: Arc<View>,
     /// Status and events.
     pub answers: Answers,
+    /// What the administrator allows.
+    pub rules: Arc<Rules>,
     /// Counters.
     pub metrics: Metrics,
     /// Labels of every object that is made.
@@ -117,8 +120,9 @@ async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Re
     let observed = observe(&context.reads, &context.view, group).await?;
     let now = Timestamp::now();
     context.metrics.issuers(key, &ends(&observed));
-    let usables = issuers(&observed, now);
-    let valid = validate(&observed, &usables);
+    let mut usables = issuers(&observed, now);
+    usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
+    let valid = permit::group(&observed, &context.rules).and_then(|()| validate(&observed, &usables));
     let hands = device::apply::Hands {
         client: &context.client,
         view: &context.view,

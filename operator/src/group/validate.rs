@@ -35,6 +35,20 @@ pub struct Usables {
     pub faults: Vec<(InUse, Fault)>,
 }
 
+impl Usables {
+    /// Keeps the CAs whose Secrets permit it.
+    pub fn only_permitted(&mut self, permitted: impl Fn(InUse) -> Result<(), Fault>) {
+        let refused: Vec<_> = [InUse::Primary, InUse::Secondary]
+            .into_iter()
+            .filter_map(|slot| permitted(slot).err().map(|fault| (slot, fault)))
+            .collect();
+        let of_it = |slot: &InUse| refused.iter().any(|(refused, _)| refused == slot);
+        self.issuers.retain(|(slot, _)| !of_it(slot));
+        self.faults.retain(|(slot, _)| !of_it(slot));
+        self.faults.extend(refused);
+    }
+}
+
 /// Checks every CA of the group.
 #[must_use]
 pub fn issuers(observed: &Observed, now: Timestamp) -> Usables {

@@ -336,7 +336,7 @@ fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
 fn an_individual_enrollment_has_a_name_of_its_own() {
     let auth = |auth: &str| {
         let spec = format!(
-            "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.example, registrationId: gate-7, auth: {auth}}}}}"
+            "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.azure-devices-provisioning.net, registrationId: gate-7, auth: {auth}}}}}"
         );
         Observed {
             device: Arc::new(device(&spec)),

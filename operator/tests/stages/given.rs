@@ -15,6 +15,7 @@ use lanyard_operator::device::observe::Observed;
 use lanyard_operator::device::plan::{Plan, plan};
 use lanyard_operator::device::validate::{Valid, validate};
 use lanyard_operator::fault::Fault;
+use lanyard_operator::permit::{self, Rules};
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -108,6 +109,7 @@ impl Means for Given {
 /// As far as the pure stages go.
 pub(crate) fn through(observed: &Observed) -> Result<(Valid, Issued, Plan), Fault> {
     let valid = validate(observed)?;
+    permit::device(observed, &valid, &Rules::default())?;
     let Issue::Done(issued) = issue(&valid, observed, Known::default(), &Given::default())? else {
         panic!("keys are there at once")
     };

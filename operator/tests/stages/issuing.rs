@@ -41,7 +41,7 @@ fn what_is_missing_is_named_in_the_order_of_need() {
         ("DuplicateDeviceId", |o| o.senior = Some(Key::new("x", "older")), "x/older"),
         ("GroupNotFound", |o| o.group = None, "\"a\""),
         ("SecretNotFound", |o| o.key = None, "Secret \"key\""),
-        ("SecretKeyMissing", |o| o.key = Some(secret(&[("other", K64)])), "no key primaryKey, it has other"),
+        ("SecretKeyMissing", |o| o.key = Some(secret(&[("other", K64)])), "no key primaryKey: add it"),
         ("KeyNotBase64", |o| o.key = Some(secret(&[("primaryKey", "?")])), "not base64"),
         ("KeyNotBase64", |o| o.key = Some(secret(&[("primaryKey", "AAEC")])), "3 bytes"),
         (

@@ -7,6 +7,7 @@ mod given;
 mod authority;
 
 mod issuing;
+mod permitting;
 mod certificates;
 mod credentials;
 mod planning;

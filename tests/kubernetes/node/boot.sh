@@ -23,4 +23,5 @@ done
 mkdir -p "$RUN/private/run/netns" "$RUN/private/run/lock"
 mount --bind "$RUN/private/run" /run
 touch "$RUN/booted"
-exec "$FIRST"
+# which cluster's it is stands in its arguments
+exec "$FIRST" "$RUN"

@@ -29,7 +29,9 @@ users:
 EOF
 }
 
+# runs in a subshell: the kubeconfigs and keys are for the owner only, the umask for nothing else
 create_certificates() {
+  umask 077
   mkdir -p "$PKI"
   authority ca
   authority front-proxy-ca

@@ -4,10 +4,11 @@
 
 # choose_range – the first 10.N.0.0/16 that no route of this machine touches
 choose_range() {
-  local n
+  local n routes
   for n in {173..199}; do
     RANGE=10.$n
-    { ip -4 route show root "$RANGE.0.0/16" && ip -4 route show match "$RANGE.0.0/16"; } | grep -qv '^default' || return 0
+    routes=$(ip -4 route show table all root "$RANGE.0.0/16" && ip -4 route show table all match "$RANGE.0.0/16")
+    grep -qvE '^$|^([a-z]+ )?default( |$)' <<<"$routes" || return 0
   done
   fail "no free address range: every one of 10.173.0.0/16 … 10.199.0.0/16 has a route on this machine"
 }
@@ -35,11 +36,11 @@ create_network() {
   ip route add "$RANGE.0.0/16" via "$NODE_IP" dev "$NAME"
 }
 
-# end_strays – ends the processes of this checkout in another network namespace than ours: what is not on record, because a call was
-# killed or target/ removed
+# end_strays – ends the processes of this cluster, told by their arguments, in another network namespace than ours: what is not on record,
+# because a call was killed or target/ removed
 end_strays() {
   local pid
-  for pid in $(pgrep -f -- "$OUT/(bin|run)/"); do
+  for pid in $(pgrep -f -- "$RUN(/| |\$)"); do
     [[ $(readlink "/proc/$pid/ns/net") == "$(readlink /proc/self/ns/net)" ]] || kill -KILL "$pid" 2>/dev/null || true
   done
 }

@@ -32,6 +32,15 @@
 - --renew-deadline={{ .renewDeadline }}
 - --retry-period={{ .retryPeriod }}
 {{- end }}
+{{- range .Values.operator.dpsEndpoints }}
+- --dps-endpoint={{ . }}
+{{- end }}
+{{- if .Values.emulator.enabled }}
+- --dps-endpoint={{ include "lanyard.emulator.host" . }}
+{{- end }}
+{{- if .Values.operator.requireSecretUse }}
+- --require-secret-use
+{{- end }}
 {{- range .Values.operator.watchNamespaces }}
 - --namespace={{ . }}
 {{- end }}

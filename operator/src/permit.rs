@@ -1,0 +1,120 @@
+//! Consent and limits of what an object refers to, checked after its names and before anything is issued. Pure.
+
+use lanyard_crds::group::InUse;
+use lanyard_protocol::hub::host::HostPort;
+
+use crate::credential::bounds::{self, Endpoints, Way};
+use crate::credential::consent::{self, Asked, Use};
+use crate::device::claim::{ClaimSeen, SHARED_LABEL, SHARED_VALUE};
+use crate::device::observe::{CaSecret, Observed};
+use crate::device::origin::Origin;
+use crate::device::validate::{Destination, Valid};
+use crate::fault::{Fault, Reason};
+use crate::group;
+
+/// What the administrator allows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether a Secret that does not declare its use is refused.
+    pub explicit_use: bool,
+    /// Where tokens for DPS may be sent.
+    pub endpoints: Endpoints,
+}
+
+/// Checks what a device refers to.
+///
+/// # Errors
+/// [`Fault`]: what its owner, or the owner of the Secret or claim, has to change.
+pub fn device(observed: &Observed, valid: &Valid, rules: &Rules) -> Result<(), Fault> {
+    let way = match &valid.destination {
+        Destination::Hub(hub) => Way::Hub { hostname: &hub.hostname, gateway: hub.gateway_hostname.as_ref() },
+        Destination::Dps(dps) => {
+            let field = match &observed.device.spec.group_ref {
+                Some(group) => format!("dps.endpoint of ProvisioningGroup {}", group.name),
+                None => "dps.endpoint".to_owned(),
+            };
+            rules.endpoints.check(&dps.endpoint, &field)?;
+            Way::Dps { endpoint: &dps.endpoint, id_scope: dps.id_scope.as_str() }
+        }
+    };
+    let asked = match &valid.origin {
+        Origin::Group { secret, .. } => Some((secret, Use::GroupKey)),
+        Origin::Own { secret } => Some((secret, Use::DeviceKey)),
+        Origin::Kept { secret, .. } => Some((secret, Use::DeviceCertificate)),
+        Origin::Issued { secret, .. } => Some((secret, Use::Issuer)),
+        Origin::SelfSigned(_) => None,
+    };
+    let namespace = valid.namespace.as_str();
+    if let (Some((secret, wanted)), Some(data)) = (asked, &observed.key) {
+        let group = observed.key_of_group.as_deref();
+        consent::check(Asked { namespace, secret, wanted, group, explicit: rules.explicit_use }, data)?;
+        bounds::check(secret, data, way, Some(valid.device_id.as_str()))?;
+    }
+    trusted_ca(namespace, observed.ca_secret.as_ref(), rules)?;
+    claim(valid, observed.existing_claim)
+}
+
+fn trusted_ca(namespace: &str, found: Option<&CaSecret>, rules: &Rules) -> Result<(), Fault> {
+    let Some(CaSecret { name, marks }) = found else { return Ok(()) };
+    let explicit = rules.explicit_use;
+    consent::check(Asked { namespace, secret: name, wanted: Use::TrustedCa, group: None, explicit }, marks)
+}
+
+fn claim(valid: &Valid, seen: ClaimSeen) -> Result<(), Fault> {
+    let Some(claim) = &valid.storage.existing_claim else { return Ok(()) };
+    let (namespace, claim) = (&valid.namespace, &claim.name);
+    let command = format!("`kubectl -n {namespace} label pvc {claim} {SHARED_LABEL}={SHARED_VALUE}`");
+    let message = match seen {
+        ClaimSeen::Shared | ClaimSeen::NotAsked => return Ok(()),
+        ClaimSeen::Missing => format!(
+            "there is no PersistentVolumeClaim {claim:?} in this namespace: create it with the label {SHARED_LABEL}: {SHARED_VALUE}, or correct buffer.storage.existingClaim"
+        ),
+        ClaimSeen::Unlabelled => format!(
+            "PersistentVolumeClaim {claim:?} is not given to buffers: if it is meant for them, its owner says so with {command}"
+        ),
+    };
+    Err(Fault::new(Reason::ClaimNotShared, message))
+}
+
+/// Checks what a group refers to, but for its CAs.
+///
+/// # Errors
+/// [`Fault`]: what its owner, or the owner of a Secret, has to change.
+pub fn group(observed: &group::observe::Observed, rules: &Rules) -> Result<(), Fault> {
+    let (spec, namespace) = (&observed.group.spec, namespace(observed));
+    let invalid =
+        |error: &dyn std::fmt::Display| Fault::new(Reason::InvalidSpec, format!("dps.endpoint: {error}"));
+    let endpoint = HostPort::parse(&spec.dps.endpoint);
+    let endpoint = endpoint.map_err(|error| invalid(&error))?;
+    rules.endpoints.check(&endpoint, "dps.endpoint")?;
+    if let (Some(key), Some(data)) = (&spec.attestation.symmetric_key, &observed.key) {
+        let (secret, explicit) = (key.secret_ref.name.as_str(), rules.explicit_use);
+        consent::check(Asked { namespace, secret, wanted: Use::GroupKey, group: None, explicit }, data)?;
+        let way = Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope };
+        bounds::check(secret, data, way, None)?;
+    }
+    trusted_ca(namespace, observed.ca_secret.as_ref(), rules)
+}
+
+/// Checks that the Secret of a group's CA may sign for it.
+///
+/// # Errors
+/// [`Fault`]: what the owner of the Secret has to change.
+pub fn issuer(observed: &group::observe::Observed, slot: InUse, rules: &Rules) -> Result<(), Fault> {
+    let Some(seen) = observed.issuers.iter().find(|seen| seen.slot == slot) else { return Ok(()) };
+    let (Some(data), spec) = (&seen.data, &observed.group.spec) else { return Ok(()) };
+    let (secret, explicit) = (seen.secret.as_str(), rules.explicit_use);
+    let namespace = namespace(observed);
+    consent::check(Asked { namespace, secret, wanted: Use::Issuer, group: None, explicit }, data)?;
+    match HostPort::parse(&spec.dps.endpoint) {
+        Ok(endpoint) => {
+            bounds::check(secret, data, Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope }, None)
+        }
+        // Told of the group itself.
+        Err(_) => Ok(()),
+    }
+}
+
+fn namespace(observed: &group::observe::Observed) -> &str {
+    observed.group.metadata.namespace.as_deref().unwrap_or_default()
+}
