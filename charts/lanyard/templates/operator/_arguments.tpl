@@ -23,7 +23,7 @@
 - --agent-scrape-annotations=false
 {{- end }}
 - --openshift={{ .Values.openshift }}
-- --http=0.0.0.0:{{ .Values.operator.http.port }}
+- "--http=[::]:{{ .Values.operator.http.port }}"
 - --log-format={{ .Values.operator.logFormat }}
 - --log-level={{ .Values.operator.logLevel }}
 - --lease-name={{ include "lanyard.operator.name" . }}
