@@ -34,8 +34,9 @@ build: ## The static programs, in target/<triple>/release; nothing when LANYARD_
 images: build ## Images of the programs, in target/images
 	@tests/kubernetes/images $(LANYARD_BIN_DIR)
 
-generate: ## Write the CRD manifests anew from the types
+generate: ## Write the CRD manifests from the types, and the chart's README from its values
 	@cargo run -q --locked -p lanyard-crds --bin generate-manifests
+	@tests/check/chart-readme
 
 cluster-up: ## A real Kubernetes on this machine, the demo's; with LANYARD_CLUSTER=test, that of the tests
 	@tests/kubernetes/cluster up

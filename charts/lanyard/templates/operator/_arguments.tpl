@@ -7,10 +7,8 @@
 {{- range splitList "," (include "lanyard.agent.pullSecrets" .) | compact }}
 - --agent-image-pull-secret={{ . }}
 {{- end }}
-- --agent-log-level={{ $agent.logLevel }}
-- --agent-log-format={{ $agent.logFormat }}
 {{- $defaults := dict -}}
-{{- range $value, $field := dict "resources" "resources" "nodeSelector" "nodeSelector" "tolerations" "tolerations" "priorityClassName" "priorityClassName" "podLabels" "labels" "podAnnotations" "annotations" "extraEnv" "env" -}}
+{{- range $value, $field := dict "resources" "resources" "nodeSelector" "nodeSelector" "tolerations" "tolerations" "priorityClassName" "priorityClassName" "podLabels" "labels" "podAnnotations" "annotations" "extraEnv" "env" "logLevel" "logLevel" "logFormat" "logFormat" -}}
 {{- with index $agent $value }}{{- $_ := set $defaults $field . }}{{- end -}}
 {{- end }}
 {{- with $defaults }}
