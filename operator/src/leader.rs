@@ -223,7 +223,7 @@ impl Judge {
             acquire_time: if taken { Some(now.clone()) } else { before.acquire_time },
             renew_time: Some(now),
             lease_transitions: Some(if taken && lease.metadata.resource_version.is_some() {
-                transitions + 1
+                transitions.saturating_add(1)
             } else {
                 transitions
             }),

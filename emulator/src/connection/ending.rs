@@ -32,6 +32,9 @@ pub enum Ending {
     /// No CONNECT in time.
     #[error("no CONNECT came within {0} seconds")]
     NoConnect(u64),
+    /// Half-open connections must keep no device out.
+    #[error("it had not logged in, and a newer connection needed its place")]
+    Displaced,
     /// Ref §1.6.
     #[error("a message of QoS 2; a hub takes 0 and 1")]
     ExactlyOnce,

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::ending::{Ending, excerpt};
+use super::strangers::Stranger;
 use super::wire::Wire;
 use super::{dps_session, hub_session};
 use crate::cloud::Cloud;
@@ -36,15 +37,17 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: Peer,
     cloud: Arc<Cloud>,
+    stranger: Stranger,
     stop: CancellationToken,
 ) {
     let mut wire = Wire::new(stream);
     let connect = tokio::select! {
         connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(Ending::NoConnect(PATIENCE.as_secs()))),
+        () = stranger.displaced() => Err(Ending::Displaced),
         () = stop.cancelled() => Err(Ending::Shutdown),
     };
     let ending = match connect {
-        Ok(connect) => greet(&mut wire, &connect, &peer, &cloud, &stop).await,
+        Ok(connect) => greet(&mut wire, &connect, &peer, &cloud, stranger, &stop).await,
         Err(ending) => ending,
     };
     if ending == Ending::ProtocolLevel {
@@ -78,6 +81,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     peer: &Peer,
     cloud: &Arc<Cloud>,
+    stranger: Stranger,
     stop: &CancellationToken,
 ) -> Ending {
     let user = connect.user_name.as_deref().map(UserName::parse);
@@ -88,10 +92,14 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             Span::current().record("identity", excerpt(&format!("{}/{}", user.host, user.device_id)));
             match admit(cloud, connect, &user, &peer.certificates) {
                 Err(error) => refuse(wire, error.refusal(), &error.to_string()),
-                Ok(admission) => hub_session::run(wire, connect, admission, cloud, stop).await,
+                Ok(admission) => {
+                    drop(stranger);
+                    wire.admit();
+                    hub_session::run(wire, connect, admission, cloud, stop).await
+                }
             }
         }
-        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, cloud, stop).await,
+        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, cloud, (stranger, stop)).await,
     }
 }
 
@@ -103,7 +111,7 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
     user: DpsUserName,
     cloud: &Arc<Cloud>,
-    stop: &CancellationToken,
+    (stranger, stop): (Stranger, &CancellationToken),
 ) -> Ending {
     Span::current()
         .record("identity", excerpt(&format!("{}/registrations/{}", user.id_scope, user.registration_id)));
@@ -122,7 +130,16 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let dps = cloud.dps(&user.id_scope).cloned();
     let registration = dps_session::Registration { dps, registration_id: user.registration_id, attested };
-    dps_session::run(wire, connect, registration, cloud, stop).await
+    if registration.attested.is_ok() {
+        drop(stranger);
+        wire.admit();
+        return dps_session::run(wire, connect, registration, cloud, stop).await;
+    }
+    // Its registration will be refused; until it goes it is a stranger.
+    tokio::select! {
+        ending = dps_session::run(wire, connect, registration, cloud, stop) => ending,
+        () = stranger.displaced() => Ending::Displaced,
+    }
 }
 
 /// By the token, or without one (an empty one is none, ref §1.2) by the certificate.

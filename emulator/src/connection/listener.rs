@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::greeting::{self, Peer};
+use super::strangers::{Stranger, Strangers};
 use crate::cloud::Cloud;
 
 /// How long a TLS handshake may take.
@@ -17,7 +18,7 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Accepts until `stop`, then waits for all connections to end.
 pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, stop: CancellationToken) {
-    let connections = TaskTracker::new();
+    let (connections, strangers) = (TaskTracker::new(), Strangers::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -26,8 +27,8 @@ pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, sto
         match accepted {
             Ok((socket, peer)) => {
                 let span = tracing::info_span!("connection", %peer, identity = tracing::field::Empty);
-                connections
-                    .spawn(connection(socket, tls.clone(), cloud.clone(), stop.clone()).instrument(span));
+                let task = connection(socket, tls.clone(), cloud.clone(), strangers.enter(), stop.clone());
+                connections.spawn(task.instrument(span));
             }
             Err(error) => {
                 // Out of file handles, most likely: wait for some to come back.
@@ -44,19 +45,24 @@ async fn connection(
     socket: tokio::net::TcpStream,
     tls: TlsAcceptor,
     cloud: Arc<Cloud>,
+    stranger: Stranger,
     stop: CancellationToken,
 ) {
     // Answers are small and awaited; the socket is of no use without its option set, but works.
     let _ = socket.set_nodelay(true);
     let handshake = tokio::select! {
         handshake = tokio::time::timeout(HANDSHAKE, tls.accept(socket)) => handshake,
+        () = stranger.displaced() => {
+            tracing::info!("closed during its TLS handshake: a newer connection needed its place");
+            return;
+        }
         () = stop.cancelled() => return,
     };
     match handshake {
         Ok(Ok(stream)) => {
             let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let peer = Peer { certificates: presented.to_vec() };
-            greeting::serve(stream, peer, cloud, stop).await;
+            greeting::serve(stream, peer, cloud, stranger, stop).await;
         }
         Ok(Err(error)) => {
             cloud.totals.tls_failed();

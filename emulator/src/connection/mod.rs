@@ -1,5 +1,6 @@
 //! One device's connection, from the TCP socket to the end: each has a task of its own.
 
+pub mod strangers;
 pub mod listener;
 pub mod wire;
 pub mod ending;

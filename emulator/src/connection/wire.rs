@@ -5,7 +5,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ending::Ending;
-use crate::mqtt::{frame, packet};
+use crate::mqtt::frame::{self, MAX_CONNECT, MAX_REMAINING};
+use crate::mqtt::packet;
 
 /// What is read at once; every idle connection keeps this much.
 const READ: usize = 4 * 1024;
@@ -15,6 +16,8 @@ const READ: usize = 4 * 1024;
 pub struct Wire<S> {
     stream: S,
     input: BytesMut,
+    /// The largest packet that may come now.
+    limit: usize,
     /// Answers; they leave with the next [`Wire::fill`].
     pub output: BytesMut,
 }
@@ -22,7 +25,12 @@ pub struct Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Nothing read, nothing to write.
     pub fn new(stream: S) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
+        Self { stream, input: BytesMut::new(), limit: MAX_CONNECT, output: BytesMut::new() }
+    }
+
+    /// The device is known: its packets may be as large as a hub takes.
+    pub fn admit(&mut self) {
+        self.limit = MAX_REMAINING;
     }
 
     /// The next packet of those that were read already.
@@ -30,7 +38,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// # Errors
     /// [`Ending::Malformed`].
     pub fn packet(&mut self) -> Result<Option<packet::Packet>, Ending> {
-        let frame = frame::next(&mut self.input).map_err(|error| Ending::Malformed(error.to_string()))?;
+        let frame =
+            frame::next(&mut self.input, self.limit).map_err(|error| Ending::Malformed(error.to_string()))?;
         frame.map(|frame| packet::read(&frame).map_err(Ending::from)).transpose()
     }
 

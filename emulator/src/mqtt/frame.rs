@@ -10,6 +10,9 @@ pub const MAX_BODY: usize = 256 * 1024;
 /// The largest packet behind its fixed header: a body, a topic of the longest MQTT string, and two lengths.
 pub const MAX_REMAINING: usize = MAX_BODY + u16::MAX as usize + 4;
 
+/// The largest packet of a client that is not known yet. A last will may have 64 KiB; names and token take little.
+pub const MAX_CONNECT: usize = 80 * 1024;
+
 /// One control packet: its first byte and what follows the length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -26,21 +29,23 @@ pub enum FrameError {
     #[error("the packet's length is not an MQTT length")]
     Length,
     /// Larger than anything Azure takes.
-    #[error("the packet announces {announced} bytes, the limit is {MAX_REMAINING}")]
+    #[error("the packet announces {announced} bytes, the limit is {limit}")]
     TooLarge {
         /// What its length says.
         announced: usize,
+        /// What is taken now.
+        limit: usize,
     },
 }
 
-/// Takes the next whole packet out of `input`, or `None` when there is none yet.
+/// Takes the next whole packet, of at most `limit` bytes behind its length, out of `input`; `None` when there is none yet.
 ///
 /// # Errors
 /// [`FrameError`]: the stream cannot be read any further.
-pub fn next(input: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+pub fn next(input: &mut BytesMut, limit: usize) -> Result<Option<Frame>, FrameError> {
     let Some((remaining, length_bytes)) = length(input)? else { return Ok(None) };
-    if remaining > MAX_REMAINING {
-        return Err(FrameError::TooLarge { announced: remaining });
+    if remaining > limit {
+        return Err(FrameError::TooLarge { announced: remaining, limit });
     }
     let header = 1 + length_bytes;
     let Some(rest) = input.get(header..header + remaining) else { return Ok(None) };
@@ -70,7 +75,7 @@ mod tests {
     fn frames(bytes: &[u8]) -> Result<Vec<(u8, Vec<u8>)>, FrameError> {
         let mut input = BytesMut::from(bytes);
         let mut out = Vec::new();
-        while let Some(frame) = next(&mut input)? {
+        while let Some(frame) = next(&mut input, MAX_REMAINING)? {
             out.push((frame.first, frame.rest.to_vec()));
         }
         Ok(out)
@@ -92,7 +97,7 @@ mod tests {
         assert_eq!(frames(&[0x30, 0x80, 0x80, 0x80, 0x80]), Err(FrameError::Length));
         assert_eq!(
             frames(&[0x30, 0xff, 0xff, 0xff, 0x7f]),
-            Err(FrameError::TooLarge { announced: 268_435_455 })
+            Err(FrameError::TooLarge { announced: 268_435_455, limit: MAX_REMAINING })
         );
     }
 
@@ -118,9 +123,9 @@ mod tests {
             let split = at.index(bytes.len() + 1);
             let mut input = BytesMut::from(&bytes[..split]);
             let mut out = Vec::new();
-            while let Some(frame) = next(&mut input).unwrap() { out.push(frame.rest.to_vec()); }
+            while let Some(frame) = next(&mut input, MAX_REMAINING).unwrap() { out.push(frame.rest.to_vec()); }
             input.extend_from_slice(&bytes[split..]);
-            while let Some(frame) = next(&mut input).unwrap() { out.push(frame.rest.to_vec()); }
+            while let Some(frame) = next(&mut input, MAX_REMAINING).unwrap() { out.push(frame.rest.to_vec()); }
             prop_assert_eq!(out, rests);
         }
     }

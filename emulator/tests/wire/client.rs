@@ -10,6 +10,7 @@ use lanyard_emulator::cloud::Cloud;
 use lanyard_emulator::config::build::{self, Memory};
 use lanyard_emulator::config::check;
 use lanyard_emulator::connection::greeting::{self, Peer};
+use lanyard_emulator::connection::strangers::Strangers;
 use lanyard_emulator::controls::apply;
 use lanyard_emulator::controls::change::{Action, Change, ChangeError, Done, Target};
 use lanyard_emulator::events::json::line;
@@ -75,6 +76,7 @@ impl Clock for TestClock {
 pub(crate) struct Emulator {
     pub(crate) cloud: Arc<Cloud>,
     stop: CancellationToken,
+    strangers: Strangers,
 }
 
 impl Emulator {
@@ -90,7 +92,11 @@ impl Emulator {
         let checked = check::read(config, Path::new("/nonexistent")).unwrap();
         let clock = Arc::new(TestClock(Timestamp::from_second(second).unwrap(), Instant::now()));
         let memory = data_dir.map(|dir| Memory::open(dir).unwrap());
-        Self { cloud: Arc::new(build::build(checked, 8883, clock, memory)), stop: CancellationToken::new() }
+        Self {
+            cloud: Arc::new(build::build(checked, 8883, clock, memory)),
+            stop: CancellationToken::new(),
+            strangers: Strangers::default(),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -101,7 +107,8 @@ impl Emulator {
     pub(crate) fn client_with(&self, certificates: &[Der]) -> Client {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let peer = Peer { certificates: certificates.to_vec() };
-        tokio::spawn(greeting::serve(far, peer, self.cloud.clone(), self.stop.clone()));
+        let stranger = self.strangers.enter();
+        tokio::spawn(greeting::serve(far, peer, self.cloud.clone(), stranger, self.stop.clone()));
         Client(near)
     }
 

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::bytes::{CONNECT_DEV1, CONNECT_DPS, hex, publish, subscribe};
-use crate::client::Emulator;
+use crate::bytes::{ACCEPTED, CONNECT_DEV1, CONNECT_DPS, hex, publish, subscribe};
+use crate::client::{Client, Emulator};
+use lanyard_emulator::connection::strangers::LIMIT;
 
 /// Sends `bytes` in pieces of `piece`, and waits until the connection ends.
 fn feed(bytes: &[u8], piece: usize) -> String {
@@ -69,4 +70,32 @@ proptest! {
         bytes.truncate(cut.index(bytes.len()) + 1);
         feed(&bytes, usize::MAX);
     }
+}
+
+#[tokio::test]
+async fn half_open_connections_keep_no_device_out() {
+    let emulator = Emulator::new();
+    let mut device = emulator.dev1().await;
+    let mut held: Vec<Client> = (0..LIMIT * 2).map(|_| emulator.client()).collect();
+    let mut late = emulator.client();
+    late.send(&hex(CONNECT_DPS)).await;
+    late.expect(ACCEPTED).await;
+    assert_eq!(held.remove(0).rest().await, "", "the oldest is closed at once");
+    // A device that has logged in is no stranger.
+    device.send(&hex("c000")).await;
+    device.expect("d000").await;
+}
+
+#[tokio::test]
+async fn large_packets_are_for_known_devices_only() {
+    // 100 KiB follow, says the header of this CONNECT.
+    let rest = feed_now(&hex("1080a006")).await;
+    assert_eq!(rest, "");
+}
+
+/// Closed at once, and not after the time that a login may take.
+async fn feed_now(bytes: &[u8]) -> String {
+    let mut client = Emulator::new().client();
+    client.try_send(bytes).await;
+    tokio::time::timeout(std::time::Duration::from_secs(2), client.rest()).await.unwrap()
 }

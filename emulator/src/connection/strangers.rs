@@ -1,0 +1,83 @@
+//! Connections that have not shown who they are: a bounded number, the oldest of which is closed for a new one, so that
+//! half-open connections keep no device out. Pure, but for a lock.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// How many there may be. A device is one for the moments of its handshake and its login.
+pub const LIMIT: usize = 512;
+
+/// All of them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Strangers(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    /// Oldest first.
+    waiting: VecDeque<(u64, CancellationToken)>,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub struct Stranger {
+    all: Strangers,
+    number: u64,
+    displaced: CancellationToken,
+}
+
+impl Strangers {
+    /// Takes one in, and displaces the oldest when there are too many.
+    #[must_use]
+    pub fn enter(&self) -> Stranger {
+        let displaced = CancellationToken::new();
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = queue.next;
+        queue.next = number.wrapping_add(1);
+        if queue.waiting.len() >= LIMIT
+            && let Some((_, oldest)) = queue.waiting.pop_front()
+        {
+            oldest.cancel();
+        }
+        queue.waiting.push_back((number, displaced.clone()));
+        Stranger { all: self.clone(), number, displaced }
+    }
+}
+
+impl Stranger {
+    /// Waits until a newer one takes its place.
+    pub async fn displaced(&self) {
+        self.displaced.cancelled().await;
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let mut queue = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_stranger_is_displaced_and_known_ones_do_not_count() {
+        let strangers = Strangers::default();
+        let held: Vec<Stranger> = (0..LIMIT).map(|_| strangers.enter()).collect();
+        for _ in 0..LIMIT {
+            // One that logged in.
+            drop(strangers.enter());
+        }
+        let displaced = |stranger: &Stranger| stranger.displaced.is_cancelled();
+        // Each of them displaced one.
+        assert_eq!(held.iter().filter(|stranger| displaced(stranger)).count(), 1);
+        assert!(displaced(&held[0]));
+        let _newest = strangers.enter();
+        let _one_more = strangers.enter();
+        assert!(displaced(&held[1]) && !displaced(&held[2]));
+    }
+}
