@@ -22,6 +22,9 @@ impl std::fmt::Display for Peer {
     }
 }
 
+/// So many bytes of a message are kept. What servers say of themselves, names in certificates say, stands in it.
+const LONGEST_MESSAGE: usize = 2048;
+
 /// Why a connection could not be made or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -37,7 +40,7 @@ impl Failure {
     /// A failure with a reason and its explanation.
     #[must_use]
     pub fn new(reason: ConnectionReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None }
+        Self { reason, message: cut(message.into()), retry_after: None }
     }
 
     /// The name did not resolve.
@@ -111,6 +114,14 @@ impl Failure {
     pub fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Self {
         refused(peer, code, checks)
     }
+}
+
+fn cut(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Failure {
@@ -215,4 +226,17 @@ fn refused_certificate(peer: &Peer, alert: AlertDescription) -> Failure {
         ),
     };
     Failure::new(reason, format!("{peer} refuses the device's certificate ({alert:?}): {fix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m2_overlong_message_of_a_server_is_cut() {
+        let failure = Failure::new(ConnectionReason::Timeout, "ä".repeat(100_000));
+        assert!(failure.message.len() <= LONGEST_MESSAGE + '…'.len_utf8(), "{}", failure.message.len());
+        assert!(failure.message.ends_with("ä…"));
+        assert_eq!(Failure::new(ConnectionReason::Timeout, "short").message, "short");
+    }
 }

@@ -34,7 +34,7 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long the server may take to answer CONNECT; the C SDK waits as long (ref §12.4).
 const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the largest message with the longest topic.
-const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
+pub const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
 /// What the buffers of each direction have room for at first; they grow as messages need it. Most devices of many are
 /// idle most of the time.
 const IDLE_BUFFER: usize = 128;
@@ -50,6 +50,12 @@ const MAX_UNASKED: u32 = 10_000;
 const TURN: Duration = Duration::from_secs(5);
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads and writes packets, none larger than a hub's.
+#[must_use]
+pub const fn codec() -> Codec {
+    Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES }
+}
 
 /// What happened on a connection.
 #[derive(Debug, PartialEq)]
@@ -110,8 +116,7 @@ impl Link {
 
     async fn open_now(peer: &Peer, login: Login, tls: Arc<rustls::ClientConfig>) -> Result<Self, Failure> {
         let line = dial::dial(peer, tls).await?;
-        let codec = Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES };
-        let mut framed = Framed::with_capacity(line, codec, IDLE_BUFFER);
+        let mut framed = Framed::with_capacity(line, codec(), IDLE_BUFFER);
         framed.set_backpressure_boundary(WRITTEN_AT);
         let keep_alive = login.keep_alive.max(Duration::from_secs(1));
         let mut link = Self {

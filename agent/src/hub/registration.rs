@@ -319,5 +319,16 @@ mod tests {
         let body = format!(r#"{{"errorCode":400004,"message":"{}"}}"#, "x".repeat(100_000));
         let failure = read(400, &body).err().unwrap();
         assert!(failure.message.len() < 1024, "{} bytes", failure.message.len());
+        // The errors of readers repeat what they read.
+        for body in [
+            format!(r#"{{"status":"{}"}}"#, "x".repeat(100_000)),
+            format!(
+                r#"{{"status":"assigned","registrationState":{{"status":"assigned","assignedHub":"{}"}}}}"#,
+                "x".repeat(100_000)
+            ),
+        ] {
+            let failure = read(200, &body).err().unwrap();
+            assert!(failure.message.len() < 2100, "{} bytes", failure.message.len());
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod configuration;
 pub mod files;
+pub mod packets;
 pub mod template;
 pub mod waits;
 pub mod wire;
@@ -10,9 +11,10 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// All readers, each with the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("configuration", configuration::read),
     ("journal", files::journal),
+    ("packets", packets::read),
     ("segment", files::segment),
     ("template", template::read),
     ("waits", waits::read),
