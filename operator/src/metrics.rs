@@ -12,6 +12,7 @@ use prometheus::{
 
 use crate::cluster::claims::Key;
 use crate::credential::held::slot_name;
+use crate::device::reconcile::ReconcileError;
 use crate::fleet::FleetGauges;
 
 /// The operator's counters. Cheap to clone.
@@ -29,6 +30,23 @@ struct Inner {
     fleet: FleetGauges,
     leader: IntGauge,
     issuers: IntGaugeVec,
+}
+
+impl Inner {
+    /// Creates the series that alerts watch: an increase from nothing to one is none.
+    fn start_at_zero(&self) {
+        for kind in ["IoTDevice", "ProvisioningGroup"] {
+            for result in ["success", "fault", "error"] {
+                self.reconciles.with_label_values(&[kind, result]);
+            }
+            for reason in ReconcileError::REASONS {
+                self.errors.with_label_values(&[kind, reason]);
+            }
+        }
+        for result in ["success", "error"] {
+            self.polls.with_label_values(&[result]);
+        }
+    }
 }
 
 impl Metrics {
@@ -97,6 +115,7 @@ impl Metrics {
         registry.register(Box::new(inner.polls.clone()))?;
         registry.register(Box::new(inner.leader.clone()))?;
         registry.register(Box::new(inner.issuers.clone()))?;
+        inner.start_at_zero();
         Ok(Self(Arc::new(inner)))
     }
 

@@ -111,6 +111,9 @@ impl<S: Clone> Told<S> {
 pub struct ReconcileError(#[source] pub kube::Error);
 
 impl ReconcileError {
+    /// Every reason.
+    pub const REASONS: [&str; 5] = ["ApiConflict", "ApiForbidden", "ApiBusy", "ApiError", "ApiUnreachable"];
+
     /// In one word, for metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
