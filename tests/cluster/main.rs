@@ -9,6 +9,7 @@ mod demo;
 mod group;
 mod healing;
 mod mistakes;
+mod monitoring;
 mod pods;
 mod readme;
 mod rollover;

@@ -2,7 +2,6 @@
 //
 //	check form FILE…          the form of dashboards (.json) and rules (.yaml)
 //	check series URL FILE…    every expression of a panel returns series, and every selector of a rule finds some
-//	check state URL           the state of the alerts, one a line
 package main
 
 import (
@@ -30,8 +29,6 @@ func run(arguments []string) ([]string, error) {
 		return form(arguments[1:])
 	case len(arguments) > 2 && arguments[0] == "series":
 		return series(server(arguments[1]), arguments[2:])
-	case len(arguments) == 2 && arguments[0] == "state":
-		return nil, state(server(arguments[1]))
 	}
-	return nil, errors.New("usage: check form FILE…, check series URL FILE…, check state URL")
+	return nil, errors.New("usage: check form FILE…, or check series URL FILE…")
 }

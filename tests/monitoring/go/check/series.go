@@ -124,23 +124,3 @@ func (prometheus server) get(path string, answer any) error {
 	}
 	return json.NewDecoder(response.Body).Decode(answer)
 }
-
-// state prints every alert with its state.
-func state(prometheus server) error {
-	var answer struct {
-		Data struct {
-			Groups []struct {
-				Rules []struct{ Type, Name, State string }
-			}
-		}
-	}
-	if err := prometheus.get("/api/v1/rules?type=alert", &answer); err != nil {
-		return err
-	}
-	for _, group := range answer.Data.Groups {
-		for _, rule := range group.Rules {
-			fmt.Printf("%-28s %s\n", rule.Name, rule.State)
-		}
-	}
-	return nil
-}
