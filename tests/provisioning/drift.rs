@@ -103,8 +103,9 @@ async fn what_is_not_asked_for_any_more_goes() {
         .await;
     namespace.apply(&member("a", "")).await;
     namespace
-        .wait("a-agent", "it has no node selector any more", |workload: &StatefulSet| {
-            workload.spec.as_ref().unwrap().template.spec.as_ref().unwrap().node_selector.is_none()
+        .wait("a-agent", "it selects nodes by their system only", |workload: &StatefulSet| {
+            let pod = workload.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+            pod.node_selector.as_ref().is_some_and(|selector| selector.keys().eq(["kubernetes.io/os"]))
         })
         .await;
     let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
