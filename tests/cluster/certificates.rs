@@ -53,7 +53,7 @@ spec: {{groupRef: {{name: plant-x}}}}
 /// Hands the operator's answers to the verification codes to DPS.
 fn verify(plant: &Plant, cas: [&str; 2]) {
     for (slot, name) in ["primary", "secondary"].into_iter().zip(cas) {
-        let secret = plant.eventually(&format!("the proof for the {slot} CA"), 30, || {
+        let secret = plant.eventually(&format!("the proof for the {slot} CA"), 90, || {
             let group = plant.get("provgrp/plant-x").ok_or("no group")?;
             let named = group["status"]["verification"][slot]["secretName"].as_str();
             named.map(str::to_owned).ok_or_else(|| group["status"].to_string())
