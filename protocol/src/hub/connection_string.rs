@@ -2,13 +2,22 @@
 
 use zeroize::Zeroizing;
 
-use super::host::{HostError, HostPort};
-use super::id::{DeviceId, IdError};
+use crate::text::{self, TextError};
+
+use super::host::HostPort;
+use super::id::DeviceId;
 use super::key::{KeyError, SymmetricKey};
 
-/// Why a text is not a device's connection string. No variant carries a key.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+/// Why a text is not a device's connection string. No variant carries any of the text, which may be a key in the wrong
+/// place: fields are named from the fixed list of names, all else by position.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum ConnectionStringError {
+    /// Not UTF-8 text.
+    #[error("the connection string cannot be read: {0}")]
+    Text(#[source] TextError),
+    /// A key alone.
+    #[error("it is a bare key and not a connection string: store it as primaryKey")]
+    BareKey,
     /// A part without `=`.
     #[error("part {position} of the connection string has no '='")]
     NoValue {
@@ -16,8 +25,11 @@ pub enum ConnectionStringError {
         position: usize,
     },
     /// A name that no device connection string has.
-    #[error("the connection string has an unknown field {0:?}")]
-    UnknownField(String),
+    #[error("part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, SharedAccessKey and GatewayHostName")]
+    UnknownField {
+        /// Counted from 1.
+        position: usize,
+    },
     /// A name that stands twice.
     #[error("the connection string has {0} twice")]
     Duplicate(&'static str),
@@ -28,11 +40,11 @@ pub enum ConnectionStringError {
     #[error("{0} is not supported: use the connection string with the device's SharedAccessKey")]
     Unsupported(&'static str),
     /// `HostName` or `GatewayHostName` is no host.
-    #[error("the connection string's {0} is wrong: {1}")]
-    Host(&'static str, #[source] HostError),
+    #[error("the connection string's {0} is not a host name: copy the connection string whole")]
+    Host(&'static str),
     /// `DeviceId` is no device id.
-    #[error("the connection string's DeviceId is wrong: {0}")]
-    DeviceId(#[source] IdError),
+    #[error("the connection string's DeviceId is not a device id: copy the connection string whole")]
+    DeviceId,
     /// `SharedAccessKey` is no key.
     #[error("the connection string's SharedAccessKey is wrong: {0}")]
     Key(#[source] KeyError),
@@ -52,17 +64,30 @@ pub struct DeviceConnectionString {
 }
 
 impl DeviceConnectionString {
-    /// Reads a connection string; white space around it is ignored.
+    /// Reads a connection string from a file or a Secret, as [`Self::parse`] does.
     ///
     /// # Errors
-    /// [`ConnectionStringError`] names the wrong field and never repeats a key.
+    /// [`ConnectionStringError`] names the wrong field and repeats nothing of the text.
+    pub fn read(bytes: &[u8]) -> Result<Self, ConnectionStringError> {
+        Self::parse(text::decode(bytes).map_err(ConnectionStringError::Text)?)
+    }
+
+    /// Reads a connection string. White space around its parts and a byte order mark are ignored.
+    ///
+    /// # Errors
+    /// [`ConnectionStringError`] names the wrong field and repeats nothing of the text.
     pub fn parse(text: &str) -> Result<Self, ConnectionStringError> {
         use ConnectionStringError as E;
         let (mut host, mut device, mut key, mut gateway) = (None, None, None, None);
-        for (position, part) in text.trim().split(';').enumerate().filter(|(_, part)| !part.is_empty()) {
+        let text = text::without_mark(text).trim();
+        if !text.contains(';') && SymmetricKey::from_base64(text).is_ok() {
+            return Err(E::BareKey);
+        }
+        for (index, part) in text.split(';').enumerate().filter(|(_, part)| !part.trim().is_empty()) {
+            let position = index + 1;
             // Base64 ends with '=', so only the first one separates.
-            let (name, value) = part.split_once('=').ok_or(E::NoValue { position: position + 1 })?;
-            let (slot, name) = match name {
+            let (name, value) = part.split_once('=').ok_or(E::NoValue { position })?;
+            let (slot, name) = match name.trim() {
                 "HostName" => (&mut host, "HostName"),
                 "DeviceId" => (&mut device, "DeviceId"),
                 "SharedAccessKey" => (&mut key, "SharedAccessKey"),
@@ -75,9 +100,9 @@ impl DeviceConnectionString {
                     return Err(E::Unsupported("a service connection string (SharedAccessKeyName)"));
                 }
                 "x509" => return Err(E::Unsupported("x509")),
-                other => return Err(E::UnknownField(other.to_owned())),
+                _ => return Err(E::UnknownField { position }),
             };
-            if slot.replace(value).is_some() {
+            if slot.replace(value.trim()).is_some() {
                 return Err(E::Duplicate(name));
             }
         }
@@ -85,13 +110,13 @@ impl DeviceConnectionString {
         let device = device.ok_or(E::Missing("DeviceId"))?;
         let key = key.ok_or(E::Missing("SharedAccessKey"))?;
         Ok(Self {
-            hostname: HostPort::parse(host).map_err(|e| E::Host("HostName", e))?,
-            device_id: DeviceId::new(device).map_err(E::DeviceId)?,
+            hostname: HostPort::parse(host).map_err(|_| E::Host("HostName"))?,
+            device_id: DeviceId::new(device).map_err(|_| E::DeviceId)?,
             key: SymmetricKey::from_base64(key).map_err(E::Key)?,
             gateway_hostname: gateway
                 .map(HostPort::parse)
                 .transpose()
-                .map_err(|e| E::Host("GatewayHostName", e))?,
+                .map_err(|_| E::Host("GatewayHostName"))?,
         })
     }
 
@@ -124,7 +149,8 @@ mod tests {
     #[test]
     fn plain_and_gateway_forms() {
         let text = format!("HostName=contoso.azure-devices.net;DeviceId=dev1;SharedAccessKey={K32}");
-        let parsed = DeviceConnectionString::parse(&format!(" {text}\n")).unwrap();
+        let pasted = text.replace(';', ";\n ");
+        let parsed = DeviceConnectionString::read(format!("\u{feff} {pasted}\n").as_bytes()).unwrap();
         assert_eq!(
             (parsed.hostname.host(), parsed.device_id.as_str()),
             ("contoso.azure-devices.net", "dev1")
@@ -147,7 +173,10 @@ mod tests {
         assert_eq!(error("HostName=h;SharedAccessKey=x"), E::Missing("DeviceId"));
         assert_eq!(error("HostName=h;DeviceId=d"), E::Missing("SharedAccessKey"));
         assert_eq!(error("HostName=h;HostName=i"), E::Duplicate("HostName"));
-        assert_eq!(error("HostName=h;Other=i"), E::UnknownField("Other".into()));
+        assert_eq!(error("HostName=h;Other=i"), E::UnknownField { position: 2 });
+        assert_eq!(error(&format!("{K32}\n")), E::BareKey);
+        assert_eq!(error(&format!("\u{feff}{K32}")), E::BareKey);
+        assert!(error(K32).to_string().contains("store it as primaryKey"));
         assert_eq!(error("HostName=h;nonsense"), E::NoValue { position: 2 });
         assert_eq!(error("HostName=h;DeviceId=d;SharedAccessKey=secret!"), E::Key(KeyError::NotBase64));
         for other in [

@@ -5,6 +5,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::text::{self, TextError};
+
 /// Smallest and largest key Azure takes, in bytes (ref §3.1).
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -12,8 +14,11 @@ pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 const OF_A_PRIVATE_KEY: &[u8] = b"lanyard.dev/key-of-a-private-key";
 
 /// Why a text is not a key. No variant carries any of the text.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
+    /// Not UTF-8 text.
+    #[error("the key cannot be read: {0}")]
+    Text(#[source] TextError),
     /// Not standard base64 with padding.
     #[error("the key is not base64: copy it whole, including the '=' at its end")]
     NotBase64,
@@ -30,12 +35,23 @@ pub enum KeyError {
 pub struct SymmetricKey(Zeroizing<Vec<u8>>);
 
 impl SymmetricKey {
-    /// Reads standard base64; white space around it is ignored, because files and pasted text end with a newline.
+    /// Reads a key from a file or a Secret, as [`Self::from_base64`] does.
+    ///
+    /// # Errors
+    /// [`KeyError`], which never repeats the text.
+    pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::from_base64(text::decode(bytes).map_err(KeyError::Text)?)
+    }
+
+    /// Reads standard base64. ASCII white space anywhere is ignored, because `openssl rand -base64 64` writes two lines,
+    /// and so is a byte order mark.
     ///
     /// # Errors
     /// [`KeyError`], which never repeats the text.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| KeyError::NotBase64)?);
+        let mut digits = Zeroizing::new(Vec::with_capacity(text.len()));
+        digits.extend(text::without_mark(text).bytes().filter(|byte| !byte.is_ascii_whitespace()));
+        let bytes = Zeroizing::new(STANDARD.decode(&*digits).map_err(|_| KeyError::NotBase64)?);
         if KEY_BYTES.contains(&bytes.len()) {
             Ok(Self(bytes))
         } else {
@@ -126,10 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn white_space_and_byte_order_mark_are_ignored() {
+        // As `openssl rand -base64 64` prints it, and as Notepad saves it.
+        for text in [format!("{}\n{}\n", &K64[..64], &K64[64..]), format!("\u{feff}{K64}\r\n")] {
+            let key = SymmetricKey::read(text.as_bytes()).unwrap().derive("dev-01");
+            assert_eq!(key.to_base64().as_str(), "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
+        }
+    }
+
+    #[test]
     fn errors_say_what_to_do_and_repeat_nothing() {
         assert_eq!(SymmetricKey::from_base64("not base64!"), Err(KeyError::NotBase64));
         assert_eq!(SymmetricKey::from_base64("AAEC"), Err(KeyError::Length { bytes: 3 }));
         assert!(SymmetricKey::from_base64(&format!("  {K32}\n")).is_ok());
+        let utf16: Vec<u8> = K32.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(SymmetricKey::read(&utf16), Err(KeyError::Text(TextError::Utf16)));
         assert_eq!(format!("{:?}", SymmetricKey::from_base64(K32).unwrap()), "SymmetricKey(«redacted»)");
     }
 
@@ -138,7 +165,7 @@ mod tests {
         fn any_text_is_a_key_or_an_error(text in "\\PC{0,120}") {
             if let Ok(key) = SymmetricKey::from_base64(&text) {
                 let written = key.to_base64();
-                prop_assert_eq!(written.as_str(), text.trim());
+                prop_assert_eq!(written.as_str(), text.split_ascii_whitespace().collect::<String>());
             }
         }
 
