@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::key::SymmetricKey;
+use lanyard_protocol::text::pem::{self, KeyForm, PemError};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -28,19 +28,9 @@ pub enum CertificateError {
         "it is missing or empty: put PEM there, the certificate into tls.crt and its private key into tls.key"
     )]
     Empty(Part),
-    /// No certificate there.
-    #[error(
-        "it has no certificate: put the device's there, then every intermediate CA, from '-----BEGIN CERTIFICATE-----' on"
-    )]
-    NoCertificate,
-    /// No key there.
-    #[error(
-        "it has no private key: put PKCS #8 without a passphrase there, from '-----BEGIN PRIVATE KEY-----' on"
-    )]
-    NoKey,
-    /// Broken PEM.
-    #[error("it is not PEM: copy it whole")]
-    Pem(Part),
+    /// Not the PEM that is wanted.
+    #[error("{1}")]
+    Pem(Part, #[source] PemError),
     /// PEM of something else.
     #[error("certificate {position} in it is no X.509: copy it whole")]
     NotX509 {
@@ -62,9 +52,9 @@ impl CertificateError {
     #[must_use]
     pub const fn part(&self) -> Part {
         match self {
-            Self::Empty(part) | Self::Pem(part) => *part,
-            Self::NoCertificate | Self::NotX509 { .. } => Part::Certificate,
-            Self::NoKey | Self::KeyKind | Self::Mismatch => Part::Key,
+            Self::Empty(part) | Self::Pem(part, _) => *part,
+            Self::NotX509 { .. } => Part::Certificate,
+            Self::KeyKind | Self::Mismatch => Part::Key,
         }
     }
 }
@@ -77,10 +67,13 @@ pub struct Certificate {
     own: SymmetricKey,
     /// Its SHA-256 thumbprint.
     pub fingerprint: Fingerprint,
-    /// When its life begins.
+    /// When the certificate and all above it are valid from.
     pub not_before: Timestamp,
-    /// When its life ends.
+    /// When the first of the certificate and those above it ends. A root at the end of the chain may have ended, because
+    /// servers have their own copy of it.
     pub not_after: Timestamp,
+    /// Place in the chain of the certificate that ends first, counted from 1.
+    pub ends_first: usize,
 }
 
 impl Certificate {
@@ -91,9 +84,14 @@ impl Certificate {
     pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain = certificates(chain)?;
         let key = private_key(key)?;
-        let leaf = chain.first().ok_or(CertificateError::NoCertificate)?;
-        let (_, parsed) =
-            X509Certificate::from_der(leaf).map_err(|_| CertificateError::NotX509 { position: 1 })?;
+        let mut read = Vec::with_capacity(chain.len());
+        for (index, der) in chain.iter().enumerate() {
+            let position = index + 1;
+            let (_, parsed) =
+                X509Certificate::from_der(der).map_err(|_| CertificateError::NotX509 { position })?;
+            read.push(parsed);
+        }
+        let parsed = read.first().ok_or(CertificateError::Empty(Part::Certificate))?;
         let signer = any_supported_type(&key).map_err(|_| CertificateError::KeyKind)?;
         // Not left to the TLS library, which refuses the X.509 v1 certificates that older openssl makes (ref §9.5).
         let matches = signer.public_key().is_some_and(|public| public.as_ref() == parsed.public_key().raw);
@@ -101,13 +99,23 @@ impl Certificate {
             return Err(CertificateError::Mismatch);
         }
         let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-        let validity = parsed.validity();
-        let (not_before, not_after) =
-            (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
-        let fingerprint = Fingerprint::of_certificate(leaf);
+        let is_root = |index: usize| {
+            index > 0 && index + 1 == read.len() && read[index].subject() == read[index].issuer()
+        };
+        let counted = || read.iter().enumerate().filter(|(index, _)| !is_root(*index));
+        let not_before = counted().map(|(_, one)| time(one.validity().not_before.timestamp())).max();
+        let ends =
+            counted().map(|(index, one)| (time(one.validity().not_after.timestamp()), index + 1)).min();
+        let (not_after, ends_first) = ends.unwrap_or((Timestamp::MAX, 1));
         let own = SymmetricKey::of_private_key(key.secret_der());
-        let certified = Arc::new(CertifiedKey::new(chain, signer));
-        Ok(Self { certified, own, fingerprint, not_before, not_after })
+        Ok(Self {
+            own,
+            fingerprint: Fingerprint::of_certificate(&chain[0]),
+            not_before: not_before.unwrap_or(Timestamp::MIN),
+            not_after,
+            ends_first,
+            certified: Arc::new(CertifiedKey::new(chain, signer)),
+        })
     }
 
     /// For the TLS handshake.
@@ -142,23 +150,20 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateE
     if pem.trim_ascii().is_empty() {
         return Err(CertificateError::Empty(Part::Certificate));
     }
-    let mut chain = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| CertificateError::Pem(Part::Certificate))?;
-        let position = chain.len() + 1;
-        X509Certificate::from_der(&certificate).map_err(|_| CertificateError::NotX509 { position })?;
-        chain.push(certificate);
-    }
-    if chain.is_empty() { Err(CertificateError::NoCertificate) } else { Ok(chain) }
+    let found = pem::certificates(pem).map_err(|error| CertificateError::Pem(Part::Certificate, error))?;
+    Ok(found.into_iter().map(CertificateDer::from).collect())
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
     if pem.trim_ascii().is_empty() {
         return Err(CertificateError::Empty(Part::Key));
     }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        PemError::NoItemsFound => CertificateError::NoKey,
-        _ => CertificateError::Pem(Part::Key),
+    let key = pem::private_key(pem).map_err(|error| CertificateError::Pem(Part::Key, error))?;
+    let der = key.der.to_vec();
+    Ok(match key.form {
+        KeyForm::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),
+        KeyForm::Rsa => PrivateKeyDer::Pkcs1(der.into()),
+        KeyForm::Ec => PrivateKeyDer::Sec1(der.into()),
     })
 }
 
@@ -223,6 +228,30 @@ BkFLuphfqwGm02jr4Iq3m4jJ+tWhRANCAAQ9Tw8rFYFdu9mEUGbn3omRZbccLNwm
     }
 
     #[test]
+    fn the_earliest_end_in_the_chain_counts_but_for_a_root() {
+        let made = |name: &str, year, issuer: Option<&rcgen::Issuer<'_, rcgen::KeyPair>>| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let pem = match issuer {
+                Some(issuer) => params.signed_by(&key, issuer).unwrap().pem(),
+                None => params.self_signed(&key).unwrap().pem(),
+            };
+            (pem, key.serialize_pem(), rcgen::Issuer::new(params, key))
+        };
+        let (root, _, root_issuer) = made("root", 2000, None);
+        let (middle, _, middle_issuer) = made("middle", 2030, Some(&root_issuer));
+        let (leaf, key, _) = made("leaf", 2040, Some(&middle_issuer));
+        let chain = Certificate::parse(format!("{leaf}{middle}{root}").as_bytes(), key.as_bytes()).unwrap();
+        assert_eq!((chain.ends_first, chain.not_after.to_string()), (2, "2030-01-01T00:00:00Z".to_owned()));
+        let alone = Certificate::parse(leaf.as_bytes(), key.as_bytes()).unwrap();
+        assert_eq!((alone.ends_first, alone.not_after.to_string()), (1, "2040-01-01T00:00:00Z".to_owned()));
+    }
+
+    #[test]
     fn every_kind_of_key_in_use_is_read() {
         for algorithm in
             [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256]
@@ -240,16 +269,21 @@ BkFLuphfqwGm02jr4Iq3m4jJ+tWhRANCAAQ9Tw8rFYFdu9mEUGbn3omRZbccLNwm
         let cut = &whole[..whole.len() / 2];
         let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let locked_by_openssl = format!(
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC {}",
+            "PRIVATE KEY-----\n"
+        );
         let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let cases = [
             (whole, "", Part::Key, "missing or empty"),
             ("\n", VECTOR_KEY, Part::Certificate, "missing or empty"),
             ("hello", VECTOR_KEY, Part::Certificate, "no certificate"),
-            (cut, VECTOR_KEY, Part::Certificate, "not PEM"),
+            (cut, VECTOR_KEY, Part::Certificate, "block 1 is cut"),
             (nonsense, VECTOR_KEY, Part::Certificate, "certificate 1 in it is no X.509"),
             (whole, "hello", Part::Key, "no private key"),
             (whole, whole, Part::Key, "no private key"),
-            (whole, locked, Part::Key, "without a passphrase"),
+            (whole, locked, Part::Key, "is encrypted"),
+            (whole, &locked_by_openssl, Part::Key, "is encrypted"),
             (whole, no_key, Part::Key, "cannot be used"),
             (whole, &other, Part::Key, "not the key of the first certificate"),
         ];

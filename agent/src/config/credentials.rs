@@ -165,9 +165,8 @@ fn read(folder: &Path, names: &Names) -> Result<Option<Credential>, CredentialsE
     match (text, chain, secret) {
         (None, None, None) => Ok(None),
         (Some(text), None, None) => {
-            let text = String::from_utf8_lossy(&text);
-            let key = SymmetricKey::from_base64(&text)
-                .map_err(|error| CredentialsError::Key { path: key, error })?;
+            let key =
+                SymmetricKey::read(&text).map_err(|error| CredentialsError::Key { path: key, error })?;
             Ok(Some(Credential::of_key(key)))
         }
         (None, chain, secret) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lanyard_protocol::handoff::credentials::CERTIFICATE;
 use lanyard_protocol::handoff::status::{ConnectionReason, Refused};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -154,7 +155,14 @@ impl Keyring {
                 )
             }
         };
-        let message = format!("the device's certificate {fingerprint} (SHA-256 thumbprint) {words}");
+        // The chain's certificates that stand above it end too, and a server refuses the whole chain then.
+        let above = match credential.certificate().map_or(1, |certificate| certificate.ends_first) {
+            position @ 2.. if matches!(rest, Rest::Dps) => {
+                format!("certificate {position} in {CERTIFICATE}, an intermediate CA of ")
+            }
+            _ => String::new(),
+        };
+        let message = format!("{above}the device's certificate {fingerprint} (SHA-256 thumbprint) {words}");
         Some((Failure::new(ConnectionReason::CredentialExpired, message), rest))
     }
 

@@ -57,16 +57,13 @@ impl Pace {
             R::CredentialsUnreadable => return Step { wait: None, ask_dps: false },
             R::Unauthorized => {
                 self.refusals = self.refusals.saturating_add(1);
-                match self.refusals {
-                    // A new token at once: the old one may have expired on its way, or a clock has been set. Then
-                    // DPS, at once too: the device may have been given to another hub.
-                    1 => Step { wait: Some(Duration::ZERO), ask_dps: false },
-                    2 => Step { wait: Some(Duration::ZERO), ask_dps: true },
-                    more => Step {
-                        wait: Some(backoff(SHORTEST_REFUSED, more.saturating_sub(3), chance)),
-                        ask_dps: true,
-                    },
-                }
+                // The first wait is short: the token may have expired on its way, or DPS may have moved the device to
+                // another hub. Without any wait, a refused device dials several times within milliseconds.
+                let wait = match self.refusals {
+                    1 => backoff(SHORTEST, 0, chance),
+                    more => backoff(SHORTEST_REFUSED, more.saturating_sub(2), chance),
+                };
+                Step { wait: Some(wait), ask_dps: true }
             }
             // Nobody is asked, only the clock is looked at again: it may be the clock that is wrong.
             R::CredentialExpired => {
@@ -120,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_credential_is_tried_anew_at_once_and_then_slowly() {
-        assert_eq!(waits(ConnectionReason::Unauthorized, 0.0, 6), [0, 0, 15, 30, 50, 50]);
+    fn a_refused_credential_is_tried_once_and_then_slowly() {
+        assert_eq!(waits(ConnectionReason::Unauthorized, 0.0, 6), [1, 15, 30, 50, 50, 50]);
         assert_eq!(waits(ConnectionReason::RegistrationUnauthorized, 0.0, 4), [15, 30, 50, 50]);
         let mut pace = Pace::default();
         let asks: Vec<bool> =
             (0..3).map(|_| pace.after(ConnectionReason::Unauthorized, None, 0.0).ask_dps).collect();
-        assert_eq!(asks, [false, true, true]);
+        assert_eq!(asks, [true; 3]);
     }
 
     #[test]

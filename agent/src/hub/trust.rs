@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lanyard_protocol::text::pem::{self, PemError};
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
@@ -14,12 +14,9 @@ use crate::config::certificate::Certificate;
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// Not PEM.
-    #[error("it is not PEM: {0}")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// PEM, but nothing to trust.
-    #[error("it has no certificate: put the CA's certificate there, from '-----BEGIN CERTIFICATE-----' on")]
-    Empty,
+    /// Not PEM, or PEM with a block that is no certificate to trust.
+    #[error("{0}")]
+    Pem(#[source] PemError),
     /// A certificate that cannot be a CA's.
     #[error("certificate {position} in it cannot be used: {error}")]
     Certificate {
@@ -135,13 +132,12 @@ impl Trust {
 }
 
 fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TrustError> {
-    let mut empty = true;
-    for (position, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
-        empty = false;
-        let certificate = certificate.map_err(TrustError::Pem)?;
-        roots.add(certificate).map_err(|error| TrustError::Certificate { position, error })?;
+    let certificates = pem::public_certificates(pem).map_err(TrustError::Pem)?;
+    for (position, certificate) in (1..).zip(certificates) {
+        let added = roots.add(CertificateDer::from(certificate));
+        added.map_err(|error| TrustError::Certificate { position, error })?;
     }
-    if empty { Err(TrustError::Empty) } else { Ok(()) }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -155,7 +151,8 @@ mod tests {
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(Trust::new(Some(broken)), Err(TrustError::Certificate { position: 1, .. })));
         let open = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
-        assert!(matches!(Trust::new(Some(open)), Err(TrustError::Pem(_))));
+        let message = Trust::new(Some(open)).unwrap_err().to_string();
+        assert!(message.starts_with("block 1 is cut"), "{message}");
     }
 
     #[test]

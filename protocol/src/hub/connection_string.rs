@@ -25,7 +25,9 @@ pub enum ConnectionStringError {
         position: usize,
     },
     /// A name that no device connection string has.
-    #[error("part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, SharedAccessKey and GatewayHostName")]
+    #[error(
+        "part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, SharedAccessKey and GatewayHostName"
+    )]
     UnknownField {
         /// Counted from 1.
         position: usize,

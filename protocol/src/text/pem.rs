@@ -30,7 +30,9 @@ pub enum PemError {
     #[error("it has no certificate: put PEM there, from -----BEGIN CERTIFICATE----- on")]
     NoCertificate,
     /// No private key is there.
-    #[error("it has no private key: put PKCS #8 without a passphrase there, from -----BEGIN PRIVATE KEY----- on")]
+    #[error(
+        "it has no private key: put PKCS #8 without a passphrase there, from -----BEGIN PRIVATE KEY----- on"
+    )]
     NoPrivateKey,
     /// A private key with a passphrase.
     #[error("the private key is encrypted: store it without a passphrase (openssl pkey -in FILE -out FILE)")]
@@ -146,7 +148,11 @@ fn block<'a>(
         }
     }
     // What stands under encryption need not be base64 of anything, and its headers may span lines.
-    let der = if encrypted { Vec::new() } else { STANDARD.decode(&*digits).map_err(|_| PemError::Damaged(number))? };
+    let der = if encrypted {
+        Vec::new()
+    } else {
+        STANDARD.decode(&*digits).map_err(|_| PemError::Damaged(number))?
+    };
     Ok(Block { label, encrypted, der: Zeroizing::new(der) })
 }
 
@@ -162,14 +168,16 @@ mod tests {
 
     fn pem(label: &str, der: &[u8]) -> String {
         let digits = STANDARD.encode(der);
-        let lines: Vec<&str> = digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let lines: Vec<&str> =
+            digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
     }
 
     #[test]
     fn certificates_are_read_in_order_with_commentary() {
         let (one, two) = (pem(CERTIFICATE, &[1; 60]), pem(CERTIFICATE, &[2; 60]));
-        let text = format!("\u{feff}subject=CN = a\r\n{one}issuer: b\n{}{two}", pem("EC PARAMETERS", &[3; 8]));
+        let text =
+            format!("\u{feff}subject=CN = a\r\n{one}issuer: b\n{}{two}", pem("EC PARAMETERS", &[3; 8]));
         assert_eq!(certificates(text.as_bytes()), Ok(vec![vec![1; 60], vec![2; 60]]));
         assert_eq!(certificates(text.replace('\n', "\r\n").as_bytes()), Ok(vec![vec![1; 60], vec![2; 60]]));
         assert_eq!(certificates(b"hello"), Err(PemError::NoCertificate));
@@ -189,9 +197,11 @@ mod tests {
 
     #[test]
     fn private_keys_are_told_by_their_form() {
-        for (label, form) in
-            [("PRIVATE KEY", KeyForm::Pkcs8), ("RSA PRIVATE KEY", KeyForm::Rsa), ("EC PRIVATE KEY", KeyForm::Ec)]
-        {
+        for (label, form) in [
+            ("PRIVATE KEY", KeyForm::Pkcs8),
+            ("RSA PRIVATE KEY", KeyForm::Rsa),
+            ("EC PRIVATE KEY", KeyForm::Ec),
+        ] {
             let text = pem("EC PARAMETERS", &[3; 8]) + &pem(label, &[7; 40]);
             let key = private_key(text.as_bytes()).unwrap();
             assert_eq!((key.form, key.der.as_slice()), (form, [7; 40].as_slice()));
@@ -204,8 +214,11 @@ mod tests {
     #[test]
     fn encrypted_private_keys_are_told_apart() {
         let new = pem(ENCRYPTED, &[7; 40]);
-        let old = pem("EC PRIVATE KEY", &[7; 40])
-            .replacen("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n", 1);
+        let old = pem("EC PRIVATE KEY", &[7; 40]).replacen(
+            "KEY-----\n",
+            "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\n",
+            1,
+        );
         for text in [new, old] {
             assert_eq!(private_key(text.as_bytes()), Err(PemError::Encrypted), "{text}");
         }
