@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use lanyard_crds::refer::{KeyReference, TrustedCa};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_protocol::text::without_mark;
 use zeroize::Zeroizing;
 
 use super::claims::Key;
@@ -25,10 +26,11 @@ use crate::device::observe::CaSecret;
 pub struct SecretData(BTreeMap<String, Zeroizing<Vec<u8>>>, Marks);
 
 impl SecretData {
-    /// The text under a key; what is no UTF-8 counts as something wrong, not as missing.
+    /// The text under a key, without a byte order mark; what is no UTF-8 counts as something wrong, not as missing.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Zeroizing<String>> {
-        self.0.get(key).map(|bytes| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+        let text = self.0.get(key).map(|bytes| String::from_utf8_lossy(bytes));
+        text.map(|text| Zeroizing::new(without_mark(&text).to_owned()))
     }
 
     /// The bytes under a key.
@@ -92,7 +94,7 @@ pub enum CaFound {
         /// Such as `ConfigMap plant-ca`.
         object: String,
         /// What stands there.
-        text: String,
+        bytes: Vec<u8>,
     },
 }
 
@@ -202,10 +204,11 @@ impl Reads {
         let Some((referent, reference)) = secret.or(map) else { return Ok(CaFound::NotAsked) };
         let object = format!("{} {}", referent.kind(), reference.name);
         let body = self.body(view, referent, Key::new(namespace, &reference.name)).await?;
-        Ok(match body.map(|body| body.text(&reference.key)) {
+        let bytes = body.map(|body| body.bytes(&reference.key).map(<[u8]>::to_vec));
+        Ok(match bytes {
             None => CaFound::NoObject { object },
             Some(None) => CaFound::NoKey { object, key: reference.key.clone() },
-            Some(Some(text)) => CaFound::Text { object, text: text.to_string() },
+            Some(Some(bytes)) => CaFound::Text { object, bytes },
         })
     }
 

@@ -5,26 +5,21 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lanyard_crds::status::CertificateStatus;
 use lanyard_protocol::handoff::fingerprint::{Fingerprint, hex};
+use lanyard_protocol::text::pem::{self, PemError};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::pair::KeyKind;
-use super::pem;
 
 /// Why some bytes are no certificate to work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// The text holds none.
-    #[error("no PEM certificate stands there (-----BEGIN CERTIFICATE-----)")]
-    NoPem,
+    /// The text holds none, or a damaged block.
+    #[error("{0}")]
+    Pem(#[source] PemError),
     /// It is damaged.
     #[error("certificate {0} of the text is damaged")]
     Unreadable(usize),
-    /// It has no extensions, and TLS libraries refuse it.
-    #[error(
-        "certificate {0} of the text is of version {1}, which TLS libraries refuse: make one of version 3 (openssl x509 -req needs -extfile for that)"
-    )]
-    Version(usize, u32),
 }
 
 /// A certificate, with what is read of it.
@@ -66,7 +61,8 @@ pub struct Ca {
 }
 
 impl Certificate {
-    /// From DER; `place` says which of a text it is, for the error.
+    /// From DER. A certificate of version 1, as `openssl x509 -req` makes it without extensions, is a client's and never a
+    /// CA's (ref §9.5); `place` says which of a text it is, for the error.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -75,9 +71,6 @@ impl Certificate {
         let (rest, parsed) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
         if !rest.is_empty() {
             return Err(damaged());
-        }
-        if parsed.version().0 != 2 {
-            return Err(CertificateError::Version(place, parsed.version().0 + 1));
         }
         let time = |second: i64| Timestamp::from_second(second).map_err(|_| damaged());
         let common_name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
@@ -109,9 +102,8 @@ impl Certificate {
     ///
     /// # Errors
     /// [`CertificateError`]
-    pub fn read_all(text: &str) -> Result<Vec<Self>, CertificateError> {
-        let found =
-            pem::certificates(text).filter(|found| !found.is_empty()).ok_or(CertificateError::NoPem)?;
+    pub fn read_all(text: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        let found = pem::certificates(text).map_err(CertificateError::Pem)?;
         found.into_iter().enumerate().map(|(index, der)| Self::read(der, index + 1)).collect()
     }
 
@@ -125,6 +117,12 @@ impl Certificate {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_certificate(&self.der)
+    }
+
+    /// Whether it signed itself, by its names: a root. Servers have their own copy of it.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.subject == self.issuer
     }
 
     /// Whether `above` signed it. A signature of a kind that cannot be verified here counts by its name.
@@ -165,6 +163,14 @@ impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Certificate({} {})", self.name, self.fingerprint())
     }
+}
+
+/// The certificates of a chain whose time counts. A root at the end of a chain may have ended, because servers have their own
+/// copy of it.
+pub fn within_time(chain: &[Certificate]) -> impl Iterator<Item = &Certificate> {
+    let last = chain.len().saturating_sub(1);
+    let counts = move |index: usize, one: &Certificate| index == 0 || index < last || !one.is_root();
+    chain.iter().enumerate().filter(move |(index, one)| counts(*index, one)).map(|(_, one)| one)
 }
 
 fn key_kind(parsed: &X509Certificate<'_>) -> Option<KeyKind> {

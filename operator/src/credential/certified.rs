@@ -1,5 +1,6 @@
 //! A certificate with its chain and its private key: what a device shows. Pure.
 
+use jiff::Timestamp;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use zeroize::Zeroizing;
 
@@ -27,20 +28,46 @@ pub struct Certified {
     leaf: Certificate,
     chain: Vec<Vec<u8>>,
     key: Zeroizing<String>,
+    ends: End,
+}
+
+/// The certificate of a chain that ends first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// When it ends.
+    pub at: Timestamp,
+    /// Its place in the chain, counted from 1; 1 is the device's own.
+    pub position: usize,
+    /// Its subject, for people.
+    pub name: String,
+}
+
+impl End {
+    /// A root at the end of the chain may have ended, because servers have their own copy of it.
+    fn of(leaf: &Certificate, chain: &[Vec<u8>]) -> Self {
+        let above = chain.iter().enumerate().filter_map(|(index, der)| {
+            let read = Certificate::read(der.clone(), index + 2).ok()?;
+            let is_last = index + 1 == chain.len();
+            (!(is_last && read.is_root())).then_some((index + 2, read))
+        });
+        let own = Self { at: leaf.not_after, position: 1, name: leaf.name.clone() };
+        let ends = above.map(|(position, read)| Self { at: read.not_after, position, name: read.name });
+        ends.fold(own, |first, end| if end.at < first.at { end } else { first })
+    }
 }
 
 impl Certified {
     /// From its parts.
     #[must_use]
     pub fn new(leaf: Certificate, chain: Vec<Vec<u8>>, pair: &Pair) -> Self {
-        Self { leaf, chain, key: pair.text() }
+        Self { ends: End::of(&leaf, &chain), leaf, chain, key: pair.text() }
     }
 
     /// From texts: the certificate first, then its chain; and the private key.
     ///
     /// # Errors
     /// [`CertifiedError`]: never a part of the key.
-    pub fn read(certificates: &str, key: &str) -> Result<Self, CertifiedError> {
+    pub fn read(certificates: &[u8], key: &[u8]) -> Result<Self, CertifiedError> {
         let mut read = Certificate::read_all(certificates).map_err(CertifiedError::Certificate)?;
         let pair = Pair::read(key).map_err(CertifiedError::Key)?;
         let leaf = read.remove(0);
@@ -56,10 +83,24 @@ impl Certified {
         &self.leaf
     }
 
+    /// The certificate of the chain that ends first.
+    #[must_use]
+    pub fn ends(&self) -> &End {
+        &self.ends
+    }
+
+    /// The device's own certificate, which ends with the first of its chain: a server refuses the whole chain then.
+    #[must_use]
+    pub fn leaf_within_chain(&self) -> Certificate {
+        let mut leaf = self.leaf.clone();
+        leaf.not_after = self.ends.at;
+        leaf
+    }
+
     /// The same with another chain.
     #[must_use]
     pub fn with_chain(self, chain: Vec<Vec<u8>>) -> Self {
-        Self { chain, ..self }
+        Self { ends: End::of(&self.leaf, &chain), chain, ..self }
     }
 
     /// The certificate's name among credentials.

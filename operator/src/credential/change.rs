@@ -53,7 +53,7 @@ pub fn refused(device: &IoTDevice, issuer: &Fingerprint) -> bool {
 /// Whether a credential has ended. One that is not valid yet has not: rather the clock is behind.
 #[must_use]
 pub fn has_ended(credential: &Credential, now: Timestamp) -> bool {
-    credential.certified().is_some_and(|certified| certified.leaf().not_after <= now)
+    credential.certified().is_some_and(|certified| certified.ends().at <= now)
 }
 
 /// Whether a credential is of a time to come. A clock that was ahead has made it, or the clock is behind now.

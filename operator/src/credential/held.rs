@@ -97,10 +97,10 @@ impl Held {
 }
 
 fn credential(data: &SecretData, [key, certificate, private_key]: [&str; 3]) -> Option<Credential> {
-    if let Some(text) = data.text(key) {
-        return SymmetricKey::from_base64(&text).ok().map(Credential::Key);
+    if let Some(bytes) = data.bytes(key) {
+        return SymmetricKey::read(bytes).ok().map(Credential::Key);
     }
-    let certified = Certified::read(&data.text(certificate)?, &data.text(private_key)?).ok()?;
+    let certified = Certified::read(data.bytes(certificate)?, data.bytes(private_key)?).ok()?;
     Some(Credential::Certificate(Box::new(certified)))
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, within_time};
 use super::pair::Pair;
 use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
@@ -32,15 +32,15 @@ impl Issuer {
             );
             Fault::new(Reason::SecretNotFound, message)
         })?;
-        let text = |key: &str| data.text(key).ok_or_else(|| missing(secret, key));
-        let (certificates, key) = (text(CERTIFICATE)?, text(PRIVATE_KEY)?);
-        let chain = Certificate::read_all(&certificates).map_err(|error| {
+        let bytes = |key: &str| data.bytes(key).ok_or_else(|| missing(secret, key));
+        let (certificates, key) = (bytes(CERTIFICATE)?, bytes(PRIVATE_KEY)?);
+        let chain = Certificate::read_all(certificates).map_err(|error| {
             Fault::new(
                 Reason::IssuerInvalid,
                 format!("{CERTIFICATE} in Secret {secret:?} is no CA certificate: {error}"),
             )
         })?;
-        let pair = Pair::read(&key).map_err(|error| {
+        let pair = Pair::read(key).map_err(|error| {
             Fault::new(
                 Reason::IssuerKeyInvalid,
                 format!("{PRIVATE_KEY} in Secret {secret:?} cannot be used: {error}"),
@@ -73,7 +73,7 @@ impl Issuer {
         for (below, pair) in self.chain.windows(2).enumerate() {
             link(&pair[0], &pair[1], below)?;
         }
-        self.chain.iter().try_for_each(|certificate| in_time(certificate, now))
+        within_time(&self.chain).try_for_each(|certificate| in_time(certificate, now))
     }
 
     /// The CA's own certificate.
@@ -97,7 +97,7 @@ impl Issuer {
     /// When the first of the chain ends: nothing that it signs may live longer.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        self.chain.iter().map(|certificate| certificate.not_after).min().unwrap_or(Timestamp::MIN)
+        within_time(&self.chain).map(|certificate| certificate.not_after).min().unwrap_or(Timestamp::MIN)
     }
 
     pub(super) fn pair(&self) -> &Pair {

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::certificate::Certificate;
-use super::certified::{Certified, CertifiedError};
+use super::certified::{Certified, CertifiedError, End};
 use super::issuer::{CERTIFICATE, PRIVATE_KEY};
 use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
@@ -33,13 +32,13 @@ pub fn read(
         );
         Fault::new(Reason::SecretNotFound, message)
     })?;
-    let text = |key: &str| {
-        data.text(key).ok_or_else(|| {
+    let bytes = |key: &str| {
+        data.bytes(key).ok_or_else(|| {
             let message = format!("Secret {secret:?} has no key {key}: add it");
             Fault::new(Reason::SecretKeyMissing, message)
         })
     };
-    let certified = Certified::read(&text(CERTIFICATE)?, &text(PRIVATE_KEY)?).map_err(|error| match error {
+    let certified = Certified::read(bytes(CERTIFICATE)?, bytes(PRIVATE_KEY)?).map_err(|error| match error {
         CertifiedError::Certificate(error) => Fault::new(
             Reason::CertificateInvalid,
             format!("{CERTIFICATE} in Secret {secret:?} cannot be used: {error}"),
@@ -55,17 +54,18 @@ pub fn read(
             ),
         ),
     })?;
-    check(certified.leaf(), name, now).map_err(|(reason, message)| {
+    check(&certified, name, now).map_err(|(reason, message)| {
         Fault::new(reason, format!("the certificate in Secret {secret:?} {message}"))
     })?;
     Ok(certified)
 }
 
 fn check(
-    leaf: &Certificate,
+    certified: &Certified,
     (name, letters): (&str, Letters),
     now: Timestamp,
 ) -> Result<(), (Reason, String)> {
+    let leaf = certified.leaf();
     let has = leaf.common_name.as_deref().unwrap_or_default();
     let same = match letters {
         Letters::Exact => has == name,
@@ -77,12 +77,23 @@ fn check(
         );
         return Err((Reason::CertificateNameMismatch, message));
     }
+    if leaf.ca.is {
+        let message = "is a CA's, and its key would be mounted into an agent: have it sign a certificate with CA:FALSE for the device";
+        return Err((Reason::CertificateUsage, message.to_owned()));
+    }
     if !leaf.for_clients {
         let message = "may not be shown by a client: make it with keyUsage digitalSignature and extendedKeyUsage clientAuth (cert-manager: usages: [digital signature, client auth])";
         return Err((Reason::CertificateUsage, message.to_owned()));
     }
     if now >= leaf.not_after {
         return Err((Reason::CertificateExpired, format!("expired at {}: have it renewed", leaf.not_after)));
+    }
+    let End { at, position, name } = certified.ends();
+    if now >= *at {
+        let message = format!(
+            "is followed by a CA certificate that expired: certificate {position} in {CERTIFICATE}, {name}, at {at}; store the CA's renewed certificate there"
+        );
+        return Err((Reason::CertificateExpired, message));
     }
     if now < leaf.not_before {
         let message =

@@ -7,6 +7,7 @@ pub mod certified;
 pub mod issuer;
 pub mod leaf;
 pub mod kept;
+pub mod trusted_ca;
 pub mod consent;
 pub mod bounds;
 pub mod schedule;

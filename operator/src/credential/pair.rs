@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair,
 };
 use lanyard_crds::certificate::{KeyAlgorithm, PrivateKey};
+use lanyard_protocol::text::pem::{self as read, KeyForm, PemError};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -52,14 +53,9 @@ impl KeyKind {
 /// Why there is no pair.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum PairError {
-    /// The text has no block that ends with PRIVATE KEY.
-    #[error("no PEM private key stands there (-----BEGIN PRIVATE KEY-----)")]
-    NoPem,
-    /// It is protected by a password.
-    #[error(
-        "it is encrypted, and nobody can give the operator the password: store it without one, such as with openssl pkey -in key.pem -out plain.pem"
-    )]
-    Encrypted,
+    /// The text has none, or it has a passphrase, or a block is damaged.
+    #[error("{0}")]
+    Pem(#[source] PemError),
     /// It is damaged, or of another kind.
     #[error(
         "it is damaged or of a kind that Azure does not take: use ECDSA on P-256 or P-384, or RSA with 2048 to 4096 bits"
@@ -94,12 +90,9 @@ impl Pair {
     ///
     /// # Errors
     /// [`PairError`]: never a part of the key.
-    pub fn read(text: &str) -> Result<Self, PairError> {
-        let (label, der) = pem::private_key(text).ok_or(PairError::NoPem)?;
-        if label == "ENCRYPTED PRIVATE KEY" || text.contains("Proc-Type: 4,ENCRYPTED") {
-            return Err(PairError::Encrypted);
-        }
-        let der = to_pkcs8(&label, der)?;
+    pub fn read(text: &[u8]) -> Result<Self, PairError> {
+        let key = read::private_key(text).map_err(PairError::Pem)?;
+        let der = to_pkcs8(key.form, key.der)?;
         KeyPair::try_from(der.as_slice()).map(Self).map_err(|_| PairError::Unreadable)
     }
 
@@ -126,14 +119,14 @@ impl Pair {
 }
 
 /// What the older labels hold is rewritten, so that everybody who reads the Secret finds one form.
-fn to_pkcs8(label: &str, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, PairError> {
-    match label {
-        "RSA PRIVATE KEY" => {
+fn to_pkcs8(form: KeyForm, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, PairError> {
+    match form {
+        KeyForm::Rsa => {
             let pair = RsaPair::from_der(&der).map_err(|_| PairError::Unreadable)?;
             let written = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| PairError::Unreadable)?;
             Ok(Zeroizing::new(written.as_ref().to_vec()))
         }
-        "EC PRIVATE KEY" => {
+        KeyForm::Ec => {
             let curves = [
                 &ECDSA_P256_SHA256_ASN1_SIGNING,
                 &ECDSA_P384_SHA384_ASN1_SIGNING,
@@ -144,7 +137,7 @@ fn to_pkcs8(label: &str, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, 
             let written = pair.and_then(|pair| pair.to_pkcs8v1().ok()).ok_or(PairError::Unreadable)?;
             Ok(Zeroizing::new(written.as_ref().to_vec()))
         }
-        _ => Ok(der),
+        KeyForm::Pkcs8 => Ok(der),
     }
 }
 

@@ -23,8 +23,14 @@ use crate::credential::turns::Turn;
 const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Whether the Secret holds what it is to hold, and whether that works.
-pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>) -> Aspect {
+///
+/// `issued_before` says that the device's Secret holds credentials, which stay there when new ones cannot be issued.
+pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued_before: bool) -> Aspect {
     let (valid, applied) = match outcome {
+        Outcome::Faulty(fault) if issued_before => {
+            let message = format!("{}; the agent goes on with the files that it has", fault.message);
+            return Aspect::new(false, fault.reason.as_str(), message);
+        }
         Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return from_fault(fault),
         Outcome::Making => {
             return Aspect::new(false, "KeyBeingMade", "the device's private key is being made");
@@ -123,7 +129,7 @@ fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
     // Only where the operator renews by itself there are two slots; elsewhere the one before is nobody's.
     let previous: Option<CertificateStatus> = previous.filter(|_| holding.slot.is_some());
     let slot = holding.slot.unwrap_or_default();
-    let not_after = current.as_ref().map(|current| current.not_after.clone());
+    let not_after = holding.current.certified().map(|certified| Time(certified.ends().at));
     let is_certificate = current.is_some();
     let (primary, secondary) = match slot {
         InUse::Primary => (current, previous),
@@ -187,9 +193,9 @@ pub(super) fn expiring(
 /// The certificate that the device shows, as far as is known, and whether it is the newest.
 fn shown(held: &Held, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
     let current =
-        held.current.as_ref().and_then(Credential::certified).map(|certified| certified.leaf().clone());
+        held.current.as_ref().and_then(Credential::certified).map(|certified| certified.leaf_within_chain());
     let previous =
-        held.previous.as_ref().and_then(Credential::certified).map(|certified| certified.leaf().clone());
+        held.previous.as_ref().and_then(Credential::certified).map(|certified| certified.leaf_within_chain());
     let overdue = |current: &Certificate| {
         let made = current.not_before.saturating_add(BACKDATED).unwrap_or(Timestamp::MAX);
         let life = std::time::Duration::try_from(current.not_after.duration_since(made)).unwrap_or_default();
@@ -211,7 +217,8 @@ fn shown(held: &Held, proof: CredentialsProof, now: Timestamp) -> Option<(Certif
 #[must_use]
 pub fn next(issued: &Issued, now: Timestamp) -> Option<Timestamp> {
     let holding = &issued.holding;
-    let leaf = |credential: &Credential| credential.certified().map(|certified| certified.leaf().clone());
+    let leaf =
+        |credential: &Credential| credential.certified().map(|certified| certified.leaf_within_chain());
     let leaves = leaf(&holding.current).into_iter().chain(holding.previous.as_ref().and_then(leaf));
     let ends = leaves.flat_map(|leaf| [schedule::expiring(&leaf), leaf.not_after]);
     ends.chain(issued.renewal_at).filter(|time| *time > now).min()

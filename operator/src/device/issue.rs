@@ -6,6 +6,7 @@ use lanyard_crds::status::{CredentialsProof, CredentialsStatus};
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::handoff::status as said;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
+use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 use lanyard_protocol::hub::key::SymmetricKey;
 
 use super::observe::Observed;
@@ -18,7 +19,7 @@ use crate::credential::issuer::Issuer;
 use crate::credential::leaf::{self, LeafError, Wanted};
 use crate::credential::pair::{KeyKind, Pair, PairError};
 use crate::credential::turns::Turn;
-use crate::credential::{kept, schedule};
+use crate::credential::{self, kept, schedule};
 use crate::fault::{Fault, Reason};
 
 /// What the stage cannot work out.
@@ -265,8 +266,8 @@ fn signing_failed(error: &dyn std::error::Error) -> Fault {
 /// [`Fault`]: a missing Secret or key, or a key that is none.
 pub fn group_key(secret: &str, key: &str, data: Option<&SecretData>) -> Result<SymmetricKey, Fault> {
     let data = data.ok_or_else(|| secret_not_found(secret, key))?;
-    let text = data.text(key).ok_or_else(|| key_missing(secret, &[key]))?;
-    SymmetricKey::from_base64(&text).map_err(|error| key_not_base64(secret, key, &error))
+    let bytes = data.bytes(key).ok_or_else(|| key_missing(secret, &[key]))?;
+    SymmetricKey::read(bytes).map_err(|error| key_not_base64(secret, key, &error))
 }
 
 fn secret_not_found(secret: &str, key: &str) -> Fault {
@@ -289,8 +290,8 @@ fn key_not_base64(secret: &str, key: &str, error: &dyn std::error::Error) -> Fau
 fn own_key(valid: &Valid, secret: &str, data: Option<&SecretData>) -> Result<SymmetricKey, Fault> {
     const WANTED: [&str; 2] = ["connectionString", "primaryKey"];
     let data = data.ok_or_else(|| secret_not_found(secret, &WANTED.join(" or ")))?;
-    if let Some(text) = data.text(WANTED[0]) {
-        let parsed = DeviceConnectionString::parse(&text);
+    if let Some(bytes) = data.bytes(WANTED[0]) {
+        let parsed = DeviceConnectionString::read(bytes);
         let parsed = parsed.map_err(|error| {
             Fault::new(
                 Reason::InvalidConnectionString,
@@ -299,8 +300,8 @@ fn own_key(valid: &Valid, secret: &str, data: Option<&SecretData>) -> Result<Sym
         })?;
         return agreed(valid, secret, parsed);
     }
-    let text = data.text(WANTED[1]).ok_or_else(|| key_missing(secret, &WANTED))?;
-    SymmetricKey::from_base64(&text).map_err(|error| key_not_base64(secret, WANTED[1], &error))
+    let bytes = data.bytes(WANTED[1]).ok_or_else(|| key_missing(secret, &WANTED))?;
+    SymmetricKey::read(bytes).map_err(|error| key_not_base64(secret, WANTED[1], &error))
 }
 
 /// A connection string names hub and device too: another one's key is refused here and not first at the hub.
@@ -314,10 +315,20 @@ fn agreed(valid: &Valid, secret: &str, parsed: DeviceConnectionString) -> Result
     if parsed.device_id != valid.device_id {
         return mismatch("DeviceId", "the device's id", valid.device_id.as_str());
     }
-    if let Destination::Hub(hub) = &valid.destination
-        && !hub.hostname.host().eq_ignore_ascii_case(parsed.hostname.host())
-    {
-        return mismatch("HostName", "hub.hostname", hub.hostname.host());
+    let Destination::Hub(hub) = &valid.destination else { return Ok(parsed.key) };
+    // A string without a port is any port's: Azure writes none.
+    let other_port = ![MQTT_TLS_PORT, hub.hostname.port()].contains(&parsed.hostname.port());
+    if !hub.hostname.host().eq_ignore_ascii_case(parsed.hostname.host()) || other_port {
+        return mismatch("HostName", "hub.hostname", &hub.hostname.to_string());
+    }
+    if let Some(named) = &parsed.gateway_hostname {
+        let same =
+            |own: &HostPort| own.host().eq_ignore_ascii_case(named.host()) && own.port() == named.port();
+        let own = hub.gateway_hostname.as_ref();
+        if !own.is_some_and(same) {
+            let own = own.map_or_else(|| "unset".to_owned(), ToString::to_string);
+            return mismatch("GatewayHostName", "hub.gatewayHostname", &own);
+        }
     }
     Ok(parsed.key)
 }
@@ -341,12 +352,11 @@ pub fn trusted_ca(found: &CaFound) -> Result<Option<String>, Fault> {
                 "trustedCA refers to key {key:?} of {object}, which has no such key: add it or correct the reference"
             ),
         )),
-        CaFound::Text { object, text } if !text.contains("-----BEGIN CERTIFICATE-----") => Err(Fault::new(
-            Reason::TrustedCAInvalid,
-            format!(
-                "trustedCA refers to {object}, where no PEM certificate stands: it must contain -----BEGIN CERTIFICATE-----"
-            ),
-        )),
-        CaFound::Text { text, .. } => Ok(Some(text.clone())),
+        CaFound::Text { object, bytes } => {
+            let text = credential::trusted_ca::read(bytes).map_err(|error| {
+                Fault::new(Reason::TrustedCAInvalid, format!("trustedCA refers to {object}: {error}"))
+            })?;
+            Ok(Some(text))
+        }
     }
 }

@@ -82,7 +82,7 @@ pub fn status(
     let nobody = nobody(observed);
     let said = said_of(&observed.agent, &device.name_any()).filter(|_| !nobody);
     let connection = connection(observed, outcome, said, before.connection.as_ref(), now);
-    let credentials = credentials_ready::ready(outcome, said);
+    let credentials = credentials_ready::ready(outcome, said, before.credentials.is_some());
     let expiring = credentials_ready::expiring(observed, outcome, before, now);
     let stuck = observed.agent.pod.as_ref().and_then(|pod| stuck(pod, now));
     let waits = stuck.is_some()

@@ -55,8 +55,8 @@ pub fn answer(
     serial: [u8; 16],
     now: Timestamp,
 ) -> Result<Certificate, Fault> {
-    let found = found.and_then(|data| data.text(CERTIFICATE));
-    let found = found.and_then(|text| Certificate::read_all(&text).ok()).map(|mut found| found.remove(0));
+    let found = found.and_then(|data| data.bytes(CERTIFICATE));
+    let found = found.and_then(|bytes| Certificate::read_all(bytes).ok()).map(|mut found| found.remove(0));
     if let Some(found) = found.filter(|found| answers(found, code, issuer) && now < again_at(found, issuer)) {
         return Ok(found);
     }

@@ -8,7 +8,7 @@ use lanyard_protocol::hub::id::IdScope;
 
 use super::observe::Observed;
 use crate::conditions::whole_seconds;
-use crate::credential::certificate::Certificate;
+use crate::credential::certificate::{Certificate, within_time};
 use crate::credential::issuer::{self, Issuer};
 use crate::device::issue::{group_key, trusted_ca};
 use crate::fault::{Fault, Reason};
@@ -66,8 +66,8 @@ pub fn issuers(observed: &Observed, now: Timestamp) -> Usables {
 #[must_use]
 pub fn ends(observed: &Observed) -> Vec<(InUse, Timestamp)> {
     let end = |data: &crate::cluster::read::SecretData| {
-        let chain = Certificate::read_all(&data.text(issuer::CERTIFICATE)?).ok()?;
-        chain.iter().map(|certificate| certificate.not_after).min()
+        let chain = Certificate::read_all(data.bytes(issuer::CERTIFICATE)?).ok()?;
+        within_time(&chain).map(|certificate| certificate.not_after).min()
     };
     let found = observed.issuers.iter();
     found.filter_map(|seen| Some((seen.slot, end(seen.data.as_ref()?)?))).collect()

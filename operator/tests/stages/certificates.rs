@@ -256,7 +256,7 @@ fn a_credential_is_never_the_one_before_itself() {
     let mut observed = in_group(ca.clone());
     let first = look(&observed, None, &given(noon()));
     written(&mut observed, &first);
-    let own = Certificate::read_all(&ca.text("tls.crt").unwrap()).unwrap().remove(0).der().to_vec();
+    let own = Certificate::read_all(ca.bytes("tls.crt").unwrap()).unwrap().remove(0).der().to_vec();
     let longer = first.holding.current.certified().unwrap().clone().with_chain(vec![own.clone(), own]);
     let wanted = Credential::Certificate(Box::new(longer));
     let held = observed.held.unwrap();
@@ -270,7 +270,7 @@ fn a_credential_is_never_the_one_before_itself() {
 fn a_name_is_taken_from_the_ca_byte_by_byte() {
     let mut observed = in_group(domain());
     let issued = look(&observed, None, &given(after(1)));
-    let ca = Certificate::read_all(DOMAIN_CA).unwrap().remove(0);
+    let ca = Certificate::read_all(DOMAIN_CA.as_bytes()).unwrap().remove(0);
     let own = leaf(&issued.holding.current);
     assert_eq!(own.issuer, ca.subject);
     assert!(own.is_signed_by(&ca));
@@ -281,16 +281,16 @@ fn a_name_is_taken_from_the_ca_byte_by_byte() {
 
 #[test]
 fn keys_of_older_tools_are_written_in_one_form() {
-    let pair = Pair::read(crate::authority::DOMAIN_CA_KEY).unwrap();
+    let pair = Pair::read(crate::authority::DOMAIN_CA_KEY.as_bytes()).unwrap();
     assert!(pair.text().starts_with("-----BEGIN PRIVATE KEY-----"));
-    assert_eq!(Pair::read(&pair.text()).unwrap().public_key(), pair.public_key());
+    assert_eq!(Pair::read(pair.text().as_bytes()).unwrap().public_key(), pair.public_key());
     assert!(!format!("{pair:?}").contains("BEGIN"));
     for (text, words) in [
-        ("", "no PEM private key"),
+        ("", "no private key"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged"),
         ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "encrypted"),
     ] {
-        let error = Pair::read(text).unwrap_err().to_string();
+        let error = Pair::read(text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -442,7 +442,7 @@ proptest! {
                     Credential::Key(key) => prop_assert_eq!(key, &group.derive("Press_17")),
                     Credential::Certificate(certified) => {
                         prop_assert_eq!(certified.leaf().common_name.as_deref(), Some("press_17"));
-                        let again = Certified::read(&certified.certificates(), certified.key());
+                        let again = Certified::read(certified.certificates().as_bytes(), certified.key().as_bytes());
                         prop_assert_eq!(again.as_ref(), Ok(&**certified), "key and certificate belong together");
                     }
                 }

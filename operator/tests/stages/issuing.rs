@@ -51,7 +51,7 @@ fn what_is_missing_is_named_in_the_order_of_need() {
         ),
         (
             "TrustedCAInvalid",
-            |o| o.trusted_ca = CaFound::Text { object: "ConfigMap ca".into(), text: "x".into() },
+            |o| o.trusted_ca = CaFound::Text { object: "ConfigMap ca".into(), bytes: b"x".to_vec() },
             "BEGIN CERTIFICATE",
         ),
     ];
@@ -79,11 +79,19 @@ fn a_connection_string_must_be_this_devices_own() {
         (text("hub.example", "PRESS-17"), "ConnectionStringMismatch"),
         ("HostName=hub.example;DeviceId=press-17;SharedAccessKey=no".to_owned(), "InvalidConnectionString"),
         (String::new(), "InvalidConnectionString"),
+        (K32.to_owned(), "InvalidConnectionString"),
+        (text("hub.example:8884", "press-17"), "ConnectionStringMismatch"),
+        (text("hub.example", "press-17") + ";GatewayHostName=edge1.plant.local", "ConnectionStringMismatch"),
     ] {
         let (reason, message) = reason(&at_hub(&[("connectionString", &text), ("primaryKey", K32)]));
         assert_eq!(reason, expected, "{text}");
-        assert!(!message.contains(K32));
+        assert!(!message.contains(&K32[..8]), "{message}");
     }
+    let (_, message) = reason(&at_hub(&[("connectionString", K32)]));
+    assert!(message.ends_with("it is a bare key and not a connection string: store it as primaryKey"), "{message}");
+    let gateway = text("hub.example", "press-17") + ";GatewayHostName=edge1.plant.local";
+    let (_, message) = reason(&at_hub(&[("connectionString", &gateway)]));
+    assert!(message.contains("GatewayHostName") && message.contains("hub.gatewayHostname"), "{message}");
     assert!(
         through(&at_hub(&[("primaryKey", &format!("{K32}\n"))])).is_ok(),
         "a newline at its end is no part of a key"

@@ -104,7 +104,7 @@ fn the_secret_serves_the_agent_and_others() {
     );
     let mut observed = at_hub(&[("primaryKey", K32)]);
     observed.trusted_ca =
-        CaFound::Text { object: "ConfigMap ca".into(), text: "-----BEGIN CERTIFICATE-----".into() };
+        CaFound::Text { object: "ConfigMap ca".into(), bytes: crate::authority::DOMAIN_CA.into() };
     let plan = through(&observed).unwrap().2;
     assert_eq!(
         keys(&plan.credentials),
@@ -119,7 +119,7 @@ fn only_what_the_agent_cannot_reload_starts_a_new_pod() {
     let before = plan("{groupRef: {name: a}}");
     let mut observed = in_group("{groupRef: {name: a}, tags: [], telemetry: {interval: 1m}}");
     observed.trusted_ca =
-        CaFound::Text { object: "ConfigMap ca".into(), text: "-----BEGIN CERTIFICATE-----".into() };
+        CaFound::Text { object: "ConfigMap ca".into(), bytes: crate::authority::DOMAIN_CA.into() };
     let after = through(&observed).unwrap().2;
     assert_ne!((&before.credentials, &before.configuration), (&after.credentials, &after.configuration));
     assert_eq!(before.workload, after.workload);
