@@ -100,7 +100,7 @@ fn every_mistake_is_told_with_field_and_fix() {
         (
             device(&json!({"type": "none"})),
             format!("{authentication}.type"),
-            "\"none\" is not supported: use sas, selfSigned or certificateAuthority",
+            "this word is not supported: use sas, selfSigned or certificateAuthority",
         ),
         (
             signer(DEV1),

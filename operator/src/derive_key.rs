@@ -75,35 +75,35 @@ fn ids(texts: &[String]) -> Result<Vec<RegistrationId>, DeriveKeyError> {
     texts.iter().map(id).collect()
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<String>, DeriveKeyError> {
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, DeriveKeyError> {
     let failed = |source| DeriveKeyError::File { path: path.to_owned(), source };
-    let mut text = Zeroizing::new(String::new());
-    std::fs::File::open(path).map_err(failed)?.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
+    let mut bytes = Zeroizing::new(Vec::new());
+    std::fs::File::open(path).map_err(failed)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// A person ends the key with Enter, a pipe with its end.
-fn read_input() -> Result<Zeroizing<String>, DeriveKeyError> {
-    let mut text = Zeroizing::new(String::new());
+fn read_input() -> Result<Zeroizing<Vec<u8>>, DeriveKeyError> {
+    let mut bytes = Zeroizing::new(Vec::new());
     let mut input = std::io::stdin().lock();
     let read = if input.is_terminal() {
         // To standard error, so that the output is the key alone.
         let _ =
             std::io::stderr().write_all(b"Group key (primary or secondary key of the enrollment group): ");
-        input.read_line(&mut text)
+        input.read_until(b'\n', &mut bytes)
     } else {
-        input.take(MAX_BYTES).read_to_string(&mut text)
+        input.take(MAX_BYTES).read_to_end(&mut bytes)
     };
     read.map_err(DeriveKeyError::Input)?;
-    Ok(text)
+    Ok(bytes)
 }
 
-fn parse(text: &str, from: &str) -> Result<SymmetricKey, DeriveKeyError> {
+fn parse(bytes: &[u8], from: &str) -> Result<SymmetricKey, DeriveKeyError> {
     let from = from.to_owned();
-    if text.trim().is_empty() {
+    if bytes.trim_ascii().is_empty() {
         return Err(DeriveKeyError::Empty { from });
     }
-    SymmetricKey::from_base64(text).map_err(|source| DeriveKeyError::Key { from, source })
+    SymmetricKey::read(bytes).map_err(|source| DeriveKeyError::Key { from, source })
 }
 
 fn derived(group: &SymmetricKey, ids: &[RegistrationId]) -> Zeroizing<String> {
@@ -130,7 +130,7 @@ mod tests {
     /// Reference, derivation vectors 3 to 5.
     #[test]
     fn one_key_alone_and_several_with_their_ids() {
-        let key = parse(&format!("{K64}\n"), "x").unwrap();
+        let key = parse(format!("{K64}\n").as_bytes(), "x").unwrap();
         let told = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
             derived(&key, &ids(&texts).unwrap()).to_string()
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_place_and_no_key() {
-        let told = |text: &str| parse(text, "standard input").unwrap_err().to_string();
+        let told = |text: &str| parse(text.as_bytes(), "standard input").unwrap_err().to_string();
         assert!(told(" \n").contains("standard input is empty"));
         for wrong in [&K64[1..], "AAEC", "primaryKey: x"] {
             let told = told(wrong);

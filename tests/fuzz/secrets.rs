@@ -157,7 +157,9 @@ fn operator(bytes: &[u8], said: &mut String) {
         let _ = write!(said, "{data:?} {:?}", Held::read(&data, &std::collections::BTreeMap::new()));
         let observed = Observed { device: Arc::new(device), key: Some(data), ..Observed::default() };
         let valid = validate(&observed).unwrap();
-        note(said, issue(&valid, &observed, Known::default(), &Fixed).map(|issued| write!(said, "{issued:?}")));
+        let issued = issue(&valid, &observed, Known::default(), &Fixed);
+        let _ = write!(said, "{issued:?}");
+        note(said, issued);
     }
     let data = secret(&[("primaryKey", bytes), ("tls.crt", bytes), ("tls.key", bytes)]);
     note(said, group_key("own", "primaryKey", Some(&data)));

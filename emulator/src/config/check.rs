@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use lanyard_protocol::document::mend::Words;
 use lanyard_protocol::document::reading::{self, Misread};
-use lanyard_protocol::document::words;
 use lanyard_protocol::hub::host::HostPort;
 
 use super::attestation::Known;
@@ -57,8 +57,7 @@ pub fn load(path: &Path) -> Result<Checked, ConfigError> {
 /// # Errors
 /// [`Mistakes`].
 pub fn read(text: &str, dir: &Path) -> Result<Checked, Mistakes> {
-    let (document, mut mistakes) = match reading::read::<Document>(text, |_, _| None, words::of_secret_value)
-    {
+    let (document, mut mistakes) = match reading::read::<Document>(text, |_, _| None, Words::Hidden) {
         Ok(document) => (Some(document), Mistakes::default()),
         Err(Misread { problems, mended }) => (mended, Mistakes::of(problems)),
     };

@@ -35,7 +35,7 @@ pub fn choice<T: Copy>(
     let found = words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning);
     if found.is_none() {
         let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-        mistakes.note(field, format!("{word:?} is not supported: use {}", or(&names)));
+        mistakes.note(field, format!("this word is not supported: use {}", or(&names)));
     }
     found
 }

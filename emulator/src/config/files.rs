@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lanyard_protocol::text;
 use zeroize::Zeroizing;
 
 use super::mistakes::Mistakes;
@@ -24,20 +25,20 @@ impl Files<'_> {
     /// The text of `field.name` or of the file named in `field.nameFile`.
     pub fn text(
         self,
-        text: Option<&Zeroizing<String>>,
+        value: Option<&Zeroizing<String>>,
         file: Option<&str>,
         field: &str,
         name: &str,
         mistakes: &mut Mistakes,
     ) -> Found {
-        let file = match (text, file) {
+        let file = match (value, file) {
             (None, None) => return Found::Missing,
             (Some(_), Some(_)) => {
                 let message = format!("stands beside {name}File: keep one of them");
                 mistakes.note(format!("{field}.{name}"), message);
                 return Found::Wrong;
             }
-            (Some(text), None) => return Found::Value(format!("{field}.{name}"), text.clone()),
+            (Some(value), None) => return Found::Value(format!("{field}.{name}"), value.clone()),
             (None, Some(file)) => file,
         };
         let field = format!("{field}.{name}File");
@@ -46,8 +47,14 @@ impl Files<'_> {
             return Found::Wrong;
         };
         let path = dir.join(file);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Found::Value(field, Zeroizing::new(text)),
+        let read = std::fs::read(&path).map(Zeroizing::new).map_err(|error| error.to_string());
+        let text = read.and_then(|bytes| {
+            text::decode(&bytes)
+                .map(|text| Zeroizing::new(text.to_owned()))
+                .map_err(|error| error.to_string())
+        });
+        match text {
+            Ok(text) => Found::Value(field, text),
             Err(error) => {
                 mistakes.note(field, format!("cannot read {}: {error}", path.display()));
                 Found::Wrong

@@ -1,7 +1,7 @@
 //! From a request's body to a checked value: the same words and the same mistakes as in the configuration file. Pure.
 
+use lanyard_protocol::document::mend::Words;
 use lanyard_protocol::document::reading::{self, Misread};
-use lanyard_protocol::document::words;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, 
     {
         return Err(ChangeError::Wrong(format!("{name}: is not the {id:?} of the path: take it out")));
     }
-    reading::read(&value.to_string(), |_, _| None, words::of_secret_value)
+    reading::read(&value.to_string(), |_, _| None, Words::Hidden)
         .map_err(|Misread { problems, .. }| wrong(&Mistakes::of(problems)))
 }
 

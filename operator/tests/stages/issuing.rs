@@ -88,7 +88,10 @@ fn a_connection_string_must_be_this_devices_own() {
         assert!(!message.contains(&K32[..8]), "{message}");
     }
     let (_, message) = reason(&at_hub(&[("connectionString", K32)]));
-    assert!(message.ends_with("it is a bare key and not a connection string: store it as primaryKey"), "{message}");
+    assert!(
+        message.ends_with("it is a bare key and not a connection string: store it as primaryKey"),
+        "{message}"
+    );
     let gateway = text("hub.example", "press-17") + ";GatewayHostName=edge1.plant.local";
     let (_, message) = reason(&at_hub(&[("connectionString", &gateway)]));
     assert!(message.contains("GatewayHostName") && message.contains("hub.gatewayHostname"), "{message}");

@@ -7,6 +7,7 @@ mod given;
 mod authority;
 
 mod issuing;
+mod texts;
 mod permitting;
 mod certificates;
 mod credentials;

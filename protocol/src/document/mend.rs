@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::problem::Problem;
+use super::words;
 
 /// Far more than anybody mends in one go; what is beyond is found the next time.
 const MOST: usize = 100;
@@ -15,8 +16,23 @@ const ROUNDS: usize = 3 * MOST;
 /// taken out where they are wrong.
 pub type StandIn = fn(&str, usize) -> Option<Value>;
 
-/// Says in words what the reader says: [`super::words::of_value`] or [`super::words::of_secret_value`].
-pub type Words = fn(&str) -> String;
+/// What the errors of a document may repeat of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// Values and names.
+    Repeated,
+    /// Neither values nor names that no schema has: there are keys in the document, and one may stand in the wrong place.
+    Hidden,
+}
+
+impl Words {
+    fn say(self, said: &str) -> String {
+        match self {
+            Self::Repeated => words::of_value(said),
+            Self::Hidden => words::of_secret_value(said),
+        }
+    }
+}
 
 /// Reads `value` as a `T`. With the mistakes comes a `T` in which stand-ins are in the place of what is wrong, unless
 /// there is no help for it.
@@ -47,7 +63,11 @@ pub fn read<T: DeserializeOwned>(
         if mistakes.iter().any(|other| other.field == field) {
             break;
         }
-        mistakes.push(Problem::new(field, say(&said)));
+        let mut mistake = Problem::new(field, say.say(&said));
+        if say == Words::Hidden && words::is_of_an_unlike_name(&mistake.message) {
+            mistake.hidden_from = Some(written(&steps[..steps.len().saturating_sub(1)]).len());
+        }
+        mistakes.push(mistake);
         if !replace(&mut value, &steps, |name| stand_in(name, round)) {
             break;
         }
@@ -124,7 +144,6 @@ fn replace(value: &mut Value, steps: &[Step], stand_in: impl Fn(&str) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::words;
     use serde::Deserialize;
     use serde_json::json;
 
@@ -150,7 +169,7 @@ mod tests {
     #[test]
     fn all_mistakes_are_found_in_one_go() {
         let value = json!({"name": 17, "halls": [{"number": -1, "lit": "yes", "color": "red"}, {}]});
-        let (plant, mut mistakes) = read::<Plant>(value, stand_in, words::of_value);
+        let (plant, mut mistakes) = read::<Plant>(value, stand_in, Words::Repeated);
         let halls = vec![Hall { number: 1, lit: false }, Hall { number: 1, lit: false }];
         assert_eq!(plant, Some(Plant { name: "17".to_owned(), halls }));
         mistakes.sort_by_key(|mistake| mistake.field.clone());
@@ -160,10 +179,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_mended_is_told_once() {
-        let (plant, mistakes) = read::<Plant>(json!({"halls": []}), stand_in, words::of_value);
+        let (plant, mistakes) = read::<Plant>(json!({"halls": []}), stand_in, Words::Repeated);
         assert_eq!((plant, mistakes), (None, vec![Problem::new("name", "is missing: add it")]));
         let (plant, mistakes) =
-            read::<Plant>(json!({"name": "a", "halls": ["x"]}), stand_in, words::of_value);
+            read::<Plant>(json!({"name": "a", "halls": ["x"]}), stand_in, Words::Repeated);
         assert_eq!((plant, mistakes[0].field.as_str(), mistakes.len()), (None, "halls[0]", 1));
     }
 }

@@ -3,10 +3,12 @@
 use super::place::{Place, Places};
 
 /// One mistake: where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Such as `devices[0].tags[2].source`; empty for the document itself.
     pub field: String,
+    /// From which byte on `field` is not shown: it may be a secret in the wrong place.
+    pub hidden_from: Option<usize>,
     /// Line and column, where there is a text.
     pub place: Option<Place>,
     /// What is wrong and how to mend it.
@@ -16,7 +18,7 @@ pub struct Problem {
 impl Problem {
     /// One whose place is not looked for yet.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), place: None, message: message.into() }
+        Self { field: field.into(), hidden_from: None, place: None, message: message.into() }
     }
 
     /// Whether it is a mistake of this field, or of one around it.
@@ -30,10 +32,18 @@ impl Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let place = self.place.map(|place| format!(" ({place})")).unwrap_or_default();
-        match self.field.as_str() {
-            "" => write!(f, "the document{place}: {}", self.message),
-            field => write!(f, "{field}{place}: {}", self.message),
+        let field = self.hidden_from.map_or(Some(&*self.field), |from| self.field.get(..from));
+        let unknown = if self.hidden_from.is_some() { "an unknown field of " } else { "" };
+        match field.unwrap_or_default() {
+            "" => write!(f, "{unknown}the document{place}: {}", self.message),
+            field => write!(f, "{unknown}{field}{place}: {}", self.message),
         }
+    }
+}
+
+impl std::fmt::Debug for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Problem({self})")
     }
 }
 

@@ -28,7 +28,10 @@ pub fn read<T: DeserializeOwned>(text: &str, stand_in: StandIn, say: Words) -> R
     };
     let of = |field: String, error: &serde_saphyr::Error| {
         let place = error.location().and_then(Place::of);
-        Misread { problems: vec![Problem { field, place, message: words::of_yaml(error) }], mended: None }
+        Misread {
+            problems: vec![Problem { place, ..Problem::new(field, words::of_yaml(error)) }],
+            mended: None,
+        }
     };
     let mut field = String::new();
     // `on` and `yes` are what people wrote, and no booleans.

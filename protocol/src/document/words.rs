@@ -56,14 +56,23 @@ pub fn of_value(said: &str) -> String {
     }
     if what.starts_with("unknown field ") {
         return match allowed.as_str() {
-            "" => "there is no such field here: take it out".to_owned(),
-            _ => format!("there is no such field here: {}use {allowed}", guess(what, &allowed)),
+            "" => format!("{NO_SUCH_FIELD}: take it out"),
+            _ => format!("{NO_SUCH_FIELD}: {}use {allowed}", guess(what, &allowed)),
         };
     }
     if what.starts_with("missing field ") {
         return "is missing: add it".to_owned();
     }
     said.to_owned()
+}
+
+/// How the error of a field that no schema has begins.
+const NO_SUCH_FIELD: &str = "there is no such field here";
+
+/// Whether an error is of a field that no schema has, with a name that is near to none of those there are.
+#[must_use]
+pub fn is_of_an_unlike_name(message: &str) -> bool {
+    message.starts_with(NO_SUCH_FIELD) && !message.contains("did you mean")
 }
 
 /// The same, without what was found: in some documents there are keys.

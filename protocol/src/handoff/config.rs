@@ -7,9 +7,9 @@ use super::buffer::Buffer;
 use super::mistake::{Problem, count, list};
 pub use super::tag::{DataType, Deadband, Publish, Simulator, Source, Tag};
 pub use super::telemetry::{Format, InitialUpdate, LastWill, Telemetry};
+use crate::document::mend::Words;
 use crate::document::problem::located;
 use crate::document::reading::{self, Misread};
-use crate::document::words;
 use crate::hub::host::HostPort;
 use crate::hub::id::{DeviceId, IdScope, RegistrationId};
 
@@ -125,7 +125,7 @@ impl AgentConfig {
             Ok(found) if found < VERSION => return Err(ConfigError::UnknownVersion { found }),
             _ => {}
         }
-        let problems = match reading::read::<Self>(text, stand_in, words::of_value) {
+        let problems = match reading::read::<Self>(text, stand_in, Words::Repeated) {
             Ok(mut config) => match config.problems() {
                 problems if problems.is_empty() => {
                     // It is kept as long as the agent runs.

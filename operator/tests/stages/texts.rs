@@ -1,0 +1,138 @@
+//! Keys, certificates and CA bundles as people's tools write them, from the Secret to the device's own Secret.
+
+use std::sync::Arc;
+
+use lanyard_operator::cluster::read::{CaFound, SecretData};
+use lanyard_operator::device::observe::Observed;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use crate::given::{K32, K64, at_hub, device, in_group, key_of, secret, through};
+
+/// What `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes: version 1, no extensions (ref §9.5). A throw-away key.
+const VERSION_1: (&str, &str) = (
+    "-----BEGIN CERTIFICATE-----
+MIIBGTCBwQIUAisKeE/p7uE+BM3hRnsOE/n8FicwCgYIKoZIzj0EAwIwDzENMAsG
+A1UEAwwEZGV2MTAgFw0yNjExMjMxMjU3MDdaGA8yMTI2MTAzMDEyNTcwN1owDzEN
+MAsGA1UEAwwEZGV2MTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABD1PDysVgV27
+2YRQZufeiZFltxws3CbviU5uds8k9g5roTcGH/sp0CIJ0bNUITPpGG3apkvADnJ6
+vR5cs7gBGm8wCgYIKoZIzj0EAwIDRwAwRAIgMGY9nnLnOhx9xc9uYF7IfI8k/t2v
+gt+AWUcfG7JI2OsCIHID4qjVykYqBoD+lwcSbzsTqsiM0YfHsKgAMioMbIbw
+-----END CERTIFICATE-----
+",
+    "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgOOe9TIVeJtb74v4I
+BkFLuphfqwGm02jr4Iq3m4jJ+tWhRANCAAQ9Tw8rFYFdu9mEUGbn3omRZbccLNwm
+74lObnbPJPYOa6E3Bh/7KdAiCdGzVCEz6Rht2qZLwA5yer0eXLO4ARpv
+-----END PRIVATE KEY-----
+",
+);
+
+fn with_certificate(certificates: &str, key: &str) -> Observed {
+    let spec =
+        "{deviceId: dev1, hub: {hostname: hub.example, auth: {certificate: {secretRef: {name: own}}}}}";
+    let data = secret(&[("tls.crt", certificates), ("tls.key", key)]);
+    Observed { device: Arc::new(device(spec)), key: Some(data), ..Observed::default() }
+}
+
+fn refused(observed: &Observed) -> (&'static str, String) {
+    let fault = through(observed).unwrap_err();
+    (fault.reason.as_str(), fault.message)
+}
+
+/// A certificate that ends in this year, and what signs with it.
+fn made(
+    name: &str,
+    year: i32,
+    ca: bool,
+    above: Option<&Issuer<'_, KeyPair>>,
+) -> (String, String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    params.is_ca = if ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+    let signed = above.map_or_else(|| params.self_signed(&key), |above| params.signed_by(&key, above));
+    let texts = (signed.unwrap().pem(), key.serialize_pem());
+    (texts.0, texts.1, Issuer::new(params, key))
+}
+
+#[test]
+fn key_with_white_space_and_byte_order_mark_is_read() {
+    let wanted = key_of(&through(&in_group("{groupRef: {name: a}, deviceId: dev-01}")).unwrap().1);
+    assert_eq!(wanted, "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
+    for text in [format!("{}\n{}\n", &K64[..64], &K64[64..]), format!("\u{feff}{K64}\r\n")] {
+        let mut observed = in_group("{groupRef: {name: a}, deviceId: dev-01}");
+        observed.key = Some(secret(&[("primaryKey", &text)]));
+        assert_eq!(key_of(&through(&observed).unwrap().1), wanted);
+    }
+}
+
+#[test]
+fn utf16_key_is_refused_with_the_encoding_named() {
+    let utf16: Vec<u8> = K32.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut observed = at_hub(&[]);
+    observed.key = Some(std::iter::once(("primaryKey".to_owned(), utf16)).collect::<SecretData>());
+    let (reason, message) = refused(&observed);
+    assert_eq!(reason, "KeyNotBase64");
+    assert!(message.contains("the text is UTF-16: save it as UTF-8"), "{message}");
+}
+
+#[test]
+fn device_id_with_semicolon_gets_no_connection_string() {
+    let names = |id: &str| {
+        let mut observed = at_hub(&[("primaryKey", K32)]);
+        Arc::make_mut(&mut observed.device).spec.device_id = Some(id.to_owned());
+        through(&observed).unwrap().2.credentials.data.unwrap().into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(names("press;17"), ["deviceId", "hostname", "sharedAccessKey"]);
+    assert_eq!(names("press=17"), ["connectionString", "deviceId", "hostname", "sharedAccessKey"]);
+}
+
+#[test]
+fn version_1_certificate_is_issued() {
+    let issued = through(&with_certificate(VERSION_1.0, VERSION_1.1)).unwrap().1;
+    assert!(issued.holding.current.certified().is_some());
+}
+
+#[test]
+fn ca_certificate_is_no_device_certificate() {
+    let (certificate, key, _) = made("dev1", 2040, true, None);
+    let (reason, message) = refused(&with_certificate(&certificate, &key));
+    assert_eq!(reason, "CertificateUsage");
+    assert!(message.contains("is a CA's"), "{message}");
+}
+
+#[test]
+fn ended_intermediate_is_named_and_ended_root_is_not() {
+    let (root, _, root_issuer) = made("Old root", 2000, true, None);
+    let (ended, _, ended_issuer) = made("Plant CA", 2001, true, Some(&root_issuer));
+    let (good, _, good_issuer) = made("Plant CA", 2035, true, Some(&root_issuer));
+    let (leaf, key, _) = made("dev1", 2040, false, Some(&ended_issuer));
+    let (reason, message) = refused(&with_certificate(&format!("{leaf}{ended}{root}"), &key));
+    assert_eq!(reason, "CertificateExpired");
+    assert!(message.contains("certificate 2 in tls.crt, CN=Plant CA"), "{message}");
+    let (leaf, key, _) = made("dev1", 2040, false, Some(&good_issuer));
+    let issued = through(&with_certificate(&format!("{leaf}{good}{root}"), &key)).unwrap().1;
+    let ends = issued.holding.current.certified().unwrap().ends();
+    assert_eq!((ends.position, ends.at.to_string()), (2, "2035-01-01T00:00:00Z".to_owned()));
+}
+
+#[test]
+fn damaged_block_of_a_ca_bundle_is_refused_by_number() {
+    let (good, _, _) = made("Plant CA", 2040, true, None);
+    let mut observed = at_hub(&[("primaryKey", K32)]);
+    for (text, words) in [
+        (format!("{good}{}", &good[..300]), "trustedCA refers to ConfigMap ca: block 2 is cut"),
+        (format!("{good}{}", VERSION_1.1), "block 2 is a private key"),
+    ] {
+        observed.trusted_ca = CaFound::Text { object: "ConfigMap ca".into(), bytes: text.into_bytes() };
+        let (reason, message) = refused(&observed);
+        assert_eq!(reason, "TrustedCAInvalid");
+        assert!(message.contains(words), "{message}");
+    }
+    let bundle = format!("subject: Plant CA\n{good}");
+    observed.trusted_ca = CaFound::Text { object: "ConfigMap ca".into(), bytes: bundle.into_bytes() };
+    let written = through(&observed).unwrap().1.trusted_ca.unwrap();
+    assert_eq!(written, good.replace("\r\n", "\n"), "nothing but certificates is copied");
+}
