@@ -40,7 +40,7 @@ impl Failure {
     /// A failure with a reason and its explanation.
     #[must_use]
     pub fn new(reason: ConnectionReason, message: impl Into<String>) -> Self {
-        Self { reason, message: cut(message.into()), retry_after: None }
+        Self { reason, message: readable(message.into()), retry_after: None }
     }
 
     /// The name did not resolve.
@@ -116,7 +116,11 @@ impl Failure {
     }
 }
 
-fn cut(mut message: String) -> String {
+/// One short line, whatever a server had in it.
+fn readable(mut message: String) -> String {
+    if message.contains(char::is_control) {
+        message = message.replace(char::is_control, "\u{fffd}");
+    }
     if message.len() > LONGEST_MESSAGE {
         message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
         message.push('…');
@@ -238,5 +242,11 @@ mod tests {
         assert!(failure.message.len() <= LONGEST_MESSAGE + '…'.len_utf8(), "{}", failure.message.len());
         assert!(failure.message.ends_with("ä…"));
         assert_eq!(Failure::new(ConnectionReason::Timeout, "short").message, "short");
+    }
+
+    #[test]
+    fn l16_control_characters_of_a_server_do_not_reach_logs() {
+        let failure = Failure::new(ConnectionReason::Timeout, "unknown `\n\u{1b}[2JERROR all is lost`");
+        assert_eq!(failure.message, "unknown `\u{fffd}\u{fffd}[2JERROR all is lost`");
     }
 }

@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256};
 
 use crate::hub::key::SymmetricKey;
 
-/// What is signed with a key to name it. A key of 16 bytes or more cannot be found from an HMAC.
+/// What is signed with a key to name it. A random key of 16 bytes or more cannot be found from an HMAC; a key that is a
+/// word can be guessed from it, as from every token that it signs. No key derived from a group's has this name: the
+/// registration ids that those are made of have no '/'.
 const OF_A_KEY: &[u8] = b"lanyard.dev/credential-fingerprint";
 
 /// Tells one credential from another and gives nothing away; it may stand in status, logs and annotations.
