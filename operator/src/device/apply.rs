@@ -14,9 +14,8 @@ use lanyard_crds::IoTDevice;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::compare::{SHAPE, covers, differs_for_good, shape};
+use super::compare::{SHAPE, covers, differs_for_good, digest, shape};
 use super::issue::Issued;
 use super::observe::Observed;
 use super::plan::{Plan, Withdrawal};
@@ -242,7 +241,7 @@ impl Hands<'_> {
         let kind = K::kind(&());
         let key = Key::of(planned);
         let mut desired = with_shape(with_labels(to_value(planned)?, self.common_labels));
-        let digest: [u8; 32] = Sha256::digest(desired.to_string().as_bytes()).into();
+        let digest = digest(&desired);
         if self.remembered.is_as_planned(&kind, &key, mirrored.as_ref(), &digest) {
             return Ok(Ok(Written::Unchanged));
         }

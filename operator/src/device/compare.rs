@@ -83,6 +83,25 @@ pub(super) fn amount(text: &str) -> Option<i128> {
     (scaled % divisor == 0).then_some(scaled / divisor)
 }
 
+/// A hash of an object with its values. It takes the text piece by piece: as one string, a Secret's values would lie in
+/// memory once more.
+#[must_use]
+pub fn digest(object: &Value) -> [u8; 32] {
+    struct Hash(Sha256);
+    impl std::io::Write for Hash {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hash = Hash(Sha256::new());
+    serde_json::to_writer(&mut hash, object).expect("a value has text keys, and hashing does not fail");
+    hash.0.finalize().into()
+}
+
 /// A short hash of an object's fields, without their values.
 #[must_use]
 pub fn shape(object: &Value) -> String {
@@ -113,6 +132,14 @@ fn shape_into(value: &Value, hash: &mut Sha256) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn l10_digest_is_of_the_text_and_tells_values_apart() {
+        let object = |value: &str| json!({"data": {"key": value, "\u{e4}": [1, null, true]}});
+        let text: [u8; 32] = Sha256::digest(object("a").to_string()).into();
+        assert_eq!(digest(&object("a")), text);
+        assert_ne!(digest(&object("a")), digest(&object("b")));
+    }
 
     #[test]
     fn additions_of_others_are_no_difference_and_changes_are() {
