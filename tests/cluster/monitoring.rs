@@ -19,11 +19,14 @@ struct Prometheus {
 impl Prometheus {
     fn start() -> Self {
         Installation::shared();
+        // Taken down again even when it does not come up.
+        let mut prometheus = Self { address: String::new() };
         let output =
             command("tests/monitoring/prometheus").arg("up").output().expect("the script can be started");
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
-        Self { address: shown.lines().last().expect("it prints the address").to_owned() }
+        shown.lines().last().expect("it prints the address").clone_into(&mut prometheus.address);
+        prometheus
     }
 
     /// What Prometheus answers under `data`.
