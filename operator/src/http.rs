@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::cluster::view::View;
 use crate::metrics::Metrics;
+use crate::overlap::Yielded;
 
 /// How far the process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Pages {
     pub view: Arc<OnceLock<Arc<View>>>,
     /// The counters.
     pub metrics: Metrics,
+    /// What is left to older installations.
+    pub yielded: watch::Receiver<Yielded>,
 }
 
 /// Serves until the process ends.
@@ -53,6 +56,9 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
         Phase::Ending => (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned()),
         // A stand-by is ready to take over.
         Phase::StandingBy(holder) => (StatusCode::OK, format!("standing by, {holder} works\n")),
+        Phase::Leading if !pages.yielded.borrow().is_empty() => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", pages.yielded.borrow().words()))
+        }
         Phase::Leading => match pages.view.get().map(|view| view.missing()) {
             Some(missing) if missing.is_empty() => (StatusCode::OK, "working\n".to_owned()),
             Some(missing) => {
@@ -80,7 +86,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_phase, phase) = watch::channel(Phase::StandingBy("other".to_owned()));
-        let pages = Pages { phase, view: Arc::default(), metrics: Metrics::new().unwrap() };
+        let (_told, yielded) = watch::channel(Yielded::default());
+        let pages = Pages { phase, view: Arc::default(), metrics: Metrics::new().unwrap(), yielded };
         tokio::spawn(serve(listener, pages));
         let mut held = Vec::new();
         for _ in 0..lanyard_http::CONNECTIONS * 2 {

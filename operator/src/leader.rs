@@ -8,6 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
+use crate::cluster::scope::Scope;
+use crate::overlap;
+
 /// The Lease and its times.
 #[derive(Debug, Clone)]
 pub struct LeaseSettings {
@@ -21,6 +24,8 @@ pub struct LeaseSettings {
     pub renew_deadline: Duration,
     /// Between two tries.
     pub retry_period: Duration,
+    /// Where the operator works, for other installations to see.
+    pub scope: Scope,
 }
 
 impl LeaseSettings {
@@ -157,6 +162,7 @@ impl Election {
 
     async fn attempt(&mut self) -> Result<Tried, kube::Error> {
         let found = self.api.get_opt(&self.settings.name).await?;
+        let before = found.clone();
         let turn = self.judge.turn(found.as_ref(), Instant::now());
         let lease = match turn {
             Turn::Leave(holder) => return Ok(Tried::HeldBy(holder)),
@@ -164,7 +170,8 @@ impl Election {
             Turn::Take => self.judge.held(found.unwrap_or_default(), true),
             Turn::Renew => self.judge.held(found.unwrap_or_default(), false),
         };
-        let lease = self.named(lease);
+        let mut lease = self.named(lease);
+        overlap::declare(&mut lease, before.as_ref(), &self.settings.scope, Timestamp::now());
         let written = if lease.metadata.resource_version.is_none() {
             self.api.create(&PostParams::default(), &lease).await
         } else {

@@ -6,6 +6,8 @@
 //! check       whether the API server has what the operator needs
 //! emulator_ca a CA for an emulator in the cluster
 //! leader      who of several operators works
+//! overlap     which of two installations works on a namespace
+//! installations  older installations, as their Leases tell them
 //! cluster     what the operator sees: mirrors of objects, who refers to whom, what wakes whom
 //! credential  keys and certificates: made, checked, exchanged and renewed
 //! device      IoTDevice: observe → validate → issue → plan → apply → report
@@ -24,6 +26,8 @@ pub mod derive_key;
 pub mod check;
 pub mod emulator_ca;
 pub mod leader;
+pub mod overlap;
+pub mod installations;
 pub mod cluster;
 pub mod credential;
 pub mod device;

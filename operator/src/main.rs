@@ -10,6 +10,7 @@ use lanyard_operator::cluster::scope::Scope;
 use lanyard_operator::credential::bounds::Endpoints;
 use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::http::{Pages, Phase, serve};
+use lanyard_operator::installations::Installations;
 use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
 use lanyard_operator::permit::Rules;
@@ -73,7 +74,7 @@ async fn main() -> ExitCode {
     if let Err(failure) = start_log(&arguments.log_level, arguments.log_format) {
         return without_log(&failure);
     }
-    match run(*arguments).await {
+    match Box::pin(run(*arguments)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{failure}");
@@ -136,11 +137,13 @@ async fn run(arguments: Run) -> Result<(), Failure> {
     let metrics = Metrics::new().map_err(Failure::Metrics)?;
     let (phase, phases) = watch::channel(Phase::Starting);
     let view = Arc::new(OnceLock::new());
-    let pages =
-        listen(&arguments, Pages { phase: phases, view: Arc::clone(&view), metrics: metrics.clone() })
-            .await?;
-
     let identity = identity(&arguments);
+    let (mut installations, yielded) =
+        Installations::new(client.clone(), &lease.namespace, &lease.name, &identity);
+    let shown =
+        Pages { phase: phases, view: Arc::clone(&view), metrics: metrics.clone(), yielded: yielded.clone() };
+    let pages = listen(&arguments, shown).await?;
+
     let mut election = Election::new(client.clone(), lease, identity.clone());
     let defaults = agent_defaults(&client, &arguments).await?;
     let end = CancellationToken::new();
@@ -157,9 +160,18 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             metrics.leads(true);
             let scope = Scope::new(arguments.namespaces.clone());
             let rules = Arc::new(rules(&arguments));
-            let work = Work { client, scope, defaults, rules, identity, metrics: metrics.clone(), view };
+            let work =
+                Work { client, scope, defaults, rules, identity, metrics: metrics.clone(), view, yielded };
+            // Installations that start at once see each other: both have their Lease before they look.
+            let working = async {
+                installations.first().await;
+                tokio::select! {
+                    worked = work.run(end.clone()) => worked,
+                    () = installations.keep() => Ok(()),
+                }
+            };
             tokio::select! {
-                worked = work.run(end.clone()) => worked.map_err(Failure::Work),
+                worked = working => worked.map_err(Failure::Work),
                 error = election.keep() => Err(Failure::Leader(error)),
             }
         };
@@ -223,6 +235,7 @@ fn lease_settings(arguments: &Run) -> Result<LeaseSettings, Failure> {
         duration: arguments.lease_duration,
         renew_deadline: arguments.renew_deadline,
         retry_period: arguments.retry_period,
+        scope: Scope::new(arguments.namespaces.clone()),
     };
     settings.check().map(|()| settings).map_err(Failure::Arguments)
 }

@@ -12,11 +12,13 @@ use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::cluster::answer::{Answers, tell};
+use crate::cluster::claims::Key;
 use crate::cluster::follow::{Listeners, follow};
 use crate::cluster::read::Reads;
 use crate::cluster::scope::Scope;
@@ -29,6 +31,7 @@ use crate::device::defaults::AgentDefaults;
 use crate::device::reconcile::{ReconcileError, Told};
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
+use crate::overlap::Yielded;
 use crate::permit::Rules;
 use crate::{device, group};
 
@@ -51,6 +54,8 @@ pub struct Work {
     pub identity: String,
     /// Its counters.
     pub metrics: Metrics,
+    /// What is left to older installations.
+    pub yielded: watch::Receiver<Yielded>,
     /// Filled with the mirrors for those who ask.
     pub view: Arc<OnceLock<Arc<View>>>,
 }
@@ -78,14 +83,14 @@ impl Work {
 
     /// Starts all that hears and tells.
     fn start(self, tasks: &mut JoinSet<()>) -> Controllers {
-        let Self { client, scope, defaults, rules, identity, metrics, view: _ } = self;
+        let Self { client, scope, defaults, rules, identity, metrics, yielded, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
         let (crowd, crowded) = unbounded();
         let queues = Queues { devices, groups, crowd };
         let (agents, moved) = Agents::new();
         let remembered: Arc<Remembered> = Arc::default();
-        let waker = queues.clone();
+        let (waker, waking) = (queues.clone(), queues.clone());
         let forge = Forge::new(move |device| waker.device(device));
         let turns: Arc<Turns> = Arc::default();
         let listeners = Listeners {
@@ -132,7 +137,14 @@ impl Work {
             backoff,
             told,
         };
-        Controllers { devices: Arc::new(devices), device_queue, groups: Arc::new(groups), group_queue }
+        tasks.spawn(look_at_all(yielded.clone(), Arc::clone(&devices.view), waking));
+        Controllers {
+            devices: Arc::new(devices),
+            device_queue,
+            groups: Arc::new(groups),
+            group_queue,
+            yielded,
+        }
     }
 }
 
@@ -142,11 +154,22 @@ struct Controllers {
     device_queue: UnboundedReceiver<ObjectRef<IoTDevice>>,
     groups: Arc<group::reconcile::Context>,
     group_queue: UnboundedReceiver<ObjectRef<ProvisioningGroup>>,
+    yielded: watch::Receiver<Yielded>,
+}
+
+/// Has everything looked at when an older installation is gone.
+async fn look_at_all(mut yielded: watch::Receiver<Yielded>, view: Arc<View>, queues: Queues) {
+    while yielded.changed().await.is_ok() {
+        view.devices.state().iter().for_each(|device| queues.device(&Key::of(&**device)));
+        view.groups.state().iter().for_each(|group| queues.group(&Key::of(&**group)));
+    }
+    // Nobody looks for installations any more: the operator ends.
+    std::future::pending::<()>().await;
 }
 
 impl Controllers {
     async fn run(self, end: CancellationToken) {
-        let Self { devices, device_queue, groups, group_queue } = self;
+        let Self { devices, device_queue, groups, group_queue, yielded } = self;
         let view = Arc::clone(&devices.view);
         tokio::select! {
             () = view.listed() => {}
@@ -158,6 +181,7 @@ impl Controllers {
             device_queue,
             Config::default().concurrency(DEVICES_AT_ONCE),
             end.clone(),
+            &yielded,
             |device| device::reconcile::reconcile(device, Arc::clone(&devices)),
             |device, error| device::reconcile::after_error(&device, error, &devices),
         );
@@ -166,6 +190,7 @@ impl Controllers {
             group_queue,
             Config::default().concurrency(GROUPS_AT_ONCE),
             end,
+            &yielded,
             |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
             |group, error| group::reconcile::after_error(&group, error, &groups),
         );
@@ -173,12 +198,13 @@ impl Controllers {
     }
 }
 
-/// Looks at every object that the queue names, until `end`.
+/// Looks at every object that the queue names and no older installation works on, until `end`.
 async fn control<K, F>(
     store: Store<K>,
     queue: UnboundedReceiver<ObjectRef<K>>,
     config: Config,
     end: CancellationToken,
+    yielded: &watch::Receiver<Yielded>,
     look: impl Fn(Arc<K>) -> F,
     after_error: impl Fn(Arc<K>, &ReconcileError) -> Action,
 ) where
@@ -188,7 +214,16 @@ async fn control<K, F>(
 {
     let queue = queue.map(Ok::<_, Infallible>).take_until(end.cancelled_owned());
     let looks = applier(
-        |object, _: Arc<()>| Box::pin(look(object)),
+        |object, _: Arc<()>| {
+            let skip = yielded.borrow().has(object.meta().namespace.as_deref());
+            let looked = (!skip).then(|| look(object));
+            Box::pin(async move {
+                match looked {
+                    Some(looked) => looked.await,
+                    None => Ok(Action::await_change()),
+                }
+            })
+        },
         |object, error: &ReconcileError, _| after_error(object, error),
         Arc::new(()),
         store,

@@ -25,3 +25,6 @@ mod export;
 mod elsewhere;
 mod corrections;
 mod survival;
+mod installations;
+mod rights;
+mod agents;

@@ -5,11 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::api::core::v1::{Namespace as K8sNamespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, PostParams};
 use kube::config::Kubeconfig;
+use kube::{Api, Resource};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_tests::http;
 use lanyard_tests::kubernetes::{Namespace, kubeconfig};
@@ -41,6 +44,14 @@ impl Operator {
 
     /// The same, told to work in `others` too, where it has no rights.
     pub(crate) async fn start_beside(namespaces: &[&Namespace], others: &[&str], image: &str) -> Self {
+        let others: Vec<String> = others.iter().map(|name| format!("--namespace={name}")).collect();
+        let operator = Self::spawn(namespaces, image, &others).await;
+        operator.until_ready();
+        operator
+    }
+
+    /// Starts it with more arguments, and waits for its pages only.
+    pub(crate) async fn spawn(namespaces: &[&Namespace], image: &str, more: &[String]) -> Self {
         let home = namespaces[0];
         let files = Scratch::new("operator");
         let config = files.write("kubeconfig", &account(home, namespaces).await);
@@ -52,16 +63,19 @@ impl Operator {
         let endpoints =
             ["localhost", "lanyard-emulator.lanyard-system.svc", "*.azure-devices-provisioning.net"];
         command.args(endpoints.map(|host| format!("--dps-endpoint={host}")));
-        let names = namespaces.iter().map(|namespace| namespace.name.as_str()).chain(others.iter().copied());
-        command.args(names.map(|name| format!("--namespace={name}")));
+        command.args(namespaces.iter().map(|namespace| format!("--namespace={}", namespace.name)));
+        command.args(more);
         let process = Process::spawn("lanyard-operator", command);
         let http =
             eventually("the operator serves pages", Duration::from_secs(30), || address(&process.log()));
-        let operator = Self { process, http, _files: files };
+        Self { process, http, _files: files }
+    }
+
+    /// Waits until it works, or stands by.
+    pub(crate) fn until_ready(&self) {
         eventually("the operator is ready", Duration::from_secs(30), || {
-            (operator.page("/readyz").0 == 200).then_some(())
+            (self.page("/readyz").0 == 200).then_some(())
         });
-        operator
     }
 
     /// Status and text of one of its pages.
@@ -109,11 +123,51 @@ fn lease_rules() -> Vec<PolicyRule> {
         verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
         ..PolicyRule::default()
     };
-    vec![rule(&["create"], None), rule(&["get", "update"], Some("lanyard-operator"))]
+    let events = PolicyRule {
+        api_groups: Some(vec!["events.k8s.io".to_owned()]),
+        resources: Some(vec!["events".to_owned()]),
+        verbs: vec!["create".to_owned(), "patch".to_owned()],
+        ..PolicyRule::default()
+    };
+    vec![rule(&["create"], None), rule(&["get", "update"], Some("lanyard-operator")), events]
+}
+
+/// The right to list Leases, as the chart gives it. It goes with the namespace.
+pub(crate) async fn sees_installations(home: &Namespace) {
+    let made = PostParams::default();
+    let namespace = Api::<K8sNamespace>::all(home.client.clone()).get(&home.name).await.expect("it was made");
+    let meta = ObjectMeta {
+        name: Some(format!("{}-installations", home.name)),
+        owner_references: namespace.owner_ref(&()).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    };
+    let rule = PolicyRule {
+        api_groups: Some(vec!["coordination.k8s.io".to_owned()]),
+        resources: Some(vec!["leases".to_owned()]),
+        verbs: vec!["list".to_owned()],
+        ..PolicyRule::default()
+    };
+    let role = ClusterRole { metadata: meta.clone(), rules: Some(vec![rule]), ..ClusterRole::default() };
+    Api::all(home.client.clone()).create(&made, &role).await.expect("a ClusterRole can be made");
+    let binding = ClusterRoleBinding {
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: meta.name.clone().unwrap_or_default(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: ACCOUNT.to_owned(),
+            namespace: Some(home.name.clone()),
+            ..Subject::default()
+        }]),
+        metadata: meta,
+    };
+    Api::all(home.client.clone()).create(&made, &binding).await.expect("a ClusterRoleBinding can be made");
 }
 
 /// A kubeconfig with the token of a ServiceAccount in `home` that may in `namespaces` what the chart allows.
-async fn account(home: &Namespace, namespaces: &[&Namespace]) -> String {
+pub(crate) async fn account(home: &Namespace, namespaces: &[&Namespace]) -> String {
     let meta = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     let made = PostParams::default();
     // A second operator in the namespace shares the account.
