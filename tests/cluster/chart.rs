@@ -17,9 +17,9 @@ fn helm(arguments: &[&str]) -> String {
 fn renders_what_the_servers_schemas_accept() {
     Installation::shared();
     for values in [
-        "emulator.enabled=true",
+        "operator.everywhere=true,emulator.enabled=true",
         "operator.watchNamespaces={default,lanyard-demo},crds.keep=false",
-        "serviceAccount.create=false,serviceAccount.name=default,rbac.create=false,operator.replicas=2",
+        "operator.everywhere=true,serviceAccount.create=false,serviceAccount.name=default,rbac.create=false,operator.replicas=2",
     ] {
         let rendered = helm(&["template", "lanyard", "charts/lanyard", "-n", SYSTEM, "--set", values]);
         let folder = Scratch::new("rendered");

@@ -35,7 +35,7 @@ async fn h2_a_groups_key_reaches_no_pod() {
     // With the group gone it still looks like a group's; the owner's word decides, and is heard at once.
     namespace.api::<ProvisioningGroup>().delete("plant", &Default::default()).await.unwrap();
     let said = stalled(&namespace, "thief", "SecretUseMissing").await;
-    assert!(!said.contains("secondaryKey,") && !said.contains(K64), "{said}");
+    assert!(!said.contains("secondaryKey") && !said.contains(K64), "L1: {said}");
     has_no_credentials(&namespace, "thief").await;
     let command = format!("kubectl -n {} label secret plant-key lanyard.dev/use=device-key", namespace.name);
     assert!(said.contains(&command), "{said}");

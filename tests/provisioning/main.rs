@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test itself does")]
 
 mod operator;
+mod users;
 mod yaml;
 mod authority;
 
@@ -18,6 +19,7 @@ mod buffers;
 mod writes;
 mod claims;
 mod consent;
+mod policies;
 mod blocking;
 mod approval;
 mod import;

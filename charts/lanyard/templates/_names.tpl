@@ -25,6 +25,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Fails unless the values say where the operator works. */}}
+{{- define "lanyard.scope" -}}
+{{- if and .Values.operator.watchNamespaces .Values.operator.everywhere -}}
+{{- fail "operator.watchNamespaces and operator.everywhere are both set: set one of them" -}}
+{{- else if not (or .Values.operator.watchNamespaces .Values.operator.everywhere) -}}
+{{- fail "say where the operator works: --set 'operator.watchNamespaces={plant-a}' for some namespaces, or --set operator.everywhere=true for all of them, whose Secrets it can then read" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Arguments: context, component. */}}
 {{- define "lanyard.selectorLabels" -}}
 app.kubernetes.io/name: {{ .context.Values.nameOverride | default "lanyard" }}

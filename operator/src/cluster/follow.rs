@@ -18,6 +18,7 @@ use super::wake::{self, Crowd, Queues, Referent};
 use crate::credential::forge::Forge;
 use crate::credential::turns::Turns;
 use crate::device::agents::Agents;
+use crate::device::claim::SHARED_LABEL;
 use crate::device::remembered::Remembered;
 use crate::metrics::Metrics;
 
@@ -256,10 +257,10 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
 }
 
 fn is_told(label: &str) -> bool {
-    matches!(label, DEVICE_LABEL | REVISION_LABEL)
+    matches!(label, DEVICE_LABEL | REVISION_LABEL | SHARED_LABEL)
 }
 
-/// Name, version and device.
+/// Name, version, device, and whether it is given to buffers.
 fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
     let labels = object.metadata.labels.take();
     let mut kept = name_only(object)?;

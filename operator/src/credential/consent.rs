@@ -142,12 +142,8 @@ pub fn check(asked: Asked<'_>, data: &SecretData) -> Result<(), Fault> {
     }
     let has = |key: &str| data.bytes(key).is_some();
     match wanted {
-        Use::DeviceKey if !has("connectionString") && has("secondaryKey") => {
-            missing("looks like a group's, because it has a secondaryKey")
-        }
-        Use::GroupKey if has("connectionString") => {
-            missing("looks like a device's, because it has a connectionString")
-        }
+        Use::DeviceKey if !has("connectionString") && has("secondaryKey") => missing("looks like a group's"),
+        Use::GroupKey if has("connectionString") => missing("looks like a device's"),
         _ => Ok(()),
     }
 }
