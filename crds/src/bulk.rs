@@ -22,6 +22,24 @@ pub struct Import {
     /// while a row cannot be read, because it may be the one of that device, and nothing when import is taken away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_removal: Option<OnRemoval>,
+    /// The most devices that the list may make; 10,000 unless it is set. Who may edit the ConfigMap makes that many devices,
+    /// each with an agent. Rows beyond it are told in status.import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_devices: Option<u32>,
+    /// The largest part of the list's devices that one edit of the list may delete, in percent; 50 unless it is set. Ten
+    /// devices may always go. Beyond it none is deleted, so that a list that was emptied or exchanged by mistake takes no plant
+    /// off its hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_removed_percent: Option<u32>,
+}
+
+impl Import {
+    /// The most devices of a list unless it is set.
+    pub const DEFAULT_MAX_DEVICES: u32 = 10_000;
+    /// The largest part of the devices that may go at once unless it is set.
+    pub const DEFAULT_MAX_REMOVED_PERCENT: u32 = 50;
 }
 
 /// What becomes of an imported device whose row is gone.

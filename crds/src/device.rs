@@ -170,8 +170,8 @@ pub struct GroupReference {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Hub {
-    /// The hub's name, such as `contoso.azure-devices.net`, with a port if it is not 8883.
-    #[schemars(schema_with = "host_port")]
+    /// The hub's name, such as `contoso.azure-devices.net`, with a port if it is not 8883. The name cannot be changed.
+    #[schemars(schema_with = "hub_hostname")]
     pub hostname: String,
     /// An IoT Edge gateway to connect to instead; the hub keeps its name in user name and token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,6 +182,19 @@ pub struct Hub {
     pub trusted_ca: Option<TrustedCa>,
     /// How the device proves who it is.
     pub auth: Auth,
+}
+
+/// A hub's name with an optional port. The name is a part of the device's identity.
+fn hub_hostname(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = host_port(generator);
+    let rules = schema.get_mut("x-kubernetes-validations").and_then(|rules| rules.as_array_mut());
+    rules.into_iter().for_each(|rules| {
+        rules.push(serde_json::json!({
+            "rule": "self.split(':')[0].lowerAscii() == oldSelf.split(':')[0].lowerAscii()",
+            "message": "hub.hostname cannot be changed: it is a part of the device's identity. Delete the object and create another one"
+        }));
+    });
+    schema
 }
 
 /// A host name with an optional port.
@@ -202,11 +215,16 @@ pub(crate) fn host_port(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// An individual enrollment at DPS, and how the device proves there who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "(has(self.registrationId) ? self.registrationId : '') == (has(oldSelf.registrationId) ? oldSelf.registrationId : '')",
+    "message": "registrationId cannot be changed: it is a part of the device's identity. Delete the object and create another one",
+    "fieldPath": ".registrationId"
+}]))]
 pub struct IndividualEnrollment {
     /// The service.
     #[serde(flatten)]
     pub service: Dps,
-    /// The enrollment's registration id; the device id unless it is set. The id at the hub is the one that the enrollment says.
+    /// The enrollment's registration id; the device id unless it is set. It cannot be changed. The id at the hub is the one that the enrollment says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "registration_id")]
     pub registration_id: Option<String>,

@@ -106,10 +106,13 @@ pub struct ProvisioningGroupSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Dps {
-    /// The service's id scope, such as `0ne00ABCDEF`.
+    /// The service's id scope, such as `0ne00ABCDEF`. It cannot be changed.
     #[schemars(length(min = 1, max = 128), extend("x-kubernetes-validations" = [{
         "rule": "self.matches('^[A-Za-z0-9]+$')",
         "message": "an id scope has letters and digits only, such as 0ne00ABCDEF: copy it from DPS or IoT Central"
+    }, {
+        "rule": "self == oldSelf",
+        "message": "idScope cannot be changed: it is a part of the devices' identities. Delete the object and create another one"
     }]))]
     pub id_scope: String,
     /// Where the service is reached, with a port if it is not 8883.

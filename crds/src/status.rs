@@ -22,6 +22,13 @@ pub struct IoTDeviceStatus {
     /// The hub it belongs to, once it was there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_hub: Option<String>,
+    /// The identities that the device has proven: a hub accepted its credential. Of several IoTDevices with one identity, in
+    /// whatever namespaces, the one that has proven it keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimStatus>,
+    /// The ProvisioningGroup that the device was admitted to. Another group with `approval: Manual` asks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_to: Option<Admission>,
     /// Its credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsStatus>,
@@ -43,6 +50,31 @@ pub struct IoTDeviceStatus {
 /// A new object is never current.
 fn never() -> i64 {
     -1
+}
+
+/// The identities that a device has proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimStatus {
+    /// `hub:<hostname>/<deviceId>` or `dps:<idScope>/<registrationId>`; with DPS both, the second one for the assigned hub.
+    #[schemars(length(max = 2))]
+    pub identities: Vec<String>,
+    /// The time of the first proof. It begins again when the identity changes.
+    pub since: Time,
+    /// The uid of the object that proved it: a claim that was copied to another object counts for nothing.
+    pub uid: String,
+}
+
+/// The ProvisioningGroup that a device was admitted to; both fields are empty while there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Admission {
+    /// Name of the group. `approved: true` counts for the group of this name only.
+    #[serde(default)]
+    pub name: String,
+    /// Its uid. Without `approved`, another group of the same name asks again.
+    #[serde(default)]
+    pub uid: String,
 }
 
 /// How far a device is.

@@ -7,7 +7,7 @@ pub enum Reason {
     Blocked,
     /// The group's approval is Manual and spec.approved is not set.
     WaitingForApproval,
-    /// An older object has the same identity.
+    /// Another object has the same identity.
     DuplicateDeviceId,
     /// There is no such ProvisioningGroup.
     GroupNotFound,
@@ -133,10 +133,17 @@ impl Reason {
         }
     }
 
-    /// Whether the device must leave the hub: its agent and its credentials are taken away.
+    /// Whether the device must leave the hub: its agent is taken away.
     #[must_use]
     pub const fn withdraws(self) -> bool {
         matches!(self, Self::Blocked | Self::WaitingForApproval | Self::DuplicateDeviceId)
+    }
+
+    /// Whether the device's credentials Secret goes too. One that lost its identity to another object keeps it: nothing but its
+    /// agent has to end, and a certificate could not be made again.
+    #[must_use]
+    pub const fn takes_credentials(self) -> bool {
+        matches!(self, Self::Blocked | Self::WaitingForApproval)
     }
 
     /// Whether it is a step on the way, and nothing that is wrong.

@@ -5,7 +5,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use lanyard_crds::IoTDevice;
 use lanyard_tests::kubernetes::Namespace;
-use serde_json::json;
 
 use crate::operator::{Operator, condition, is, issued};
 use crate::yaml::{K32, at_hub, group, member, secret};
@@ -73,7 +72,8 @@ async fn of_two_claims_the_older_wins() {
         })
         .await;
     let said = &condition(&second.status.as_ref().unwrap().conditions, "Ready").unwrap().message;
-    assert!(said.contains(&format!("{}/first", one.name)), "{said}");
+    // The object of another namespace is not named.
+    assert!(said.contains("in another namespace") && !said.contains(&one.name), "{said}");
     assert!(other.api::<StatefulSet>().get_opt("second-agent").await.unwrap().is_none());
     assert!(other.api::<Secret>().get_opt("second-credentials").await.unwrap().is_none());
     assert!(is(&one.api::<IoTDevice>().get("first").await.unwrap(), "CredentialsReady", "True", ""));
@@ -99,7 +99,9 @@ async fn the_same_id_at_another_hub_is_another_device() {
     namespace
         .wait("c", "it is stalled", |device: &IoTDevice| is(device, "Stalled", "True", "DuplicateDeviceId"))
         .await;
-    // Another hub for the younger ends the quarrel.
-    namespace.change::<IoTDevice>("c", json!({"spec": {"hub": {"hostname": "three.example"}}})).await;
+    // A hub's name cannot be changed: another object for another hub ends the quarrel.
+    namespace.api::<IoTDevice>().delete("c", &DeleteParams::default()).await.unwrap();
+    namespace.wait_gone::<IoTDevice>("c").await;
+    namespace.apply(&at_hub("c", "three.example", "  deviceId: d")).await;
     issued(&namespace, "c").await;
 }

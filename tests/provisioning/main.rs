@@ -20,6 +20,7 @@ mod writes;
 mod claims;
 mod consent;
 mod policies;
+mod tenants;
 mod blocking;
 mod approval;
 mod import;

@@ -63,6 +63,7 @@ impl Member {
         let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, Instant::now());
         let outbox = Outbox::new(buffer, rand::random());
         let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
+        state.set_uid(device.uid.clone());
         let collector = DeviceCollector::new(Arc::clone(&state));
         let (config, config_watch) = watch::channel(device);
         let (credentials, _) = watch::channel(credentials);
@@ -110,6 +111,7 @@ impl Member {
             return;
         }
         self.state.outbox.lock().configure(&device.buffer, Instant::now());
+        self.state.set_uid(device.uid.clone());
         self.config.send_replace(Arc::clone(device));
         tracing::info!(device = self.state.name, "the configuration changed");
     }

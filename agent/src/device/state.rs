@@ -26,6 +26,7 @@ pub struct DeviceState {
 #[derive(Debug)]
 struct Known {
     device_id: String,
+    uid: Option<String>,
     hub: Option<String>,
     connection: Connection,
     credential: Credential,
@@ -46,6 +47,7 @@ impl DeviceState {
         };
         let known = Known {
             device_id: device_id.to_owned(),
+            uid: None,
             hub: None,
             connection,
             credential: Credential::default(),
@@ -123,6 +125,11 @@ impl DeviceState {
         self.known().credential.unreadable = problem;
     }
 
+    /// Keeps the uid of the object that the configuration was made from.
+    pub fn set_uid(&self, uid: Option<String>) {
+        self.known().uid = uid;
+    }
+
     /// Replaces what cannot be read.
     pub fn set_problems(&self, problems: Vec<String>) {
         self.known().problems = problems;
@@ -136,6 +143,7 @@ impl DeviceState {
         DeviceStatus {
             name: self.name.clone(),
             device_id: known.device_id.clone(),
+            uid: known.uid.clone(),
             assigned_hub: known.hub.clone(),
             connection: known.connection.clone(),
             credential: Some(known.credential.clone())

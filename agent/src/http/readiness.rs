@@ -48,6 +48,7 @@ mod tests {
         let device = DeviceStatus {
             name: "d".to_owned(),
             device_id: "d".to_owned(),
+            uid: None,
             assigned_hub: None,
             connection,
             credential: None,

@@ -11,6 +11,7 @@ use kube::runtime::watcher::Config;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use tokio::task::JoinSet;
 
+use super::claims::Key;
 use super::mirror::{Mirror, prune};
 use super::scope::Scope;
 use super::view::{DEVICE_LABEL, REVISION_LABEL, View};
@@ -81,8 +82,19 @@ fn empty() -> (View, Mirrors) {
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
-    let claims = Default::default();
-    let view = View { devices, groups, workloads, pods, volume_claims, secrets, config_maps, claims, filled };
+    let (claims, trials) = Default::default();
+    let view = View {
+        devices,
+        groups,
+        workloads,
+        pods,
+        volume_claims,
+        secrets,
+        config_maps,
+        claims,
+        trials,
+        filled,
+    };
     let mirrors = Mirrors {
         devices: device_mirror,
         groups: group_mirror,
@@ -115,6 +127,7 @@ impl Start<'_> {
             move |change| {
                 if change.gone {
                     let gone = wake::key_of(change.meta);
+                    change.meta.uid.iter().for_each(|uid| view.trials.forget(uid));
                     listeners.remembered.forget_device(&gone);
                     listeners.forge.forget(&gone);
                     listeners.turns.forget(&gone);
@@ -142,10 +155,18 @@ impl Start<'_> {
     }
 
     fn workloads(&self, mirror: Mirror<StatefulSet>) -> impl Future<Output = ()> + use<> {
-        let queues = self.listeners.queues.clone();
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
         let ours = Config::default().labels(DEVICE_LABEL);
         mirror.follow(self.scope.apis::<StatefulSet>(self.client), ours, without_spec, move |change| {
-            wake::workload_changed(&queues, &change);
+            wake::workload_changed(&listeners.queues, &change);
+            let uid = |workload: &StatefulSet| workload.metadata.uid.clone();
+            let device = wake::device_of(change.meta).and_then(|key| view.device(&key));
+            // Its pod may have been seen before it.
+            if let Some(device) = device
+                && change.before.as_deref().map(uid) != change.now.as_deref().map(uid)
+            {
+                listeners.agents.moved(&Key::of(&*device), view.agent_of(&device));
+            }
         })
     }
 
@@ -154,7 +175,8 @@ impl Start<'_> {
         let ours = Config::default().labels(DEVICE_LABEL);
         mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
             if let Some(device) = wake::device_of(change.meta) {
-                listeners.agents.moved(&device, view.pods_of(&device));
+                let agent = view.device(&device).and_then(|device| view.agent_of(&device));
+                listeners.agents.moved(&device, agent);
                 listeners.queues.soon(Crowd::Device(device));
             }
         })
@@ -237,6 +259,7 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
         creation_timestamp: meta.creation_timestamp,
         deletion_timestamp: meta.deletion_timestamp,
         labels: meta.labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect()),
+        owner_references: meta.owner_references,
         ..ObjectMeta::default()
     };
     // Of one that ends also the node, which may be why it does not.
@@ -250,6 +273,7 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
             container_statuses: status.container_statuses,
             phase: status.phase,
             pod_ip: status.pod_ip,
+            host_ip: status.host_ip,
             ..Default::default()
         });
     }

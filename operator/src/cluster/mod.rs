@@ -3,6 +3,7 @@
 pub mod scope;
 pub mod mirror;
 pub mod claims;
+pub mod contest;
 pub mod view;
 pub mod read;
 pub mod wake;

@@ -8,14 +8,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use lanyard_crds::refer::{KeyReference, TrustedCa};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_protocol::text::without_mark;
 use zeroize::Zeroizing;
 
 use super::claims::Key;
-use super::view::{View, to_ref};
+use super::view::{View, controller, to_ref};
 use super::wake::Referent;
 use crate::credential::consent::Marks;
 use crate::credential::held::Held;
@@ -175,8 +175,10 @@ impl Reads {
     ) -> Result<Option<(ObjectMeta, Held)>, kube::Error> {
         let secret =
             Api::<Secret>::namespaced(self.client.clone(), &key.namespace).get_opt(&key.name).await?;
+        // The same rule as for writing: its controller is the device. Everyone who may write Secrets can add an owner.
         let owned = |secret: &Secret| {
-            secret.owner_references().iter().any(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
+            let owner = controller(&secret.metadata, &IoTDevice::kind(&()));
+            owner.is_some_and(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
         };
         Ok(secret.filter(owned).map(|secret| {
             let data: SecretData =
@@ -258,7 +260,8 @@ impl Reads {
         let Some(uid) = workload.uid() else { return Ok(None) };
         let api: Api<Event> = Api::namespaced(self.client.clone(), &workload.namespace().unwrap_or_default());
         let of_it = ListParams::default().fields(&format!("regarding.uid={uid},reason=FailedCreate"));
-        let last = api.list(&of_it).await?.items.into_iter().max_by_key(when);
+        let events = api.list(&of_it).await?.items.into_iter();
+        let last = events.filter(is_of_its_controller).max_by_key(when);
         Ok(last.and_then(|event| event.note).map(|note| match note.split_once("failed error: ") {
             Some((_, why)) => why.to_owned(),
             None => note,
@@ -322,6 +325,16 @@ impl Reads {
         }
         kept.insert(slot, (version.unwrap_or_default(), body.clone()));
         body
+    }
+}
+
+/// Whether the controller of StatefulSets says it: everyone who may write events can name a StatefulSet in one.
+fn is_of_its_controller(event: &Event) -> bool {
+    const CONTROLLER: &str = "statefulset-controller";
+    let older = || event.deprecated_source.as_ref().and_then(|source| source.component.as_deref());
+    match event.reporting_controller.as_deref().filter(|controller| !controller.is_empty()) {
+        Some(controller) => controller == CONTROLLER,
+        None => older() == Some(CONTROLLER),
     }
 }
 

@@ -1,18 +1,21 @@
 //! What the operator sees: mirrors of all it needs to know, and questions about them. Reads memory only.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-use super::claims::{Claims, Key};
+use super::claims::{Claims, Identity, Key};
+use super::contest::Trials;
 use super::mirror::Filled;
 use crate::device::claim::{ClaimSeen, SHARED_LABEL, SHARED_VALUE};
-use crate::device::origin;
+use crate::device::{name, origin};
 
 /// On what the operator makes: the device it belongs to.
 pub const DEVICE_LABEL: &str = "lanyard.dev/device";
@@ -37,6 +40,8 @@ pub struct View {
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Who claims which device id.
     pub claims: Mutex<Claims>,
+    /// The turns of devices that claim an identity without proof.
+    pub trials: Trials,
     /// Which kinds have been listed.
     pub filled: Vec<(&'static str, Filled)>,
 }
@@ -99,13 +104,44 @@ impl View {
         keys.iter().filter_map(|key| self.device(key)).collect()
     }
 
-    /// The pods of a device's agent; more than one while one ends.
+    /// The pods that have the name of a device's agent and are made for its `StatefulSet` or a former one of that name. A
+    /// label alone makes no pod the agent: everyone who may create pods can set it.
     #[must_use]
     pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
-        self.pods.state_filter(|pod| {
-            pod.metadata.namespace.as_deref() == Some(&device.namespace)
-                && pod.labels().get(DEVICE_LABEL).is_some_and(|name| *name == device.name)
+        let workload = name::workload(&device.name);
+        let key = Key::new(&device.namespace, &format!("{workload}-0"));
+        let pod = self.pods.get(&to_ref(&key));
+        pod.filter(|pod| controller(&pod.metadata, "StatefulSet").is_some_and(|owner| owner.name == workload))
+            .into_iter()
+            .collect()
+    }
+
+    /// The `StatefulSet` of a device's agent, if the device itself is its controller.
+    #[must_use]
+    pub fn workload_of(&self, device: &IoTDevice) -> Option<Arc<StatefulSet>> {
+        let key = Key::new(&device.namespace().unwrap_or_default(), &name::workload(&device.name_any()));
+        let own = |workload: &Arc<StatefulSet>| {
+            let owner = controller(&workload.metadata, &IoTDevice::kind(&()));
+            owner.is_some_and(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
+        };
+        self.workloads.get(&to_ref(&key)).filter(own)
+    }
+
+    /// The pod that is the agent: the one that the device's own `StatefulSet` controls.
+    #[must_use]
+    pub fn agent_of(&self, device: &IoTDevice) -> Option<Arc<Pod>> {
+        let workload = self.workload_of(device)?;
+        self.pods_of(&Key::of(device)).into_iter().find(|pod| {
+            let owner = controller(&pod.metadata, "StatefulSet");
+            owner.is_some_and(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref())
         })
+    }
+
+    /// Devices that were deleted a moment ago and had one of these identities.
+    #[must_use]
+    pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.former(own, identities, Instant::now())
     }
 
     /// What has not been listed yet, for people who wait.
@@ -121,6 +157,13 @@ impl View {
             let _ = filled.clone().wait_for(|filled| *filled).await;
         }
     }
+}
+
+/// The controller of an object, if it is of this kind.
+#[must_use]
+pub fn controller<'a>(meta: &'a ObjectMeta, kind: &str) -> Option<&'a OwnerReference> {
+    let owners = meta.owner_references.iter().flatten();
+    owners.into_iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)
 }
 
 /// As stores and queues name objects.

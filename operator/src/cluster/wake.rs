@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use lanyard_crds::refer::TrustedCa;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-use super::claims::Key;
+use super::claims::{Key, identities};
 use super::mirror::Change;
-use super::view::{DEVICE_LABEL, View, to_ref};
+use super::view::{DEVICE_LABEL, View, controller, to_ref};
 use crate::device::{claim, name, origin};
 use kube::runtime::reflector::ObjectRef;
 
@@ -106,13 +106,24 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
     {
         let mut claims = view.claims.lock().unwrap_or_else(PoisonError::into_inner);
         before.into_iter().for_each(|device| claims.remove(device));
+        if let (Some(device), None) = (before, now) {
+            // Its agent may be connected until its pod has ended.
+            let had = identities(device, view.group_of(device).as_deref());
+            claims.deleted(Key::of(device), had, Instant::now());
+        }
         now.into_iter().for_each(|device| claims.add(device));
     }
     let asks_anew = before.map(asked) != now.map(asked);
+    // A proof, and a hub that DPS assigned, decide among those with one identity.
+    let proven = |device: &IoTDevice| {
+        let status = device.status.as_ref();
+        status.map(|status| (status.claim.clone(), status.assigned_hub.clone()))
+    };
+    let proof_changed = before.and_then(proven) != now.and_then(proven);
     if let (Some(device), true) = (now, asks_anew) {
         queues.device(&Key::of(device));
     }
-    if let (Some(device), true) = (now.or(before), asks_anew) {
+    if let (Some(device), true) = (now.or(before), asks_anew || proof_changed) {
         queues.devices(&view.rivals_of(device));
     }
     if before.map(counted) != now.map(counted) {
@@ -160,7 +171,10 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
     if change.now.is_some() {
         queues.group(&key);
     }
-    queues.devices(&view.devices_of(&key));
+    let devices = view.devices_of(&key);
+    queues.devices(&devices);
+    // The group tells the identities of its devices.
+    devices.iter().for_each(|device| queues.devices(&view.rivals_of(device)));
     // A Secret that becomes a group's, or is one no more, decides about devices that name it as their own.
     let secrets: HashSet<String> = change
         .before
@@ -282,11 +296,8 @@ pub fn device_of(meta: &ObjectMeta) -> Option<Key> {
 
 /// The device or group that controls an object.
 fn owner(meta: &ObjectMeta, kind: &str) -> Option<Key> {
-    let owner = meta.owner_references.iter().flatten().find(|owner| {
-        owner.controller == Some(true)
-            && owner.kind == kind
-            && owner.api_version.split('/').next() == Some("lanyard.dev")
-    })?;
+    let ours = |owner: &&OwnerReference| owner.api_version.split('/').next() == Some("lanyard.dev");
+    let owner = controller(meta, kind).filter(ours)?;
     Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), &owner.name))
 }
 

@@ -4,9 +4,10 @@ use lanyard_protocol::handoff::status as said;
 
 use super::agents::Report;
 use super::apply::{Applied, Written};
+use super::ask::MAX_ENTRIES;
 use super::observe::{AgentSeen, Observed};
 use super::pod::{of_pod, replaced, starting};
-use super::report::{Outcome, from_fault};
+use super::report::{Outcome, from_fault, ignored};
 use super::state::connects_elsewhere;
 use crate::conditions::{Aspect, Truth};
 
@@ -72,6 +73,7 @@ fn running_aspect(agent: &AgentSeen, said: Option<&said::DeviceStatus>, outdated
                 Aspect::new(true, "Running", format!("agent {} runs", status.agent_version))
             }),
         },
+        (Some(Report::Contradicts(why)), _) => Aspect::new(false, "AnswerIgnored", ignored(why)),
         (_, None) => match &agent.no_pod {
             Some(why) => {
                 Aspect::new(false, "AgentPodRefused", format!("the agent's pod cannot be made: {why}"))
@@ -94,6 +96,10 @@ fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
     let message = match others.len() {
         0 => first.clone(),
         1 => format!("{first}; and 1 more tag cannot be read"),
+        // More than these are not kept of an answer.
+        count if count + 1 >= MAX_ENTRIES => {
+            format!("{first}; and {count} or more other tags cannot be read")
+        }
         count => format!("{first}; and {count} more tags cannot be read"),
     };
     Some(Aspect::new(false, "TagsRejected", message))

@@ -37,6 +37,8 @@ pub enum Report {
     Said(Box<AgentStatus>),
     /// It did not.
     Silent(String),
+    /// It answered something that contradicts what it was given, which is ignored.
+    Contradicts(String),
 }
 
 /// The last report of every agent. Cheap to clone.
@@ -56,16 +58,6 @@ pub enum News {
     Credential,
 }
 
-/// The pod that counts: the youngest that does not end, else the youngest.
-#[must_use]
-pub fn current(mut pods: Vec<Arc<Pod>>) -> Option<Arc<Pod>> {
-    pods.sort_by_key(|pod| {
-        let meta = &pod.metadata;
-        (meta.deletion_timestamp.is_none(), meta.creation_timestamp.as_ref().map(|time| time.0))
-    });
-    pods.pop()
-}
-
 impl Agents {
     /// Nobody is asked yet; the second part is for [`rounds`].
     #[must_use]
@@ -74,16 +66,18 @@ impl Agents {
         (Self { reports: Arc::default(), untried: Arc::default(), news }, heard)
     }
 
-    /// The agent's pods changed: they are these now.
-    pub fn moved(&self, device: &Key, pods: Vec<Arc<Pod>>) {
-        let address = current(pods).filter(|pod| pod.metadata.deletion_timestamp.is_none()).and_then(|pod| {
+    /// The agent's pod changed: it is this one now.
+    pub fn moved(&self, device: &Key, pod: Option<Arc<Pod>>) {
+        let address = pod.filter(|pod| pod.metadata.deletion_timestamp.is_none()).and_then(|pod| {
             let status = pod.status.as_ref()?;
             let runs = status
                 .container_statuses
                 .iter()
                 .flatten()
                 .any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
-            if runs { status.pod_ip.as_ref()?.parse().ok() } else { None }
+            // An agent never has its node's address.
+            let own = status.pod_ip.as_ref().filter(|own| status.host_ip.as_ref() != Some(*own));
+            if runs { own?.parse().ok() } else { None }
         });
         let _ = self.news.unbounded_send((device.clone(), News::Address(address)));
     }

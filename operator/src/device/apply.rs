@@ -16,12 +16,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::compare::{SHAPE, covers, differs_for_good, digest, shape};
+use super::created::{Answer, applied, refusal};
 use super::issue::Issued;
 use super::observe::Observed;
 use super::plan::{Plan, Withdrawal};
 use super::remembered::Remembered;
 use super::standing::{
-    How, Standing, hint, in_the_way, no_write_helps, standing, without_claim, without_credentials,
+    How, Standing, in_the_way, no_write_helps, standing, without_claim, without_credentials,
 };
 use crate::cluster::claims::Key;
 use crate::cluster::view::{View, to_ref};
@@ -129,11 +130,12 @@ impl Hands<'_> {
         }
         // The agent comes last: its pod cannot start without the other two, and it must not show a Secret that is another's.
         let mirrored = self.view.workloads.get(&to_ref(&agent)).map(|known| known.metadata.clone());
+        let starts = How::StartsPods { beside_another: observed.contest.connected };
         let workload = match (without_credentials(workload.as_ref(), &credentials), unclaimed) {
             (Some(fault), _) => Err(fault),
             (None, Some(verdict)) => verdict,
             (None, None) => {
-                self.put_or_remove(owner, &agent.name, workload.as_ref(), mirrored, How::StartsPods).await?
+                self.put_or_remove(owner, &agent.name, workload.as_ref(), mirrored, starts).await?
             }
         };
         // Only when what it held is in the new one.
@@ -258,7 +260,7 @@ impl Hands<'_> {
         }
         let verdict = match &found {
             Some(found) => self.over(owner, found, &desired, digest)?.or_else(|| how.spares(&kind, &key)),
-            None if matches!(how, How::StartsPods) => self.after_former_pods(&owner.key),
+            None if matches!(how, How::StartsPods { .. }) => self.after_former_pods(&owner.key, how),
             None => None,
         };
         if let Some(verdict) = verdict {
@@ -270,7 +272,10 @@ impl Hands<'_> {
             self.delete::<K>(owner, &key.name).await?;
             return Ok(Ok(Written::Waiting(format!("{kind} {} of before is made anew", key.name))));
         }
-        Ok(match self.write(owner, &api, &key, &desired, found.is_none()).await? {
+        if let Some(found) = &found {
+            self.take_over(&api, found).await?;
+        }
+        Ok(match self.write(&api, &key, &desired, found.is_none()).await? {
             Answer::Taken(meta) => {
                 self.remembered.put(&owner.key, &kind, &key, &meta, digest);
                 Ok(found.map_or(Written::Created, |found| Written::Updated {
@@ -317,7 +322,7 @@ impl Hands<'_> {
             // The name is the last thing that is looked at: all else was in order.
             Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {}
             Err(error) => {
-                return Ok(match refusal(owner, &kind, &key, false, error)? {
+                return Ok(match refusal(&kind, &key, false, error)? {
                     Answer::Refused(fault) => Err(fault),
                     Answer::Waiting(why) => Ok(Written::Waiting(why)),
                     Answer::Taken(_) => Ok(Written::Unchanged),
@@ -328,7 +333,7 @@ impl Hands<'_> {
             self.remembered.intend(device, &key, held.clone());
         }
         self.delete::<K>(owner, &key.name).await?;
-        Ok(match self.write(owner, api, &key, &desired, true).await? {
+        Ok(match self.write(api, &key, &desired, true).await? {
             Answer::Taken(meta) => {
                 self.remembered.put(&owner.key, &kind, &key, &meta, digest);
                 Ok(Written::Updated { specification: true })
@@ -367,34 +372,59 @@ impl Hands<'_> {
 
     /// A new agent waits for the pods of a former one: they have the name that its pod needs, and who asks for it too early
     /// is put off by Kubernetes for longer and longer.
-    fn after_former_pods(&self, device: &Key) -> Option<Verdict> {
+    fn after_former_pods(&self, device: &Key, how: How<'_>) -> Option<Verdict> {
+        if matches!(how, How::StartsPods { beside_another: true }) {
+            let why = "an agent of another IoTDevice with the same identity has not ended yet";
+            return Some(Ok(Written::Waiting(why.to_owned())));
+        }
         let pods = self.view.pods_of(device);
         let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
         let wait = self.remembered.may_wait(device, !pods.is_empty()) || ending;
         wait.then(|| Ok(Written::Waiting("the agent of before has not ended yet".to_owned())))
     }
 
+    /// Turns the fields of a created object into applied ones: else an apply that leaves a field out would not remove it.
+    async fn take_over<K>(&self, api: &Api<K>, found: &K) -> Result<(), kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let Some(fields) = applied(found.meta()) else { return Ok(()) };
+        let version = found.resource_version();
+        let patch = serde_json::json!({"metadata": {"managedFields": fields, "resourceVersion": version}});
+        match api.patch(&found.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+            // It changed meanwhile: the next look does it.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
     async fn write<K>(
         &self,
-        owner: &Owner,
         api: &Api<K>,
         key: &Key,
         desired: &Value,
         creating: bool,
     ) -> Result<Answer, kube::Error>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
         let kind = K::kind(&());
-        // Without force somebody who makes the same object at the same moment wins.
-        let how = PatchParams { force: !creating, ..PatchParams::apply(FIELD_MANAGER) };
         self.metrics.wrote(&kind, "apply");
-        match api.patch(&key.name, &how, &Patch::Apply(desired)).await {
+        let written = if creating {
+            // An apply would merge into an object that was made by another at the same moment.
+            let object = serde_json::from_value(desired.clone()).map_err(kube::Error::SerdeError)?;
+            let manager = Some(FIELD_MANAGER.to_owned());
+            api.create(&PostParams { field_manager: manager, ..PostParams::default() }, &object).await
+        } else {
+            let how = PatchParams::apply(FIELD_MANAGER).force();
+            api.patch(&key.name, &how, &Patch::Apply(desired)).await
+        };
+        match written {
             Ok(written) => {
                 tracing::info!(%kind, object = %key, creating, "wrote");
                 Ok(Answer::Taken(Box::new(written.meta().clone())))
             }
-            Err(error) => refusal(owner, &kind, key, creating, error),
+            Err(error) => refusal(&kind, key, creating, error),
         }
     }
 
@@ -445,40 +475,4 @@ fn with_shape(mut object: Value) -> Value {
     let shape = shape(&object);
     object["metadata"]["annotations"][SHAPE] = shape.into();
     object
-}
-
-/// What the API server answered to a write.
-enum Answer {
-    Taken(Box<ObjectMeta>),
-    Waiting(String),
-    Refused(Fault),
-}
-
-/// What trying again does not help, and what it does.
-fn refusal(
-    owner: &Owner,
-    kind: &str,
-    key: &Key,
-    creating: bool,
-    error: kube::Error,
-) -> Result<Answer, kube::Error> {
-    let kube::Error::Api(status) = &error else { return Err(error) };
-    match status.code {
-        409 if creating => {
-            let message = format!(
-                "{kind} {} was made by somebody else and is not touched: rename it or delete it{}",
-                key.name,
-                hint(owner, kind)
-            );
-            Ok(Answer::Refused(Fault::new(Reason::Conflict, message)))
-        }
-        403 if status.message.contains("being terminated") => {
-            Ok(Answer::Waiting(format!("namespace {} is being deleted", key.namespace)))
-        }
-        400 | 403 | 422 => {
-            let message = format!("the API server refuses {kind} {}: {}", key.name, status.message);
-            Ok(Answer::Refused(Fault::new(Reason::Refused, message)))
-        }
-        _ => Err(error),
-    }
 }

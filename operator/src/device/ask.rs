@@ -7,13 +7,19 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use lanyard_protocol::handoff::status::AgentStatus;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status::{AgentStatus, DeviceStatus};
 use tokio::net::TcpStream;
 
 /// For connecting and reading together.
 const LIMIT: Duration = Duration::from_secs(3);
 /// Far more than one device needs.
 const MAX_BODY: usize = 256 * 1024;
+
+/// Longest text of an answer that is kept.
+const MAX_TEXT: usize = 1024;
+/// Most entries of a list that are kept.
+pub(super) const MAX_ENTRIES: usize = 20;
 
 /// Why an agent gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +73,37 @@ async fn read(address: SocketAddr) -> Result<AgentStatus, AskError> {
         // The connection ends by itself after the answer; the answer may still have to be taken out.
         _ = &mut connection => exchange.await?,
     };
-    serde_json::from_slice(&body).map_err(AskError::Syntax)
+    serde_json::from_slice(&body).map(cut).map_err(AskError::Syntax)
+}
+
+/// Shortens everything that goes into conditions, events and the API server's memory.
+fn cut(mut status: AgentStatus) -> AgentStatus {
+    short(&mut status.agent_version);
+    status.configuration_problem.iter_mut().for_each(short);
+    status.devices.truncate(MAX_ENTRIES);
+    for device in &mut status.devices {
+        let DeviceStatus { name, device_id, uid, assigned_hub, connection, credential, problems } = device;
+        [name, device_id, &mut connection.message].into_iter().for_each(short);
+        uid.iter_mut().chain(assigned_hub).for_each(short);
+        problems.truncate(MAX_ENTRIES);
+        problems.iter_mut().for_each(short);
+        if let Some(credential) = credential {
+            credential.unreadable.iter_mut().for_each(short);
+            credential.refused.iter_mut().for_each(|refused| short(&mut refused.message));
+            // A longer one is none, and fits no credential.
+            let fits = |fingerprint: &Fingerprint| fingerprint.as_str().len() <= MAX_TEXT;
+            credential.accepted = credential.accepted.take().filter(fits);
+            credential.refused = credential.refused.take().filter(|refused| fits(&refused.fingerprint));
+        }
+    }
+    status
+}
+
+fn short(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT - '…'.len_utf8()));
+        text.push('…');
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +136,27 @@ mod tests {
         assert!(matches!(answered(200, "hello".to_owned()).await, Err(AskError::Syntax(_))));
         let large = format!("{GOOD}{}", " ".repeat(MAX_BODY));
         assert!(matches!(answered(200, large).await, Err(AskError::Body(_))));
+    }
+
+    #[tokio::test]
+    async fn m7_texts_and_lists_of_an_answer_are_cut() {
+        let long = "ä".repeat(4000);
+        let problems = format!("[{}]", vec![format!("\"{long}\""); 50].join(","));
+        let device = format!(
+            r#"{{"name":"a","deviceId":"a","connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected","message":"{long}"}},"credential":{{"accepted":"{long}","unreadable":"{long}"}}}}"#
+        );
+        let devices = vec![device; 3].join(",");
+        let body = format!(r#"{{"version":1,"agentVersion":"0","devices":[{devices}]}}"#);
+        let status = answered(200, body).await.unwrap();
+        let device = &status.devices[2];
+        assert!(device.connection.message.len() <= 1024 && device.connection.message.ends_with("ä…"));
+        let credential = device.credential.as_ref().unwrap();
+        assert!(credential.accepted.is_none() && credential.unreadable.as_ref().unwrap().len() <= 1024);
+        let body = format!(
+            r#"{{"version":1,"agentVersion":"0","devices":[{{"name":"a","deviceId":"a","connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}},"problems":{problems}}}]}}"#
+        );
+        let status = answered(200, body.replace(&long, "p")).await.unwrap();
+        assert_eq!(status.devices[0].problems.len(), 20);
     }
 
     #[tokio::test]

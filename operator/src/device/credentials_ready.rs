@@ -109,7 +109,7 @@ pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
 /// What status tells of the credentials.
 pub(super) fn status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<CredentialsStatus> {
     match outcome {
-        Outcome::Withdrawn(_) => None,
+        Outcome::Withdrawn(fault) if fault.reason.takes_credentials() => None,
         Outcome::Applied(
             valid,
             Applied {

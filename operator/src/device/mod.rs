@@ -2,6 +2,8 @@
 
 pub mod ask;
 pub mod agents;
+pub mod heed;
+pub mod identity;
 pub mod observe;
 pub mod origin;
 mod convert;
@@ -15,6 +17,7 @@ pub mod claim;
 pub mod compare;
 pub mod remembered;
 mod standing;
+mod created;
 pub mod apply;
 pub mod pod;
 mod agent_ready;

@@ -10,10 +10,12 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::agents::{Agents, Report};
 use super::claim::{self, ClaimSeen};
+use super::heed::heed;
+use super::identity::{Contest, Judge};
 use super::name;
 use super::origin;
 use super::remembered::Remembered;
-use crate::cluster::claims::{Identity, Key, identity, seniority};
+use crate::cluster::claims::Key;
 use crate::cluster::read::{CaFound, Reads, SecretData};
 use crate::cluster::view::{REVISION_LABEL, View, to_ref};
 use crate::credential::held::Held;
@@ -25,8 +27,8 @@ pub struct Observed {
     pub device: Arc<IoTDevice>,
     /// The group it refers to, if it is there.
     pub group: Option<Arc<ProvisioningGroup>>,
-    /// An older device with the same identity.
-    pub senior: Option<Key>,
+    /// The others that claim the same identity.
+    pub contest: Contest,
     /// The Secret that the device's credential comes from; `None` if it is missing.
     pub key: Option<SecretData>,
     /// What the device's own Secret holds; `None` if it is not there.
@@ -86,36 +88,43 @@ pub async fn observe(
     device: Arc<IoTDevice>,
 ) -> Result<Observed, kube::Error> {
     let group = reads.group(view, &device).await?;
-    let senior = senior(view, &device, identity(&device, group.as_deref()).as_ref());
-    let agent = agent_seen(reads, view, agents, &Key::of(&*device)).await?;
-    let (mut key, mut trusted_ca, mut ca_secret, mut held) = (None, CaFound::NotAsked, None, (None, false));
-    let (mut key_of_group, mut existing_claim) = (None, ClaimSeen::NotAsked);
-    if !device.spec.blocked && senior.is_none() {
-        let references = references(&device, group.as_deref());
-        let namespace = device.namespace().unwrap_or_default();
-        let read_key = reads.key(view, &namespace, references.key);
-        let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
-        let read_ca_secret = reads.ca_secret(view, &namespace, references.trusted_ca);
-        let read_held = held_by(reads, view, remembered, &device);
-        (key, trusted_ca, ca_secret, held) =
-            futures::try_join!(read_key, read_ca, read_ca_secret, read_held)?;
-        key_of_group = references.key.and_then(|secret| view.group_with_secret(&namespace, secret));
-        existing_claim = claim::existing(&device, group.as_deref())
-            .map_or(ClaimSeen::NotAsked, |claim| view.existing_claim(&Key::new(&namespace, claim)));
+    let agent = agent_seen(reads, view, agents, &device).await?;
+    if device.spec.blocked {
+        return Ok(Observed { device, group, agent, ..Observed::default() });
     }
-    let (held, own_seen) = held;
+    let read = referred(reads, view, Arc::clone(&device), group);
+    let read_held = held_by(reads, view, remembered, &device);
+    let (seen, (held, own_seen)) = futures::try_join!(read, read_held)?;
+    let mut observed = Observed { held, own_seen, agent, ..seen };
+    observed.contest = Judge { reads, view, agents }.contest(&observed).await?;
+    Ok(observed)
+}
+
+/// What a device refers to: as much of it as its credential needs.
+pub(super) async fn referred(
+    reads: &Reads,
+    view: &View,
+    device: Arc<IoTDevice>,
+    group: Option<Arc<ProvisioningGroup>>,
+) -> Result<Observed, kube::Error> {
+    let references = references(&device, group.as_deref());
+    let namespace = device.namespace().unwrap_or_default();
+    let read_key = reads.key(view, &namespace, references.key);
+    let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
+    let read_ca_secret = reads.ca_secret(view, &namespace, references.trusted_ca);
+    let (key, trusted_ca, ca_secret) = futures::try_join!(read_key, read_ca, read_ca_secret)?;
+    let key_of_group = references.key.and_then(|secret| view.group_with_secret(&namespace, secret));
+    let existing_claim = claim::existing(&device, group.as_deref())
+        .map_or(ClaimSeen::NotAsked, |claim| view.existing_claim(&Key::new(&namespace, claim)));
     Ok(Observed {
+        key,
+        trusted_ca,
+        ca_secret,
+        key_of_group,
+        existing_claim,
         device,
         group,
-        senior,
-        key,
-        held,
-        own_seen,
-        key_of_group,
-        ca_secret,
-        existing_claim,
-        trusted_ca,
-        agent,
+        ..Observed::default()
     })
 }
 
@@ -157,25 +166,13 @@ async fn held_by(
     Ok((None, false))
 }
 
-/// The oldest of those that claim the same identity, if it is not this device itself.
-fn senior(view: &View, device: &IoTDevice, own: Option<&Identity>) -> Option<Key> {
-    let own = own?;
-    let rivals = view.rivals_of(device);
-    let same =
-        rivals.iter().filter(|rival| identity(rival, view.group_of(rival).as_deref()).as_ref() == Some(own));
-    let oldest = same.map(|rival| seniority(rival)).min()?;
-    (oldest < seniority(device)).then_some(oldest.1)
-}
-
 async fn agent_seen(
     reads: &Reads,
     view: &View,
     agents: &Agents,
-    device: &Key,
+    device: &IoTDevice,
 ) -> Result<AgentSeen, kube::Error> {
-    let pod = super::agents::current(view.pods_of(device));
-    let workload = Key::new(&device.namespace, &super::name::workload(&device.name));
-    let workload = view.workloads.get(&to_ref(&workload));
+    let (pod, workload) = (view.agent_of(device), view.workload_of(device));
     let (mut outdated, mut no_pod) = (false, None);
     match (&workload, &pod) {
         (Some(workload), Some(pod)) => outdated = is_outdated(workload, pod),
@@ -183,7 +180,10 @@ async fn agent_seen(
         (Some(workload), None) => no_pod = reads.why_no_pod(workload).await?,
         (None, _) => {}
     }
-    Ok(AgentSeen { pod, outdated, no_pod, report: agents.report(device) })
+    // One that answered and is not the agent any more is not heard.
+    let report = agents.report(&Key::of(device)).filter(|_| pod.is_some());
+    let report = report.map(|report| heed(report, device));
+    Ok(AgentSeen { pod, outdated, no_pod, report })
 }
 
 /// Whether a pod is of another specification than its `StatefulSet` has now.

@@ -107,10 +107,13 @@ pub fn plan(
     })
 }
 
-/// What is taken away from a device that must leave the hub.
+/// What is taken away from a device that must leave the hub for this reason.
 #[must_use]
-pub fn withdrawal(device: &IoTDevice) -> Withdrawal {
+pub fn withdrawal(device: &IoTDevice, reason: Reason) -> Withdrawal {
     let name = device.name_any();
+    if !reason.takes_credentials() {
+        return Withdrawal { credentials: Vec::new(), workload: name::workload(&name) };
+    }
     let mut credentials = vec![name::credentials(device)];
     credentials.extend(former_credentials(device));
     credentials.dedup();
@@ -203,6 +206,7 @@ fn configuration(valid: &Valid) -> Result<String, Fault> {
     let device = Device {
         name: valid.name.clone(),
         device_id: valid.device_id.clone(),
+        uid: valid.uid.clone(),
         model_id: valid.model_id.clone(),
         hub,
         dps,

@@ -27,6 +27,7 @@ use crate::cluster::answer::Answers;
 use crate::cluster::claims::Key;
 use crate::cluster::read::Reads;
 use crate::cluster::view::View;
+use crate::conditions::{self, READY};
 use crate::credential::forge::Forge;
 use crate::credential::turns::{Turn, Turns};
 use crate::fault::Reason;
@@ -135,21 +136,25 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
     let started = Instant::now();
     let key = Key::of(&*device);
     if device.metadata.deletion_timestamp.is_some() {
+        // A finalizer may keep the object for long. It claims no identity any more, so its agent must not be connected.
+        let withdrawal = withdrawal(&device, Reason::DuplicateDeviceId);
+        hands(&context).withdraw(&device, withdrawal).await.map_err(ReconcileError)?;
         return Ok(Action::await_change());
     }
     let looked = Box::pin(look(device, &context, &key)).await;
     match looked {
-        Ok((outcome, agent)) => {
+        Ok((outcome, Seen { agent, turn })) => {
             let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("IoTDevice", started.elapsed(), fault.map(Reason::as_str));
             context.backoff.succeeded(&key);
             let now = Timestamp::now();
             let next = match fault {
-                Some(Reason::Refused) => RETRY_REFUSED,
+                Some(Reason::Refused | Reason::DuplicateDeviceId) => RETRY_REFUSED,
                 Some(_) => RESYNC_FAULTY,
                 None => next_look(&outcome, &agent, now),
             };
             let next = spread_over(next, rand::random());
+            let next = turn.map_or(next, |turn| next.min(turn + A_MOMENT));
             Ok(Action::requeue(due(&outcome, now).map_or(next, |due| due.min(next))))
         }
         Err(error) => {
@@ -186,29 +191,54 @@ fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(next.duration_since(now)).unwrap_or_default() + A_MOMENT)
 }
 
+/// What decides on the next look, besides the outcome.
+struct Seen {
+    agent: AgentSeen,
+    turn: Option<Duration>,
+}
+
+impl Seen {
+    fn of(observed: Observed) -> Self {
+        Self { agent: observed.agent, turn: observed.contest.turn }
+    }
+}
+
 async fn look(
-    device: Arc<IoTDevice>,
+    mut device: Arc<IoTDevice>,
     context: &Context,
     key: &Key,
-) -> Result<(Outcome, AgentSeen), kube::Error> {
+) -> Result<(Outcome, Seen), kube::Error> {
+    // Admission and proof stand in the status: one that the mirror does not have yet counts already.
+    if let Some(told) = context.told.before(key, device.metadata.resource_version.as_ref()) {
+        Arc::make_mut(&mut device).status = Some(told);
+    }
     let observed =
         observe(&context.reads, &context.view, &context.agents, &context.remembered, device).await?;
     let device = &observed.device;
     let version = device.metadata.resource_version.clone();
-    let before =
-        context.told.before(key, version.as_ref()).or_else(|| device.status.clone()).unwrap_or_default();
+    let before = device.status.clone().unwrap_or_default();
     let outcome = Box::pin(act(&observed, &before, context)).await?;
     let after = report::status(&observed, &before, &outcome, Timestamp::now());
     if after != before {
         if !context.answers.status(&**device, &after).await? {
-            return Ok((outcome, observed.agent));
+            return Ok((outcome, Seen::of(observed)));
         }
         context.told.put(key.clone(), version, after.clone());
     }
     for event in report::happened(&before, &after, &outcome) {
         context.answers.event(&**device, event);
     }
-    Ok((outcome, observed.agent))
+    Ok((outcome, Seen::of(observed)))
+}
+
+fn hands(context: &Context) -> Hands<'_> {
+    Hands {
+        client: &context.client,
+        view: &context.view,
+        remembered: &context.remembered,
+        metrics: &context.metrics,
+        common_labels: &context.defaults.common_labels,
+    }
 }
 
 /// Validate, issue, plan, apply, as far as it goes.
@@ -218,13 +248,7 @@ async fn act(
     context: &Context,
 ) -> Result<Outcome, kube::Error> {
     let device = &observed.device;
-    let hands = Hands {
-        client: &context.client,
-        view: &context.view,
-        remembered: &context.remembered,
-        metrics: &context.metrics,
-        common_labels: &context.defaults.common_labels,
-    };
+    let hands = hands(context);
     let means = Workshop::new(context, observed);
     let said = report::said_of(&observed.agent, &device.name_any());
     let known =
@@ -247,7 +271,12 @@ async fn act(
             Ok(Outcome::Applied(Box::new(valid), applied))
         }
         Err(fault) if fault.reason.withdraws() => {
-            hands.withdraw(device, withdrawal(device)).await?;
+            hands.withdraw(device, withdrawal(device, fault.reason)).await?;
+            let told = conditions::find(&before.conditions, READY).map(|ready| ready.reason.as_str());
+            // The condition does not name an object of another namespace; the administrator finds it here.
+            if let (Some(holder), true) = (&observed.contest.holder, told != Some(fault.reason.as_str())) {
+                tracing::warn!(device = %Key::of(&**device), %holder, "refused: the identity belongs to another object");
+            }
             Ok(Outcome::Withdrawn(fault))
         }
         Err(fault) => {

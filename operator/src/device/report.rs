@@ -5,17 +5,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use lanyard_crds::status::{Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
+use lanyard_crds::status::{ClaimStatus, Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
 
 use super::agent_ready::{NO_AGENT, agent_ready, nobody};
 use super::agents::Report;
 use super::apply::{Applied, Written};
 use super::credentials_ready;
+use super::identity::is_accepted;
 use super::observe::{AgentSeen, Observed};
 use super::pod::{AGENT_STARTING, stuck};
 use super::state;
 use super::validate::{Destination, Valid};
+use crate::cluster::claims::{Identity, identity};
 use crate::conditions::{
     AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
     progress, whole_seconds,
@@ -111,12 +113,15 @@ pub fn status(
     let issued = credentials_ready::status(outcome, before);
     let (provisioning_state, state_before_block) =
         provisioning_state(observed, before, assigned_hub.as_deref(), issued.is_some());
+    let claim = claim(observed, before, said, assigned_hub.as_deref(), now);
     IoTDeviceStatus {
         observed_generation: generation,
         device_id: Some(device.device_id().to_owned()),
         provisioning_state: Some(provisioning_state),
         state_before_block,
         assigned_hub,
+        claim,
+        admitted_to: Some(state::admission(device, observed.group.as_deref())),
         credentials: issued,
         connection: Some(connection),
         conditions: conditions(
@@ -142,6 +147,13 @@ pub(super) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a said::
 
 pub(super) fn from_fault(fault: &Fault) -> Aspect {
     Aspect::new(false, fault.reason.as_str(), fault.message.clone())
+}
+
+/// An answer that is not heeded.
+pub(super) fn ignored(why: &str) -> String {
+    format!(
+        "the answer of the agent's pod is ignored: {why}; if it stays so, delete the pod, and look for who else changes it"
+    )
 }
 
 fn connection(
@@ -177,6 +189,7 @@ fn connection(
         (_, Some(Report::Silent(why))) => {
             (ConnectionState::Unknown, format!("the agent's /status cannot be read: {why}"))
         }
+        (_, Some(Report::Contradicts(why))) => (ConnectionState::Unknown, ignored(why)),
         (_, Some(Report::Said(_))) => {
             (ConnectionState::Unknown, "the agent does not know the device yet".to_owned())
         }
@@ -208,6 +221,7 @@ fn connection_reason(
         _ if nobody(observed) => NO_AGENT,
         (_, Some(said), _) => said.connection.reason.as_str(),
         (_, None, Some(Report::Silent(_))) => "AgentUnreachable",
+        (_, None, Some(Report::Contradicts(_))) => "AnswerIgnored",
         (_, None, Some(Report::Said(_))) => "Connecting",
         (_, None, None) => "AgentNotRunning",
     }
@@ -248,6 +262,28 @@ fn assigned_hub(
             was.split(':').next().is_some_and(|was| was.eq_ignore_ascii_case(hub.hostname.host()))
         }),
     }
+}
+
+/// The identities that the device has proven. The time of the first proof stays as long as the identity does.
+fn claim(
+    observed: &Observed,
+    before: &IoTDeviceStatus,
+    said: Option<&said::DeviceStatus>,
+    assigned_hub: Option<&str>,
+    now: Timestamp,
+) -> Option<ClaimStatus> {
+    let device = &observed.device;
+    let uid = device.metadata.uid.clone()?;
+    let own = identity(device, observed.group.as_deref())?;
+    let before = before.claim.clone().filter(|before| {
+        before.uid == uid && before.identities.first().is_some_and(|first| *first == own.to_string())
+    });
+    let Some(said) = said.filter(|said| is_accepted(said)) else { return before };
+    let hub = assigned_hub.filter(|_| matches!(own, Identity::Registration { .. }));
+    let hub = hub.map(|hub| Identity::at_hub(hub, &said.device_id));
+    let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.since);
+    let identities = std::iter::once(own).chain(hub).map(|identity| identity.to_string()).collect();
+    Some(ClaimStatus { identities, since, uid })
 }
 
 fn provisioning_state(

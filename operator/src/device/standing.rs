@@ -19,7 +19,10 @@ pub(super) enum How<'a> {
     /// Nothing.
     Plain,
     /// It starts pods, which must not meet those of before.
-    StartsPods,
+    StartsPods {
+        /// Whether an agent of another device may still be connected with the same identity.
+        beside_another: bool,
+    },
     /// It is a claim, which may outlive its device, and of which little can be changed.
     Outlives,
     /// It holds a device's credential, which must not get lost.

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use lanyard_crds::agent::AgentMode;
 use lanyard_crds::group::Approval;
-use lanyard_crds::status::{IoTDeviceStatus, ProvisioningState as State};
+use lanyard_crds::status::{Admission, IoTDeviceStatus, ProvisioningState as State};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 /// Where a device was before this look.
@@ -55,17 +55,41 @@ pub fn next(before: Before, seen: Seen) -> (State, Option<State>) {
     }
 }
 
-/// Whether a device must wait until somebody sets `approved`. A device that has credentials, that was at its hub, or that was
-/// let in before it was blocked, is not asked again: an edit of one word in a group must not take a whole fleet off its hub.
-/// `blocked` is there for that.
+/// Whether a device must wait until somebody sets `approved`. A device that was admitted to this very group is not asked
+/// again: an edit of one word in a group must not take a whole fleet off its hub. `blocked` is there for that.
 #[must_use]
 pub fn waits_for_approval(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
     let manual = group.is_some_and(|group| group.spec.approval == Some(Approval::Manual));
-    let admitted = |status: &IoTDeviceStatus| {
-        let before_block = status.state_before_block.is_some_and(|state| state != State::WaitingForApproval);
-        status.credentials.is_some() || status.assigned_hub.is_some() || before_block
+    let Some(group) = group.filter(|_| manual) else { return false };
+    let admission = device.status.as_ref().and_then(|status| status.admitted_to.as_ref());
+    let Some(admission) = admission else {
+        return !device.spec.approved && !was_admitted(device);
     };
-    manual && !device.spec.approved && !device.status.as_ref().is_some_and(admitted)
+    let approved = device.spec.approved && (admission.name.is_empty() || admission.name == group.name_any());
+    !approved && (admission.uid.is_empty() || Some(&admission.uid) != group.metadata.uid.as_ref())
+}
+
+/// Whether an operator that recorded no admissions had admitted the device: its status answers the object as it is, so that
+/// it was admitted to the group that it names now.
+fn was_admitted(device: &IoTDevice) -> bool {
+    let current = |status: &&IoTDeviceStatus| Some(status.observed_generation) == device.metadata.generation;
+    device.status.as_ref().filter(current).is_some_and(|status| {
+        let before_block = status.state_before_block.is_some_and(|state| state != State::WaitingForApproval);
+        let waited = status.provisioning_state == Some(State::WaitingForApproval);
+        !waited && (status.credentials.is_some() || status.assigned_hub.is_some() || before_block)
+    })
+}
+
+/// The group that the device is admitted to after this look; empty where there is none. `approved: false` takes an approval
+/// for another group back, so that the next one counts for the group that the device names then.
+#[must_use]
+pub fn admission(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Admission {
+    let before = device.status.as_ref().and_then(|status| status.admitted_to.clone()).unwrap_or_default();
+    let Some(group) = group else { return before };
+    if waits_for_approval(device, Some(group)) {
+        return if device.spec.approved { before } else { Admission::default() };
+    }
+    Admission { name: group.name_any(), uid: group.metadata.uid.clone().unwrap_or_default() }
 }
 
 /// Whether a device has tags or a model, of its own or inherited. A group that is missing may have some.
@@ -91,13 +115,14 @@ pub fn connects_elsewhere(device: &IoTDevice, group: Option<&ProvisioningGroup>)
     agent.is_some_and(|agent| agent.mode == Some(AgentMode::None))
 }
 
-/// What somebody types to approve a device.
+/// The command that approves a device, or takes an approval for another group back.
 #[must_use]
 pub fn approval_command(device: &IoTDevice) -> String {
     format!(
-        "kubectl --namespace {} patch iotdevice {} --type merge --patch '{{\"spec\":{{\"approved\":true}}}}'",
+        "kubectl --namespace {} patch iotdevice {} --type merge --patch '{{\"spec\":{{\"approved\":{}}}}}'",
         device.namespace().unwrap_or_default(),
-        device.name_any()
+        device.name_any(),
+        !device.spec.approved
     )
 }
 
@@ -171,19 +196,21 @@ mod tests {
     }
 
     fn device(spec: &str, status: &str) -> IoTDevice {
-        let head = "apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n}";
+        let meta = "{name: a, namespace: n, generation: 1}";
+        let head = format!("apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {meta}");
+        let status = status.replacen('{', "{observedGeneration: 1, ", 1).replace(", }", "}");
         serde_saphyr::from_str(&format!("{{{head}, spec: {spec}, status: {status}}}")).unwrap()
     }
 
     fn group(more: &str) -> ProvisioningGroup {
-        let head = "apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {name: g}";
+        let head = "apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {name: g, uid: u}";
         let spec = "dps: {idScope: s}, attestation: {symmetricKey: {secretRef: {name: k}}}";
         serde_saphyr::from_str(&format!("{{{head}, spec: {{{spec}, {more}}}}}")).unwrap()
     }
 
     #[test]
     fn only_who_has_nothing_yet_waits_for_approval() {
-        let nothing = "{observedGeneration: 1, provisioningState: Registered}";
+        let nothing = "{provisioningState: Registered}";
         let issued = "{credentials: {secretName: s, kind: SharedAccessKey}}";
         for (approval, spec, status, waits) in [
             ("Manual", "{}", nothing, true),
@@ -216,6 +243,36 @@ mod tests {
         }
         assert!(!waits_for_approval(&device("{}", nothing), Some(&group("template: {}"))));
         assert!(!waits_for_approval(&device("{}", nothing), None));
+    }
+
+    #[test]
+    fn m1_a_device_is_approved_for_one_group_only() {
+        let manual = group("approval: Manual");
+        for (approved, admitted, waits, after) in [
+            (true, "", false, ("g", "u")),
+            (false, "{name: g, uid: u}", false, ("g", "u")),
+            // Approved for another group: that does not count here until it is taken back and given again.
+            (true, "{name: other, uid: v}", true, ("other", "v")),
+            (false, "{name: other, uid: v}", true, ("", "")),
+            (true, "{}", false, ("g", "u")),
+            // A group that was made again under its name: the approval stays, a mere admission does not.
+            (true, "{name: g, uid: former}", false, ("g", "u")),
+            (false, "{name: g, uid: former}", true, ("", "")),
+        ] {
+            let admitted_to =
+                if admitted.is_empty() { "{}".to_owned() } else { format!("{{admittedTo: {admitted}}}") };
+            let device = device(&format!("{{approved: {approved}}}"), &admitted_to);
+            assert_eq!(waits_for_approval(&device, Some(&manual)), waits, "{approved} {admitted}");
+            let told = admission(&device, Some(&manual));
+            assert_eq!((told.name.as_str(), told.uid.as_str()), after, "{approved} {admitted}");
+        }
+        // Credentials from elsewhere open no group: its status does not answer the object as it is now.
+        let issued = "{credentials: {secretName: s, kind: SharedAccessKey}}";
+        let mut moved = device("{}", issued);
+        assert!(!waits_for_approval(&moved, Some(&manual)), "an operator without admissions let it in");
+        moved.metadata.generation = Some(2);
+        assert!(waits_for_approval(&moved, Some(&manual)));
+        assert!(waits_for_approval(&device("{}", "{admittedTo: {}, assignedHub: h}"), Some(&manual)));
     }
 
     #[test]

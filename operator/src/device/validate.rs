@@ -1,10 +1,10 @@
 //! Second stage: what the device is to be, its group's template included, or what somebody has to change. Pure.
 
 use kube::ResourceExt;
-use lanyard_crds::IoTDeviceSpec;
 use lanyard_crds::agent::Agent;
 use lanyard_crds::buffer::{EmptyDir, Storage};
 use lanyard_crds::group::{Dps, Template};
+use lanyard_crds::{IoTDevice, IoTDeviceSpec};
 use lanyard_protocol::handoff::buffer::Buffer;
 use lanyard_protocol::handoff::config::{self, LastWill, Source, Tag, Telemetry};
 use lanyard_protocol::hub::host::HostPort;
@@ -14,6 +14,7 @@ use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
 use super::observe::Observed;
 use super::origin::{self, Origin};
 use super::state;
+use crate::cluster::claims::Key;
 use crate::credential::kept::Letters;
 use crate::fault::{Fault, Reason};
 
@@ -24,6 +25,8 @@ pub struct Valid {
     pub name: String,
     /// Namespace of the object.
     pub namespace: String,
+    /// Uid of the object.
+    pub uid: Option<String>,
     /// Its id at the hub.
     pub device_id: DeviceId,
     /// Where it connects.
@@ -72,18 +75,20 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
             "spec.blocked is set: the agent is stopped and the credentials Secret deleted until it is unset",
         ));
     }
-    if let Some(senior) = &observed.senior {
-        let message = format!(
-            "device id {:?} belongs to the older IoTDevice {senior} already: give this one another deviceId or delete one of them",
-            device.device_id()
-        );
-        return Err(Fault::new(Reason::DuplicateDeviceId, message));
-    }
     if state::waits_for_approval(device, observed.group.as_deref()) {
         let (group, command) = (reference_of(spec), state::approval_command(device));
-        let message =
-            format!("approval of ProvisioningGroup {group} is Manual: approve the device with `{command}`");
+        let how = if spec.approved {
+            format!(
+                "it was approved for another group: take that back with `{command}`, then approve it again"
+            )
+        } else {
+            format!("approve the device with `{command}`")
+        };
+        let message = format!("approval of ProvisioningGroup {group} is Manual: {how}");
         return Err(Fault::new(Reason::WaitingForApproval, message));
+    }
+    if let Some(holder) = &observed.contest.holder {
+        return Err(taken(device, holder));
     }
     let device_id = DeviceId::new(device.device_id()).map_err(|error| invalid("deviceId", error))?;
     let (destination, origin) = where_to(observed, &device_id)?;
@@ -94,6 +99,7 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
     let name = device.name_any();
     Ok(Valid {
         namespace: device.namespace().unwrap_or_default(),
+        uid: device.uid(),
         device_id,
         destination,
         origin,
@@ -108,6 +114,23 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
         agent: spec.agent.clone().or(agent).unwrap_or_default(),
         name,
     })
+}
+
+/// Another object has the identity. One of another namespace is not named: its owner is a stranger.
+fn taken(device: &IoTDevice, holder: &Key) -> Fault {
+    let id = device.device_id();
+    let message = if device.namespace().as_deref() == Some(&holder.namespace) {
+        let name = &holder.name;
+        format!(
+            "the identity of device id {id:?} belongs to IoTDevice {name}: delete one of the two, or give this one another deviceId"
+        )
+    } else {
+        format!(
+            "the identity of device id {id:?} is taken by an object in another namespace: use another device id, or \
+             ask the administrator of the operator, whose log names the object"
+        )
+    };
+    Fault::new(Reason::DuplicateDeviceId, message)
 }
 
 fn reference_of(spec: &IoTDeviceSpec) -> &str {

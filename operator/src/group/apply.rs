@@ -35,6 +35,8 @@ pub struct Imported {
     pub mistakes: Vec<ImportMistake>,
     /// Whether devices without a row were left alone because of a row that cannot be read.
     pub incomplete: bool,
+    /// Devices without a row that stay, because too many would go at once.
+    pub spared: usize,
     /// Rows and removals that are left.
     pub left: usize,
     /// Whether some of them only wait for the next look.
@@ -100,8 +102,8 @@ impl Hands<'_> {
     /// # Errors
     /// What the API server says where trying again may help; what was done until then stays.
     pub async fn import(&self, group: &ProvisioningGroup, work: Work) -> Result<Imported, kube::Error> {
-        let Work { create, change, delete, settled, ending, mistakes } = work;
-        let mut told = Imported { done: settled, left: ending, mistakes, ..Imported::default() };
+        let Work { create, change, delete, spared, settled, ending, mistakes } = work;
+        let mut told = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
         let (now, key) = (Instant::now(), Key::of(group));
         let mut steps: Vec<Step> = delete.into_iter().map(|(name, uid)| Step::Delete(name, uid)).collect();
         let creates = create.into_iter().map(|wanted| (wanted, None));

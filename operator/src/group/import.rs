@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kube::{Resource, ResourceExt};
-use lanyard_crds::bulk::OnRemoval;
+use lanyard_crds::bulk::{Import, OnRemoval};
 use lanyard_crds::status::ImportMistake;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ pub const ROW: &str = "lanyard.dev/imported-row";
 
 /// Longest name of a device's object.
 const MAX_NAME: usize = 63;
+/// So many devices may always go at once.
+const ALWAYS_REMOVED: usize = 10;
 /// 40 bits in hexadecimal digits.
 const HASH: usize = 10;
 
@@ -30,6 +32,8 @@ pub struct Work {
     pub change: Vec<(Wanted, String)>,
     /// Devices without a row, with their uid.
     pub delete: Vec<(String, String)>,
+    /// Devices without a row that stay, because too many would go at once.
+    pub spared: usize,
     /// Rows that have their device.
     pub settled: usize,
     /// Rows whose device of before has to end first.
@@ -97,6 +101,15 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
         }
     }
     work.delete.sort();
+    let import = group.spec.import.as_ref();
+    let percent = import.and_then(|import| import.max_removed_percent);
+    let percent = percent.unwrap_or(Import::DEFAULT_MAX_REMOVED_PERCENT);
+    let ours = there.by_name.values().filter(|(_, standing)| *standing == Standing::Ours).count();
+    if work.delete.len() > ALWAYS_REMOVED && work.delete.len() * 100 > ours * percent as usize {
+        work.spared = std::mem::take(&mut work.delete).len();
+    }
+    let max = import.and_then(|import| import.max_devices).unwrap_or(Import::DEFAULT_MAX_DEVICES);
+    let mut room = (max as usize).saturating_sub(ours - work.delete.len());
     for wanted in wanted {
         match there.by_name.get(wanted.name.as_str()) {
             Some((_, Standing::Ending)) => work.ending += 1,
@@ -107,7 +120,16 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
             }
             None => match there.rival(&wanted.entry, removed) {
                 Some((name, whose)) => work.mistakes.push(clash(&wanted.entry, &name, &whose)),
-                None => work.create.push(wanted),
+                None if room == 0 => work.mistakes.push(ImportMistake {
+                    line: wanted.entry.line,
+                    message: format!(
+                        "the list has more than {max} devices: raise import.maxDevices, or divide the list"
+                    ),
+                }),
+                None => {
+                    room -= 1;
+                    work.create.push(wanted);
+                }
             },
         }
     }
@@ -403,6 +425,24 @@ spec:
             assert_eq!((work.delete.len(), work.create.len(), work.settled), (0, 0, settled), "{list:?}");
             assert_eq!(told, lines, "{list:?}");
         }
+    }
+
+    #[test]
+    fn l6_a_list_makes_and_deletes_no_more_than_allowed() {
+        let group = group("Delete, maxDevices: 30");
+        let ids: Vec<String> = (0..40).map(|id| format!("d{id},")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let work = plan(&group, &rows(&ids), &[]);
+        assert_eq!((work.create.len(), work.mistakes.len()), (30, 10));
+        assert!(work.mistakes[0].message.contains("import.maxDevices"));
+        let devices = done(&group, &work, &[]);
+        // Half of them may go at once, and not more; ten always.
+        for (kept, deleted, spared) in [(15, 15, 0), (14, 0, 16), (0, 0, 30), (20, 10, 0)] {
+            let work = plan(&group, &rows(&ids[..kept]), &devices);
+            assert_eq!((work.delete.len(), work.spared), (deleted, spared), "{kept}");
+        }
+        let all = super::tests::group("Delete, maxRemovedPercent: 100");
+        assert_eq!(plan(&all, &rows(&[]), &devices).delete.len(), 30);
     }
 
     /// What others set on an imported device is theirs, but for what the list says.

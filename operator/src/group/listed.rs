@@ -77,9 +77,16 @@ fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
         Ok(imported) => imported,
         Err(fault) => return from_fault(fault),
     };
-    let Imported { rows, done, mistakes, incomplete, left, .. } = imported;
+    let Imported { rows, done, mistakes, incomplete, left, spared, .. } = imported;
     if *left > 0 {
         return Aspect::new(false, "Importing", format!("{done} of {rows} rows have their device"));
+    }
+    if *spared > 0 {
+        let message = format!(
+            "{spared} devices have no row any more, which is too large a part to delete at once, so all of them stay: put the rows \
+             back, take rows out in smaller parts, or raise import.maxRemovedPercent"
+        );
+        return Aspect::new(false, "RemovalRefused", message);
     }
     let Some(first) = mistakes.first() else {
         return Aspect::new(true, "Imported", format!("all {rows} rows have their device"));

@@ -65,7 +65,7 @@ fn observed(said: &str) -> Observed {
         ..Observed::default()
     };
     let text = format!(
-        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","credential":{said},
+        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","credential":{said},
         "connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}}}}]}}"#
     );
     observed.agent.report = Some(Report::Said(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())));

@@ -38,7 +38,7 @@ fn what_is_missing_is_named_in_the_order_of_need() {
     let spec = "{groupRef: {name: a}}";
     let cases: [(&str, Spoil, &str); 9] = [
         ("Blocked", |o| Arc::make_mut(&mut o.device).spec.blocked = true, "spec.blocked"),
-        ("DuplicateDeviceId", |o| o.senior = Some(Key::new("x", "older")), "x/older"),
+        ("DuplicateDeviceId", |o| o.contest.holder = Some(Key::new("plant", "older")), "IoTDevice older"),
         ("GroupNotFound", |o| o.group = None, "\"a\""),
         ("SecretNotFound", |o| o.key = None, "Secret \"key\""),
         ("SecretKeyMissing", |o| o.key = Some(secret(&[("other", K64)])), "no key primaryKey: add it"),

@@ -8,6 +8,8 @@ use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::device::plan::{self, Plan, withdrawal};
 use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
+use lanyard_operator::fault::Reason;
+
 use crate::given::{K32, at_hub, defaults, device, in_group, through};
 
 fn plan(spec: &str) -> Plan {
@@ -203,7 +205,9 @@ fn a_secret_of_a_former_name_goes() {
     assert_eq!(through(&observed).unwrap().2.former_credentials.as_deref(), Some("old"));
     let mut blocked = device("{groupRef: {name: a}, credentials: {secretName: new}, blocked: true}");
     blocked.status = Some(status);
-    assert_eq!(withdrawal(&blocked).credentials, ["new", "old"]);
+    assert_eq!(withdrawal(&blocked, Reason::Blocked).credentials, ["new", "old"]);
+    let parked = withdrawal(&blocked, Reason::DuplicateDeviceId);
+    assert_eq!((parked.credentials.len(), parked.workload.as_str()), (0, "press-17-agent"));
 }
 
 #[test]

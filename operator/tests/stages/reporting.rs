@@ -1,9 +1,12 @@
 //! What users are told: conditions that kubectl, kstatus, Argo CD and Flux read right, and events on transitions only.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use lanyard_crds::status::{ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_operator::cluster::claims::Key;
 use lanyard_operator::device::agents::Report;
 use lanyard_operator::device::apply::{Applied, Written};
 use lanyard_operator::device::observe::Observed;
@@ -35,7 +38,7 @@ fn withdrawn(observed: &Observed) -> Outcome {
 
 fn said(state: &str, reason: &str) -> Option<Report> {
     let text = format!(
-        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","assignedHub":"hub.example",
+        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","assignedHub":"hub.example",
         "connection":{{"state":"{state}","since":"2026-01-02T03:04:05Z","reason":"{reason}","message":"words"}}}}]}}"#
     );
     Some(Report::Said(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())))
@@ -73,6 +76,39 @@ fn ready_means_connected() {
         (connection.state, connection.since.unwrap().0.to_string().as_str()),
         (ConnectionState::Connected, "2026-01-02T03:04:05Z")
     );
+}
+
+#[test]
+fn h1_a_connection_is_recorded_as_the_proof() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    let first = tell(&observed, &applied(&observed));
+    assert_eq!(first.claim, None, "nothing is proven yet");
+    observed.agent.report = said("Connected", "Connected");
+    let told = tell(&observed, &applied(&observed)).claim.unwrap();
+    assert_eq!(told.identities, ["dps:0ne00ABCDEF/press-17", "hub:hub.example/press-17"]);
+    assert_eq!((told.uid.as_str(), told.since.0), ("u1", now()));
+    // It stays while the agent is away, and begins again with another identity or another object.
+    observed.agent.report = None;
+    let before = IoTDeviceStatus { claim: Some(told.clone()), ..IoTDeviceStatus::default() };
+    let later = |observed: &Observed| status(observed, &before, &applied(observed), Timestamp::MAX).claim;
+    assert_eq!(later(&observed), Some(told));
+    Arc::make_mut(observed.group.as_mut().unwrap()).spec.dps.id_scope = "0neOTHER".to_owned();
+    assert_eq!(later(&observed), None);
+    let mut again = in_group("{groupRef: {name: a}}");
+    Arc::make_mut(&mut again.device).metadata.uid = Some("u9".to_owned());
+    assert_eq!(later(&again), None);
+}
+
+#[test]
+fn h1_a_refused_device_keeps_its_credentials() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    let before = tell(&observed, &applied(&observed));
+    assert!(before.credentials.is_some());
+    observed.contest.holder = Some(Key::new("elsewhere", "press-17"));
+    let told = status(&observed, &before, &withdrawn(&observed), now());
+    assert_eq!(summary(&told), ("False False True".into(), "DuplicateDeviceId".into()));
+    assert_eq!(told.credentials, before.credentials);
+    assert!(!format!("{told:?}").contains("elsewhere"), "a stranger is not named");
 }
 
 #[test]
@@ -281,6 +317,7 @@ fn who_was_let_in_before_it_was_blocked_is_not_asked_again() {
     group.spec.approval = Some(lanyard_crds::group::Approval::Manual);
     let mut blocked = in_group("{groupRef: {name: a}, blocked: true}");
     blocked.group = Some(group.clone().into());
+    Arc::make_mut(&mut blocked.device).status = Some(before.clone());
     let mut told = status(&blocked, &before, &withdrawn(&blocked), now());
     observed.group = Some(group.into());
     for _ in 0..2 {

@@ -37,6 +37,9 @@ pub struct Device {
     pub name: String,
     /// The id at the hub.
     pub device_id: DeviceId,
+    /// The object that the configuration was made from, for `/status`; only an operator sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// Announced to DPS and at CONNECT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,

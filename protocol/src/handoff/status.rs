@@ -31,6 +31,9 @@ pub struct DeviceStatus {
     pub name: String,
     /// The id at the hub.
     pub device_id: String,
+    /// As in the configuration: the operator heeds the answer only if it is the uid of its object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// The hub it is at, or was assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_hub: Option<String>,
