@@ -272,8 +272,10 @@ impl Hands<'_> {
             self.delete::<K>(owner, &key.name).await?;
             return Ok(Ok(Written::Waiting(format!("{kind} {} of before is made anew", key.name))));
         }
-        if let Some(found) = &found {
-            self.take_over(&api, found).await?;
+        if let Some(found) = &found
+            && !self.take_over(&api, found).await?
+        {
+            return Ok(Ok(Written::Waiting(format!("{kind} {} changes at this moment", key.name))));
         }
         Ok(match self.write(&api, &key, &desired, found.is_none()).await? {
             Answer::Taken(meta) => {
@@ -384,17 +386,17 @@ impl Hands<'_> {
     }
 
     /// Turns the fields of a created object into applied ones: else an apply that leaves a field out would not remove it.
-    async fn take_over<K>(&self, api: &Api<K>, found: &K) -> Result<(), kube::Error>
+    /// Says whether that is done: an object that changes meanwhile is looked at again.
+    async fn take_over<K>(&self, api: &Api<K>, found: &K) -> Result<bool, kube::Error>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let Some(fields) = applied(found.meta()) else { return Ok(()) };
+        let Some(fields) = applied(found.meta()) else { return Ok(true) };
         let version = found.resource_version();
         let patch = serde_json::json!({"metadata": {"managedFields": fields, "resourceVersion": version}});
         match api.patch(&found.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
-            // It changed meanwhile: the next look does it.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            other => other.map(|_| ()),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            other => other.map(|_| true),
         }
     }
 
