@@ -172,7 +172,10 @@ async fn agent_seen(
     agents: &Agents,
     device: &IoTDevice,
 ) -> Result<AgentSeen, kube::Error> {
-    let (pod, workload) = (view.agent_of(device), view.workload_of(device));
+    let (agent, workload) = (view.agent_of(device), view.workload_of(device));
+    // One that outlives its StatefulSet for a while is told of, and not asked any more.
+    let is_asked = agent.is_some();
+    let pod = agent.or_else(|| view.pods_of(&Key::of(device)).pop().filter(|_| workload.is_none()));
     let (mut outdated, mut no_pod) = (false, None);
     match (&workload, &pod) {
         (Some(workload), Some(pod)) => outdated = is_outdated(workload, pod),
@@ -181,7 +184,7 @@ async fn agent_seen(
         (None, _) => {}
     }
     // One that answered and is not the agent any more is not heard.
-    let report = agents.report(&Key::of(device)).filter(|_| pod.is_some());
+    let report = agents.report(&Key::of(device)).filter(|_| is_asked);
     let report = report.map(|report| heed(report, device));
     Ok(AgentSeen { pod, outdated, no_pod, report })
 }
