@@ -100,7 +100,7 @@ fn every_mistake_is_told_with_field_and_fix() {
         (
             device(&json!({"type": "none"})),
             format!("{authentication}.type"),
-            "this word is not supported: use sas, selfSigned or certificateAuthority",
+            "\"none\" is not supported: use sas, selfSigned or certificateAuthority",
         ),
         (
             signer(DEV1),
@@ -159,7 +159,7 @@ fn every_mistake_is_told_with_field_and_fix() {
         ),
         (
             upload(json!({"name": "root", "certificate": "x"})),
-            "certificates[0].certificate".to_owned(),
+            "an unknown field of certificates[0]".to_owned(),
             "there is no such field here",
         ),
     ] {

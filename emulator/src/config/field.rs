@@ -1,6 +1,7 @@
 //! What many fields have in common: they must be there, or be one of a few words. Pure.
 
 use super::mistakes::Mistakes;
+use lanyard_protocol::document::mend::PART;
 
 /// `name` in `field`; at the top of a document there is no field.
 #[must_use]
@@ -35,7 +36,9 @@ pub fn choice<T: Copy>(
     let found = words.iter().find(|(name, _)| *name == word).map(|(_, meaning)| *meaning);
     if found.is_none() {
         let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
-        mistakes.note(field, format!("this word is not supported: use {}", or(&names)));
+        // A longer one may be a key in the wrong place.
+        let found = if word.len() < PART { format!("{word:?}") } else { "this word".to_owned() };
+        mistakes.note(field, format!("{found} is not supported: use {}", or(&names)));
     }
     found
 }

@@ -148,7 +148,7 @@ fn mistakes_are_told_with_field_and_fix() {
         (device, json!([]), "the body is no JSON object"),
         (device, json!({"deviceId": "b"}), "deviceId: is not the \"a\" of the path"),
         (device, json!({"authentification": {}}), "did you mean authentication?"),
-        (device, json!({"status": "off"}), "status: this word is not supported: use enabled or disabled"),
+        (device, json!({"status": "off"}), "status: \"off\" is not supported: use enabled or disabled"),
         (
             device,
             json!({"authentication": {"type": "selfSigned"}}),

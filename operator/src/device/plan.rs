@@ -172,10 +172,10 @@ fn credentials(valid: &Valid, issued: &Issued) -> BTreeMap<String, ByteString> {
     match &valid.destination {
         Destination::Hub(hub) => {
             put(file::HOSTNAME, &hub.hostname.to_string());
-            // Connection strings have no way to write a ';' of a device id: other software would read another id, or a
-            // field that is none.
+            // A connection string cannot quote ';' and '=' of a device id: other software would read another id, or a field
+            // that is none.
             if let Credential::Key(key) = &issued.holding.current
-                && !valid.device_id.as_str().contains(';')
+                && !valid.device_id.as_str().contains([';', '='])
             {
                 let text = DeviceConnectionString {
                     hostname: hub.hostname.clone(),

@@ -16,6 +16,9 @@ const ROUNDS: usize = 3 * MOST;
 /// taken out where they are wrong.
 pub type StandIn = fn(&str, usize) -> Option<Value>;
 
+/// So many bytes of a secret in a row are a part of it, which no error repeats.
+pub const PART: usize = 8;
+
 /// What the errors of a document may repeat of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Words {
@@ -64,7 +67,8 @@ pub fn read<T: DeserializeOwned>(
             break;
         }
         let mut mistake = Problem::new(field, say.say(&said));
-        if say == Words::Hidden && words::is_of_an_unlike_name(&mistake.message) {
+        let long = matches!(steps.last(), Some(Step::Field(name)) if name.len() >= PART);
+        if say == Words::Hidden && long && words::is_of_an_unlike_name(&mistake.message) {
             mistake.hidden_from = Some(written(&steps[..steps.len().saturating_sub(1)]).len());
         }
         mistakes.push(mistake);

@@ -52,8 +52,8 @@ pub enum ConnectionStringError {
     Key(#[source] KeyError),
 }
 
-/// What a device's connection string says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a device's connection string says. `Debug` shows nothing of it: a key may stand in the wrong field.
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeviceConnectionString {
     /// The hub.
     pub hostname: HostPort,
@@ -63,6 +63,12 @@ pub struct DeviceConnectionString {
     pub key: SymmetricKey,
     /// What to dial instead of the hub (ref §1.13).
     pub gateway_hostname: Option<HostPort>,
+}
+
+impl std::fmt::Debug for DeviceConnectionString {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceConnectionString(«redacted»)")
+    }
 }
 
 impl DeviceConnectionString {
