@@ -8,6 +8,7 @@ use lanyard_crds::IoTDevice;
 use lanyard_tests::kubernetes::{Namespace, secret_text};
 use serde_json::json;
 
+use crate::authority::{Authority, usual};
 use crate::operator::{IMAGE, Operator, issued};
 use crate::yaml::{group, member};
 
@@ -76,8 +77,11 @@ async fn drift_is_repaired() {
 async fn what_is_not_asked_for_any_more_goes() {
     let namespace = Namespace::new("shrink").await;
     let _operator = Operator::start(&[&namespace]).await;
-    let ca = "\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n";
-    namespace.apply(ca).await;
+    let [pem, next] =
+        ["Plant CA", "Plant CA 2"].map(|name| Authority::root(usual(name)).pem.replace("\r\n", "\n"));
+    let ca =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca"}, "data": {"ca.crt": pem}});
+    namespace.apply(&ca.to_string()).await;
     namespace.apply(&group()).await;
     let with_ca = crate::yaml::group_without_secret().replace(
         "endpoint: localhost",
@@ -86,13 +90,11 @@ async fn what_is_not_asked_for_any_more_goes() {
     namespace.apply(&with_ca).await;
     namespace.apply(&member("a", "  agent: {nodeSelector: {line: one}}")).await;
     issued(&namespace, "a").await;
-    assert_eq!(namespace.secret_text("a-credentials", "ca.crt").await, "-----BEGIN CERTIFICATE-----");
+    assert_eq!(namespace.secret_text("a-credentials", "ca.crt").await, pem);
     // A changed CA arrives too.
-    namespace.change::<ConfigMap>("ca", json!({"data": {"ca.crt": "-----BEGIN CERTIFICATE----- 2"}})).await;
+    namespace.change::<ConfigMap>("ca", json!({"data": {"ca.crt": next}})).await;
     namespace
-        .wait("a-credentials", "it has the new CA", |secret: &Secret| {
-            secret_text(secret, "ca.crt").ends_with('2')
-        })
+        .wait("a-credentials", "it has the new CA", |secret: &Secret| secret_text(secret, "ca.crt") == next)
         .await;
 
     namespace.apply(&crate::yaml::group_without_secret()).await;

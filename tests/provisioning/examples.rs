@@ -14,7 +14,7 @@ use crate::authority::{Authority, lets_in, tls_secret, usual};
 use crate::operator::{IMAGE, Operator, condition, group_is, issued};
 use crate::yaml::{K32, K64};
 
-const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const CA: &str = include_str!("../cluster/other-ca.crt");
 
 pub(crate) async fn apply_examples(namespace: &Namespace) {
     let ca = serde_json::to_string(CA).unwrap();

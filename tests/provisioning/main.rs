@@ -27,6 +27,7 @@ mod import;
 mod export;
 mod elsewhere;
 mod corrections;
+mod texts;
 mod survival;
 mod installations;
 mod rights;

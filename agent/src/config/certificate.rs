@@ -208,21 +208,8 @@ S/slOwekWhfUXg/sDgRkIW89aZl/LcyuiClDi721t279IblNwFmWUtvZ
     /// What `openssl x509 -req -signkey` makes without an extension file, as Azure's tutorial says (ref §9.5).
     #[test]
     fn a_certificate_of_version_1_is_read() {
-        let certificate = "-----BEGIN CERTIFICATE-----
-MIIBGTCBwQIUAisKeE/p7uE+BM3hRnsOE/n8FicwCgYIKoZIzj0EAwIwDzENMAsG
-A1UEAwwEZGV2MTAgFw0yNjExMjMxMjU3MDdaGA8yMTI2MTAzMDEyNTcwN1owDzEN
-MAsGA1UEAwwEZGV2MTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABD1PDysVgV27
-2YRQZufeiZFltxws3CbviU5uds8k9g5roTcGH/sp0CIJ0bNUITPpGG3apkvADnJ6
-vR5cs7gBGm8wCgYIKoZIzj0EAwIDRwAwRAIgMGY9nnLnOhx9xc9uYF7IfI8k/t2v
-gt+AWUcfG7JI2OsCIHID4qjVykYqBoD+lwcSbzsTqsiM0YfHsKgAMioMbIbw
------END CERTIFICATE-----
-";
-        let key = "-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgOOe9TIVeJtb74v4I
-BkFLuphfqwGm02jr4Iq3m4jJ+tWhRANCAAQ9Tw8rFYFdu9mEUGbn3omRZbccLNwm
-74lObnbPJPYOa6E3Bh/7KdAiCdGzVCEz6Rht2qZLwA5yer0eXLO4ARpv
------END PRIVATE KEY-----
-";
+        let certificate = include_str!("../../../operator/tests/stages/version-1.crt");
+        let key = include_str!("../../../operator/tests/stages/version-1.key");
         let certificate = Certificate::parse(certificate.as_bytes(), key.as_bytes()).unwrap();
         assert!(certificate.fingerprint.as_str().starts_with("5453027EFE83"));
     }

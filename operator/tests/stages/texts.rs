@@ -12,23 +12,7 @@ use crate::authority::noon;
 use crate::given::{Given, K32, K64, at_hub, device, in_group, key_of, secret, through};
 
 /// What `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes: version 1, no extensions (ref §9.5). A throw-away key.
-const VERSION_1: (&str, &str) = (
-    "-----BEGIN CERTIFICATE-----
-MIIBGTCBwQIUAisKeE/p7uE+BM3hRnsOE/n8FicwCgYIKoZIzj0EAwIwDzENMAsG
-A1UEAwwEZGV2MTAgFw0yNjExMjMxMjU3MDdaGA8yMTI2MTAzMDEyNTcwN1owDzEN
-MAsGA1UEAwwEZGV2MTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABD1PDysVgV27
-2YRQZufeiZFltxws3CbviU5uds8k9g5roTcGH/sp0CIJ0bNUITPpGG3apkvADnJ6
-vR5cs7gBGm8wCgYIKoZIzj0EAwIDRwAwRAIgMGY9nnLnOhx9xc9uYF7IfI8k/t2v
-gt+AWUcfG7JI2OsCIHID4qjVykYqBoD+lwcSbzsTqsiM0YfHsKgAMioMbIbw
------END CERTIFICATE-----
-",
-    "-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgOOe9TIVeJtb74v4I
-BkFLuphfqwGm02jr4Iq3m4jJ+tWhRANCAAQ9Tw8rFYFdu9mEUGbn3omRZbccLNwm
-74lObnbPJPYOa6E3Bh/7KdAiCdGzVCEz6Rht2qZLwA5yer0eXLO4ARpv
------END PRIVATE KEY-----
-",
-);
+const VERSION_1: (&str, &str) = (include_str!("version-1.crt"), include_str!("version-1.key"));
 
 fn with_certificate(certificates: &str, key: &str) -> Observed {
     let spec =
