@@ -94,3 +94,19 @@ fn an_event_takes_as_many_bytes_as_it_says() {
         assert!(PAGE.contains(words), "{words}");
     }
 }
+
+/// The agent's own telemetry fields, which differ from the custom resource's.
+#[test]
+fn telemetry_of_the_agents_configuration_is_read_as_documented() {
+    let page = include_str!("../../docs/formats.md");
+    let block = page.split("```yaml agent-telemetry\n").nth(1).and_then(|rest| rest.split("```").next());
+    let indented: String =
+        block.expect("the block is there").lines().map(|line| format!("      {line}\n")).collect();
+    let text = format!(
+        "version: 1\ndevices:\n  - name: d\n    deviceId: d\n    hub: {{hostname: h}}\n    telemetry:\n{indented}"
+    );
+    let config = lanyard_protocol::handoff::config::AgentConfig::parse(&text).expect("it is read");
+    let telemetry = &config.devices[0].telemetry;
+    assert!(telemetry.template.is_some());
+    assert_eq!(telemetry.format, lanyard_protocol::handoff::telemetry::Format::Wide);
+}
