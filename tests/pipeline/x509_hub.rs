@@ -1,9 +1,12 @@
 //! Devices that go straight to a hub with a certificate: thumbprints, CAs, and what is wrong with a certificate.
 
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::handoff::status::DeviceStatus;
 use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::eventually;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -213,4 +216,37 @@ fn a_device_goes_from_a_key_to_a_certificate() {
             && metrics.get(&format!("{expiry}\"SasToken\"}}")).is_none())
         .then_some(())
     });
+}
+
+/// What `openssl x509 -req -signkey` makes without an extension file, as Azure's own tutorial says.
+#[test]
+fn version_1_certificate_streams() {
+    let chain = include_str!("../../operator/tests/stages/version-1.crt").to_owned();
+    let key = include_str!("../../operator/tests/stages/version-1.key").to_owned();
+    let der = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
+    let leaf = Leaf { fingerprint: Fingerprint::of_certificate(&der), chain, key };
+    let devices = json!([{"deviceId": "dev1", "authentication": thumbprints(&leaf, None)}]);
+    let emulator = Emulator::start(&hub_config(&devices, &[]));
+    let at = format!("localhost:{}", emulator.mqtt.port());
+    let document = document(&[device("dev1", "dev1", &at, RAMP, "interval: 250ms")]);
+    let setup = Setup::new(&document).certificate("dev1", &leaf.chain, &leaf.key).ca("dev1", &emulator.ca());
+    let agent = setup.start();
+    wait_for_accepted(&agent, "dev1", &leaf.fingerprint);
+    assert_streams(&emulator, &agent, "dev1");
+}
+
+/// A server refuses the whole chain when a certificate in it has ended, so the agent does not ask.
+#[test]
+fn ended_intermediate_is_named_by_its_place() {
+    let leaf = forge::self_signed("press-17");
+    let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
+    let ended = forge::self_signed_with("Plant CA", kind, -7200..-3600);
+    let root = forge::self_signed_with("Plant root", kind, -7200..-3600);
+    let emulator = hub(&thumbprints(&leaf, None), &[]);
+    let chain = format!("{}{}{}", leaf.chain, ended.chain, root.chain);
+    let agent = setup(&emulator, &Leaf { chain, ..leaf }).start();
+    let expired = agent.wait_for_reason("press-17", "CredentialExpired");
+    let message = expired.connection.message;
+    assert!(message.starts_with("certificate 2 in tls.crt, an intermediate CA of"), "{message}");
+    assert_eq!(emulator.device("press-17").unwrap()["refusals"], 0);
 }
