@@ -28,7 +28,7 @@ pub struct Options {
     /// The folder where the agent keeps what must outlive it; it is made if it is missing
     #[arg(long, value_name = "DIR")]
     pub buffer: PathBuf,
-    /// Where /metrics, /livez, /readyz and /status are served; [::]:9090 is every address, IPv4 and IPv6
+    /// Address of /metrics, /livez, /readyz and /status; [::]:9090 is every address, IPv4 and IPv6
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", value_parser = address)]
     pub http: SocketAddr,
     /// PEM certificates that all devices trust besides the public roots and their own ca.crt

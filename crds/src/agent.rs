@@ -166,7 +166,7 @@ fn node_selector(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// What the operator and Kubernetes set themselves is not for users.
+/// Refuses labels and annotations that the operator and Kubernetes set themselves.
 fn labels(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -185,7 +185,7 @@ fn labels(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// What the operator sets itself is not for users.
+/// Refuses names that the operator sets itself.
 fn annotations(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

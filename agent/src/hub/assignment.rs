@@ -33,10 +33,10 @@ pub struct Assignment {
     pub device_id: DeviceId,
 }
 
-/// Why a file is not used.
+/// A reason not to use a file.
 #[derive(Debug, thiserror::Error)]
 pub enum AssignmentError {
-    /// It is there and cannot be read, or is no file.
+    /// Present, but unreadable or no regular file.
     #[error("failed to read it: {0}")]
     Read(#[source] io::Error),
     /// Half a file, or something else.

@@ -46,7 +46,7 @@ const MAX_OWED: usize = 256;
 /// So many packets more than were asked for may come between two pings: a hub keeps at most 50 messages for a device
 /// (ref §12.3), so this is a flood.
 const MAX_UNASKED: u32 = 10_000;
-/// How long a dial holds its turn. A silent server takes longer, but keeps no other device waiting.
+/// Time for which a dial holds its turn. A silent server takes longer, but keeps no other device waiting.
 const TURN: Duration = Duration::from_secs(5);
 /// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -81,11 +81,11 @@ pub struct Link {
     /// How many messages without a packet id are among that.
     unwritten_messages: usize,
     packet_id: u16,
-    /// How many acknowledgements are in `waiting`.
+    /// Number of acknowledgements in `waiting`.
     acknowledgements: usize,
-    /// How many answers the server owes: one for each message with a packet id, subscription and ping.
+    /// Number of answers that the server owes: one for each message with a packet id, subscription and ping.
     expected: u32,
-    /// How many packets came beyond those since the last ping.
+    /// Number of packets beyond those since the last ping.
     unasked: u32,
     keep_alive: Duration,
     ping: Pin<Box<Sleep>>,
