@@ -17,11 +17,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// How many connections are open at once. Kubelet, Prometheus and the operator have one each for moments.
+/// Limit of open connections. Kubelet, Prometheus and the operator have one each for moments.
 pub const CONNECTIONS: usize = 32;
-/// How long the head of a request may take.
+/// Time in which the head of a request must be there.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection lasts at most, whatever its client does.
+/// Lifetime of a connection, whatever its client does.
 pub const LIFETIME: Duration = Duration::from_secs(20);
 /// The largest head of a request.
 const HEAD_BYTES: usize = 16 * 1024;
