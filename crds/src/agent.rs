@@ -1,4 +1,4 @@
-//! Where and with how much an agent runs. Pure.
+//! Placement and resources of an agent. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,61 +9,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::refer::{SecretReference, object_name};
 
-/// Who connects the device, and the pod that does.
+/// Settings of the agent and its pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
-    /// Who connects the device: `Dedicated` (a pod of its own, the default), or `None` (something else, with the credentials
-    /// Secret or the group's export: the device is `Ready` when it has credentials, and nobody tells whether it is connected).
+    /// Mode of the agent: `Dedicated` (the default) runs the agent in its own pod. `None` runs no agent; another
+    /// program connects with the credentials Secret or the group's export. With `None` the device is `Ready` when it
+    /// has credentials, and its connection state is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<AgentMode>,
-    /// Processor time and memory of the container. Unless it is set: requests of 5m and 16Mi, a limit of 128Mi memory.
+    /// CPU and memory of the container. The default is requests of 5m CPU and 16Mi memory, and a limit of 128Mi
+    /// memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Labels of the nodes it may run on.
+    /// Labels that a node must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "node_selector")]
     pub node_selector: Option<BTreeMap<String, String>>,
-    /// Taints of nodes that it tolerates.
+    /// Taints of nodes that the pod tolerates.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Option<Vec<Toleration>>,
-    /// Name of its PriorityClass.
+    /// Name of the pod's PriorityClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_name")]
     pub priority_class_name: Option<String>,
-    /// Nodes and neighbours that it prefers, needs or avoids.
+    /// Node and pod affinity of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
-    /// Spread of the agents over nodes or zones. Unless a constraint has a labelSelector, it counts all agents of the namespace.
+    /// Spread of the agents over nodes or zones. A constraint without labelSelector counts all agents of the
+    /// namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
-    /// Secrets in this namespace for pulling its image, besides those that the operator was installed with.
+    /// Secrets in this namespace for pulling the image, in addition to those of the installation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Option<Vec<SecretReference>>,
-    /// Labels of the pod, besides the operator's own.
+    /// Labels of the pod, in addition to those of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Annotations of the pod, besides the operator's own.
+    /// Annotations of the pod, in addition to those of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Environment variables of the container. No secrets: they can be read by whoever can read the pod.
+    /// Environment variables of the container. Do not use them for secrets: users who can read the pod can read them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Option<Vec<Variable>>,
-    /// Names that the pod resolves by itself, for hubs and gateways without DNS.
+    /// Host names that the pod resolves without DNS, for hubs and gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["ip"]))]
     pub host_aliases: Option<Vec<HostAlias>>,
-    /// Level of the log: error, warn, info, debug, trace, or a filter such as `lanyard_agent=debug`. Unless it is set: info.
+    /// Log level: error, warn, info, debug, trace, or a filter such as `lanyard_agent=debug`. The default is info.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), regex(pattern = "^[a-z0-9_=,:]+$"))]
     pub log_level: Option<String>,
-    /// Format of the log: `json` (the default) or `text`.
+    /// Log format: `json` (the default) or `text`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
 }
@@ -72,38 +75,38 @@ pub struct Agent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
-    /// Its name.
+    /// Name of the variable.
     #[schemars(schema_with = "variable_name")]
     pub name: String,
-    /// Its value.
+    /// Value of the variable.
     #[schemars(length(max = 4096))]
     pub value: String,
 }
 
-/// Names for an address.
+/// Host names of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostAlias {
-    /// The address.
+    /// IP address.
     #[schemars(schema_with = "address")]
     pub ip: String,
-    /// Its names.
+    /// Host names.
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub hostnames: Vec<String>,
 }
 
-/// Format of a log.
+/// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// A line a message, for people.
+    /// One line of text for each message.
     Text,
-    /// A JSON object a line.
+    /// One JSON object for each message.
     Json,
 }
 
 impl LogFormat {
-    /// The word of the agent's command line.
+    /// Returns the value of the command-line option.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,43 +116,43 @@ impl LogFormat {
     }
 }
 
-/// Who connects a device.
+/// Mode of the agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AgentMode {
-    /// A pod of its own.
+    /// The agent runs in its own pod.
     #[default]
     Dedicated,
-    /// Nobody in this cluster: the operator keeps the credentials and runs no agent.
+    /// No agent: the operator maintains the credentials only.
     None,
 }
 
-/// Processor time and memory.
+/// CPU and memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What the node keeps free for it.
+    /// Resources that the node reserves for the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Amounts>,
-    /// What it may use at most.
+    /// Limits of the agent's resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
 }
 
-/// An amount of each resource.
+/// CPU and memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Amounts {
-    /// Processors, such as `50m` or `1`.
+    /// CPU, such as `50m` or `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quantity")]
     pub cpu: Option<Quantity>,
-    /// Bytes of memory, such as `64Mi`.
+    /// Memory in bytes, such as `64Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "quantity")]
     pub memory: Option<Quantity>,
 }
 
-/// Text only: a number would be another value after the API server has rewritten it.
+/// Quantity as text: the API server rewrites a number, which would then be another value.
 fn quantity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -174,12 +177,17 @@ fn labels(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 32,
         "x-kubernetes-validations": [
             {
-                "rule": "self.all(key, !key.matches('^(.*[.])?(lanyard[.]dev|kubernetes[.]io|k8s[.]io)/') && key != 'controller-revision-hash')",
-                "message": "labels of lanyard.dev, kubernetes.io and k8s.io are set by the operator and by Kubernetes: choose another prefix"
+                "rule": "self.all(key, !key.matches('^(.*[.])?(lanyard[.]dev|kubernetes[.]io|k8s[.]io)/') && key != \
+                    'controller-revision-hash')",
+                "message": "labels of lanyard.dev, kubernetes.io and k8s.io are set by the operator and by \
+                    Kubernetes: choose another prefix"
             },
             {
-                "rule": "self.all(key, key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
-                "message": "no label can have this name or value: use letters, digits, - _ and ., at most 63, with a letter or a digit at both ends"
+                "rule": "self.all(key, \
+                    key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') \
+                    && self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
+                "message": "this is not a valid name or value of a label: use letters, digits, - _ and ., at most \
+                    63, with a letter or a digit at both ends"
             }
         ]
     })
@@ -197,14 +205,16 @@ fn annotations(_: &mut SchemaGenerator) -> Schema {
                 "message": "annotations of lanyard.dev and prometheus.io are set by the operator: choose another prefix"
             },
             {
-                "rule": "self.all(key, key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
-                "message": "no annotation can have this name: use letters, digits, - _ and ., at most 63, with a letter or a digit at both ends"
+                "rule": "self.all(key, \
+                    key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                "message": "this is not a valid name of an annotation: use letters, digits, - _ and ., at most 63, \
+                    with a letter or a digit at both ends"
             }
         ]
     })
 }
 
-/// Names that change what the agent trusts, or which code it runs, are not for users.
+/// Name of a variable that changes neither the agent's trust nor its code.
 fn variable_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -212,7 +222,8 @@ fn variable_name(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
         "x-kubernetes-validations": [{
             "rule": "!self.matches('^(LANYARD_|RUST_LOG$|SSL|LD_|AWS_LC)')",
-            "message": "this variable would change the agent's settings, its trust or its code: use the fields of spec, such as agent.logLevel and trustedCA"
+            "message": "this variable would change the agent's settings, its trust or its code: use the fields of \
+                spec, such as agent.logLevel and trustedCA"
         }]
     })
 }

@@ -1,4 +1,4 @@
-//! What is kept of a device's events until the hub has them, and on which volume. Pure.
+//! Buffer of a device's events, and its volume. Pure.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -6,142 +6,147 @@ use serde::{Deserialize, Serialize};
 
 use crate::refer::object_name;
 
-/// The buffer of a device: what its agent keeps on a volume until the hub acknowledges it.
+/// Buffer of a device: its agent stores events on a volume until the hub acknowledges them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Buffer {
-    /// Most bytes that the events take on the volume, from 64Ki to 1Ti, such as `256Mi` or `10Gi`; 256Mi unless it is set. The
-    /// volume itself is an eighth and 64Mi larger, for file systems and for what is written while room is made: 352Mi for 256Mi.
+    /// Maximum size of the events on the volume, from 64Ki to 1Ti, such as `256Mi` or `10Gi`. The default is 256Mi.
+    /// The volume is larger by an eighth and 64Mi, for the file system and for temporary files: 352Mi for 256Mi.
     ///
-    /// An agent takes a new capacity while it runs; when it is smaller than what is buffered, whenFull says what becomes of the
-    /// rest. But with storage.emptyDir a new pod starts, because Kubernetes changes its limit in no other way.
+    /// The agent applies a new capacity while it runs; if it is smaller than the buffered events, whenFull applies to
+    /// the rest. With storage.emptyDir a new pod starts, because Kubernetes cannot change the limit of a running one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "capacity")]
     pub capacity: Option<Quantity>,
-    /// What becomes of events when there is no room for them.
+    /// Policy for a full buffer.
     ///
-    /// `DropOldest` (the default): the oldest make room, a sixteenth of the capacity at once. The newest state of the plant
-    /// always reaches the cloud, and after a long outage there is one gap, at the outage's beginning. Choose it where the
-    /// present matters more than the past: dashboards, alarms.
+    /// `DropOldest` (the default) deletes the oldest events, a sixteenth of the capacity at once. The newest events
+    /// always reach the cloud, and a long outage leaves one gap at its beginning. Choose it where the present matters
+    /// most, such as for dashboards and alarms.
     ///
-    /// `DropNewest`: what is read is dropped, a whole scan at a time, until there is room again. What was buffered stays whole,
-    /// and after a long outage there is one gap, at the outage's end. Choose it where the first events tell most: what led to a
-    /// fault.
+    /// `DropNewest` drops new readings, a whole scan at a time, until there is room. The buffered events stay
+    /// complete, and a long outage leaves one gap at its end. Choose it where the first events matter most, such as
+    /// the cause of a fault.
     ///
-    /// `Block`: tags are not read until there is room again, so nothing that was read is dropped, and what happens in the
-    /// field meanwhile is never seen, unless the field device keeps it. One scan may exceed the capacity. Choose it for
-    /// sources that wait, such as queues and historians.
+    /// `Block` stops reading tags until there is room. No reading is dropped, but changes in the meantime are lost
+    /// unless the field device stores them. One scan may exceed the capacity. Choose it for sources that wait, such
+    /// as queues and historians.
     ///
-    /// Every event that is dropped is counted in the metric `lanyard_events_dropped_total`.
+    /// The metric `lanyard_events_dropped_total` counts every dropped event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_full: Option<WhenFull>,
-    /// What a crash can lose: an agent that ends or is killed never loses an event that it has read; when the node loses power,
-    /// `EverySecond` (the default) loses what was read in the last second or two, `EveryWrite` nothing, though the agent waits for
-    /// the disk at each scan, and `Never`, which leaves it to the operating system, about the last 30 seconds.
+    /// Time at which written events are synced to disk. It matters for a power failure of the node only; an agent
+    /// that ends or is killed loses no event. `EverySecond` (the default) loses the last one or two seconds.
+    /// `EveryWrite` loses nothing, and the agent waits for the disk at each scan. `Never` leaves it to the operating
+    /// system and loses about 30 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
-    /// Whether the cloud side sees a gap: `Enabled` (the default), an event `_lanyard.dropped` in its place, with the number of
-    /// events that are missing and the times of the first and the last of them; or `Disabled`.
+    /// Marker events for gaps: `Enabled` (the default) sends an event `_lanyard.dropped` in place of each gap, with
+    /// the number of missing events and the times of the first and the last of them. `Disabled` sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_markers: Option<DropMarkers>,
-    /// The volume; `emptyDir: {}` unless it is set.
+    /// Volume of the buffer. The default is `emptyDir: {}`.
     ///
-    /// Another volume means a new pod, which begins with what is on that volume. The agent of before uses its last seconds to
-    /// deliver what it has, so change the volume while the device is connected: of an emptyDir the rest is gone, on a claim it
-    /// waits until the device is back on that claim.
+    /// A change of the volume creates a new pod, which starts with the contents of the new volume. The old agent
+    /// delivers what it can in its last seconds, so change the volume while the device is connected. Undelivered
+    /// events are lost with an emptyDir; on a claim they wait until the device uses that claim again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
 }
 
-/// What becomes of events when there is no room for them.
+/// Policy for a full buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenFull {
-    /// The oldest make room.
+    /// Deletes the oldest events.
     DropOldest,
-    /// They are dropped.
+    /// Drops new readings.
     DropNewest,
-    /// They are not read.
+    /// Stops reading.
     Block,
 }
 
-/// When what was written is forced from the operating system to the disk.
+/// Time at which written events are synced to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Sync {
-    /// When the operating system likes to.
+    /// Leaves it to the operating system.
     Never,
-    /// A second later.
+    /// Once a second.
     EverySecond,
-    /// At once.
+    /// After each write.
     EveryWrite,
 }
 
-/// Whether the cloud side sees a gap.
+/// Marker events for gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DropMarkers {
-    /// It does.
+    /// A marker event in place of each gap.
     Enabled,
-    /// It does not.
+    /// No marker events.
     Disabled,
 }
 
-/// A volume for a buffer: exactly one kind.
+/// Volume of a buffer: exactly one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "[has(self.emptyDir), has(self.claim), has(self.existingClaim)].filter(set, set).size() == 1",
-    "message": "set exactly one of emptyDir (a folder of the pod), claim (a PersistentVolumeClaim that the operator makes) and existingClaim (one that you made)"
+    "message": "set exactly one of emptyDir (a directory of the pod), claim (a PersistentVolumeClaim that the \
+        operator creates) and existingClaim (your own claim)"
 }]))]
 pub struct Storage {
-    /// A folder of the pod on its node. It outlives restarts of the agent in its pod, `kill -9` and crashes included, but not the
-    /// pod: what the hub does not have is lost when the pod is deleted, evicted, drained from its node or replaced by a new one.
-    /// The kubelet does not evict a pod for a buffer within its capacity; a node that runs out of disk may evict any pod.
+    /// Directory of the pod on its node. It is kept when the agent restarts in its pod, including `kill -9` and
+    /// crashes, but not with a new pod: events that the hub has not acknowledged are lost when the pod is deleted,
+    /// evicted, drained from its node or replaced. The kubelet does not evict a pod for a buffer within its capacity,
+    /// but a node without free disk space may evict any pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EmptyDir>,
-    /// A PersistentVolumeClaim of the device's own, `<name>-agent-buffer` (see `kubectl get pvc -l lanyard.dev/device=<name>`),
-    /// which the operator makes and which outlives the pod: nothing is lost by a drained node, an eviction or a rollout.
+    /// PersistentVolumeClaim of the device, named `<name>-agent-buffer` (see `kubectl get pvc -l
+    /// lanyard.dev/device=<name>`). The operator creates it, and it is independent of the pod: a drained node, an
+    /// eviction or a rollout loses no events.
     ///
-    /// It grows with capacity where its StorageClass allows that; else the device is not Ready, reason `Refused`, and everything
-    /// stays as it was. It never shrinks: with a smaller capacity a part of it stays unused. storageClassName and accessMode of a
-    /// claim cannot be changed: the device is not Ready then, reason `ClaimImmutable`, until they are set back or the claim is
-    /// deleted. It stays while the device is blocked, has agent.mode `None` or another storage; a device of the same name that
-    /// is made later takes it over, with the events on it.
+    /// The claim grows with capacity if its StorageClass allows it. Otherwise the device is not Ready with the reason
+    /// `Refused`, and the claim stays unchanged. It never shrinks. storageClassName and accessMode of an existing
+    /// claim cannot change: the device is then not Ready with the reason `ClaimImmutable` until you revert them or
+    /// delete the claim. The claim is kept while the device is blocked, has agent.mode `None` or another storage. A
+    /// new device with the same name uses it, with the events on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// A PersistentVolumeClaim in the same namespace that you made, with the label `lanyard.dev/buffer: shared`, and that the
-    /// operator does not touch: its size must suffice for capacity, and the group 65532 must be able to write to it. Each device sees a folder of its name on it and no
-    /// other, so that devices can share one, with access mode ReadWriteMany or all on one node.
+    /// Your own PersistentVolumeClaim in the same namespace, with the label `lanyard.dev/buffer: shared`. The
+    /// operator does not change it: its size must suffice for capacity, and the group 65532 must be able to write to
+    /// it. Each device mounts only the directory with its name, so devices can share a claim, with access mode
+    /// ReadWriteMany or on one node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing_claim: Option<ClaimReference>,
 }
 
-/// A folder of the pod. It takes no settings: its limit follows from the capacity.
+/// Directory of the pod. It has no fields: its limit follows from the capacity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-// What a type without fields does not know is dropped without a word by a server-side apply, unless it is to be kept.
+// A server-side apply silently drops unknown fields of a type without fields, unless they are preserved.
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "maxProperties" = 0))]
 pub struct EmptyDir {}
 
-/// A PersistentVolumeClaim that the operator makes. `claim: {}` is enough where the cluster has a default StorageClass.
+/// PersistentVolumeClaim that the operator creates. `claim: {}` suffices if the cluster has a default StorageClass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
-    /// Name of its StorageClass; the cluster's default unless it is set.
+    /// Name of the StorageClass. The default is that of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_name")]
     pub storage_class_name: Option<String>,
-    /// Who may mount it: `ReadWriteOnce`, the pods of one node (the default), `ReadWriteOncePod`, one pod, or `ReadWriteMany`,
-    /// where a storage has nothing else. Only the device's one pod does.
+    /// Access mode of the claim: `ReadWriteOnce` (the default) for the pods of one node, `ReadWriteOncePod` for one
+    /// pod, or `ReadWriteMany` for a storage that supports nothing else. Only the device's pod mounts the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_mode: Option<AccessMode>,
-    /// What becomes of it when the device is deleted: `Retain` (the default), it stays with the events that the hub does not have,
-    /// until somebody deletes it; or `Delete`, it goes with the device, and so do those events.
+    /// Policy for the claim when the device is deleted: `Retain` (the default) keeps it, with the events that the hub
+    /// has not acknowledged, until you delete it. `Delete` deletes it, and those events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_deleted: Option<WhenDeleted>,
 }
 
-/// Who may mount a claim.
+/// Access mode of a claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AccessMode {
-    /// The pods of one node.
+    /// Pods of one node.
     #[default]
     ReadWriteOnce,
     /// One pod.
@@ -151,7 +156,7 @@ pub enum AccessMode {
 }
 
 impl AccessMode {
-    /// Kubernetes' word.
+    /// Returns the value that Kubernetes uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -162,17 +167,17 @@ impl AccessMode {
     }
 }
 
-/// What becomes of a claim when its device is deleted.
+/// Policy for a claim when its device is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenDeleted {
-    /// It stays.
+    /// Keeps the claim.
     #[default]
     Retain,
-    /// It goes.
+    /// Deletes the claim.
     Delete,
 }
 
-/// A PersistentVolumeClaim in the same namespace.
+/// PersistentVolumeClaim in the same namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimReference {
@@ -181,14 +186,15 @@ pub struct ClaimReference {
     pub name: String,
 }
 
-/// Text only, as all amounts are here; no more digits than a number of bytes can have.
+/// Quantity as text, with at most the digits of a number of bytes.
 fn capacity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": 20,
         "x-kubernetes-validations": [{
-            "rule": "self.matches('^[0-9]{1,13}([.][0-9]{1,3})?([kMGT]|[KMGT]i)?$') && quantity(self).compareTo(quantity('64Ki')) >= 0 && quantity(self).compareTo(quantity('1Ti')) <= 0",
-            "message": "use an amount of bytes from 64Ki to 1Ti, such as 256Mi or 10Gi"
+            "rule": "self.matches('^[0-9]{1,13}([.][0-9]{1,3})?([kMGT]|[KMGT]i)?$') && \
+                quantity(self).compareTo(quantity('64Ki')) >= 0 && quantity(self).compareTo(quantity('1Ti')) <= 0",
+            "message": "use a quantity of bytes from 64Ki to 1Ti, such as 256Mi or 10Gi"
         }]
     })
 }

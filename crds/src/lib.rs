@@ -1,20 +1,22 @@
-//! What users write and read: the kinds of `lanyard.dev/v1alpha1` with their limits, rules and documentation. Pure.
+//! The API `lanyard.dev/v1alpha1`: its kinds with their limits, rules and documentation. Pure.
 //!
 //! ```text
 //! device       IoTDevice: one identity at one hub
-//! group        ProvisioningGroup: a DPS enrollment group and what its devices inherit
-//! certificate  how certificates are made, and by which CA
-//! bulk         lists of devices, in and out
-//! stream       sources, tags, telemetry: what both kinds say about the data
-//! buffer       what is kept until the hub has it, and on which volume
-//! agent        where and with how much the agent runs
+//! group        ProvisioningGroup: a DPS enrollment group, and the fields that its devices inherit
+//! certificate  validity and keys of certificates, and their CA
+//! bulk         import and export of lists of devices
+//! stream       sources, tags, telemetry: fields of both kinds
+//! buffer       buffer of events and its volume
+//! agent        placement and resources of the agent
+//! dps          the Device Provisioning Service
+//! slot         primary and secondary key or CA
 //! refer        references to Secrets and ConfigMaps
-//! status       what the operator answers
+//! status       status of both kinds
 //! schema       from these types to the manifests of `crds/manifests`
 //! ```
 //!
-//! Field comments are the documentation that `kubectl explain` shows. What a schema or a CEL rule can refuse is
-//! refused when the object is applied; what only the cluster can tell becomes a condition.
+//! `kubectl explain` shows the comments of fields. A schema or a CEL rule refuses invalid values when the object is
+//! applied; errors that depend on the cluster become conditions.
 
 // The columns of `kubectl get` are attributes of one kind, each with the same fields.
 #![allow(clippy::duplicated_attributes)]
@@ -27,6 +29,8 @@ pub mod stream;
 pub mod buffer;
 pub mod agent;
 pub mod refer;
+pub mod slot;
+pub mod dps;
 pub mod status;
 pub mod schema;
 

@@ -1,4 +1,4 @@
-//! From the types to the CustomResourceDefinitions, and to the text of their manifests. Pure.
+//! CustomResourceDefinitions from the types, and the text of their manifests. Pure.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
@@ -11,13 +11,13 @@ use crate::{IoTDevice, ProvisioningGroup};
 /// First line of every generated file.
 const HEADER: &str = "# Generated from crds/src by `make generate`; do not edit.\n";
 
-/// Both definitions, in the order in which they are applied.
+/// Returns both definitions, in the order in which they are applied.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     vec![finish(ProvisioningGroup::crd()), finish(IoTDevice::crd())]
 }
 
-/// File names and texts of the manifests.
+/// Returns the file names and texts of the manifests.
 #[must_use]
 pub fn manifests() -> Vec<(String, String)> {
     definitions()
@@ -32,21 +32,21 @@ pub fn manifests() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What the derive macro cannot say.
+/// Adds rules and limits that the derive macro cannot express.
 fn finish(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut definition.spec.versions {
         let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
         let schema = schema.expect("the derive macro writes a schema");
         let mut value = serde_json::to_value(&*schema).expect("a schema has string keys only");
         forbid_null(&mut value);
-        // An object that nobody has looked at yet must not seem current to anybody who waits for it.
+        // An object without a status must not seem current to a client that waits for it.
         value["properties"]["status"]["default"] = json!({"observedGeneration": -1});
         *schema = serde_json::from_value::<JSONSchemaProps>(value).expect("it was a schema before");
     }
     definition
 }
 
-/// Limits are whole numbers, although the type of a schema has them as floating point.
+/// Writes limits as integers, although the type of a schema has floating-point numbers.
 fn plain_numbers(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(plain_numbers),
@@ -61,7 +61,8 @@ fn plain_numbers(value: &mut Value) {
     }
 }
 
-/// `null` is no value: rules with `has()` would take it for one that is set. And no other formats than Kubernetes knows.
+/// Removes `null` as a value, because rules with `has()` would accept it as set, and formats that Kubernetes does not
+/// support.
 fn forbid_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {

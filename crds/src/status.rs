@@ -1,137 +1,138 @@
-//! What the operator answers: status of devices and groups. Pure.
+//! Status of devices and groups. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator knows of a device.
+/// Observed state of a device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IoTDeviceStatus {
-    /// The metadata.generation that this status answers; -1 before the first answer.
+    /// metadata.generation that this status describes; -1 before the first status.
     #[serde(default = "never")]
     pub observed_generation: i64,
-    /// The device's id at the hub.
+    /// Id of the device at the hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
-    /// How far it is, in the words of IoT Central: `Registered` (known, and not at a hub yet), `WaitingForApproval` (its group's
-    /// `approval` is `Manual`), `Provisioned` (it was at the hub in assignedHub), `Unassociated` (it has no template: neither
-    /// tags nor a model) or `Blocked`.
+    /// Provisioning state, with the terms of IoT Central: `Registered` (known, but not connected yet),
+    /// `WaitingForApproval` (its group's `approval` is `Manual`), `Provisioned` (it has connected to the hub in
+    /// assignedHub), `Unassociated` (it has neither tags nor a model) or `Blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisioning_state: Option<ProvisioningState>,
-    /// The hub it belongs to, once it was there.
+    /// Hub to which the device has connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_hub: Option<String>,
-    /// The identities that the device has proven: a hub accepted its credential. Of several IoTDevices with one identity, in
-    /// whatever namespaces, the one that has proven it keeps it.
+    /// Identities that the device has proven: a hub accepted its credential. If several IoTDevices have the same
+    /// identity, in any namespaces, the one that has proven it keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimStatus>,
-    /// The ProvisioningGroup that the device was admitted to. Another group with `approval: Manual` asks again.
+    /// ProvisioningGroup that admitted the device. Another group with `approval: Manual` needs a new approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted_to: Option<Admission>,
-    /// Its credentials.
+    /// Credentials of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsStatus>,
-    /// Its connection to the hub, as its agent says.
+    /// Connection to the hub, as reported by the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-    /// The state to return to when it is unblocked.
+    /// State to which the device returns when it is unblocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_before_block: Option<ProvisioningState>,
-    /// `Ready` (connected, with everything in order), `CredentialsReady`, `CredentialsExpiring` (less than a tenth of the
-    /// certificate's life is left and no renewal is announced; only for certificates), `AgentReady`, `Connected`,
-    /// `Reconciling` (the operator or the agent is at work) and `Stalled` (nothing goes on until somebody changes something;
-    /// the message says what).
+    /// `Ready` (connected, and everything is in order), `CredentialsReady`, `CredentialsExpiring` (for certificates:
+    /// at most a tenth of the validity is left and no renewal is scheduled), `AgentReady`, `Connected`, `Reconciling`
+    /// (the operator or the agent is still working) and `Stalled` (a user must change something; the message names
+    /// it).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// A new object is never current.
+/// Returns -1, so that a new object is never current.
 fn never() -> i64 {
     -1
 }
 
-/// The identities that a device has proven.
+/// Identities that a device has proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimStatus {
     /// `hub:<hostname>/<deviceId>` or `dps:<idScope>/<registrationId>`; with DPS both, the second one for the assigned hub.
     #[schemars(length(max = 2))]
     pub identities: Vec<String>,
-    /// The time of the first proof. It begins again when the identity changes.
+    /// Time of the first proof. It is reset when the identity changes.
     pub since: Time,
-    /// The uid of the object that proved it: a claim that was copied to another object counts for nothing.
+    /// uid of the object that proved the identity. A claim that was copied to another object is ignored.
     pub uid: String,
 }
 
-/// The ProvisioningGroup that a device was admitted to; both fields are empty while there is none.
+/// ProvisioningGroup that admitted a device; both fields are empty if there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Admission {
-    /// Name of the group. `approved: true` counts for the group of this name only.
+    /// Name of the group. `approved: true` applies to the group with this name only.
     #[serde(default)]
     pub name: String,
-    /// Its uid. Without `approved`, another group of the same name asks again.
+    /// uid of the group. Without `approved`, a new group with the same name needs a new approval.
     #[serde(default)]
     pub uid: String,
 }
 
-/// How far a device is.
+/// Provisioning state of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ProvisioningState {
-    /// Known, and not at a hub yet.
+    /// Known, and not connected yet.
     Registered,
-    /// It waits until somebody sets `approved`.
+    /// Waits for `approved: true`.
     WaitingForApproval,
-    /// It was at its hub.
+    /// Has connected to its hub.
     Provisioned,
-    /// It has no template: neither tags nor a model.
+    /// Has neither tags nor a model.
     Unassociated,
-    /// It is blocked.
+    /// Is blocked.
     Blocked,
 }
 
-/// A device's credentials.
+/// Credentials of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsStatus {
-    /// The Secret that holds them.
+    /// Name of the Secret with the credentials.
     pub secret_name: String,
-    /// What they are.
+    /// Kind of the credentials.
     pub kind: CredentialsKind,
-    /// Which credential the Secret holds: a value that tells one from another and gives nothing away. For a certificate its
-    /// SHA-256 thumbprint.
+    /// Fingerprint of the credential in the Secret. It identifies the credential and reveals nothing about it. For a
+    /// certificate, its SHA-256 thumbprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Which key of the group it is derived from, or which CA signed it: the fingerprint of that.
+    /// Fingerprint of the group's key from which the credential is derived, or of the CA that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_fingerprint: Option<String>,
-    /// Whether the device was at its hub with it: `Untried`, `Accepted` or `Refused`. After a refusal the device goes on with
-    /// the one before.
+    /// Result of the credential at the hub: `Untried`, `Accepted` or `Refused`. After a refusal the device continues
+    /// with the previous credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<CredentialsProof>,
-    /// The certificate in the primary slot. Register the thumbprints of both slots where the hub knows the device by them.
+    /// Certificate in the primary slot. Register the thumbprints of both slots if the hub authenticates the device by
+    /// thumbprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<CertificateStatus>,
-    /// The certificate in the secondary slot, from the first renewal on.
+    /// Certificate in the secondary slot, from the first renewal on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secondary: Option<CertificateStatus>,
-    /// The slot of the certificate in `tls.crt`: `Primary` or `Secondary`. Renewals take turns.
+    /// Slot of the certificate in `tls.crt`: `Primary` or `Secondary`. Renewals alternate between the slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<crate::group::InUse>,
-    /// When the certificate in `tls.crt` ends.
+    pub current: Option<crate::slot::InUse>,
+    /// Expiry of the certificate in `tls.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Time>,
-    /// When the operator makes the next one.
+    /// Time at which the operator issues the next certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_at: Option<Time>,
 }
 
-/// Whether a credential is known to work.
+/// Result of a credential at the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CredentialsProof {
-    /// No agent has tried it yet.
+    /// The device has not connected with it yet.
     Untried,
     /// The hub accepted it.
     Accepted,
@@ -139,161 +140,163 @@ pub enum CredentialsProof {
     Refused,
 }
 
-/// A certificate, in the words that Azure's portal asks for.
+/// Certificate, with the values that Azure's portal requires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateStatus {
-    /// SHA-1 of the certificate: 40 hexadecimal digits, upper case, without separators.
+    /// SHA-1 thumbprint: 40 hexadecimal digits, upper case, without separators.
     pub sha1_thumbprint: String,
-    /// SHA-256 of the certificate: 64 hexadecimal digits.
+    /// SHA-256 thumbprint: 64 hexadecimal digits.
     pub sha256_thumbprint: String,
-    /// Its serial number, in hexadecimal digits.
+    /// Serial number, in hexadecimal digits.
     pub serial_number: String,
-    /// When it ends.
+    /// Expiry of the certificate.
     pub not_after: Time,
 }
 
-/// What credentials are.
+/// Kind of credentials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CredentialsKind {
-    /// A key to sign tokens with.
+    /// Key that signs tokens.
     #[default]
     SharedAccessKey,
-    /// A certificate with its key.
+    /// Certificate with its private key.
     X509,
 }
 
-/// A device's connection to its hub.
+/// Connection of a device to its hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
-    /// Whether the hub has accepted the device and it is still there; `Unknown` while no agent answers.
+    /// `Connected` if the hub has accepted the device and the connection is open, `Disconnected` if not, `Unknown`
+    /// while no agent answers.
     pub state: ConnectionState,
-    /// Since when.
+    /// Time of the last change of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Why, in one word.
+    /// Reason of the state, in CamelCase.
     pub reason: String,
-    /// Why, in words.
+    /// Details of the state for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 
-/// Whether a device is at its hub.
+/// Connection of a device to its hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ConnectionState {
-    /// It is.
+    /// The hub has accepted the device and the connection is open.
     Connected,
-    /// It is not.
+    /// The device has no accepted connection.
     Disconnected,
     /// No agent answers.
     Unknown,
 }
 
-/// What the operator knows of a group.
+/// Observed state of a group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvisioningGroupStatus {
-    /// The metadata.generation that this status answers; -1 before the first answer.
+    /// metadata.generation that this status describes; -1 before the first status.
     #[serde(default = "never")]
     pub observed_generation: i64,
-    /// How many devices refer to the group.
+    /// Number of devices that refer to the group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<DeviceCounts>,
-    /// How far the devices are with the key or CA in use.
+    /// Progress of the devices to the key or CA in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollover: Option<RolloverStatus>,
-    /// The answers to verification codes, by the CA they are for.
+    /// Verification certificates, by CA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationStatus>,
-    /// What became of the list of devices.
+    /// Result of the imported list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<ImportStatus>,
-    /// What was written out.
+    /// State of the exported list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<ExportStatus>,
-    /// `Ready` (the group's key or CA can be used, and its lists are in order), `Imported` (every row of the list has its
-    /// device; only with import), `Exported` (the list with credentials is current; only with export), `Reconciling` (the
-    /// operator is at work) and `Stalled` (nothing goes on until somebody changes something; the message says what).
+    /// `Ready` (the group's key or CA is usable, and its lists are in order), `Imported` (every row of the list has
+    /// its device; only with import), `Exported` (the list with credentials is current; only with export),
+    /// `Reconciling` (the operator is still working) and `Stalled` (a user must change something; the message names
+    /// it).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// How many devices of a group are how far.
+/// Devices of a group, by provisioning state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceCounts {
-    /// All that refer to the group.
+    /// All devices that refer to the group.
     pub total: u32,
-    /// Not at a hub yet.
+    /// Devices that have not connected yet.
     pub registered: u32,
-    /// Waiting for `approved`.
+    /// Devices that wait for `approved: true`.
     #[serde(default)]
     pub waiting_for_approval: u32,
-    /// That were at their hub.
+    /// Devices that have connected to their hub.
     pub provisioned: u32,
-    /// Blocked.
+    /// Blocked devices.
     pub blocked: u32,
-    /// Without a template.
+    /// Devices without a template.
     pub unassociated: u32,
-    /// Connected now.
+    /// Devices that are connected now.
     pub connected: u32,
 }
 
-/// How far the devices of a group are with its key or CA in use.
+/// Progress of a group's devices to its key or CA in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloverStatus {
-    /// The fingerprint of the key or CA in use; for a CA its SHA-256 thumbprint.
+    /// Fingerprint of the key or CA in use; for a CA, its SHA-256 thumbprint.
     pub issuer_fingerprint: String,
-    /// Devices that were at their hub with a credential of it.
+    /// Devices that have connected to their hub with a credential of it.
     pub moved: u32,
-    /// Devices that have such a credential and were not at their hub with it yet. Devices with `agent.mode` `None` stay here:
-    /// nobody in this cluster sees them connect.
+    /// Devices that have the new credential and have not connected with it yet. Devices with `agent.mode` `None` stay
+    /// here, because the operator cannot see their connections.
     pub untried: u32,
-    /// Devices that keep the one before until it is their turn.
+    /// Devices that keep their previous credential until their turn.
     pub pending: u32,
-    /// Devices that were refused with it and go on with the one before.
+    /// Devices that were refused with it and continue with their previous credential.
     pub refused: u32,
-    /// Why, for the first ten of the refused.
+    /// Reasons of the first ten refusals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
 }
 
-/// A device that was refused with its new credential.
+/// Device that was refused with its new credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// Name of the IoTDevice.
     pub device: String,
-    /// What the hub or DPS said, and what to do.
+    /// Answer of the hub or DPS, and the fix.
     pub message: String,
 }
 
-/// The answers to verification codes.
+/// Verification certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationStatus {
-    /// For `issuer`.
+    /// Certificate for `issuer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<Verification>,
-    /// For `secondaryIssuer`.
+    /// Certificate for `secondaryIssuer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secondary: Option<Verification>,
 }
 
-/// The answer to one verification code.
+/// Certificate for one verification code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// The code that is answered.
+    /// Verification code.
     pub code: String,
-    /// The Secret that holds the certificate to upload, as `verification.crt`.
+    /// Name of the Secret with the certificate to upload, as `verification.crt`.
     pub secret_name: String,
 }
 
-/// What became of a list of devices.
+/// Result of an imported list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportStatus {
@@ -301,29 +304,29 @@ pub struct ImportStatus {
     pub rows: u32,
     /// Rows that have their device.
     pub imported: u32,
-    /// Rows that are wrong.
+    /// Rejected rows.
     pub failed: u32,
-    /// Why, for the first twenty of them.
+    /// Reasons of the first twenty rejected rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<ImportMistake>,
 }
 
-/// A row that cannot become a device.
+/// Rejected row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportMistake {
-    /// The line of the text where the row begins; the first is 1.
+    /// Number of the line in which the row begins; the first line is 1.
     pub line: u32,
-    /// What is wrong, and what to do.
+    /// Error of the row, and the fix.
     pub message: String,
 }
 
-/// What was written out.
+/// State of an exported list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportStatus {
-    /// The Secret that holds the list.
+    /// Name of the Secret with the list.
     pub secret_name: String,
-    /// Devices in it.
+    /// Number of devices in the list.
     pub devices: u32,
 }

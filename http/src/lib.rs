@@ -42,7 +42,7 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// Whether the kernel has no IPv6: it knows no such address family (97) or no such address.
+/// Returns whether the kernel has no IPv6: the address family (error 97) or the address does not exist.
 fn lacks_ipv6(error: &io::Error) -> bool {
     error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable
 }

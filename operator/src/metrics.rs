@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,

@@ -1,6 +1,6 @@
 //! Consent and limits of what an object refers to, checked after its names and before anything is issued. Pure.
 
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_protocol::hub::host::HostPort;
 
 use crate::credential::bounds::{self, Endpoints, Way};

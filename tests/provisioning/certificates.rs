@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use lanyard_crds::IoTDevice;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus};
 use lanyard_tests::kubernetes::{Namespace, secret_text};
 use lanyard_tests::process::eventually;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{ConnectionState, CredentialsProof, CredentialsStatus};
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::handoff::status as said;

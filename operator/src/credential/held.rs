@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsKind;
 use lanyard_protocol::handoff::credentials as file;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;

@@ -140,7 +140,7 @@ pub(super) fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fa
     }
 }
 
-fn template_of(template: stream::Template) -> Result<Template, Fault> {
+fn template_of(template: stream::MessageTemplate) -> Result<Template, Fault> {
     let standard = |stream::StandardTemplate { message, values }| Standard { message, values };
     let texts = Texts { advanced: template.advanced, standard: template.standard.map(standard) };
     Template::new(texts).map_err(|error| invalid("telemetry.template", error))

@@ -236,7 +236,7 @@ impl Stage<'_> {
         &self,
         current: Credential,
         previous: Option<Credential>,
-        slot: Option<lanyard_crds::group::InUse>,
+        slot: Option<lanyard_crds::slot::InUse>,
         proof: CredentialsProof,
         (wanted, issuer): (&Wanted, Option<&Issuer>),
     ) -> Chosen {

@@ -3,7 +3,8 @@
 use kube::ResourceExt;
 use lanyard_crds::agent::Agent;
 use lanyard_crds::buffer::{EmptyDir, Storage};
-use lanyard_crds::group::{Dps, Template};
+use lanyard_crds::dps::Dps;
+use lanyard_crds::group::DeviceTemplate;
 use lanyard_crds::{IoTDevice, IoTDeviceSpec};
 use lanyard_protocol::handoff::buffer::Buffer;
 use lanyard_protocol::handoff::config::{self, LastWill, Source, Tag, Telemetry};
@@ -93,7 +94,7 @@ pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
     let device_id = DeviceId::new(device.device_id()).map_err(|error| invalid("deviceId", error))?;
     let (destination, origin) = where_to(observed, &device_id)?;
     let template = observed.group.as_ref().and_then(|group| group.spec.template.clone()).unwrap_or_default();
-    let Template { model_id, sources, tags, telemetry, buffer, last_will, agent } = template;
+    let DeviceTemplate { model_id, sources, tags, telemetry, buffer, last_will, agent } = template;
     let buffer = spec.buffer.clone().or(buffer).unwrap_or_default();
     let in_pod = || Storage { empty_dir: Some(EmptyDir {}), ..Storage::default() };
     let name = device.name_any();

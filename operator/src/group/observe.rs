@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::possession;

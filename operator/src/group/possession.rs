@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use lanyard_crds::ProvisioningGroup;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 
 use crate::cluster::read::SecretData;
 use crate::credential::certificate::Certificate;

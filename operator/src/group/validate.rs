@@ -1,7 +1,8 @@
 //! Second stage: whether devices can be worked for with what the group says. Pure.
 
 use jiff::Timestamp;
-use lanyard_crds::group::{GroupKey, InUse};
+use lanyard_crds::group::GroupKey;
+use lanyard_crds::slot::InUse;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::IdScope;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsProof;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::credential::certificate::Certificate;

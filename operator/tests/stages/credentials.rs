@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CredentialsProof, IoTDeviceStatus};
 use lanyard_operator::credential::held::{Credential, Held, Holding};
 use lanyard_operator::credential::leaf::{self, Wanted};

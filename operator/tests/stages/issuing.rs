@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_crds::group::InUse;
+use lanyard_crds::slot::InUse;
 use lanyard_operator::cluster::claims::Key;
 use lanyard_operator::cluster::read::CaFound;
 use lanyard_operator::device::observe::Observed;
