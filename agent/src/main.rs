@@ -45,7 +45,7 @@ enum AgentError {
 }
 
 impl AgentError {
-    /// A mistake a line.
+    /// A problem a line.
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Document(error) => error.lines(),

@@ -1,4 +1,4 @@
-//! The configuration's certificates and thumbprints: what is taken, and that every mistake is told with field and fix.
+//! The configuration's certificates and thumbprints: what is taken, and that every problem is told with field and fix.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
@@ -16,7 +16,7 @@ use pki::{Ca, DEV1, DEV1_KEY};
 use serde_json::{Value, json};
 
 fn parse(document: &Value) -> Result<Checked, String> {
-    read(&document.to_string(), Path::new("/nonexistent")).map_err(|mistakes| mistakes.to_string())
+    read(&document.to_string(), Path::new("/nonexistent")).map_err(|problems| problems.to_string())
 }
 
 fn device(authentication: &Value) -> Value {
@@ -52,7 +52,7 @@ fn the_example_is_right() {
     assert!(matches!(&checked.dps[0].individuals[0].2.attestation, Attestation::ClientCertificates(_)));
 }
 
-/// The field's path, the cause and the fix; nothing of a key that was pasted by mistake.
+/// The field's path, the cause and the fix; nothing of a key that was pasted by problem.
 #[test]
 fn every_mistake_is_told_with_field_and_fix() {
     let thumbprint = "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A";
@@ -163,10 +163,10 @@ fn every_mistake_is_told_with_field_and_fix() {
             "there is no such field here",
         ),
     ] {
-        let mistakes = parse(&document).unwrap_err();
-        let line = mistakes.lines().find(|line| line.contains(&format!("- {field} (")));
-        assert!(line.is_some_and(|line| line.contains(message)), "{field}: {message}:{mistakes}");
-        assert!(!mistakes.contains("MIGH") && !mistakes.contains("MIIB"), "{mistakes}");
+        let problems = parse(&document).unwrap_err();
+        let line = problems.lines().find(|line| line.contains(&format!("- {field} (")));
+        assert!(line.is_some_and(|line| line.contains(message)), "{field}: {message}:{problems}");
+        assert!(!problems.contains("MIGH") && !problems.contains("MIIB"), "{problems}");
     }
 }
 
@@ -181,11 +181,11 @@ fn a_certificate_belongs_to_one_enrollment() {
     let certificates =
         json!([{"name": "root", "properties": {"certificate": root.pem(), "isVerified": true}}]);
     let document = |groups: &Value| json!({"hubs": [{"hostName": "h"}], "certificates": certificates, "dps": [{"idScope": "0ne1", "enrollmentGroups": groups}]});
-    let mistakes = parse(&document(&groups)).unwrap_err();
+    let problems = parse(&document(&groups)).unwrap_err();
     assert!(
-        mistakes
+        problems
             .contains("one and two have the same certificate, and DPS takes each for one enrollment only"),
-        "{mistakes}"
+        "{problems}"
     );
     assert!(parse(&document(&json!([groups[1]]))).is_ok());
 }

@@ -1,4 +1,4 @@
-//! The configuration's reader: what it takes, and that every mistake is told at once, with the field and the fix.
+//! The configuration's reader: what it takes, and that every problem is told at once, with the field and the fix.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use lanyard_emulator::config::check::{load, read};
 use lanyard_emulator::config::checked::Checked;
-use lanyard_emulator::config::mistakes::Mistakes;
+use lanyard_emulator::config::problems::Problems;
 use lanyard_emulator::hub::authentication::{Authentication, Keys};
 use proptest::prelude::*;
 
 const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-fn parse(text: &str) -> Result<Checked, Mistakes> {
+fn parse(text: &str) -> Result<Checked, Problems> {
     read(text, Path::new("/nonexistent"))
 }
 
@@ -26,12 +26,12 @@ fn keys(checked: &Checked) -> &Keys {
 
 /// Everything that is wrong with a text, a line each, with its place.
 fn placed(text: &str) -> Vec<String> {
-    let mistakes = parse(text).unwrap_err().to_string();
-    mistakes.lines().skip(1).map(|line| line.trim_start_matches("  - ").to_owned()).collect()
+    let problems = parse(text).unwrap_err().to_string();
+    problems.lines().skip(1).map(|line| line.trim_start_matches("  - ").to_owned()).collect()
 }
 
 /// The same without the places.
-fn mistakes(text: &str) -> Vec<String> {
+fn problems(text: &str) -> Vec<String> {
     let bare = |line: String| {
         let (field, rest) = line.split_once(" (line ").unwrap();
         format!("{field}{}", rest.split_once(')').unwrap().1)
@@ -74,7 +74,7 @@ fn what_is_no_yaml_is_told_with_its_place() {
 #[test]
 fn dps_needs_a_hub() {
     let text = "hubs: [{hostName: h}]\ndps: [{idScope: 0ne1, iotHubs: [], enrollmentGroups: [{enrollmentGroupId: g, iotHubs: [], deviceId: x}], enrollments: [{registrationId: r, enrollmentGroupId: g}]}]";
-    let found = mistakes(text);
+    let found = problems(text);
     for wanted in [
         "dps[0].iotHubs: is empty: name at least one hub, or take it out to use all of them",
         "dps[0].enrollmentGroups[0].deviceId: a group has none",
@@ -83,7 +83,7 @@ fn dps_needs_a_hub() {
         assert!(found.iter().any(|line| line.starts_with(wanted)), "{wanted}: {found:#?}");
     }
     for text in ["hubs: []", "dps: []"] {
-        assert_eq!(mistakes(text), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
+        assert_eq!(problems(text), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
     }
 }
 
@@ -149,7 +149,7 @@ dps:
 emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0}}
 "
     );
-    let found = mistakes(&text);
+    let found = problems(&text);
     for wanted in [
         "hubs[0].devises: there is no such field here",
         "hubs[1].devices[0].etag: there is no such field here",
@@ -193,7 +193,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
 
 #[test]
 fn an_empty_configuration_says_what_to_write() {
-    assert_eq!(mistakes("{}"), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
+    assert_eq!(problems("{}"), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
 }
 
 /// A key that stands in the wrong place is not repeated.

@@ -1,10 +1,10 @@
-//! What Lanyard's programs say to each other and to Azure: pure, no I/O, no clock, no randomness.
+//! Data formats between Lanyard's programs, and with Azure. Pure: no I/O, no clock, no randomness.
 //!
 //! ```text
-//! text/     text that people hand over: UTF-8, PEM; errors never repeat it
-//! document/ what people write in YAML: places of fields, mistakes in words, all of them at once
-//! hub/      everybody <-> IoT Hub and DPS: ids, keys, tokens, user names, topics, property bags, DPS bodies
-//! payload/  bodies of messages that users write themselves, as templates
+//! text/     text that people provide: UTF-8, PEM; errors never repeat it
+//! document/ YAML documents: reports all problems at once, with positions and fixes
+//! hub/      IoT Hub and DPS: ids, keys, tokens, user names, topics, property bags, DPS bodies
+//! template/ templates of message bodies
 //! handoff/  operator -> agent (configuration, credentials) and agent -> operator (status)
 //! ```
 //!
@@ -14,5 +14,5 @@
 pub mod text;
 pub mod document;
 pub mod hub;
-pub mod payload;
+pub mod templates;
 pub mod handoff;

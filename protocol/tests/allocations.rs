@@ -1,7 +1,8 @@
 //! Level: protocol. Writing an event from a template takes no memory but the body's own.
 
-use lanyard_protocol::payload::template::{Standard, Template, Texts};
-use lanyard_protocol::payload::write::{Sample, Writer};
+use lanyard_protocol::templates::render::{Sample, Writer};
+use lanyard_protocol::templates::template::Template;
+use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
 
 struct Event(i64);
 
@@ -24,13 +25,13 @@ impl Sample for Event {
 fn an_event_takes_no_memory_of_its_own() {
     let advanced = "[|#each VALUES|[|@index|,\"|TAGNAME|\",|VALUE|,\"|VALUE|\",|QUALITY|,|TIMESTAMP|,\"|DATE|\",\"|SERVERDATE|\",\
                     |SERVERTIMESTAMP||#if QUALITY|,1|/if|]|#unless @last|,|/unless||/each|]";
-    let standard = Standard {
+    let standard = StandardTexts {
         message: "at: |SERVERDATE|\nvalues: |VALUES|".to_owned(),
         values: "id: |TAGNAME|\nv: |TAGVALUE|\nq: |TAGQUALITY|\nd: |TAGDATE|".to_owned(),
     };
     for texts in [
-        Texts { advanced: Some(advanced.to_owned()), standard: None },
-        Texts { advanced: None, standard: Some(standard) },
+        TemplateTexts { advanced: Some(advanced.to_owned()), standard: None },
+        TemplateTexts { advanced: None, standard: Some(standard) },
     ] {
         let template = Template::new(texts).unwrap();
         let mut body = Vec::with_capacity(1 << 20);

@@ -85,7 +85,7 @@ fn damaged(text: &str, damage: Damage) -> Vec<u8> {
     }
 }
 
-/// The forms in which a key is handed over, rightly or by mistake.
+/// The forms in which a key is handed over, rightly or by problem.
 fn forms(key: &str) -> Vec<String> {
     vec![
         key.to_owned(),

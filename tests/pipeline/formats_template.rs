@@ -1,4 +1,4 @@
-//! Messages from templates: what the user wrote reaches the hub, split and never dropped, and mistakes are shown where they are.
+//! Messages from templates: what the user wrote reaches the hub, split and never dropped, and problems are shown where they are.
 
 use lanyard_tests::process::{LIMIT, eventually};
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ fn mistakes_are_shown_with_line_and_column_and_the_one_before_goes_on() {
         ),
     ] {
         agent.setup.configure(&press_with(&emulator, tags, &telemetry(text, "")));
-        eventually("the mistake is in the status", LIMIT, || {
+        eventually("the problem is in the status", LIMIT, || {
             agent.status().configuration_problem.filter(|problem| problem.contains(words))
         });
         assert!(agent.log().contains(words), "{}", agent.log());

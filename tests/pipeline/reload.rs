@@ -93,9 +93,9 @@ fn a_broken_document_leaves_the_old_one_running() {
     assert_eq!(ready.status, 200);
     assert!(ready.body.contains("newer than this agent understands"), "{}", ready.body);
     assert_eq!(agent.metrics().get("lanyard_configuration_problem"), Some(1.0));
-    // A mistake a line, with its place.
+    // A problem a line, with its place.
     agent.setup.configure(&press_with(&emulator, RAMP, "interval: 5ms, qos: 7"));
-    eventually("the mistakes are logged", LIMIT, || {
+    eventually("the problems are logged", LIMIT, || {
         let log = agent.log();
         let has = |text: &str| log.lines().filter(|line| line.contains(text)).count() == 1;
         (has(": devices[0].telemetry.interval: 5ms is not allowed here: use 10ms to")

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lanyard_protocol::handoff::config::{AgentConfig, ConfigError};
-use lanyard_protocol::handoff::mistake::Problem;
+use lanyard_protocol::handoff::validation::Problem;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
-    /// Every mistake in a line of its own, as `FILE:LINE:COLUMN: field: message`.
+    /// Every problem in a line of its own, as `FILE:LINE:COLUMN: field: message`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self::Parse { path, error: ConfigError::Invalid(problems) } = self else {
@@ -65,7 +65,7 @@ impl Document {
     /// Reads the file; `None` when it says what it said the last time, and that was right.
     ///
     /// # Errors
-    /// [`DocumentError`] names the file and every mistake in it.
+    /// [`DocumentError`] names the file and every problem in it.
     pub fn load(&mut self, path: &Path) -> Result<Option<AgentConfig>, DocumentError> {
         let before = self.fingerprint.take();
         let text = std::fs::read_to_string(path)

@@ -2,8 +2,8 @@
 //! if it ended now. Pure.
 
 use bytes::Bytes;
-use lanyard_protocol::payload::template::Template;
-use lanyard_protocol::payload::write::Writer;
+use lanyard_protocol::templates::render::Writer;
+use lanyard_protocol::templates::template::Template;
 
 use super::json;
 use crate::buffer::record::Unread;
@@ -81,7 +81,7 @@ impl<'t> Body<'t> {
 mod tests {
     use super::*;
     use crate::buffer::record::Lying;
-    use lanyard_protocol::payload::template::{Standard, Texts};
+    use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -90,13 +90,14 @@ mod tests {
 
     fn advanced() -> Template {
         let text = format!("{{\"timestamp\": |SERVERTIMESTAMP|, \"values\": [|#each VALUES|{EACH}|/each|]}}");
-        Template::new(Texts { advanced: Some(text), standard: None }).unwrap()
+        Template::new(TemplateTexts { advanced: Some(text), standard: None }).unwrap()
     }
 
     fn standard() -> Template {
         let message = "timestamp: |SERVERTIMESTAMP|\nvalues: |VALUES|".to_owned();
         let values = "id: |TAGNAME|\nv: |TAGVALUE|\nq: |TAGQUALITY|\nt: |TAGTIMESTAMP|".to_owned();
-        Template::new(Texts { advanced: None, standard: Some(Standard { message, values }) }).unwrap()
+        Template::new(TemplateTexts { advanced: None, standard: Some(StandardTexts { message, values }) })
+            .unwrap()
     }
 
     #[derive(Debug, Clone)]

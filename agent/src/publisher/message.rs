@@ -149,7 +149,8 @@ mod tests {
     use super::*;
     use crate::buffer::store::Shared;
     use crate::tags::event::{Event, Value};
-    use lanyard_protocol::payload::template::{Template, Texts};
+    use lanyard_protocol::templates::template::Template;
+    use lanyard_protocol::templates::texts::TemplateTexts;
     use std::time::Instant;
 
     fn event(tag: &str, value: Value, time: i64) -> Event {
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn templates_are_cut_at_the_hubs_limit_too() {
         let text = "[|#each VALUES|{\"v\":|VALUE|}|#if @last|\n\n\n|else|,|/if||/each|]";
-        let texts = Texts { advanced: Some(text.to_owned()), standard: None };
+        let texts = TemplateTexts { advanced: Some(text.to_owned()), standard: None };
         let telemetry = Telemetry { template: Some(Template::new(texts).unwrap()), ..Telemetry::default() };
         let text = |length: usize| Value::Text(Arc::from("x".repeat(length)));
         let of =

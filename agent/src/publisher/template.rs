@@ -1,6 +1,6 @@
 //! Events as templates see them. Pure.
 
-use lanyard_protocol::payload::write::Sample;
+use lanyard_protocol::templates::render::Sample;
 
 use super::json;
 use crate::buffer::record::Unread;

@@ -4,7 +4,7 @@ use super::certificates::{Purpose, certificate};
 use super::document;
 use super::field::choice;
 use super::files::Files;
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 use super::secret;
 use crate::dps::enrollment::{Attestation, Slots};
 
@@ -38,29 +38,29 @@ pub fn attestation(
     field: &str,
     whose: Whose,
     known: Known<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Attestation> {
     let none = document::Attestation::default();
     let entry = entry.unwrap_or(&none);
     let kinds = [("symmetricKey", Kind::SymmetricKey), ("x509", Kind::X509)];
-    let kind = choice(entry.kind.as_deref(), &format!("{field}.type"), mistakes, &kinds);
+    let kind = choice(entry.kind.as_deref(), &format!("{field}.type"), problems, &kinds);
     if entry.kind.is_none() {
-        mistakes.note(format!("{field}.type"), "is missing: use symmetricKey or x509");
+        problems.note(format!("{field}.type"), "is missing: use symmetricKey or x509");
     }
     match kind {
         Some(Kind::X509) => {
             if entry.symmetric_key.is_some() {
                 let message = "only type symmetricKey has keys: take it out, or use that type";
-                mistakes.note(format!("{field}.symmetricKey"), message);
+                problems.note(format!("{field}.symmetricKey"), message);
             }
-            x509(entry.x509.as_ref(), &format!("{field}.x509"), whose, known, mistakes)
+            x509(entry.x509.as_ref(), &format!("{field}.x509"), whose, known, problems)
         }
         Some(Kind::SymmetricKey) | None => {
             if kind.is_some() && entry.x509.is_some() {
                 let message = "only type x509 has certificates: take it out, or use that type";
-                mistakes.note(format!("{field}.x509"), message);
+                problems.note(format!("{field}.x509"), message);
             }
-            let keys = secret::keys(entry.symmetric_key.as_ref(), field, known.files, mistakes);
+            let keys = secret::keys(entry.symmetric_key.as_ref(), field, known.files, problems);
             keys.map(Attestation::SymmetricKey)
         }
     }
@@ -71,28 +71,28 @@ fn x509(
     field: &str,
     whose: Whose,
     known: Known<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Attestation> {
     let none = document::X509::default();
     let entry = entry.unwrap_or(&none);
     match (whose, &entry.client_certificates, &entry.signing_certificates, &entry.ca_references) {
         (Whose::Individual, Some(leafs), None, None) => {
             let field = format!("{field}.clientCertificates");
-            slots(leafs, &field, Purpose::Client, known, mistakes).map(Attestation::ClientCertificates)
+            slots(leafs, &field, Purpose::Client, known, problems).map(Attestation::ClientCertificates)
         }
         (Whose::Group, None, Some(signers), None) => {
             let field = format!("{field}.signingCertificates");
-            slots(signers, &field, Purpose::Authority, known, mistakes).map(Attestation::SigningCertificates)
+            slots(signers, &field, Purpose::Authority, known, problems).map(Attestation::SigningCertificates)
         }
         (Whose::Group, None, None, Some(names)) => {
-            references(names, &format!("{field}.caReferences"), known, mistakes)
+            references(names, &format!("{field}.caReferences"), known, problems)
         }
         (Whose::Individual, ..) => {
-            mistakes.note(field, "an individual enrollment has clientCertificates here, and nothing else");
+            problems.note(field, "an individual enrollment has clientCertificates here, and nothing else");
             None
         }
         (Whose::Group, ..) => {
-            mistakes
+            problems
                 .note(field, "a group has either signingCertificates or caReferences here, and nothing else");
             None
         }
@@ -104,16 +104,16 @@ fn slots(
     field: &str,
     purpose: Purpose,
     known: Known<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Slots<crate::x509::certificate::Certificate>> {
     let mut read = |entry: &document::X509Certificate, name: &str| {
         let (text, file) = (entry.certificate.as_ref(), entry.certificate_file.as_deref());
-        certificate(text, file, &format!("{field}.{name}"), purpose, known.files, mistakes)
+        certificate(text, file, &format!("{field}.{name}"), purpose, known.files, problems)
     };
     let primary = entry.primary.as_ref().map(|entry| read(entry, "primary"));
     let secondary = entry.secondary.as_ref().map(|entry| read(entry, "secondary"));
     if primary.is_none() {
-        mistakes.note(format!("{field}.primary"), "is missing: add it");
+        problems.note(format!("{field}.primary"), "is missing: add it");
     }
     Some(Slots { primary: primary??, secondary: secondary.map_or(Some(None), |read| read.map(Some))? })
 }
@@ -122,20 +122,20 @@ fn references(
     names: &document::Slots<String>,
     field: &str,
     known: Known<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Attestation> {
     let mut read = |name: &String, slot: &str| {
         let is_known = known.authorities.contains(name);
         if !is_known {
             let message = format!("{name:?} is none of the certificates: add it under certificates");
-            mistakes.note(format!("{field}.{slot}"), message);
+            problems.note(format!("{field}.{slot}"), message);
         }
         is_known.then(|| name.clone())
     };
     let primary = names.primary.as_ref().map(|name| read(name, "primary"));
     let secondary = names.secondary.as_ref().map(|name| read(name, "secondary"));
     if primary.is_none() {
-        mistakes.note(format!("{field}.primary"), "is missing: add it");
+        problems.note(format!("{field}.primary"), "is missing: add it");
     }
     let secondary = secondary.map_or(Some(None), |name| name.map(Some))?;
     Some(Attestation::CaReferences(Slots { primary: primary??, secondary }))

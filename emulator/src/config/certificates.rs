@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::document;
 use super::files::{Files, Found};
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 use crate::x509::certificate::Certificate;
 use crate::x509::text;
 
@@ -26,19 +26,19 @@ pub fn certificate(
     field: &str,
     purpose: Purpose,
     files: Files<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Certificate> {
-    match files.text(text, file, field, "certificate", mistakes) {
+    match files.text(text, file, field, "certificate", problems) {
         Found::Value(field, text) => {
-            let certificate = mistakes.take(field.clone(), text::read(&text))?;
+            let certificate = problems.take(field.clone(), text::read(&text))?;
             if purpose == Purpose::Authority && certificate.authority.is_none() {
-                mistakes.note(field, "is no CA: its basicConstraints must say CA:TRUE");
+                problems.note(field, "is no CA: its basicConstraints must say CA:TRUE");
                 return None;
             }
             Some(certificate)
         }
         Found::Missing => {
-            mistakes.note(format!("{field}.certificate"), "is missing: give it, or certificateFile");
+            problems.note(format!("{field}.certificate"), "is missing: give it, or certificateFile");
             None
         }
         Found::Wrong => None,
@@ -49,19 +49,19 @@ pub fn certificate(
 pub fn authorities(
     entries: &[document::CaCertificate],
     files: Files<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Vec<(String, Certificate, bool)> {
     let mut names = HashSet::new();
     let mut authorities = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         let field = format!("certificates[{at}]");
-        let certificate = properties(&entry.properties, &format!("{field}.properties"), files, mistakes);
+        let certificate = properties(&entry.properties, &format!("{field}.properties"), files, problems);
         let Some(name) = entry.name.as_ref().filter(|name| !name.is_empty()) else {
-            mistakes.note(format!("{field}.name"), "is missing: add it");
+            problems.note(format!("{field}.name"), "is missing: add it");
             continue;
         };
         if !names.insert(name) {
-            mistakes.note(format!("{field}.name"), format!("{name} is there twice: keep one of them"));
+            problems.note(format!("{field}.name"), format!("{name} is there twice: keep one of them"));
         }
         authorities
             .extend(certificate.map(|certificate| (name.clone(), certificate, entry.properties.is_verified)));
@@ -74,8 +74,8 @@ pub fn properties(
     entry: &document::CaCertificateProperties,
     field: &str,
     files: Files<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Certificate> {
     let (text, file) = (entry.certificate.as_ref(), entry.certificate_file.as_deref());
-    certificate(text, file, field, Purpose::Authority, files, mistakes)
+    certificate(text, file, field, Purpose::Authority, files, problems)
 }

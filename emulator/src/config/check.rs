@@ -1,18 +1,18 @@
-//! From the document to the checked configuration: every mistake is found in one go. Touches disk for
+//! From the document to the checked configuration: every problem is found in one go. Touches disk for
 //! key and certificate files only.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use lanyard_protocol::document::mend::Words;
-use lanyard_protocol::document::reading::{self, Misread};
+use lanyard_protocol::document::read::{self, DocumentError};
+use lanyard_protocol::document::substitute::Disclosure;
 use lanyard_protocol::hub::host::HostPort;
 
 use super::attestation::Known;
 use super::checked::{Checked, Dps, Hub};
 use super::document::{self, Document};
 use super::files::Files;
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 use super::{certificates, provisioning, registry};
 use crate::cloud::TokenRules;
 use crate::dps::enrollment::Attestation;
@@ -32,12 +32,12 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Neither YAML nor JSON, or not meaningful: all of it at once. Keys are not repeated.
-    #[error("the configuration {path} is wrong:{mistakes}", path = path.display())]
-    Mistakes {
+    #[error("the configuration {path} is wrong:{problems}", path = path.display())]
+    Problems {
         /// Which file.
         path: std::path::PathBuf,
         /// Field by field.
-        mistakes: Mistakes,
+        problems: Problems,
     },
 }
 
@@ -49,38 +49,38 @@ pub fn load(path: &Path) -> Result<Checked, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new("."));
-    read(&text, dir).map_err(|mistakes| ConfigError::Mistakes { path: path.to_owned(), mistakes })
+    read(&text, dir).map_err(|problems| ConfigError::Problems { path: path.to_owned(), problems })
 }
 
 /// Reads and checks a text; key files are looked for from `dir`.
 ///
 /// # Errors
-/// [`Mistakes`].
-pub fn read(text: &str, dir: &Path) -> Result<Checked, Mistakes> {
-    let (document, mut mistakes) = match reading::read::<Document>(text, |_, _| None, Words::Hidden) {
-        Ok(document) => (Some(document), Mistakes::default()),
-        Err(Misread { problems, mended }) => (mended, Mistakes::of(problems)),
+/// [`Problems`].
+pub fn read(text: &str, dir: &Path) -> Result<Checked, Problems> {
+    let (document, mut problems) = match read::read::<Document>(text, |_, _| None, Disclosure::Hidden) {
+        Ok(document) => (Some(document), Problems::default()),
+        Err(DocumentError { problems, mended }) => (mended, Problems::of(problems)),
     };
-    match document.map(|document| check(&document, dir, &mut mistakes)) {
-        Some(checked) if mistakes.is_empty() => Ok(checked),
-        _ => Err(mistakes.located(text)),
+    match document.map(|document| check(&document, dir, &mut problems)) {
+        Some(checked) if problems.is_empty() => Ok(checked),
+        _ => Err(problems.located(text)),
     }
 }
 
-fn check(document: &Document, dir: &Path, mistakes: &mut Mistakes) -> Checked {
+fn check(document: &Document, dir: &Path, problems: &mut Problems) -> Checked {
     if document.hubs.is_empty() {
-        mistakes.note("hubs", "is empty: name at least one hub, such as {hostName: localhost}");
+        problems.note("hubs", "is empty: name at least one hub, such as {hostName: localhost}");
     }
     let files = Files(Some(dir));
-    let hubs = check_hubs(document, files, mistakes);
-    let certificates = certificates::authorities(&document.certificates, files, mistakes);
-    let dps = check_instances(document, &hubs, &certificates, files, mistakes);
-    let mut certificate_names = check_names(document, mistakes);
+    let hubs = check_hubs(document, files, problems);
+    let certificates = certificates::authorities(&document.certificates, files, problems);
+    let dps = check_instances(document, &hubs, &certificates, files, problems);
+    let mut certificate_names = check_names(document, problems);
     certificate_names.extend(hubs.iter().map(|hub| hub.host.host().to_owned()));
     let (tokens, pace, limits) = settings(&document.emulator);
     let hub_port = document.emulator.assigned_hub_port;
     if hub_port == Some(0) {
-        mistakes.note("emulator.assignedHubPort", "0 is no port that a device can dial: use 1 to 65535");
+        problems.note("emulator.assignedHubPort", "0 is no port that a device can dial: use 1 to 65535");
     }
     let refuse_certificates_at_connect = document.emulator.refuse_certificates_at_connect;
     Checked {
@@ -96,14 +96,14 @@ fn check(document: &Document, dir: &Path, mistakes: &mut Mistakes) -> Checked {
     }
 }
 
-fn check_hubs(document: &Document, files: Files<'_>, mistakes: &mut Mistakes) -> Vec<Hub> {
+fn check_hubs(document: &Document, files: Files<'_>, problems: &mut Problems) -> Vec<Hub> {
     let mut names = HashSet::new();
     let mut hubs = Vec::new();
     for (at, entry) in document.hubs.iter().enumerate() {
-        let hub = registry::hub(entry, &format!("hubs[{at}]"), files, mistakes);
+        let hub = registry::hub(entry, &format!("hubs[{at}]"), files, problems);
         let name = hub.host.host();
         if !names.insert(name.to_ascii_lowercase()) {
-            mistakes.note(format!("hubs[{at}].hostName"), format!("{name} is there twice: keep one of them"));
+            problems.note(format!("hubs[{at}].hostName"), format!("{name} is there twice: keep one of them"));
         }
         hubs.push(hub);
     }
@@ -115,7 +115,7 @@ fn check_instances(
     hubs: &[Hub],
     certificates: &[(String, Certificate, bool)],
     files: Files<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Vec<Dps> {
     let authorities: Vec<_> =
         document.certificates.iter().filter_map(|certificate| certificate.name.clone()).collect();
@@ -125,12 +125,12 @@ fn check_instances(
     let mut instances = Vec::new();
     for (at, entry) in document.dps.iter().enumerate() {
         let field = format!("dps[{at}]");
-        let instance = provisioning::dps(entry, &field, &hubs, known, mistakes);
+        let instance = provisioning::dps(entry, &field, &hubs, known, problems);
         let scope = &instance.id_scope;
         if !scopes.insert(scope.clone()) {
-            mistakes.note(format!("{field}.idScope"), format!("{scope} is there twice: keep one of them"));
+            problems.note(format!("{field}.idScope"), format!("{scope} is there twice: keep one of them"));
         }
-        check_sharing(&instance, &field, certificates, mistakes);
+        check_sharing(&instance, &field, certificates, problems);
         instances.push(instance);
     }
     instances
@@ -141,7 +141,7 @@ fn check_sharing(
     instance: &Dps,
     field: &str,
     certificates: &[(String, Certificate, bool)],
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) {
     let groups = instance.groups.iter().map(|(id, terms)| (id.clone(), &terms.attestation));
     let individuals = instance.individuals.iter().map(|(id, _, terms)| (id.clone(), &terms.attestation));
@@ -151,7 +151,7 @@ fn check_sharing(
         let message = format!(
             "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
         );
-        mistakes.note(field, message);
+        problems.note(field, message);
     }
 }
 
@@ -172,21 +172,21 @@ fn settings(entry: &document::Emulator) -> (TokenRules, Pace, Limits) {
     (tokens, pace, limits)
 }
 
-fn check_names(document: &Document, mistakes: &mut Mistakes) -> Vec<String> {
+fn check_names(document: &Document, problems: &mut Problems) -> Vec<String> {
     let mut names = Vec::new();
     for (at, name) in document.emulator.certificate_names.iter().enumerate() {
         let field = format!("emulator.certificateNames[{at}]");
         match HostPort::parse(name) {
             Ok(host) if host.host() == name => names.push(name.clone()),
             Ok(_) => {
-                mistakes.note(field, format!("{name:?} has a port: take it out, a certificate has none"));
+                problems.note(field, format!("{name:?} has a port: take it out, a certificate has none"));
             }
-            Err(error) => mistakes.note(field, error),
+            Err(error) => problems.note(field, error),
         }
     }
     for (at, dps) in document.dps.iter().enumerate() {
         if let Some(name) = &dps.host_name
-            && let Some(host) = mistakes.take(format!("dps[{at}].hostName"), HostPort::parse(name))
+            && let Some(host) = problems.take(format!("dps[{at}].hostName"), HostPort::parse(name))
         {
             names.push(host.host().to_owned());
         }

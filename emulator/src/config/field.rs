@@ -1,7 +1,7 @@
 //! What many fields have in common: they must be there, or be one of a few words. Pure.
 
-use super::mistakes::Mistakes;
-use lanyard_protocol::document::mend::PART;
+use super::problems::Problems;
+use lanyard_protocol::document::substitute::PART;
 
 /// `name` in `field`; at the top of a document there is no field.
 #[must_use]
@@ -13,13 +13,13 @@ pub fn at(field: &str, name: &str) -> String {
 pub fn required<T, E: std::fmt::Display>(
     text: Option<&str>,
     field: &str,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Option<T> {
     match text {
-        Some(text) => mistakes.take(field, parse(text)),
+        Some(text) => problems.take(field, parse(text)),
         None => {
-            mistakes.note(field, "is missing: add it");
+            problems.note(field, "is missing: add it");
             None
         }
     }
@@ -29,7 +29,7 @@ pub fn required<T, E: std::fmt::Display>(
 pub fn choice<T: Copy>(
     word: Option<&str>,
     field: &str,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
     words: &[(&str, T)],
 ) -> Option<T> {
     let word = word?;
@@ -38,14 +38,14 @@ pub fn choice<T: Copy>(
         let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
         // A longer one may be a key in the wrong place.
         let found = if word.len() < PART { format!("{word:?}") } else { "this word".to_owned() };
-        mistakes.note(field, format!("{found} is not supported: use {}", or(&names)));
+        problems.note(field, format!("{found} is not supported: use {}", or(&names)));
     }
     found
 }
 
 /// Whether a status says enabled; nothing when it is missing or wrong.
-pub fn enabled(status: Option<&str>, field: &str, mistakes: &mut Mistakes) -> Option<bool> {
-    choice(status, field, mistakes, &[("enabled", true), ("disabled", false)])
+pub fn enabled(status: Option<&str>, field: &str, problems: &mut Problems) -> Option<bool> {
+    choice(status, field, problems, &[("enabled", true), ("disabled", false)])
 }
 
 /// `a, b or c`.

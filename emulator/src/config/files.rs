@@ -5,7 +5,7 @@ use std::path::Path;
 use lanyard_protocol::text;
 use zeroize::Zeroizing;
 
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 
 /// Where files are looked for; nowhere for what comes over the network.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub enum Found {
     Value(String, Zeroizing<String>),
     /// Neither here nor in a file.
     Missing,
-    /// In both, or in a file that cannot be read; a mistake is noted.
+    /// In both, or in a file that cannot be read; a problem is noted.
     Wrong,
 }
 
@@ -29,13 +29,13 @@ impl Files<'_> {
         file: Option<&str>,
         field: &str,
         name: &str,
-        mistakes: &mut Mistakes,
+        problems: &mut Problems,
     ) -> Found {
         let file = match (value, file) {
             (None, None) => return Found::Missing,
             (Some(_), Some(_)) => {
                 let message = format!("stands beside {name}File: keep one of them");
-                mistakes.note(format!("{field}.{name}"), message);
+                problems.note(format!("{field}.{name}"), message);
                 return Found::Wrong;
             }
             (Some(value), None) => return Found::Value(format!("{field}.{name}"), value.clone()),
@@ -43,7 +43,7 @@ impl Files<'_> {
         };
         let field = format!("{field}.{name}File");
         let Some(dir) = self.0 else {
-            mistakes.note(field, format!("files are read at the start only: give {name}"));
+            problems.note(field, format!("files are read at the start only: give {name}"));
             return Found::Wrong;
         };
         let path = dir.join(file);
@@ -56,7 +56,7 @@ impl Files<'_> {
         match text {
             Ok(text) => Found::Value(field, text),
             Err(error) => {
-                mistakes.note(field, format!("cannot read {}: {error}", path.display()));
+                problems.note(field, format!("cannot read {}: {error}", path.display()));
                 Found::Wrong
             }
         }

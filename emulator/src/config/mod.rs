@@ -1,7 +1,7 @@
 //! The configuration: the document as it is written, its keys and certificates, and what is checked and ready to use.
 
 pub mod document;
-pub mod mistakes;
+pub mod problems;
 pub mod field;
 pub mod files;
 pub mod secret;

@@ -8,7 +8,7 @@ use super::attestation::{Known, Whose, attestation};
 use super::checked::{Dps, Terms};
 use super::document;
 use super::field::{at, choice, enabled, required};
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
 use crate::x509::certificate::Certificate;
 
@@ -31,22 +31,22 @@ pub fn dps(
     field: &str,
     hubs: &[String],
     known: Known<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Dps {
-    let id_scope = required(entry.id_scope.as_deref(), &format!("{field}.idScope"), mistakes, |scope| {
+    let id_scope = required(entry.id_scope.as_deref(), &format!("{field}.idScope"), problems, |scope| {
         IdScope::new(scope)
     });
-    let policy = allocation(entry.allocation_policy.as_deref(), field, mistakes).unwrap_or_default();
+    let policy = allocation(entry.allocation_policy.as_deref(), field, problems).unwrap_or_default();
     // One enrollment may have none, to see what a device is told then; a whole instance without a hub is of no use.
     if entry.iot_hubs.as_ref().is_some_and(Vec::is_empty) {
         let message = "is empty: name at least one hub, or take it out to use all of them";
-        mistakes.note(format!("{field}.iotHubs"), message);
+        problems.note(format!("{field}.iotHubs"), message);
     }
     let all: Vec<usize> = (0..hubs.len()).collect();
-    let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, &all, mistakes);
+    let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, &all, problems);
     let scope = Scope { hubs, linked: &linked, allocation: policy, known };
-    let groups = groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), scope, mistakes);
-    let individuals = individuals(&entry.enrollments, &format!("{field}.enrollments"), scope, mistakes);
+    let groups = groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), scope, problems);
+    let individuals = individuals(&entry.enrollments, &format!("{field}.enrollments"), scope, problems);
     let id_scope = id_scope.map(String::from).unwrap_or_default();
     Dps { id_scope, hubs: linked, allocation: policy, groups, individuals }
 }
@@ -55,7 +55,7 @@ fn groups(
     entries: &[document::Enrollment],
     field: &str,
     scope: Scope<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Vec<(String, Terms)> {
     let mut seen = HashSet::new();
     let mut groups = Vec::new();
@@ -63,11 +63,11 @@ fn groups(
         let field = format!("{field}[{place}]");
         let id_field = format!("{field}.enrollmentGroupId");
         let id =
-            required(entry.enrollment_group_id.as_deref(), &id_field, mistakes, |id| RegistrationId::new(id));
-        let terms = group(entry, &field, scope, None, mistakes);
+            required(entry.enrollment_group_id.as_deref(), &id_field, problems, |id| RegistrationId::new(id));
+        let terms = group(entry, &field, scope, None, problems);
         let Some(id) = id else { continue };
         if !seen.insert(id.as_str().to_ascii_lowercase()) {
-            mistakes
+            problems
                 .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
         }
         groups.extend(terms.map(|terms| (id.into(), terms)));
@@ -81,21 +81,21 @@ pub fn group(
     field: &str,
     scope: Scope<'_>,
     earlier: Option<Terms>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Terms> {
     let others = [("registrationId", &entry.registration_id), ("deviceId", &entry.device_id)];
     for (name, _) in others.into_iter().filter(|(_, found)| found.is_some()) {
         let message = "a group has none: take it out, or move it to enrollments";
-        mistakes.note(at(field, name), message);
+        problems.note(at(field, name), message);
     }
-    terms(entry, field, Whose::Group, scope, earlier, mistakes)
+    terms(entry, field, Whose::Group, scope, earlier, problems)
 }
 
 fn individuals(
     entries: &[document::Enrollment],
     field: &str,
     scope: Scope<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Vec<(String, Option<String>, Terms)> {
     let mut seen = HashSet::new();
     let mut individuals = Vec::new();
@@ -103,11 +103,11 @@ fn individuals(
         let field = format!("{field}[{place}]");
         let id_field = format!("{field}.registrationId");
         let id =
-            required(entry.registration_id.as_deref(), &id_field, mistakes, |id| RegistrationId::new(id));
-        let individual = individual(entry, &field, scope, None, mistakes);
+            required(entry.registration_id.as_deref(), &id_field, problems, |id| RegistrationId::new(id));
+        let individual = individual(entry, &field, scope, None, problems);
         let Some(id) = id else { continue };
         if !seen.insert(id.as_str().to_ascii_lowercase()) {
-            mistakes
+            problems
                 .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
         }
         individuals.extend(individual.map(|(device_id, terms)| (id.into(), device_id, terms)));
@@ -121,15 +121,15 @@ pub fn individual(
     field: &str,
     scope: Scope<'_>,
     earlier: Option<Terms>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<(Option<String>, Terms)> {
     if entry.enrollment_group_id.is_some() {
         let message = "an individual enrollment has none: take it out, or move it to enrollmentGroups";
-        mistakes.note(at(field, "enrollmentGroupId"), message);
+        problems.note(at(field, "enrollmentGroupId"), message);
     }
     let device_id = entry.device_id.as_deref();
-    let device_id = device_id.and_then(|id| mistakes.take(at(field, "deviceId"), DeviceId::new(id)));
-    let terms = terms(entry, field, Whose::Individual, scope, earlier, mistakes);
+    let device_id = device_id.and_then(|id| problems.take(at(field, "deviceId"), DeviceId::new(id)));
+    let terms = terms(entry, field, Whose::Individual, scope, earlier, problems);
     Some((device_id.map(String::from), terms?))
 }
 
@@ -140,22 +140,22 @@ fn terms(
     whose: Whose,
     scope: Scope<'_>,
     earlier: Option<Terms>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Terms> {
     let kept = earlier.as_ref().map(|earlier| &earlier.attestation);
     let attestation = match kept.filter(|kept| is_only_named(entry.attestation.as_ref(), kept)) {
         Some(kept) => Some(kept.clone()),
         None => {
-            attestation(entry.attestation.as_ref(), &at(field, "attestation"), whose, scope.known, mistakes)
+            attestation(entry.attestation.as_ref(), &at(field, "attestation"), whose, scope.known, problems)
         }
     };
     let status = at(field, "provisioningStatus");
-    let enabled = enabled(entry.provisioning_status.as_deref(), &status, mistakes);
-    let policy = allocation(entry.allocation_policy.as_deref(), field, mistakes);
+    let enabled = enabled(entry.provisioning_status.as_deref(), &status, problems);
+    let policy = allocation(entry.allocation_policy.as_deref(), field, problems);
     let hubs = entry
         .iot_hubs
         .as_deref()
-        .map(|names| linked(Some(names), &at(field, "iotHubs"), scope.hubs, scope.linked, mistakes));
+        .map(|names| linked(Some(names), &at(field, "iotHubs"), scope.hubs, scope.linked, problems));
     let reprovisioning = entry.reprovision_policy.map(reprovisioning);
     let earlier = earlier.unwrap_or(Terms {
         attestation: attestation.clone()?,
@@ -189,9 +189,9 @@ fn reprovisioning(policy: document::ReprovisionPolicy) -> Reprovisioning {
     }
 }
 
-fn allocation(policy: Option<&str>, field: &str, mistakes: &mut Mistakes) -> Option<Allocation> {
+fn allocation(policy: Option<&str>, field: &str, problems: &mut Problems) -> Option<Allocation> {
     let policies = [("hashed", Allocation::Hashed), ("static", Allocation::Static)];
-    choice(policy, &at(field, "allocationPolicy"), mistakes, &policies)
+    choice(policy, &at(field, "allocationPolicy"), problems, &policies)
 }
 
 fn linked(
@@ -199,7 +199,7 @@ fn linked(
     field: &str,
     hubs: &[String],
     otherwise: &[usize],
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Vec<usize> {
     let Some(names) = names else { return otherwise.to_vec() };
     let mut found = Vec::new();
@@ -207,11 +207,11 @@ fn linked(
         let bare = name.split_once(':').map_or(name.as_str(), |(bare, _)| bare);
         match hubs.iter().position(|hub| hub.eq_ignore_ascii_case(bare)) {
             Some(hub) if otherwise.contains(&hub) => found.push(hub),
-            Some(_) => mistakes.note(
+            Some(_) => problems.note(
                 format!("{field}[{at}]"),
                 format!("{name:?} is not linked to this DPS: add it to the iotHubs of the dps entry"),
             ),
-            None => mistakes
+            None => problems
                 .note(format!("{field}[{at}]"), format!("{name:?} is none of the hubs: add it under hubs")),
         }
     }

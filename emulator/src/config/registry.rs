@@ -9,25 +9,25 @@ use super::checked::{Device, Hub};
 use super::document;
 use super::field::{at, choice, enabled, required};
 use super::files::Files;
-use super::mistakes::Mistakes;
+use super::problems::Problems;
 use super::secret;
 use crate::hub::authentication::Authentication;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
 /// A hub with its registry.
-pub fn hub(entry: &document::Hub, field: &str, files: Files<'_>, mistakes: &mut Mistakes) -> Hub {
-    let host = required(entry.host_name.as_deref(), &format!("{field}.hostName"), mistakes, |name| {
+pub fn hub(entry: &document::Hub, field: &str, files: Files<'_>, problems: &mut Problems) -> Hub {
+    let host = required(entry.host_name.as_deref(), &format!("{field}.hostName"), problems, |name| {
         HostPort::parse(name)
     });
     let mut ids = HashSet::new();
     let mut devices = Vec::new();
     for (at, entry) in entry.devices.iter().enumerate() {
         let field = format!("{field}.devices[{at}]");
-        let Some(device) = device(entry, &field, files, None, mistakes) else { continue };
+        let Some(device) = device(entry, &field, files, None, problems) else { continue };
         if ids.insert(device.id.clone()) {
             devices.push(device);
         } else {
-            mistakes
+            problems
                 .note(format!("{field}.deviceId"), format!("{} is there twice: keep one of them", device.id));
         }
     }
@@ -41,16 +41,16 @@ pub fn device(
     field: &str,
     files: Files<'_>,
     earlier: Option<Device>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Device> {
-    let id = required(entry.device_id.as_deref(), &at(field, "deviceId"), mistakes, |id| DeviceId::new(id));
-    let status = enabled(entry.status.as_deref(), &at(field, "status"), mistakes);
+    let id = required(entry.device_id.as_deref(), &at(field, "deviceId"), problems, |id| DeviceId::new(id));
+    let status = enabled(entry.status.as_deref(), &at(field, "status"), problems);
     let none = document::Authentication::default();
     let proof = entry.authentication.as_ref().unwrap_or(&none);
     let (kept, was_enabled) = earlier.map(|earlier| (earlier.authentication, earlier.enabled)).unzip();
     let proof = match kept.filter(|kept| is_only_named(proof, kept)) {
         Some(kept) => Some(kept),
-        None => authentication(proof, &at(field, "authentication"), files, mistakes),
+        None => authentication(proof, &at(field, "authentication"), files, problems),
     };
     let enabled = status.or(was_enabled).unwrap_or(true);
     Some(Device { id: id?.as_str().to_owned(), authentication: proof?, enabled })
@@ -75,7 +75,7 @@ pub fn authentication(
     entry: &document::Authentication,
     field: &str,
     files: Files<'_>,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Authentication> {
     let kinds = [
         ("sas", Kind::Sas),
@@ -84,21 +84,21 @@ pub fn authentication(
     ];
     let kind = match entry.kind.as_deref() {
         None => Kind::Sas,
-        Some(_) => choice(entry.kind.as_deref(), &format!("{field}.type"), mistakes, &kinds)?,
+        Some(_) => choice(entry.kind.as_deref(), &format!("{field}.type"), problems, &kinds)?,
     };
     if kind != Kind::Sas && entry.symmetric_key.is_some() {
-        mistakes
+        problems
             .note(format!("{field}.symmetricKey"), "only type sas has keys: take it out, or use that type");
     }
     if kind != Kind::SelfSigned && entry.x509_thumbprint.is_some() {
         let message = "only type selfSigned has thumbprints: take it out, or use that type";
-        mistakes.note(format!("{field}.x509Thumbprint"), message);
+        problems.note(format!("{field}.x509Thumbprint"), message);
     }
     match kind {
         Kind::Sas => {
-            secret::keys(entry.symmetric_key.as_ref(), field, files, mistakes).map(Authentication::Sas)
+            secret::keys(entry.symmetric_key.as_ref(), field, files, problems).map(Authentication::Sas)
         }
-        Kind::SelfSigned => thumbprints(entry.x509_thumbprint.as_ref(), field, mistakes),
+        Kind::SelfSigned => thumbprints(entry.x509_thumbprint.as_ref(), field, problems),
         Kind::CertificateAuthority => Some(Authentication::CertificateAuthority),
     }
 }
@@ -106,7 +106,7 @@ pub fn authentication(
 fn thumbprints(
     entry: Option<&document::X509Thumbprint>,
     field: &str,
-    mistakes: &mut Mistakes,
+    problems: &mut Problems,
 ) -> Option<Authentication> {
     let field = format!("{field}.x509Thumbprint");
     let none = document::X509Thumbprint::default();
@@ -114,19 +114,19 @@ fn thumbprints(
     // Azure's own answers have null and empty ones.
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let mut read = |text: Option<String>, name: &str| match text {
-        Some(text) => mistakes.take(format!("{field}.{name}"), Thumbprint::parse(&text)).map(Some),
+        Some(text) => problems.take(format!("{field}.{name}"), Thumbprint::parse(&text)).map(Some),
         None => Some(None),
     };
     let primary = read(given(&entry.primary_thumbprint), "primaryThumbprint");
     let secondary = read(given(&entry.secondary_thumbprint), "secondaryThumbprint");
     let thumbprints = Thumbprints { primary: primary?, secondary: secondary? };
     if thumbprints.primary.is_none() && thumbprints.secondary.is_none() {
-        mistakes.note(field, "is missing: give primaryThumbprint, secondaryThumbprint or both");
+        problems.note(field, "is missing: give primaryThumbprint, secondaryThumbprint or both");
         return None;
     }
     if !thumbprints.are_alike() {
         let message = "is not of the same hash as primaryThumbprint: use SHA-256 for both, or SHA-1";
-        mistakes.note(format!("{field}.secondaryThumbprint"), message);
+        problems.note(format!("{field}.secondaryThumbprint"), message);
         return None;
     }
     Some(Authentication::SelfSigned(thumbprints))

@@ -1,12 +1,12 @@
-//! From a request's body to a checked value: the same words and the same mistakes as in the configuration file. Pure.
+//! From a request's body to a checked value: the same words and the same problems as in the configuration file. Pure.
 
-use lanyard_protocol::document::mend::Words;
-use lanyard_protocol::document::reading::{self, Misread};
+use lanyard_protocol::document::read::{self, DocumentError};
+use lanyard_protocol::document::substitute::Disclosure;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::change::ChangeError;
-use crate::config::mistakes::Mistakes;
+use crate::config::problems::Problems;
 
 /// What Azure shows and nobody can set, or what has no meaning here; whoever sends it back is not refused.
 const PASSED_OVER: [&str; 17] = [
@@ -36,7 +36,7 @@ const PASSED_OVER_PROPERTIES: [&str; 6] =
 /// Reads a JSON object whose `name`, if it is there, is the `id` of the path.
 ///
 /// # Errors
-/// [`ChangeError::Wrong`], with every mistake of its shape.
+/// [`ChangeError::Wrong`], with every problem of its shape.
 pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, ChangeError> {
     let mut value: Value = serde_json::from_str(text).map_err(|error| {
         ChangeError::Wrong(format!("the body is no JSON (line {}, column {})", error.line(), error.column()))
@@ -55,21 +55,21 @@ pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, 
     {
         return Err(ChangeError::Wrong(format!("{name}: is not the {id:?} of the path: take it out")));
     }
-    reading::read(&value.to_string(), |_, _| None, Words::Hidden)
-        .map_err(|Misread { problems, .. }| wrong(&Mistakes::of(problems)))
+    read::read(&value.to_string(), |_, _| None, Disclosure::Hidden)
+        .map_err(|DocumentError { problems, .. }| wrong(&Problems::of(problems)))
 }
 
-/// The value, unless there are mistakes.
+/// The value, unless there are problems.
 ///
 /// # Errors
 /// [`ChangeError::Wrong`].
-pub fn checked<T>(value: Option<T>, mistakes: &Mistakes) -> Result<T, ChangeError> {
+pub fn checked<T>(value: Option<T>, problems: &Problems) -> Result<T, ChangeError> {
     match value {
-        Some(value) if mistakes.is_empty() => Ok(value),
-        _ => Err(wrong(mistakes)),
+        Some(value) if problems.is_empty() => Ok(value),
+        _ => Err(wrong(problems)),
     }
 }
 
-fn wrong(mistakes: &Mistakes) -> ChangeError {
-    ChangeError::Wrong(format!("the body is wrong:{mistakes}"))
+fn wrong(problems: &Problems) -> ChangeError {
+    ChangeError::Wrong(format!("the body is wrong:{problems}"))
 }

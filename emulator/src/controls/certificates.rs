@@ -10,7 +10,7 @@ use super::view;
 use crate::config::certificates::properties;
 use crate::config::document::{CaCertificate, CaCertificateProperties};
 use crate::config::files::Files;
-use crate::config::mistakes::Mistakes;
+use crate::config::problems::Problems;
 use crate::x509::authorities::{Authorities, AuthorityError};
 use crate::x509::text;
 
@@ -37,12 +37,12 @@ pub fn change(
         Action::Put(text) => {
             let entry: CaCertificate = body::read(text, "name", name)?;
             let earlier = authorities.get(name).ok().filter(|_| is_unsaid(&entry.properties));
-            let mut mistakes = Mistakes::default();
+            let mut problems = Problems::default();
             let certificate = match earlier {
                 Some(earlier) => Some(earlier.certificate),
-                None => properties(&entry.properties, "properties", Files(None), &mut mistakes),
+                None => properties(&entry.properties, "properties", Files(None), &mut problems),
             };
-            let certificate = body::checked(certificate, &mistakes)?;
+            let certificate = body::checked(certificate, &problems)?;
             authorities.put(name, certificate, entry.properties.is_verified, now).map_err(|e| error(&e))?;
             show(authorities, name).map(Done::Shown)
         }

@@ -8,7 +8,7 @@ use super::view;
 use crate::cloud::Cloud;
 use crate::config::checked;
 use crate::config::files::Files;
-use crate::config::mistakes::Mistakes;
+use crate::config::problems::Problems;
 use crate::config::registry;
 use crate::hub::registry::Hub;
 
@@ -26,9 +26,9 @@ pub fn change(cloud: &Cloud, hub: &str, device_id: &str, action: &Action) -> Res
                 authentication: device.authentication(),
                 enabled: device.enabled(),
             });
-            let mut mistakes = Mistakes::default();
-            let wanted = registry::device(&entry, "", Files(None), earlier, &mut mistakes);
-            let wanted = body::checked(wanted, &mistakes)?;
+            let mut problems = Problems::default();
+            let wanted = registry::device(&entry, "", Files(None), earlier, &mut problems);
+            let wanted = body::checked(wanted, &problems)?;
             let device = hub.put(&wanted.id, wanted.authentication, wanted.enabled);
             device.set_enabled(wanted.enabled);
             Ok(Done::Shown(view::device(&device)))

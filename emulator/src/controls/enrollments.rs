@@ -14,7 +14,7 @@ use crate::config::attestation::Known;
 use crate::config::build::with_hubs;
 use crate::config::checked;
 use crate::config::files::Files;
-use crate::config::mistakes::Mistakes;
+use crate::config::problems::Problems;
 use crate::config::provisioning::{self, Scope};
 use crate::dps::enrollment::{Attestation, Enrollments, Group, Individual, Terms};
 use crate::dps::service::Dps;
@@ -76,7 +76,7 @@ fn put(cloud: &Cloud, dps: &Dps, kind: Kind, id: &str, text: &str) -> Result<(),
     let linked = places(&dps.defaults.hubs, &hubs);
     let known = Known { files: Files(None), authorities: &authorities };
     let scope = Scope { hubs: &names, linked: &linked, allocation: dps.defaults.allocation, known };
-    let mut mistakes = Mistakes::default();
+    let mut problems = Problems::default();
     let mut enrollments = dps.change_enrollments();
     let unwrapped = |terms: &Terms| checked::Terms {
         attestation: terms.attestation.clone(),
@@ -89,16 +89,16 @@ fn put(cloud: &Cloud, dps: &Dps, kind: Kind, id: &str, text: &str) -> Result<(),
         Kind::Group => {
             let entry = body::read(text, "enrollmentGroupId", id)?;
             let earlier = enrollments.group(id).map(|group| unwrapped(&group.terms));
-            let terms = provisioning::group(&entry, "", scope, earlier, &mut mistakes);
-            Changed::Group(with_hubs(body::checked(terms, &mistakes)?, &hubs))
+            let terms = provisioning::group(&entry, "", scope, earlier, &mut problems);
+            Changed::Group(with_hubs(body::checked(terms, &problems)?, &hubs))
         }
         Kind::Individual => {
             let entry = body::read(text, "registrationId", id)?;
             let earlier = enrollments.individual(id);
             let kept = earlier.and_then(|earlier| earlier.device_id.clone());
             let earlier = earlier.map(|earlier| unwrapped(&earlier.terms));
-            let individual = provisioning::individual(&entry, "", scope, earlier, &mut mistakes);
-            let (device_id, terms) = body::checked(individual, &mistakes)?;
+            let individual = provisioning::individual(&entry, "", scope, earlier, &mut problems);
+            let (device_id, terms) = body::checked(individual, &problems)?;
             Changed::Individual(device_id.or(kept), with_hubs(terms, &hubs))
         }
     };

@@ -7,7 +7,8 @@ use lanyard_protocol::handoff::config::{
 };
 use lanyard_protocol::handoff::interval::Interval;
 use lanyard_protocol::handoff::size::ByteSize;
-use lanyard_protocol::payload::template::{Standard, Template, Texts};
+use lanyard_protocol::templates::template::Template;
+use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
 
 use super::compare::amount;
 use super::validate::invalid;
@@ -134,14 +135,14 @@ pub(super) fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fa
         content_type: telemetry.content_type.or(default.content_type),
         content_encoding: telemetry.content_encoding.or(default.content_encoding),
     };
-    match telemetry.template_mistake() {
+    match telemetry.template_error() {
         Some(error) => Err(invalid("telemetry.template", error)),
         None => Ok(telemetry),
     }
 }
 
 fn template_of(template: stream::MessageTemplate) -> Result<Template, Fault> {
-    let standard = |stream::StandardTemplate { message, values }| Standard { message, values };
-    let texts = Texts { advanced: template.advanced, standard: template.standard.map(standard) };
+    let standard = |stream::StandardTemplate { message, values }| StandardTexts { message, values };
+    let texts = TemplateTexts { advanced: template.advanced, standard: template.standard.map(standard) };
     Template::new(texts).map_err(|error| invalid("telemetry.template", error))
 }

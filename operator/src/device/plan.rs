@@ -11,7 +11,7 @@ use lanyard_crds::IoTDevice;
 use lanyard_crds::agent::AgentMode;
 use lanyard_protocol::handoff::config::{self, AgentConfig, Device};
 use lanyard_protocol::handoff::credentials as file;
-use lanyard_protocol::handoff::mistake::Problem;
+use lanyard_protocol::handoff::validation::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::claim;
@@ -53,7 +53,7 @@ pub struct Withdrawal {
 /// The objects that the device needs.
 ///
 /// # Errors
-/// [`Fault`]: every mistake in what the agent would get to read.
+/// [`Fault`]: every problem in what the agent would get to read.
 pub fn plan(
     device: &IoTDevice,
     valid: &Valid,

@@ -1,4 +1,4 @@
-//! Keys come out as the reference's vectors say, and every mistake is named.
+//! Keys come out as the reference's vectors say, and every problem is named.
 
 use std::sync::Arc;
 

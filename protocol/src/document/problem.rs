@@ -1,8 +1,8 @@
-//! One mistake in a document: the field, its place, and what to do. Pure.
+//! One problem in a document: the field, its place, and what to do. Pure.
 
-use super::place::{Place, Places};
+use crate::document::position::{Position, Positions};
 
-/// One mistake: where, and what to do.
+/// One problem: where, and what to do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Such as `devices[0].tags[2].source`; empty for the document itself.
@@ -10,8 +10,8 @@ pub struct Problem {
     /// From which byte on `field` is not shown: it may be a secret in the wrong place.
     pub hidden_from: Option<usize>,
     /// Line and column, where there is a text.
-    pub place: Option<Place>,
-    /// What is wrong and how to mend it.
+    pub place: Option<Position>,
+    /// Description of the problem, and the fix.
     pub message: String,
 }
 
@@ -21,7 +21,7 @@ impl Problem {
         Self { field: field.into(), hidden_from: None, place: None, message: message.into() }
     }
 
-    /// Whether it is a mistake of this field, or of one around it.
+    /// Returns whether the problem belongs to this field or to one that contains it.
     #[must_use]
     pub fn covers(&self, field: &str) -> bool {
         let rest = field.strip_prefix(&self.field);
@@ -47,6 +47,16 @@ impl std::fmt::Debug for Problem {
     }
 }
 
+/// Returns the number of problems, in words.
+pub(crate) fn count(problems: &[Problem]) -> String {
+    if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) }
+}
+
+/// Returns all problems in one line.
+pub(crate) fn list(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// More fit into no log and no status.
 const MOST: usize = 100;
 
@@ -54,7 +64,7 @@ const MOST: usize = 100;
 /// there are.
 #[must_use]
 pub fn located(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
-    let places = Places::of(text);
+    let places = Positions::of(text);
     for problem in &mut problems {
         problem.place = problem.place.or_else(|| places.find(&problem.field));
     }
@@ -62,7 +72,7 @@ pub fn located(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
     let more = problems.len().saturating_sub(MOST);
     if more > 0 {
         problems.truncate(MOST);
-        problems.push(Problem::new("", format!("there are {more} more mistakes: mend these first")));
+        problems.push(Problem::new("", format!("there are {more} more problems: fix these first")));
     }
     problems
 }
@@ -78,6 +88,6 @@ mod tests {
         let problems = located(problems, &text);
         assert_eq!(problems.len(), 101);
         assert_eq!(problems[99].to_string(), "list[99] (line 101, column 3): wrong");
-        assert_eq!(problems[100].to_string(), "the document: there are 150 more mistakes: mend these first");
+        assert_eq!(problems[100].to_string(), "the document: there are 150 more problems: fix these first");
     }
 }

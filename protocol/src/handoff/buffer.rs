@@ -1,21 +1,21 @@
-//! What an agent keeps of a device's events while the hub does not acknowledge them. Pure.
+//! Settings of a device's buffer. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::size::ByteSize;
 
-/// What is kept while the hub does not acknowledge.
+/// Settings of a device's buffer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Buffer {
     /// Most bytes that the device's buffer takes on disk.
     pub capacity: ByteSize,
-    /// What becomes of events when it has no room.
+    /// Policy for a full buffer.
     pub when_full: WhenFull,
-    /// When what was written is forced from the operating system to the disk.
+    /// Time at which written events are synced to disk.
     pub sync: Sync,
-    /// Whether a gap in the stream is told to the cloud side by an event in its place: `_lanyard.dropped`, with the
-    /// number of events that are missing and the times of the first and the last of them.
+    /// Sends a marker event for each gap: `_lanyard.dropped`, with the number of missing events and the times of the
+    /// first and the last of them.
     pub drop_markers: bool,
 }
 
@@ -35,7 +35,7 @@ impl Default for Buffer {
     }
 }
 
-/// What becomes of events when the buffer has no room for them.
+/// Policy for a full buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenFull {
     /// The oldest make room: the oldest file of events, a sixteenth of the capacity, is deleted, unless messages with
@@ -44,9 +44,9 @@ pub enum WhenFull {
     /// Choose it where the present matters more than the past: dashboards, alarms.
     #[default]
     DropOldest,
-    /// What is read is dropped, a whole scan at a time, until acknowledgements have freed a file of events. What was
-    /// buffered stays whole, and after a long outage there is one gap, at the outage's end. Choose it where the first
-    /// events tell most: what led to a fault.
+    /// Drops new readings, a whole scan at a time, until acknowledgements have freed a file of events. The buffered
+    /// events stay complete, and a long outage leaves one gap at its end. Choose it where the first events matter
+    /// most, such as the cause of a fault.
     DropNewest,
     /// Tags are not read until acknowledgements have freed a file of events, so nothing that was read is dropped, and
     /// what happens in the field meanwhile is never seen, unless the field device itself keeps it; one scan may exceed
@@ -54,11 +54,11 @@ pub enum WhenFull {
     Block,
 }
 
-/// When what was written is forced from the operating system to the disk. An end of the agent, `kill -9` included,
-/// loses nothing with any of these, because every event is handed to the operating system before it counts as read.
+/// Time at which written events are synced to disk. With each of them, an agent that ends or is killed (`kill -9`)
+/// loses nothing, because every event is written to the operating system before it counts as read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sync {
-    /// When the operating system likes to: a power cut loses what was read in about the last 30 seconds.
+    /// Leaves it to the operating system: a power failure loses about the last 30 seconds.
     Never,
     /// A second after it was written, beside the agent's work: a power cut loses at most what was read in the last second
     /// or two.

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::buffer::Buffer;
-use super::mistake::{Problem, count, list};
 pub use super::tag::{DataType, Deadband, Publish, Simulator, Source, Tag};
 pub use super::telemetry::{Format, InitialUpdate, LastWill, Telemetry};
-use crate::document::mend::Words;
 use crate::document::problem::located;
-use crate::document::reading::{self, Misread};
+use crate::document::problem::{count, list};
+use crate::document::read::{self, DocumentError};
+use crate::document::substitute::Disclosure;
+use crate::handoff::validation::Problem;
 use crate::hub::host::HostPort;
 use crate::hub::id::{DeviceId, IdScope, RegistrationId};
 
@@ -49,19 +50,19 @@ pub struct Device {
     /// To the hub that DPS assigns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dps: Option<Dps>,
-    /// Where tags are read.
+    /// Sources of the tags.
     #[serde(default)]
     pub sources: Vec<Source>,
-    /// What is read.
+    /// Tags to read.
     #[serde(default)]
     pub tags: Vec<Tag>,
-    /// How it is sent.
+    /// Format and timing of messages.
     #[serde(default)]
     pub telemetry: Telemetry,
-    /// What is kept while the hub does not acknowledge.
+    /// Buffer for events until the hub acknowledges them.
     #[serde(default)]
     pub buffer: Buffer,
-    /// What the hub is to send in the device's name when the connection ends without a word.
+    /// Message that the hub sends if the connection ends unexpectedly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_will: Option<LastWill>,
 }
@@ -101,13 +102,13 @@ pub enum ConfigError {
         /// The document's version.
         found: u32,
     },
-    /// Version 0, which nobody ever wrote.
+    /// Version 0, which no program has written.
     #[error("configuration version {found} does not exist: use version: {VERSION}")]
     UnknownVersion {
         /// The document's version.
         found: u32,
     },
-    /// Not YAML, not of this shape or not meaningful: every mistake with field, line and column.
+    /// Not YAML, not of this shape or not meaningful: every problem with field, line and column.
     #[error("the configuration has {}: {}", count(.0), list(.0))]
     Invalid(Vec<Problem>),
 }
@@ -117,7 +118,7 @@ impl AgentConfig {
     /// with its first unknown field.
     ///
     /// # Errors
-    /// [`ConfigError`]: the version, the place of a syntax error, or every mistake at once.
+    /// [`ConfigError`]: the version, the place of a syntax error, or every problem at once.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -128,7 +129,7 @@ impl AgentConfig {
             Ok(found) if found < VERSION => return Err(ConfigError::UnknownVersion { found }),
             _ => {}
         }
-        let problems = match reading::read::<Self>(text, stand_in, Words::Repeated) {
+        let problems = match read::read::<Self>(text, stand_in, Disclosure::Repeated) {
             Ok(mut config) => match config.problems() {
                 problems if problems.is_empty() => {
                     // It is kept as long as the agent runs.
@@ -140,7 +141,7 @@ impl AgentConfig {
                 }
                 problems => problems,
             },
-            Err(Misread { mut problems, mended }) => {
+            Err(DocumentError { mut problems, mended }) => {
                 let mut more = mended.map(|config| config.problems()).unwrap_or_default();
                 more.retain(|more| !problems.iter().any(|found| found.covers(&more.field)));
                 problems.extend(more);
@@ -159,7 +160,7 @@ impl AgentConfig {
     }
 }
 
-/// Right values for what must be there, so that all other mistakes can be found.
+/// Right values for what must be there, so that all other problems can be found.
 fn stand_in(field: &str, number: usize) -> Option<Value> {
     match field {
         "version" => Some(json!(VERSION)),
@@ -219,12 +220,15 @@ devices:
         let text = SMALL.replace("interval:", "intervall:");
         let error = AgentConfig::parse(&text).unwrap_err().to_string();
         assert!(
-            error.contains("devices[0].telemetry.intervall (line 9, column 28): there is no such field here: did you mean interval? use format, template, interval"),
+            error.contains(
+                "devices[0].telemetry.intervall (line 9, column 28): there is no such field here: did \
+                you mean interval? use format, template, interval"
+            ),
             "{error}"
         );
     }
 
-    /// Each with field, place, what was found and what is allowed, and mistakes of shape beside those of meaning.
+    /// Each with field, place, what was found and what is allowed, and problems of shape beside those of meaning.
     #[test]
     fn mistakes_of_all_kinds_are_told_at_once() {
         let text = "

@@ -12,9 +12,9 @@ pub const SHARED_ACCESS_KEY: &str = "sharedAccessKey";
 pub const CERTIFICATE: &str = "tls.crt";
 /// The certificate's private key, PKCS #8 in PEM.
 pub const PRIVATE_KEY: &str = "tls.key";
-/// What [`SHARED_ACCESS_KEY`] was before, until the one now has proved itself at the hub.
+/// File of the previous [`SHARED_ACCESS_KEY`], until the hub has accepted the current one.
 pub const PREVIOUS_SHARED_ACCESS_KEY: &str = "previousSharedAccessKey";
-/// What [`CERTIFICATE`] was before, until the one now has proved itself at the hub.
+/// File of the previous [`CERTIFICATE`], until the hub has accepted the current one.
 pub const PREVIOUS_CERTIFICATE: &str = "previous.crt";
 /// The private key of [`PREVIOUS_CERTIFICATE`].
 pub const PREVIOUS_PRIVATE_KEY: &str = "previous.key";

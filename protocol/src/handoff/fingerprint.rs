@@ -1,13 +1,13 @@
-//! Which credential is meant, without a word of it: what operator and agent compare. Pure.
+//! Fingerprints: identify a credential and reveal nothing about it. Operator and agent compare them. Pure.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::hub::key::SymmetricKey;
 
-/// What is signed with a key to name it. A random key of 16 bytes or more cannot be found from an HMAC; a key that is a
-/// word can be guessed from it, as from every token that it signs. No key derived from a group's has this name: the
-/// registration ids that those are made of have no '/'.
+/// Text that is signed with a key to make its fingerprint. An HMAC does not reveal a random key of 16 bytes or more.
+/// A key that is a word can be guessed from it, as from every token that the key signs. No key derived from a group's
+/// key equals this value, because registration ids contain no '/'.
 const OF_A_KEY: &[u8] = b"lanyard.dev/credential-fingerprint";
 
 /// Tells one credential from another and gives nothing away; it may stand in status, logs and annotations.

@@ -1,7 +1,8 @@
-//! What the operator hands to an agent as files, and what an agent answers on `/status`.
+//! Files that the operator gives an agent, and the agent's answer on `/status`.
 //!
-//! A configuration document ([`config`]) lists devices; a credentials directory ([`credentials`]) holds one folder
-//! per device; `/status` ([`status`]) says how each of them is. The same files run an agent on a bare machine.
+//! A configuration document ([`config`]) lists devices; a credentials directory ([`credentials`]) has one folder for
+//! each device; `/status` ([`status`]) reports the state of each device. An agent without Kubernetes uses the same
+//! files.
 
 pub mod interval;
 pub mod size;
@@ -9,7 +10,7 @@ pub mod buffer;
 pub mod tag;
 pub mod telemetry;
 pub mod config;
-pub mod mistake;
+pub mod validation;
 pub mod credentials;
 pub mod fingerprint;
 pub mod status;

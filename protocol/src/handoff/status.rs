@@ -1,4 +1,4 @@
-//! What an agent answers on `/status`: how each of its devices is. Pure.
+//! Answer of an agent on `/status`: the state of each of its devices. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,14 @@ pub struct AgentStatus {
     pub version: u32,
     /// The agent's own version.
     pub agent_version: String,
-    /// Why the newest configuration document is not in use, if it is not.
+    /// Error of the newest configuration document, if the agent does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_problem: Option<String>,
     /// In the configuration's order.
     pub devices: Vec<DeviceStatus>,
 }
 
-/// How one device is.
+/// State of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStatus {
@@ -42,12 +42,12 @@ pub struct DeviceStatus {
     /// The credential it logs in with; nothing while it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
-    /// Why some of its tags cannot be read, if so: field and fix.
+    /// Errors of tags that cannot be read: field and fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
 
-/// What a device logs in with.
+/// Credential of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
@@ -57,8 +57,8 @@ pub struct Credential {
     /// The newest one, if hub or DPS refused it; the device goes on with the one before, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// Why the files as they are now cannot be used, if so: file and fix, never a secret. The device goes on with what
-    /// it has.
+    /// Error of the current files, if they are unusable: file and fix, never a secret. The device continues with its
+    /// loaded credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
@@ -67,11 +67,11 @@ pub struct Credential {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
-    /// Which.
+    /// Fingerprint of the credential.
     pub fingerprint: Fingerprint,
-    /// When.
+    /// Time of the refusal.
     pub since: Timestamp,
-    /// Why, with the fix; never a secret.
+    /// Error and its fix; never a secret.
     pub message: String,
 }
 
@@ -79,18 +79,18 @@ pub struct Refused {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
-    /// Whether the hub has accepted the device and has not gone away since.
+    /// State of the connection.
     pub state: ConnectionState,
-    /// When it came to be so.
+    /// Time of the last change of the state.
     pub since: Timestamp,
-    /// Why.
+    /// Reason of the state.
     pub reason: ConnectionReason,
     /// In words, with the fix where there is one; never a secret.
     #[serde(default)]
     pub message: String,
 }
 
-/// Whether the hub has accepted the device.
+/// State of a connection to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectionState {
     /// Accepted, and not gone since.
@@ -99,7 +99,7 @@ pub enum ConnectionState {
     Disconnected,
 }
 
-/// Why a connection is as it is: stable words for conditions, events and metrics.
+/// Reason of a connection's state: stable names for conditions, events and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ConnectionReason {

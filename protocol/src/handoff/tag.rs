@@ -1,4 +1,4 @@
-//! What an agent reads: sources and their tags. Pure.
+//! Sources and tags. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,21 +28,21 @@ pub struct Tag {
     pub name: String,
     /// The name of one of the device's sources.
     pub source: String,
-    /// What the source calls it, such as `RAMP(1000, 0, 100, 1)` or `K0001`.
+    /// Address of the tag in its source, such as `RAMP(1000, 0, 100, 1)` or `K0001`.
     pub address: String,
-    /// How its bytes or numbers are understood, if not as the source does by itself.
+    /// Data type of the value; the default depends on the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_type: Option<DataType>,
     /// Time between two reads.
     #[serde(default = "Tag::default_scan_interval")]
     pub scan_interval: Interval,
-    /// Whether it is read at all.
+    /// Reads and sends the tag.
     #[serde(default = "Tag::default_enabled", skip_serializing_if = "Tag::is_enabled")]
     pub enabled: bool,
-    /// Which reads become events.
+    /// Readings that become events.
     #[serde(default)]
     pub publish: Publish,
-    /// How far a number must move to become an event, with [`Publish::OnChange`].
+    /// Minimum change of a number that becomes an event, with [`Publish::OnChange`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadband: Option<Deadband>,
     /// After so long without an event the next read becomes one, changed or not, with [`Publish::OnChange`].
@@ -85,7 +85,7 @@ pub enum DataType {
     String,
 }
 
-/// How far a number must move from the value that was sent last to be sent again: exactly one is set.
+/// Minimum difference of a number to the last sent value: exactly one field is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deadband {
@@ -120,7 +120,7 @@ impl Tag {
     }
 }
 
-/// Which reads become events.
+/// Readings that become events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Publish {
     /// Those whose value or quality differs from the last one.

@@ -1,4 +1,4 @@
-//! How events become messages, and the message that the hub sends when the device is gone. Pure.
+//! Format and timing of messages, and the last will. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use super::interval::Interval;
 use super::tag::Tag;
 use crate::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, PropertyBag};
-use crate::payload::mistake::TemplateError;
-use crate::payload::template::Template;
+use crate::templates::problem::TemplateError;
+use crate::templates::template::Template;
 
-/// How events become messages.
+/// Format and timing of messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Which events are in a message.
+    /// Events in a message.
     pub format: Format,
-    /// How they are written, if not as Kepware's gateway does without a template of the user's own.
+    /// Template of the body; the default is the format of Kepware's gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
     /// Time between two messages.
     pub interval: Interval,
     /// Most events in one message, Narrow only; more become further messages at once.
     pub max_events: u32,
-    /// Whether a tag's first read is an event: when the agent starts, and when the tag is new. A first read that fails always
-    /// is.
+    /// Sends an event for a tag's first reading: when the agent starts, and when the tag is new. A first read that
+    /// fails is always an event.
     #[serde(skip_serializing_if = "InitialUpdate::is_enabled")]
     pub initial_update: InitialUpdate,
     /// MQTT quality of service: 0 or 1. With 0 an event counts as acknowledged when it is written to the connection.
     pub qos: u8,
-    /// How long the hub may take to acknowledge a message before the connection is given up and made anew.
+    /// Time for the hub to acknowledge a message; after that the agent reconnects.
     pub timeout: Interval,
     /// Properties of every message.
     pub properties: BTreeMap<String, String>,
@@ -45,14 +45,14 @@ impl Telemetry {
     /// Shortest and longest time between two messages: 10 ms and 27.7 hours.
     pub const INTERVALS: std::ops::RangeInclusive<Interval> = Tag::SCAN_INTERVALS;
 
-    /// Why the template does not give what `contentType` says, if so.
+    /// Returns the error of a template that does not produce the format of `contentType`.
     #[must_use]
-    pub fn template_mistake(&self) -> Option<TemplateError> {
+    pub fn template_error(&self) -> Option<TemplateError> {
         let kind = self.content_type.as_deref().unwrap_or_default();
         let is_json =
             kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         let most = if self.format == Format::Wide { u32::MAX } else { self.max_events };
-        self.template.as_ref().filter(|_| is_json)?.json_mistake(most)
+        self.template.as_ref().filter(|_| is_json)?.json_error(most)
     }
 }
 
@@ -73,13 +73,13 @@ impl Default for Telemetry {
     }
 }
 
-/// Whether a tag's first read is an event.
+/// Event for the first reading of a tag.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InitialUpdate {
-    /// It is.
+    /// The first reading is an event.
     #[default]
     Enabled,
-    /// It is only what the next reads are compared with.
+    /// The first reading is only compared with the next ones.
     Disabled,
 }
 
@@ -89,7 +89,7 @@ impl InitialUpdate {
     }
 }
 
-/// Which events are in a message.
+/// Events in a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// The events since the last message, a tag possibly many times.
@@ -99,8 +99,8 @@ pub enum Format {
     Wide,
 }
 
-/// What the hub is to send in the device's name when the connection ends without a word (ref §1.7). The hub adds the property
-/// `iothub-MessageType: Will`.
+/// Message that the hub sends on behalf of the device if the connection ends unexpectedly (ref §1.7). The hub adds
+/// the property `iothub-MessageType: Will`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LastWill {

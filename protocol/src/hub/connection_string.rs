@@ -8,8 +8,8 @@ use super::host::HostPort;
 use super::id::DeviceId;
 use super::key::{KeyError, SymmetricKey};
 
-/// Why a text is not a device's connection string. No variant carries any of the text, which may be a key in the wrong
-/// place: fields are named from the fixed list of names, all else by position.
+/// Error of a text that is not a device's connection string. No variant contains any of the text, which may be a key
+/// in the wrong place: fields are named from the fixed list of names, everything else by position.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum ConnectionStringError {
     /// Not UTF-8 text.
@@ -26,7 +26,8 @@ pub enum ConnectionStringError {
     },
     /// A name that no device connection string has.
     #[error(
-        "part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, SharedAccessKey and GatewayHostName"
+        "part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, \
+            SharedAccessKey and GatewayHostName"
     )]
     UnknownField {
         /// Counted from 1.
@@ -52,7 +53,7 @@ pub enum ConnectionStringError {
     Key(#[source] KeyError),
 }
 
-/// What a device's connection string says. `Debug` shows nothing of it: a key may stand in the wrong field.
+/// Device connection string. `Debug` shows none of its values, because a key may be in the wrong field.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceConnectionString {
     /// The hub.
@@ -61,7 +62,7 @@ pub struct DeviceConnectionString {
     pub device_id: DeviceId,
     /// The device's own key.
     pub key: SymmetricKey,
-    /// What to dial instead of the hub (ref §1.13).
+    /// Host to connect to instead of the hub (ref §1.13).
     pub gateway_hostname: Option<HostPort>,
 }
 

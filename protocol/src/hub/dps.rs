@@ -24,7 +24,7 @@ impl RegisterRequest {
     }
 }
 
-/// How far a registration is; DPS writes it in lower case, and it is read in any.
+/// Status of a registration. DPS writes it in lower case; parsing ignores case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationStatus {
@@ -52,18 +52,18 @@ pub struct OperationStatus {
     /// For polling; empty when the enrollment is disabled.
     #[serde(default)]
     pub operation_id: String,
-    /// How far it is.
+    /// Status of the registration.
     pub status: RegistrationStatus,
     /// Details, once there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_state: Option<RegistrationState>,
 }
 
-/// What DPS knows of a registration.
+/// State of a registration at DPS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationState {
-    /// Who registered.
+    /// Registration id of the device.
     #[serde(default)]
     pub registration_id: String,
     /// First registration, ISO 8601 UTC.
@@ -75,15 +75,15 @@ pub struct RegistrationState {
     /// The id at that hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
-    /// How far it is.
+    /// Status of the registration.
     pub status: RegistrationStatus,
     /// `initialAssignment`, `deviceDataMigrated` or `deviceDataReset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substatus: Option<String>,
-    /// Why it failed.
+    /// Code of the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<u32>,
-    /// Why it failed, in words.
+    /// Text of the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Last change, ISO 8601 UTC.
@@ -92,18 +92,18 @@ pub struct RegistrationState {
     /// Version of the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// What the allocation returned.
+    /// Result of a custom allocation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Value>,
-    /// Which group the device belongs to, when it attested by symmetric key.
+    /// Enrollment group of a device that attested by symmetric key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symmetric_key: Option<SymmetricKeyRegistration>,
-    /// Which group the device belongs to, when it attested by certificate.
+    /// Enrollment group of a device that attested by certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<X509Registration>,
 }
 
-/// How a symmetric-key registration was attested.
+/// Enrollment group of a symmetric-key registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SymmetricKeyRegistration {
@@ -112,7 +112,7 @@ pub struct SymmetricKeyRegistration {
     pub enrollment_group_id: Option<String>,
 }
 
-/// How an X.509 registration was attested.
+/// Certificates and enrollment group of an X.509 registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct X509Registration {
@@ -124,17 +124,17 @@ pub struct X509Registration {
     pub certificate_info: Option<CertificateInfo>,
 }
 
-/// What DPS says of a certificate (ref §11.5).
+/// Certificate as DPS describes it (ref §11.5).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CertificateInfo {
-    /// Who it is for.
+    /// Subject of the certificate.
     pub subject_name: String,
     /// Hexadecimal digits.
     pub sha1_thumbprint: String,
     /// Hexadecimal digits.
     pub sha256_thumbprint: String,
-    /// Who signed it.
+    /// Issuer of the certificate.
     pub issuer_name: String,
     /// ISO 8601 UTC.
     pub not_before_utc: String,
@@ -158,7 +158,7 @@ pub struct ServiceError {
     /// In words.
     #[serde(default)]
     pub message: String,
-    /// When, ISO 8601 UTC.
+    /// Time of the answer, ISO 8601 UTC.
     #[serde(default)]
     pub timestamp_utc: String,
 }

@@ -1,11 +1,11 @@
-//! Where a hub, DPS or gateway is dialled: `host` or `host:port`. Pure.
+//! Address of a hub, DPS or gateway: `host` or `host:port`. Pure.
 
 use serde::{Deserialize, Serialize};
 
 /// The port of MQTT over TLS, on which hub and DPS listen (ref §1.1).
 pub const MQTT_TLS_PORT: u16 = 8883;
 
-/// Why a text is not a host with an optional port.
+/// Error of a text that is not a host with an optional port.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HostError {
     /// Nothing before the port.
@@ -17,7 +17,7 @@ pub enum HostError {
         /// The text that was taken for the host.
         host: String,
     },
-    /// What follows the colon is no port.
+    /// The text after the colon is not a port.
     #[error("{port:?} is not a port: use a number from 1 to 65535")]
     Port {
         /// The text that was taken for the port.

@@ -11,27 +11,27 @@ pub const DEVICE_ID_PUNCTUATION: &str = "-:.+%_#*?!(),=@;$'";
 /// Punctuation that DPS accepts in a registration id besides ASCII letters and digits (ref §3.3).
 pub const REGISTRATION_ID_PUNCTUATION: &str = "-._:";
 
-/// Why a text is not an identifier.
+/// Error of a text that is not an identifier.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
     /// Nothing between the quotes.
     #[error("{kind} is empty")]
     Empty {
-        /// Which identifier was being read.
+        /// Kind of the identifier.
         kind: &'static str,
     },
     /// More than [`MAX_LENGTH`] characters.
     #[error("{kind} has {length} characters, the limit is {MAX_LENGTH}")]
     TooLong {
-        /// Which identifier was being read.
+        /// Kind of the identifier.
         kind: &'static str,
-        /// How many characters it has.
+        /// Number of characters.
         length: usize,
     },
     /// A character that Azure refuses there.
     #[error("{kind} must not contain {character:?}; allowed are ASCII letters{}", digits_and(allowed))]
     Character {
-        /// Which identifier was being read.
+        /// Kind of the identifier.
         kind: &'static str,
         /// The first refused character.
         character: char,
@@ -41,7 +41,7 @@ pub enum IdError {
     /// DPS wants a letter, digit or `-` at the end.
     #[error("{kind} must end with a letter, a digit or '-'")]
     LastCharacter {
-        /// Which identifier was being read.
+        /// Kind of the identifier.
         kind: &'static str,
     },
 }
@@ -156,7 +156,7 @@ identifier!(
 );
 
 impl RegistrationId {
-    /// Whether DPS takes both for the same registration (ref §3.3).
+    /// Returns whether DPS treats both as the same registration (ref §3.3).
     #[must_use]
     pub fn same_registration(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)

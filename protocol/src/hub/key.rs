@@ -10,10 +10,10 @@ use crate::text::{self, TextError};
 /// Smallest and largest key Azure takes, in bytes (ref §3.1).
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// Which of the keys that could be made of a private key is meant.
+/// Text that is signed to derive this one of the possible keys from a private key.
 const OF_A_PRIVATE_KEY: &[u8] = b"lanyard.dev/key-of-a-private-key";
 
-/// Why a text is not a key. No variant carries any of the text.
+/// Error of a text that is not a key. No variant contains any of the text.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// Not UTF-8 text.
@@ -25,7 +25,7 @@ pub enum KeyError {
     /// Fewer than 16 or more than 64 bytes.
     #[error("the key decodes to {bytes} bytes, Azure takes 16 to 64: copy it whole")]
     Length {
-        /// How many bytes it decodes to.
+        /// Number of decoded bytes.
         bytes: usize,
     },
 }
@@ -71,7 +71,8 @@ impl SymmetricKey {
         self.mac(message).finalize().into_bytes().into()
     }
 
-    /// Whether `signature` is this key's HMAC-SHA256 of `message`; takes the same time wherever they differ.
+    /// Returns whether `signature` is this key's HMAC-SHA256 of `message`. The time does not depend on the position
+    /// of a difference.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.mac(message).verify_slice(signature).is_ok()

@@ -1,4 +1,4 @@
-//! What a device and Azure IoT Hub or DPS say to each other, in the order a connection needs it.
+//! Data formats between a device and Azure IoT Hub or DPS, in the order of a connection.
 
 pub mod id;
 pub mod host;

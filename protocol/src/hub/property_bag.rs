@@ -18,7 +18,7 @@ pub fn encode(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ENCODED)
 }
 
-/// Why a text is not a property bag.
+/// Error of a text that is not a property bag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BagError {
     /// `%` without two hexadecimal digits behind it.
@@ -63,7 +63,7 @@ impl PropertyBag {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_deref()))
     }
 
-    /// Whether there are none.
+    /// Returns whether the bag has no properties.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -63,10 +63,10 @@ impl std::fmt::Debug for SasToken {
     }
 }
 
-/// Why a text is not a token. No variant carries any of the text.
+/// Error of a text that is not a token. No variant contains any of the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SasError {
-    /// It does not start with `SharedAccessSignature `.
+    /// The text does not start with `SharedAccessSignature `.
     #[error("the token does not start with 'SharedAccessSignature '")]
     Scheme,
     /// A part has no `=`, or is none of `sr`, `sig`, `se`, `skn`.
@@ -89,7 +89,7 @@ pub enum SasError {
     Encoding(&'static str),
 }
 
-/// A token as somebody presented it: its fields in any order, not yet verified (ref §2.1).
+/// Token as a client presented it: its fields in any order, not verified yet (ref §2.1).
 pub struct PresentedToken<'a> {
     sr: &'a str,
     se: &'a str,
@@ -142,14 +142,14 @@ impl<'a> PresentedToken<'a> {
         })
     }
 
-    /// Whether `key` signed this token. The text signed is `sr` literally as received (ref §0.3 rule 1).
+    /// Returns whether `key` signed this token. The signed text is `sr` exactly as received (ref §0.3 rule 1).
     #[must_use]
     pub fn verifies(&self, key: &SymmetricKey) -> bool {
         key.verifies(format!("{}\n{}", self.sr, self.se).as_bytes(), &self.signature)
     }
 
-    /// Whether the signed resource covers `resource`: segment by segment, the first (the host) without case, and
-    /// without what tools append behind a `?` (ref §2.1, §2.2).
+    /// Returns whether the signed resource covers `resource`. The comparison is by segment, ignores case in the first
+    /// (the host), and ignores text that tools append after a `?` (ref §2.1, §2.2).
     #[must_use]
     pub fn covers(&self, resource: &str) -> bool {
         // A device id may itself contain '?', so the exact resource wins before anything is cut off.
@@ -157,7 +157,7 @@ impl<'a> PresentedToken<'a> {
             || self.resource.split_once("/?").is_some_and(|(bare, _)| covers(bare, resource))
     }
 
-    /// When it ends, in seconds since 1970-01-01T00:00:00Z.
+    /// Returns the expiry, in seconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn expiry(&self) -> u64 {
         self.expiry
@@ -224,70 +224,80 @@ mod tests {
                 "MyExampleHub.azure-devices.net/devices/my-symkey-device",
                 1_663_119_026,
                 None,
-                "SharedAccessSignature sr=MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device&sig=f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D&se=1663119026",
+                "SharedAccessSignature \
+                    sr=MyExampleHub.azure-devices.net%2Fdevices%2Fmy-symkey-device&sig=f%2BwW8XOKeJOtiPc9Iwjc4OpExvPM7NlhM9qxN2a1aAM%3D&se=1663119026",
             ),
             (
                 K32,
                 "contoso.azure-devices.net/devices/dev1",
                 1_700_000_000,
                 None,
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000",
             ),
             (
                 K32,
                 "contoso.azure-devices.net/devices/dev1/modules/mod1",
                 1_700_000_000,
                 None,
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1&sig=OBEqyWoUShx6qzstZyjJbvO5ZoOJk7Z%2FEr9y8CA3uHo%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fdev1%2Fmodules%2Fmod1&sig=OBEqyWoUShx6qzstZyjJbvO5ZoOJk7Z%2FEr9y8CA3uHo%3D&se=1700000000",
             ),
             (
                 K64,
                 "contoso.azure-devices.net",
                 1_700_000_000,
                 Some("iothubowner"),
-                "SharedAccessSignature sr=contoso.azure-devices.net&sig=adLzMgh%2FBmN6iyXOzYScqZzWmvLlNM7AwuHUUNkbK3k%3D&se=1700000000&skn=iothubowner",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net&sig=adLzMgh%2FBmN6iyXOzYScqZzWmvLlNM7AwuHUUNkbK3k%3D&se=1700000000&skn=iothubowner",
             ),
             (
                 K32,
                 "0ne00ABCDEF/registrations/dev-01",
                 1_700_000_000,
                 Some("registration"),
-                "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=7W88jbA80q2B9yCe8jeNSuWobXi8gXAFL7m8%2FzQv5ZA%3D&se=1700000000&skn=registration",
+                "SharedAccessSignature \
+                    sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=7W88jbA80q2B9yCe8jeNSuWobXi8gXAFL7m8%2FzQv5ZA%3D&se=1700000000&skn=registration",
             ),
             (
                 K64,
                 "contoso-dps.azure-devices-provisioning.net",
                 1_700_000_000,
                 Some("provisioningserviceowner"),
-                "SharedAccessSignature sr=contoso-dps.azure-devices-provisioning.net&sig=FPgvA7867YHQaEp3qBdp%2FH58vqXtA%2FElUrkrxqrpFYg%3D&se=1700000000&skn=provisioningserviceowner",
+                "SharedAccessSignature \
+                    sr=contoso-dps.azure-devices-provisioning.net&sig=FPgvA7867YHQaEp3qBdp%2FH58vqXtA%2FElUrkrxqrpFYg%3D&se=1700000000&skn=provisioningserviceowner",
             ),
             (
                 K32,
                 odd,
                 1_700_000_000,
                 None,
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2Ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=gB4DudiHOwPgqw3%2B8GsH6Sk3NlttfUEqa%2FvxkN5BYsE%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2Ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=gB4DudiHOwPgqw3%2B8GsH6Sk3NlttfUEqa%2FvxkN5BYsE%3D&se=1700000000",
             ),
             (
                 K64,
                 "contoso.azure-devices.net/devices/dev1",
                 1_700_000_000,
                 Some("device"),
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=Vgvt%2BeLdaCKoVpONEJL3tk%2BHUwiX1JTUeZTtgID3NXo%3D&se=1700000000&skn=device",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=Vgvt%2BeLdaCKoVpONEJL3tk%2BHUwiX1JTUeZTtgID3NXo%3D&se=1700000000&skn=device",
             ),
             (
                 K32,
                 "localhost/devices/dev1",
                 1_700_000_000,
                 None,
-                "SharedAccessSignature sr=localhost%2Fdevices%2Fdev1&sig=Hw93slEtFrbgyUX77S%2F%2BSbvJmZKHRei4LjyPi1y%2BS5E%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=localhost%2Fdevices%2Fdev1&sig=Hw93slEtFrbgyUX77S%2F%2BSbvJmZKHRei4LjyPi1y%2BS5E%3D&se=1700000000",
             ),
             (
                 "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=",
                 "contoso.azure-devices.net/devices/dev-01",
                 1_700_000_000,
                 None,
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev-01&sig=mcAbvYcg%2BNDlba8%2FGV7vwtpHmNuC6NCueDHNFDtMVPc%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fdev-01&sig=mcAbvYcg%2BNDlba8%2FGV7vwtpHmNuC6NCueDHNFDtMVPc%3D&se=1700000000",
             ),
         ];
         for (secret, resource, expiry, policy, token) in vectors {
@@ -308,27 +318,32 @@ mod tests {
             (
                 K32,
                 dps,
-                "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",
+                "SharedAccessSignature \
+                    sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",
             ),
             (
                 K32,
                 dps,
-                "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
+                "SharedAccessSignature \
+                    sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
             ),
             (
                 K32,
                 odd,
-                "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=vuGJBlZ%2FtrlWUStFhis3JkSHYdnbdfox1IA4eCHrGs0%3D&se=1700000000",
+                "SharedAccessSignature \
+                    sr=contoso.azure-devices.net%2Fdevices%2Fa%27b%28c%29%21d%2ae%40f%24g%23h%25i%2Bj%2Ck%3Dl%3Fm%3An._-&sig=vuGJBlZ%2FtrlWUStFhis3JkSHYdnbdfox1IA4eCHrGs0%3D&se=1700000000",
             ),
             (
                 derived,
                 dps,
-                "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration",
+                "SharedAccessSignature \
+                    sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration",
             ),
             (
                 K32,
                 "contoso.azure-devices.net/devices/dev1",
-                "SharedAccessSignature sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000&sr=contoso.azure-devices.net%2Fdevices%2Fdev1",
+                "SharedAccessSignature \
+                    sig=QKiSs%2Fj3XsPN5ctMtRoJa7c%2BYA9RuV2Hs4XwTyXK8%2Bw%3D&se=1700000000&sr=contoso.azure-devices.net%2Fdevices%2Fdev1",
             ),
         ];
         for (secret, resource, token) in vectors {
@@ -369,7 +384,8 @@ mod tests {
     /// Ref §2.5 negative tests: a signature whose `+` is left as it is stays a plus and verifies; as a space it is refused.
     #[test]
     fn plus_is_never_a_space() {
-        let raw = "SharedAccessSignature sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs/j3XsPN5ctMtRoJa7c+YA9RuV2Hs4XwTyXK8+w=&se=1700000000";
+        let raw = "SharedAccessSignature \
+            sr=contoso.azure-devices.net%2Fdevices%2Fdev1&sig=QKiSs/j3XsPN5ctMtRoJa7c+YA9RuV2Hs4XwTyXK8+w=&se=1700000000";
         assert!(PresentedToken::parse(raw).unwrap().verifies(&key(K32)));
         assert_eq!(PresentedToken::parse(&raw.replace('+', " ")).unwrap_err(), SasError::Signature);
     }

@@ -23,7 +23,7 @@ const TWIN_DESIRED_PATCH: &str = "$iothub/twin/PATCH/properties/desired/?";
 const METHOD_REQUEST: &str = "$iothub/methods/POST/";
 const METHOD_RESPONSE: &str = "$iothub/methods/res/";
 
-/// Why a topic is none that a device may publish to; the hub closes the connection for it (ref §1.11).
+/// Error of a topic to which a device must not publish; the hub closes the connection (ref §1.11).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TopicError {
     /// No documented topic starts like this.
@@ -40,7 +40,7 @@ pub enum TopicError {
     Bag(#[source] BagError),
 }
 
-/// What a device publishes to a hub.
+/// Message that a device publishes to a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToHub<'a> {
     /// Telemetry (ref §4.1).
@@ -90,7 +90,7 @@ impl<'a> ToHub<'a> {
     }
 }
 
-/// What a device publishes to DPS (ref §8.2).
+/// Message that a device publishes to DPS (ref §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToDps<'a> {
     /// Asks for a hub.
@@ -135,7 +135,8 @@ impl std::fmt::Display for ToDps<'_> {
     }
 }
 
-/// What DPS answers (ref §8.2). `$rid` is written first, because Python reads it there (ref §0.3 rule 4).
+/// Message that DPS publishes to a device (ref §8.2). `$rid` comes first, because the Python SDK reads it there (ref
+/// §0.3 rule 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FromDps<'a> {
     /// HTTP-like.
@@ -172,7 +173,7 @@ impl std::fmt::Display for FromDps<'_> {
     }
 }
 
-/// What a hub publishes to a device.
+/// Message that a hub publishes to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromHub<'a> {
     /// A cloud-to-device message (ref §5.1).

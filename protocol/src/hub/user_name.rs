@@ -9,7 +9,7 @@ pub const HUB_API_VERSION: &str = "2021-04-12";
 /// The DPS api-version that Lanyard's agent announces (ref §0.2).
 pub const DPS_API_VERSION: &str = "2019-03-31";
 
-/// Why a text is no user name that hub or DPS know.
+/// Error of a text that is not a user name for a hub or DPS.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserNameError {
     /// No `/` behind a host or id scope, or nothing before or behind it.
@@ -139,7 +139,7 @@ impl std::fmt::Display for HubUserName {
 pub struct DpsUserName {
     /// The DPS instance's id scope, unchecked.
     pub id_scope: String,
-    /// Who registers, unchecked.
+    /// Registration id, not validated.
     pub registration_id: String,
     /// The api-version announced.
     pub api_version: Option<String>,

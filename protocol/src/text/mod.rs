@@ -6,7 +6,7 @@ pub mod pem;
 
 use std::ops::Range;
 
-/// Why bytes are not text. No variant carries any of them.
+/// Error of bytes that are not text. No variant contains any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Windows tools write UTF-16 unless they are told otherwise.

@@ -14,7 +14,7 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// Label of a private key with a passphrase (PKCS #8).
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Why a text is not the PEM that is wanted. No variant carries any of it; blocks are counted from 1.
+/// Error of a text that is not the expected PEM. No variant contains any of it; blocks count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// No text at all.
@@ -51,7 +51,7 @@ pub struct PrivateKey {
     pub der: Zeroizing<Vec<u8>>,
 }
 
-/// How a private key is encoded.
+/// Encoding of a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyForm {
     /// PKCS #8, `PRIVATE KEY`.

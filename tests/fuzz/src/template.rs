@@ -1,7 +1,8 @@
 //! Templates of messages.
 
-use lanyard_protocol::payload::template::{Standard, Template, Texts};
-use lanyard_protocol::payload::write::{Sample, Writer};
+use lanyard_protocol::templates::render::{Sample, Writer};
+use lanyard_protocol::templates::template::Template;
+use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
 
 const TIME: i64 = 1_488_227_377_340;
 
@@ -41,15 +42,15 @@ pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let texts = match text.split_once('\0') {
         Some((message, values)) => {
-            let standard = Standard { message: message.to_owned(), values: values.to_owned() };
-            Texts { advanced: None, standard: Some(standard) }
+            let standard = StandardTexts { message: message.to_owned(), values: values.to_owned() };
+            TemplateTexts { advanced: None, standard: Some(standard) }
         }
-        None => Texts { advanced: Some(text.to_owned()), standard: None },
+        None => TemplateTexts { advanced: Some(text.to_owned()), standard: None },
     };
     let Ok(template) = Template::new(texts) else { return };
     let written = serde_json::to_string(&template).expect("texts can be written");
     assert!(serde_json::from_str::<Template>(&written).is_ok_and(|again| again == template));
-    let is_json = template.json_mistake(3).is_none();
+    let is_json = template.json_error(3).is_none();
     for events in 1..4 {
         let whole = body(&template, events);
         assert!(

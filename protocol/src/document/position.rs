@@ -6,16 +6,16 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-/// Where something stands, counted from 1.
+/// Position in a text; line and column count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The line.
     pub line: u64,
     /// The column.
     pub column: u64,
 }
 
-impl Place {
+impl Position {
     /// As the parser has it, if it knows.
     #[must_use]
     pub fn of(location: Location) -> Option<Self> {
@@ -23,22 +23,22 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
 }
 
-/// Where the fields of a document stand, by paths such as `devices[0].tags[2].source`.
+/// Positions of a document's fields, by paths such as `devices[0].tags[2].source`.
 #[derive(Debug, Default)]
-pub struct Places(HashMap<String, Place>);
+pub struct Positions(HashMap<String, Position>);
 
-impl Places {
+impl Positions {
     /// Of a document; none of one that is no YAML.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut places = Self::default();
-        if let Ok(node) = serde_saphyr::from_str::<Node>(text) {
+        if let Ok(node) = serde_saphyr::from_str::<YamlNode>(text) {
             places.note(String::new(), &node);
         }
         places
@@ -46,7 +46,7 @@ impl Places {
 
     /// The place of a field, or of what it should be in.
     #[must_use]
-    pub fn find(&self, field: &str) -> Option<Place> {
+    pub fn find(&self, field: &str) -> Option<Position> {
         if let Some(place) = self.0.get(field) {
             return Some(*place);
         }
@@ -55,7 +55,7 @@ impl Places {
         if field.is_empty() { None } else { self.find(&field[..parent]) }
     }
 
-    fn note(&mut self, path: String, node: &Node) {
+    fn note(&mut self, path: String, node: &YamlNode) {
         match &node.0.value {
             Kind::Map(fields) => {
                 for (name, field) in fields {
@@ -70,7 +70,7 @@ impl Places {
             }
             Kind::Leaf => {}
         }
-        if let Some(place) = Place::of(node.0.referenced) {
+        if let Some(place) = Position::of(node.0.referenced) {
             self.0.insert(path, place);
         }
     }
@@ -78,11 +78,11 @@ impl Places {
 
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Node(Spanned<Kind>);
+struct YamlNode(Spanned<Kind>);
 
 enum Kind {
-    Map(BTreeMap<String, Node>),
-    List(Vec<Node>),
+    Map(BTreeMap<String, YamlNode>),
+    List(Vec<YamlNode>),
     Leaf,
 }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn every_field_has_its_place() {
         let text = "version: 1\ndevices:\n  - name: a\n    hub: {hostname: h, port: -5}\n  - name: ~\n";
-        let places = Places::of(text);
+        let places = Positions::of(text);
         let at = |field: &str| places.find(field).map(|place| (place.line, place.column));
         assert_eq!(at("version"), Some((1, 10)));
         assert_eq!(at("devices[0].name"), Some((3, 11)));
@@ -179,6 +179,6 @@ mod tests {
         assert_eq!(at("devices[0].hub.gateway"), Some((4, 10)));
         assert_eq!(at("devices[0].telemetry.interval"), at("devices[0]"));
         assert_eq!(at("nothing"), Some((1, 1)));
-        assert_eq!(Places::of("a: [").find("a"), None);
+        assert_eq!(Positions::of("a: [").find("a"), None);
     }
 }

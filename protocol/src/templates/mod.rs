@@ -5,12 +5,13 @@
 //! (standard templates become nodes straight away)
 //! ```
 
+pub mod texts;
 pub mod token;
-pub mod mistake;
+pub mod problem;
 pub mod node;
 pub mod standard;
 pub mod plan;
 pub mod escape;
-pub mod write;
+pub mod render;
 pub mod template;
-pub mod trial;
+pub mod json_check;

@@ -4,18 +4,18 @@ use std::fmt;
 
 use lanyard_protocol::document::problem::{Problem, located};
 
-/// All mistakes of one document.
+/// All problems of one document.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Mistakes(Vec<Problem>);
+pub struct Problems(Vec<Problem>);
 
-impl Mistakes {
+impl Problems {
     /// Those that were found already.
     #[must_use]
     pub const fn of(problems: Vec<Problem>) -> Self {
         Self(problems)
     }
 
-    /// Notes one: where, and what to do about it. What follows from another mistake of the same place is none.
+    /// Notes one: where, and what to do about it. What follows from another problem of the same place is none.
     pub fn note(&mut self, field: impl fmt::Display, problem: impl fmt::Display) {
         let field = field.to_string();
         let is_covered = |found: &Problem| found.field != field && found.covers(&field);
@@ -42,10 +42,10 @@ impl Mistakes {
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for mistake in &self.0 {
-            write!(f, "\n  - {mistake}")?;
+        for problem in &self.0 {
+            write!(f, "\n  - {problem}")?;
         }
         Ok(())
     }

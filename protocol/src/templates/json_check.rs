@@ -1,21 +1,22 @@
-//! Whether a template gives JSON, and if not, where it goes wrong: it is written for samples and read by another reader. Pure.
+//! Check whether a template produces JSON, and the position where it does not: it is rendered for samples, which
+//! another parser reads. Pure.
 
 use serde_json::Value;
 
-use super::mistake::{Mistake, TemplateError};
-use super::plan::{Item, Piece};
-use super::template::Template;
-use super::write::{Moment, Sample};
+use crate::templates::plan::{Item, Piece};
+use crate::templates::problem::{ErrorAt, TemplateError};
+use crate::templates::render::{Context, Sample};
+use crate::templates::template::Template;
 
 /// Values of all kinds.
 const VALUES: [&str; 3] = ["1", "\"say \\\"hi\\\"\"", "[false,null]"];
-/// When the samples are made.
+/// Time of the samples.
 const TIME: i64 = 1_488_227_380_000;
 
 impl Template {
-    /// Why messages of up to `most` events are no JSON, if so.
+    /// Returns the error if messages of up to `most` events are not JSON.
     #[must_use]
-    pub fn json_mistake(&self, most: u32) -> Option<TemplateError> {
+    pub fn json_error(&self, most: u32) -> Option<TemplateError> {
         let counts = (1..=3).filter(|&count| count <= most.max(1));
         let mut trials = counts.flat_map(|count| [(count, true), (count, false)]);
         trials.find_map(|(count, good)| {
@@ -29,10 +30,10 @@ impl Template {
             let message = format!(
                 "a message with {events} is no JSON from here on: {said}; {fix}or set another contentType"
             );
-            let mistake = Mistake::new(trial.origin(error.line(), error.column()), message);
+            let problem = ErrorAt::new(trial.origin(error.line(), error.column()), message);
             Some(match (&self.texts().advanced, &self.texts().standard) {
-                (Some(text), _) => mistake.of("advanced", text),
-                _ => TemplateError { text: "standard", place: None, message: mistake.message },
+                (Some(text), _) => problem.of("advanced", text),
+                _ => TemplateError { text: "standard", place: None, message: problem.message },
             })
         })
     }
@@ -86,7 +87,7 @@ impl Trial {
                 }
                 Piece::Put { at, variable, quoted } => {
                     self.parts.push((self.body.len(), *at, false));
-                    let moment = Moment { server: TIME, index: index.into(), event };
+                    let moment = Context { server: TIME, index: index.into(), event };
                     moment.put(&mut self.body, *variable, *quoted);
                 }
                 Piece::ByQuality { good, bad } => self.write(if event.1 { good } else { bad }, event, index),
@@ -107,11 +108,13 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::template::Texts;
+    use crate::templates::texts::TemplateTexts;
 
-    fn mistake(text: &str, most: u32) -> Option<String> {
-        let template = Template::new(Texts { advanced: Some(text.to_owned()), ..Texts::default() }).unwrap();
-        template.json_mistake(most).map(|error| error.to_string())
+    fn problem(text: &str, most: u32) -> Option<String> {
+        let template =
+            Template::new(TemplateTexts { advanced: Some(text.to_owned()), ..TemplateTexts::default() })
+                .unwrap();
+        template.json_error(most).map(|error| error.to_string())
     }
 
     #[test]
@@ -143,13 +146,13 @@ mod tests {
                 "advanced, line 1, column 36: a message with one event",
             ),
         ] {
-            let said = mistake(text, most).unwrap();
+            let said = problem(text, most).unwrap();
             assert!(said.starts_with(expected), "{text}\n{said}\n{expected}");
         }
-        assert_eq!(mistake("|#each VALUES|{\"v\": |VALUE|}|/each|", 1), None);
-        assert!(mistake("|#each VALUES|{\"v\": |VALUE|}|/each|", 2).unwrap().contains("set maxEvents: 1"));
+        assert_eq!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 1), None);
+        assert!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 2).unwrap().contains("set maxEvents: 1"));
         assert_eq!(
-            mistake("[|#each VALUES|\"|VALUE| of |TAGNAME|\"|#unless @last|,|/unless||/each|]", 9),
+            problem("[|#each VALUES|\"|VALUE| of |TAGNAME|\"|#unless @last|,|/unless||/each|]", 9),
             None
         );
     }

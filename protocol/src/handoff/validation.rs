@@ -1,11 +1,11 @@
-//! What the types of a configuration document cannot refuse: every mistake at once, with its place and its fix. Pure.
+//! Validation of a configuration document beyond its types: finds every problem, with its position and its fix. Pure.
 
 use std::collections::HashSet;
 
-use super::buffer::Buffer;
-use super::config::{AgentConfig, Deadband, Device, Dps, LastWill, Publish, Tag, Telemetry};
-use super::interval::Interval;
 pub use crate::document::problem::Problem;
+use crate::handoff::buffer::Buffer;
+use crate::handoff::config::{AgentConfig, Deadband, Device, Dps, LastWill, Publish, Tag, Telemetry};
+use crate::handoff::interval::Interval;
 use crate::hub::id::RegistrationId;
 use crate::hub::property_bag::MESSAGE_ID;
 use crate::hub::topic::telemetry as telemetry_topic;
@@ -13,16 +13,8 @@ use crate::hub::topic::telemetry as telemetry_topic;
 /// MQTT's own limit is 65535 bytes (ref §4.1); the rest is for the system properties.
 const LONGEST_TOPIC: usize = 64_000;
 
-pub(super) fn count(problems: &[Problem]) -> String {
-    if problems.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", problems.len()) }
-}
-
-pub(super) fn list(problems: &[Problem]) -> String {
-    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
-}
-
 impl AgentConfig {
-    /// Every mistake that the types cannot refuse.
+    /// Every problem that the types cannot refuse.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -40,10 +32,10 @@ impl AgentConfig {
             let mut report = |path: &str, message: String| {
                 found.push(Problem::new(format!("{field}.{path}"), message));
             };
-            device.mistakes(&mut report);
-            device.tag_mistakes(&mut report);
-            device.telemetry_mistakes(&mut report);
-            device.last_will_mistakes(&mut report);
+            device.check(&mut report);
+            device.check_tags(&mut report);
+            device.check_telemetry(&mut report);
+            device.check_last_will(&mut report);
             if let Some(other) = self.devices.iter().take(position).find(|other| other.is_same_client(device))
             {
                 let message = format!(
@@ -58,7 +50,7 @@ impl AgentConfig {
 }
 
 impl Tag {
-    fn event_mistakes(&self, report: &mut dyn FnMut(&str, String)) {
+    fn event_problems(&self, report: &mut dyn FnMut(&str, String)) {
         if let Some(Deadband { absolute, percent }) = self.deadband {
             if absolute.is_some() == percent.is_some() {
                 report("deadband", "set exactly one of absolute and percent".to_owned());
@@ -89,7 +81,7 @@ impl Tag {
 }
 
 impl Device {
-    /// Whether both are the same identity: a hub or DPS would let only one of them be connected.
+    /// Returns whether both have the same identity, of which a hub or DPS keeps only one connected.
     fn is_same_client(&self, other: &Self) -> bool {
         let registration = |device: &Self, dps: &Dps| {
             let id = dps.registration_id.as_ref().map_or(device.device_id.as_str(), RegistrationId::as_str);
@@ -106,7 +98,7 @@ impl Device {
         }
     }
 
-    fn mistakes(&self, report: &mut impl FnMut(&str, String)) {
+    fn check(&self, report: &mut impl FnMut(&str, String)) {
         let is_folder = !self.name.is_empty()
             && self.name != "."
             && self.name != ".."
@@ -129,7 +121,7 @@ impl Device {
         }
     }
 
-    fn tag_mistakes(&self, report: &mut impl FnMut(&str, String)) {
+    fn check_tags(&self, report: &mut impl FnMut(&str, String)) {
         let mut sources = HashSet::new();
         for (position, source) in self.sources.iter().enumerate() {
             if !sources.insert(source.name.as_str()) {
@@ -167,16 +159,16 @@ impl Device {
             if !Tag::SCAN_INTERVALS.contains(&tag.scan_interval) {
                 report(&format!("{path}.scanInterval"), out_of_range(tag.scan_interval));
             }
-            tag.event_mistakes(&mut |field, message| report(&format!("{path}.{field}"), message));
+            tag.event_problems(&mut |field, message| report(&format!("{path}.{field}"), message));
         }
     }
 
-    fn telemetry_mistakes(&self, report: &mut impl FnMut(&str, String)) {
+    fn check_telemetry(&self, report: &mut impl FnMut(&str, String)) {
         let telemetry = &self.telemetry;
         if !Telemetry::INTERVALS.contains(&telemetry.interval) {
             report("telemetry.interval", out_of_range(telemetry.interval));
         }
-        if let Some(error) = telemetry.template_mistake() {
+        if let Some(error) = telemetry.template_error() {
             report("telemetry.template", error.to_string());
         }
         if telemetry.max_events == 0 {
@@ -212,7 +204,7 @@ impl Device {
 }
 
 impl Device {
-    fn last_will_mistakes(&self, report: &mut impl FnMut(&str, String)) {
+    fn check_last_will(&self, report: &mut impl FnMut(&str, String)) {
         let Some(will) = &self.last_will else { return };
         if will.payload.len() > LastWill::MAX_BYTES {
             let message = format!("it has {} bytes; use {} or less", will.payload.len(), LastWill::MAX_BYTES);
@@ -244,8 +236,8 @@ fn out_of_range(interval: Interval) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::ConfigError;
     use super::*;
+    use crate::handoff::config::ConfigError;
 
     #[test]
     fn one_identity_cannot_stand_twice() {
@@ -288,7 +280,10 @@ mod tests {
         };
         let unknown = said(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
         assert!(
-            unknown.contains("devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: |TAGNAM| is no variable: did you mean"),
+            unknown.contains(
+                "devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: \
+                |TAGNAM| is no variable: did you mean"
+            ),
             "{unknown}"
         );
         let list = "template: {advanced: '|#each VALUES|{\"v\": |VALUE|}|/each|'}";

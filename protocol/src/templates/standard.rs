@@ -4,18 +4,18 @@
 //! knows of text without variables only, UNCONFIRMED). Keys are written in the order of the lines, without blanks: the
 //! texts that the vendor ships give the bytes of Narrow and Wide.
 
-use super::escape;
-use super::mistake::{Mistake, TemplateError};
-use super::node::{Node, Outline, Question, Variable};
-use super::template::Standard;
-use super::token::{Placed, Token, cut};
+use crate::templates::escape;
+use crate::templates::node::{Node, Outline, Test, Variable};
+use crate::templates::problem::{ErrorAt, TemplateError};
+use crate::templates::texts::StandardTexts;
+use crate::templates::token::{Placed, Token, cut};
 
 const MESSAGE: &str = "standard.message";
 const VALUES: &str = "standard.values";
 
 /// Reads both texts.
-pub(super) fn read(standard: &Standard) -> Result<Outline, TemplateError> {
-    let of_message = |mistake: Mistake| mistake.of(MESSAGE, &standard.message);
+pub(super) fn read(standard: &StandardTexts) -> Result<Outline, TemplateError> {
+    let of_message = |problem: ErrorAt| problem.of(MESSAGE, &standard.message);
     let mut list = None;
     let mut head = Vec::new();
     let mut tail = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn read(standard: &Standard) -> Result<Outline, TemplateError> {
         if line.tokens.iter().any(|placed| placed.token == Token::Tag("VALUES")) {
             if list.replace(line.at).is_some() || line.tokens.len() > 1 {
                 let message = "|VALUES| stands alone in one field: take the rest out";
-                return Err(of_message(Mistake::new(line.at, message)));
+                return Err(of_message(ErrorAt::new(line.at, message)));
             }
             place.push(text(line.at, "["));
             tail.push(text(line.at, "]"));
@@ -34,17 +34,17 @@ pub(super) fn read(standard: &Standard) -> Result<Outline, TemplateError> {
         }
     }
     let Some(at) = list else {
-        return Err(of_message(Mistake::new(0, "no event is put in: add a line such as values: |VALUES|")));
+        return Err(of_message(ErrorAt::new(0, "no event is put in: add a line such as values: |VALUES|")));
     };
     tail.push(text(at, "}"));
-    let of_values = |mistake: Mistake| mistake.of(VALUES, &standard.values);
+    let of_values = |problem: ErrorAt| problem.of(VALUES, &standard.values);
     let mut item = Vec::new();
     for (position, line) in lines(&standard.values).map_err(of_values)?.iter().enumerate() {
         key(&mut item, line, position == 0);
         field(&mut item, line, true).map_err(of_values)?;
     }
     item.push(text(0, "}"));
-    item.push(Node::Choice { question: Question::Last, yes: Vec::new(), no: vec![text(0, ",")] });
+    item.push(Node::Choice { question: Test::Last, yes: Vec::new(), no: vec![text(0, ",")] });
     Ok(Outline { head, item, tail })
 }
 
@@ -56,7 +56,7 @@ struct Line<'a> {
 }
 
 /// The fields of a text; empty lines are none.
-fn lines(text: &str) -> Result<Vec<Line<'_>>, Mistake> {
+fn lines(text: &str) -> Result<Vec<Line<'_>>, ErrorAt> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut at = 0;
     for whole in text.split_inclusive('\n') {
@@ -68,20 +68,20 @@ fn lines(text: &str) -> Result<Vec<Line<'_>>, Mistake> {
         let Some((key, value)) =
             whole.split_once(':').filter(|(key, _)| !key.contains('|') && !key.trim().is_empty())
         else {
-            return Err(Mistake::new(start, "this is no field: write key: |VARIABLE| or key: text"));
+            return Err(ErrorAt::new(start, "this is no field: write key: |VARIABLE| or key: text"));
         };
         let key = key.trim();
         if lines.iter().any(|line| line.key == key) {
-            return Err(Mistake::new(start, format!("{key:?} stands twice: keep one")));
+            return Err(ErrorAt::new(start, format!("{key:?} stands twice: keep one")));
         }
         let offset = start + (whole.len() - value.len()) + (value.len() - value.trim_start().len());
-        let tokens = cut(value.trim()).map_err(|mistake| Mistake { at: mistake.at + offset, ..mistake })?;
+        let tokens = cut(value.trim()).map_err(|problem| ErrorAt { at: problem.at + offset, ..problem })?;
         let tokens =
             tokens.into_iter().map(|token| Placed { at: token.at + offset, token: token.token }).collect();
         lines.push(Line { at: start, key, tokens });
     }
     if lines.is_empty() {
-        return Err(Mistake::new(0, "there is no field: write lines such as key: |VARIABLE|"));
+        return Err(ErrorAt::new(0, "there is no field: write lines such as key: |VARIABLE|"));
     }
     Ok(lines)
 }
@@ -101,7 +101,7 @@ fn inside(plain: &str) -> String {
     String::from_utf8(out).expect("text was escaped by ASCII")
 }
 
-fn field(out: &mut Vec<Node>, line: &Line<'_>, of_event: bool) -> Result<(), Mistake> {
+fn field(out: &mut Vec<Node>, line: &Line<'_>, of_event: bool) -> Result<(), ErrorAt> {
     let mut puts = Vec::new();
     for placed in &line.tokens {
         let at = placed.at;
@@ -134,21 +134,21 @@ fn field(out: &mut Vec<Node>, line: &Line<'_>, of_event: bool) -> Result<(), Mis
     Ok(())
 }
 
-fn unknown(at: usize, name: &str, of_event: bool) -> Mistake {
+fn unknown(at: usize, name: &str, of_event: bool) -> ErrorAt {
     let usage = if of_event {
         "|TAGNAME|, |TAGVALUE|, |TAGQUALITY|, |TAGTIMESTAMP|, |TAGDATE|, |SERVERTIMESTAMP| or |SERVERDATE|"
     } else {
         "|SERVERTIMESTAMP|, |SERVERDATE| or |VALUES|"
     };
-    Mistake::new(at, format!("|{name}| is no variable of this text: use {usage}"))
+    ErrorAt::new(at, format!("|{name}| is no variable of this text: use {usage}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mistake(message: &str, values: &str) -> String {
-        let standard = Standard { message: message.to_owned(), values: values.to_owned() };
+    fn problem(message: &str, values: &str) -> String {
+        let standard = StandardTexts { message: message.to_owned(), values: values.to_owned() };
         read(&standard).unwrap_err().to_string()
     }
 
@@ -174,7 +174,7 @@ mod tests {
             (message, "id", "standard.values, line 1, column 1: this is no field"),
             (message, "id: |VALUE", "standard.values, line 1, column 5: this | has no partner"),
         ] {
-            let said = mistake(message, values);
+            let said = problem(message, values);
             assert!(said.starts_with(expected), "{said}\n{expected}");
         }
     }

@@ -1,9 +1,9 @@
-//! What a template says: text, variables and conditions, around and inside its one loop. Pure.
+//! Nodes of a template: text, variables and conditions, around and inside its one loop. Pure.
 
-use super::mistake::Mistake;
-use super::token::{Placed, Token, cut};
+use crate::templates::problem::ErrorAt;
+use crate::templates::token::{Placed, Token, cut};
 
-/// What is put in.
+/// Variable of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variable {
     /// Milliseconds since 1970-01-01T00:00:00Z at which the message was made.
@@ -22,9 +22,9 @@ pub(super) enum Variable {
     Date,
     /// The place of the event in the message, from 0 (UNCONFIRMED).
     Index,
-    /// Whether it is the first (UNCONFIRMED).
+    /// True for the first event (UNCONFIRMED).
     First,
-    /// Whether it is the last.
+    /// True for the last event.
     Last,
 }
 
@@ -61,7 +61,7 @@ impl Variable {
         })
     }
 
-    /// Whether it needs an event.
+    /// Returns whether the variable needs an event.
     pub(super) const fn is_of_event(self) -> bool {
         !matches!(self, Self::ServerTimestamp | Self::ServerDate)
     }
@@ -70,9 +70,9 @@ impl Variable {
 const USAGE: &str = "|SERVERTIMESTAMP| or |SERVERDATE|, and between |#each VALUES| and |/each| \
                      |TAGNAME|, |VALUE|, |QUALITY|, |TIMESTAMP|, |DATE|, |@index|, |@first| or |@last|";
 
-/// What a condition asks.
+/// Test of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum Test {
     First,
     Last,
     Good,
@@ -83,7 +83,7 @@ pub(super) enum Question {
 pub(super) enum Node {
     Text { at: usize, text: String },
     Put { at: usize, variable: Variable, quoted: bool },
-    Choice { question: Question, yes: Vec<Node>, no: Vec<Node> },
+    Choice { question: Test, yes: Vec<Node>, no: Vec<Node> },
 }
 
 /// A whole template.
@@ -95,23 +95,23 @@ pub(super) struct Outline {
 }
 
 /// Reads an advanced template.
-pub(super) fn read(text: &str) -> Result<Outline, Mistake> {
+pub(super) fn read(text: &str) -> Result<Outline, ErrorAt> {
     let tokens = cut(text)?;
     let mut reader = Reader { tokens: tokens.iter().peekable(), quotes: Quotes::default() };
     let head = reader.nodes(None, &[])?;
     let Some(each) = reader.tokens.next() else {
         let message = "no event is put in: write |#each VALUES| … |/each| around what stands for one";
-        return Err(Mistake::new(0, message));
+        return Err(ErrorAt::new(0, message));
     };
     let item = reader.nodes(Some(each.at), &["/each"])?;
     if reader.tokens.next().is_none() {
-        return Err(Mistake::new(each.at, "this |#each VALUES| has no |/each|: add it"));
+        return Err(ErrorAt::new(each.at, "this |#each VALUES| has no |/each|: add it"));
     }
     let tail = reader.nodes(None, &[])?;
     match reader.tokens.next() {
         None => Ok(Outline { head, item, tail }),
         Some(again) => {
-            Err(Mistake::new(again.at, "|#each VALUES| stands twice: a message is one list of events"))
+            Err(ErrorAt::new(again.at, "|#each VALUES| stands twice: a message is one list of events"))
         }
     }
 }
@@ -124,7 +124,7 @@ struct Reader<'a, 't> {
 impl Reader<'_, '_> {
     /// Nodes up to one of `ends` or, outside the loop, up to its beginning; that one is left. `inside` is the beginning
     /// of the loop.
-    fn nodes(&mut self, inside: Option<usize>, ends: &[&str]) -> Result<Vec<Node>, Mistake> {
+    fn nodes(&mut self, inside: Option<usize>, ends: &[&str]) -> Result<Vec<Node>, ErrorAt> {
         let mut nodes = Vec::new();
         while let Some(&&Placed { at, token }) = self.tokens.peek() {
             match token {
@@ -152,8 +152,8 @@ impl Reader<'_, '_> {
         Ok(nodes)
     }
 
-    fn put(&self, at: usize, tag: &str, inside: bool) -> Result<Node, Mistake> {
-        let wrong = |message: &str| Err(Mistake::new(at, message));
+    fn put(&self, at: usize, tag: &str, inside: bool) -> Result<Node, ErrorAt> {
+        let wrong = |message: &str| Err(ErrorAt::new(at, message));
         match tag {
             "#each VALUES" => return wrong("|#each VALUES| cannot stand inside another one: take it out"),
             "VALUES" => {
@@ -163,21 +163,21 @@ impl Reader<'_, '_> {
             }
             "/each" => return wrong("this |/each| has no |#each VALUES|: take it out or add that"),
             "/if" | "/unless" | "else" => {
-                return Err(Mistake::new(
+                return Err(ErrorAt::new(
                     at,
                     format!("this |{tag}| has no |#if| or |#unless| to belong to: take it out"),
                 ));
             }
             block if block.starts_with('#') => {
                 let message = format!("|{block}| is no block: use |#each VALUES|, |#if …| or |#unless …|");
-                return Err(Mistake::new(at, message));
+                return Err(ErrorAt::new(at, message));
             }
             _ => {}
         }
-        let variable = Variable::named(tag).map_err(|message| Mistake::new(at, message))?;
+        let variable = Variable::named(tag).map_err(|message| ErrorAt::new(at, message))?;
         if variable.is_of_event() && !inside {
             let message = format!("|{tag}| is of one event: put it between |#each VALUES| and |/each|");
-            return Err(Mistake::new(at, message));
+            return Err(ErrorAt::new(at, message));
         }
         Ok(Node::Put { at, variable, quoted: self.quotes.open })
     }
@@ -188,20 +188,20 @@ impl Reader<'_, '_> {
         word: &str,
         question: &str,
         inside: Option<usize>,
-    ) -> Result<Node, Mistake> {
+    ) -> Result<Node, ErrorAt> {
         let asked = match question {
-            "@first" => Question::First,
-            "@last" => Question::Last,
-            "QUALITY" | "TAGQUALITY" => Question::Good,
+            "@first" => Test::First,
+            "@last" => Test::Last,
+            "QUALITY" | "TAGQUALITY" => Test::Good,
             _ => {
                 let message = format!("|{word} {question}| asks nothing: use @first, @last or QUALITY");
-                return Err(Mistake::new(at, message));
+                return Err(ErrorAt::new(at, message));
             }
         };
         if inside.is_none() {
             let message =
                 format!("|{word} {question}| is of one event: put it between |#each VALUES| and |/each|");
-            return Err(Mistake::new(at, message));
+            return Err(ErrorAt::new(at, message));
         }
         let end = if word == "#if" { "/if" } else { "/unless" };
         let before = self.quotes.clone();
@@ -214,7 +214,7 @@ impl Reader<'_, '_> {
             self.quotes = after;
         }
         if self.tokens.next().is_none() {
-            return Err(Mistake::new(at, format!("this |{word} {question}| has no |{end}|: add it")));
+            return Err(ErrorAt::new(at, format!("this |{word} {question}| has no |{end}|: add it")));
         }
         let mut branches = branches.into_iter();
         let (then, otherwise) = (branches.next().unwrap_or_default(), branches.next().unwrap_or_default());
@@ -223,7 +223,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Whether a place is inside a JSON text of the template's own.
+/// State of a scan over the template: inside or outside of a JSON text of the template.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quotes {
     open: bool,
@@ -247,9 +247,9 @@ impl Quotes {
 mod tests {
     use super::*;
 
-    fn mistake(text: &str) -> (usize, String) {
-        let mistake = read(text).unwrap_err();
-        (mistake.at, mistake.message)
+    fn problem(text: &str) -> (usize, String) {
+        let problem = read(text).unwrap_err();
+        (problem.at, problem.message)
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
             ("|#each TAGS||/each|", 0, "|#each TAGS| is no block: use |#each VALUES|"),
             ("|/each|", 0, "this |/each| has no |#each VALUES|"),
         ] {
-            let (found, message) = mistake(text);
+            let (found, message) = problem(text);
             assert!(found == at && message.contains(words), "{text}: {found}: {message}");
         }
     }

@@ -1,6 +1,6 @@
 //! A template's text, cut at its bars: what is copied as it stands, and what is between two bars. Pure.
 
-use super::mistake::Mistake;
+use crate::templates::problem::ErrorAt;
 
 /// A piece of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) enum Token<'a> {
     Text(&'a str),
     /// A bar, written as two.
     Bar,
-    /// What is between two bars, blanks around it aside.
+    /// Text between two bars, without blanks around it.
     Tag(&'a str),
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Placed<'a> {
 
 /// Cuts a text. Two bars without anything between them are a bar itself, which the reference leaves open
 /// (UNCONFIRMED); a tag ends on the line on which it begins.
-pub(super) fn cut(text: &str) -> Result<Vec<Placed<'_>>, Mistake> {
+pub(super) fn cut(text: &str) -> Result<Vec<Placed<'_>>, ErrorAt> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -39,7 +39,7 @@ pub(super) fn cut(text: &str) -> Result<Vec<Placed<'_>>, Mistake> {
                 _ => {
                     let message =
                         "this | has no partner on its line: write |VARIABLE|, or || for a bar itself";
-                    return Err(Mistake::new(at, message));
+                    return Err(ErrorAt::new(at, message));
                 }
             },
         };

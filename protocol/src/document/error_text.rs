@@ -1,4 +1,4 @@
-//! What parsers say, in words that tell what is allowed and what to do. Pure.
+//! Rewrites parsers' error texts: they name the allowed values and the fix. Pure.
 
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
@@ -66,10 +66,10 @@ pub fn of_value(said: &str) -> String {
     said.to_owned()
 }
 
-/// How the error of a field that no schema has begins.
+/// Beginning of the error of an unknown field.
 const NO_SUCH_FIELD: &str = "there is no such field here";
 
-/// Whether an error is of a field that no schema has, with a name that is near to none of those there are.
+/// Returns whether the error is of an unknown field whose name is similar to no known one.
 #[must_use]
 pub fn is_of_an_unlike_name(message: &str) -> bool {
     message.starts_with(NO_SUCH_FIELD) && !message.contains("did you mean")
@@ -97,7 +97,7 @@ fn guess(what: &str, allowed: &str) -> String {
     near.map(|name| format!("did you mean {name}? ")).unwrap_or_default()
 }
 
-/// What the parsers call it, as people do.
+/// Returns the user's term for a parser's term.
 fn kind(expected: &str) -> String {
     let whole = |largest: u64| format!("a whole number from 0 to {largest}");
     match expected {

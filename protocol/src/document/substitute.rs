@@ -1,11 +1,11 @@
-//! Every mistake of a document at once: what is wrong is noted and replaced by a stand-in, until all of it can be read. Pure.
+//! Every problem of a document at once: what is wrong is noted and replaced by a stand-in, until all of it can be read. Pure.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use super::problem::Problem;
-use super::words;
+use crate::document::error_text;
+use crate::document::problem::Problem;
 
 /// Far more than anybody mends in one go; what is beyond is found the next time.
 const MOST: usize = 100;
@@ -14,43 +14,43 @@ const ROUNDS: usize = 3 * MOST;
 
 /// Gives a right value for a field that must be there, by its name and a number that is new each time; the others are
 /// taken out where they are wrong.
-pub type StandIn = fn(&str, usize) -> Option<Value>;
+pub type Substitute = fn(&str, usize) -> Option<Value>;
 
 /// So many bytes of a secret in a row are a part of it, which no error repeats.
 pub const PART: usize = 8;
 
-/// What the errors of a document may repeat of it.
+/// Parts of a document that its errors may repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
+pub enum Disclosure {
     /// Values and names.
     Repeated,
     /// Neither values nor names that no schema has: there are keys in the document, and one may stand in the wrong place.
     Hidden,
 }
 
-impl Words {
+impl Disclosure {
     fn say(self, said: &str) -> String {
         match self {
-            Self::Repeated => words::of_value(said),
-            Self::Hidden => words::of_secret_value(said),
+            Self::Repeated => error_text::of_value(said),
+            Self::Hidden => error_text::of_secret_value(said),
         }
     }
 }
 
-/// Reads `value` as a `T`. With the mistakes comes a `T` in which stand-ins are in the place of what is wrong, unless
+/// Reads `value` as a `T`. With the problems comes a `T` in which stand-ins are in the place of what is wrong, unless
 /// there is no help for it.
 pub fn read<T: DeserializeOwned>(
     mut value: Value,
-    stand_in: StandIn,
-    say: Words,
+    stand_in: Substitute,
+    say: Disclosure,
 ) -> (Option<T>, Vec<Problem>) {
-    let mut mistakes: Vec<Problem> = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
     for round in 0..ROUNDS {
-        if mistakes.len() == MOST {
+        if problems.len() == MOST {
             break;
         }
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(read) => return (Some(read), mistakes),
+            Ok(read) => return (Some(read), problems),
             Err(error) => error,
         };
         let said = error.inner().to_string();
@@ -63,20 +63,20 @@ pub fn read<T: DeserializeOwned>(
             continue;
         }
         let field = written(&steps);
-        if mistakes.iter().any(|other| other.field == field) {
+        if problems.iter().any(|other| other.field == field) {
             break;
         }
-        let mut mistake = Problem::new(field, say.say(&said));
+        let mut problem = Problem::new(field, say.say(&said));
         let long = matches!(steps.last(), Some(Step::Field(name)) if name.len() >= PART);
-        if say == Words::Hidden && long && words::is_of_an_unlike_name(&mistake.message) {
-            mistake.hidden_from = Some(written(&steps[..steps.len().saturating_sub(1)]).len());
+        if say == Disclosure::Hidden && long && error_text::is_of_an_unlike_name(&problem.message) {
+            problem.hidden_from = Some(written(&steps[..steps.len().saturating_sub(1)]).len());
         }
-        mistakes.push(mistake);
+        problems.push(problem);
         if !replace(&mut value, &steps, |name| stand_in(name, round)) {
             break;
         }
     }
-    (None, mistakes)
+    (None, problems)
 }
 
 /// The path to a field, as everybody writes it.
@@ -173,20 +173,20 @@ mod tests {
     #[test]
     fn all_mistakes_are_found_in_one_go() {
         let value = json!({"name": 17, "halls": [{"number": -1, "lit": "yes", "color": "red"}, {}]});
-        let (plant, mut mistakes) = read::<Plant>(value, stand_in, Words::Repeated);
+        let (plant, mut problems) = read::<Plant>(value, stand_in, Disclosure::Repeated);
         let halls = vec![Hall { number: 1, lit: false }, Hall { number: 1, lit: false }];
         assert_eq!(plant, Some(Plant { name: "17".to_owned(), halls }));
-        mistakes.sort_by_key(|mistake| mistake.field.clone());
-        let fields: Vec<_> = mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
+        problems.sort_by_key(|problem| problem.field.clone());
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["halls[0].color", "halls[0].lit", "halls[0].number", "halls[1].number"]);
     }
 
     #[test]
     fn what_cannot_be_mended_is_told_once() {
-        let (plant, mistakes) = read::<Plant>(json!({"halls": []}), stand_in, Words::Repeated);
-        assert_eq!((plant, mistakes), (None, vec![Problem::new("name", "is missing: add it")]));
-        let (plant, mistakes) =
-            read::<Plant>(json!({"name": "a", "halls": ["x"]}), stand_in, Words::Repeated);
-        assert_eq!((plant, mistakes[0].field.as_str(), mistakes.len()), (None, "halls[0]", 1));
+        let (plant, problems) = read::<Plant>(json!({"halls": []}), stand_in, Disclosure::Repeated);
+        assert_eq!((plant, problems), (None, vec![Problem::new("name", "is missing: add it")]));
+        let (plant, problems) =
+            read::<Plant>(json!({"name": "a", "halls": ["x"]}), stand_in, Disclosure::Repeated);
+        assert_eq!((plant, problems[0].field.as_str(), problems.len()), (None, "halls[0]", 1));
     }
 }

@@ -1,20 +1,20 @@
-//! What is wrong in a template: which text, line and column, and what to write instead. Pure.
+//! Error of a template: text, line and column, and the fix. Pure.
 
-use crate::document::place::Place;
+use crate::document::position::Position;
 
 /// A template that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", at(.text, .place))]
 pub struct TemplateError {
-    /// Which of a template's texts: `advanced`, `standard.message` or `standard.values`; empty for the template itself.
+    /// Text of the template: `advanced`, `standard.message` or `standard.values`; empty for the template itself.
     pub text: &'static str,
-    /// Where in it.
-    pub place: Option<Place>,
-    /// What is wrong and how to mend it.
+    /// Position in the text.
+    pub place: Option<Position>,
+    /// Description of the problem, and the fix.
     pub message: String,
 }
 
-fn at(text: &str, place: &Option<Place>) -> String {
+fn at(text: &str, place: &Option<Position>) -> String {
     match (text, place) {
         ("", _) => String::new(),
         (text, None) => format!("{text}: "),
@@ -22,14 +22,14 @@ fn at(text: &str, place: &Option<Place>) -> String {
     }
 }
 
-/// A mistake at a byte of a text.
+/// A problem at a byte of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(super) struct ErrorAt {
     pub(super) at: usize,
     pub(super) message: String,
 }
 
-impl Mistake {
+impl ErrorAt {
     pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
         Self { at, message: message.into() }
     }
@@ -41,11 +41,11 @@ impl Mistake {
 }
 
 /// Line and column of a byte, counted from 1 and in characters.
-fn place(text: &str, at: usize) -> Place {
+fn place(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     let count = |characters: usize| characters as u64 + 1;
-    Place { line: count(before.matches('\n').count()), column: count(line.chars().count()) }
+    Position { line: count(before.matches('\n').count()), column: count(line.chars().count()) }
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn columns_are_counted_in_characters() {
         let text = "a\nä|x";
-        let error = Mistake::new(4, "wrong").of("advanced", text);
+        let error = ErrorAt::new(4, "wrong").of("advanced", text);
         assert_eq!(error.to_string(), "advanced, line 2, column 2: wrong");
     }
 }

@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use jiff::Timestamp;
 
-use super::escape;
-use super::node::Variable;
-use super::plan::{Item, Piece, Plan};
-use super::template::Template;
+use crate::templates::escape;
+use crate::templates::node::Variable;
+use crate::templates::plan::{Item, Piece, Plan};
+use crate::templates::template::Template;
 
 /// One event, as templates see it.
 pub trait Sample {
@@ -16,9 +16,9 @@ pub trait Sample {
     fn tag(&self) -> &str;
     /// Writes the value as JSON.
     fn value(&self, out: &mut Vec<u8>);
-    /// Whether it was read.
+    /// Returns the quality of the reading.
     fn good(&self) -> bool;
-    /// When it was read, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the time of the reading, in milliseconds since 1970-01-01T00:00:00Z.
     fn time(&self) -> i64;
 }
 
@@ -26,21 +26,21 @@ pub trait Sample {
 #[derive(Debug)]
 pub struct Writer<'t> {
     plan: &'t Plan,
-    /// When the message is made, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Time of the message, in milliseconds since 1970-01-01T00:00:00Z.
     server: i64,
     events: u64,
     tail: Vec<u8>,
-    newest: Ending,
+    newest: PossibleEnd,
     /// Of the event before.
-    before: Ending,
+    before: PossibleEnd,
 }
 
-/// How a body ends if an event is its last.
+/// End of a body after a possibly last event.
 #[derive(Debug, Default)]
-struct Ending {
-    /// How much of the body stays.
+struct PossibleEnd {
+    /// Length of the body that stays.
     at: usize,
-    /// What stands there instead of what announces another event.
+    /// Text that replaces the transition to another event.
     text: Vec<u8>,
 }
 
@@ -52,15 +52,15 @@ impl<'t> Writer<'t> {
         let mut tail = Vec::new();
         around(&mut tail, &plan.tail, server);
         around(out, &plan.head, server);
-        let newest = Ending { at: out.len(), text: Vec::new() };
-        Self { plan, server, events: 0, tail, newest, before: Ending::default() }
+        let newest = PossibleEnd { at: out.len(), text: Vec::new() };
+        Self { plan, server, events: 0, tail, newest, before: PossibleEnd::default() }
     }
 
     /// Writes another event.
     pub fn event<S: Sample>(&mut self, out: &mut Vec<u8>, event: &S) {
         std::mem::swap(&mut self.newest, &mut self.before);
         let Item { shared, more, last } = if self.events == 0 { &self.plan.first } else { &self.plan.others };
-        let moment = Moment { server: self.server, index: self.events, event };
+        let moment = Context { server: self.server, index: self.events, event };
         moment.pieces(out, shared);
         self.newest.at = out.len();
         self.newest.text.clear();
@@ -69,7 +69,7 @@ impl<'t> Writer<'t> {
         self.events += 1;
     }
 
-    /// How many bytes the body has if it ends now.
+    /// Returns the length of the body in bytes if it ends now.
     #[must_use]
     pub fn length(&self) -> usize {
         self.newest.at + self.newest.text.len() + self.tail.len()
@@ -105,17 +105,17 @@ fn around(out: &mut Vec<u8>, pieces: &[Piece], server: i64) {
             0
         }
     }
-    Moment { server, index: 0, event: &Nobody }.pieces(out, pieces);
+    Context { server, index: 0, event: &Nobody }.pieces(out, pieces);
 }
 
-/// What variables stand for.
-pub(super) struct Moment<'e, S> {
+/// Values of the variables.
+pub(super) struct Context<'e, S> {
     pub(super) server: i64,
     pub(super) index: u64,
     pub(super) event: &'e S,
 }
 
-impl<S: Sample> Moment<'_, S> {
+impl<S: Sample> Context<'_, S> {
     fn pieces(&self, out: &mut Vec<u8>, pieces: &[Piece]) {
         for piece in pieces {
             match piece {

@@ -1,7 +1,7 @@
 //! A template made ready: what is written for the first event of a message and for the others, and how that differs for the
 //! last one. Pure.
 
-use super::node::{Node, Outline, Question, Variable};
+use crate::templates::node::{Node, Outline, Test, Variable};
 
 /// Something that is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,8 +11,8 @@ pub(super) enum Piece {
     ByQuality { good: Box<[Piece]>, bad: Box<[Piece]> },
 }
 
-/// What is written for one event. Whether it is the last is known only when no further one fits, so what it and the
-/// others have in common comes first.
+/// Output for one event. An event is known to be the last one only when no further event fits, so the text that last
+/// and other events share comes first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
     pub(super) shared: Vec<Piece>,
@@ -64,9 +64,9 @@ fn pieces(nodes: &[Node], first: bool, last: bool) -> Vec<Piece> {
                 variable => Piece::Put { at: *at, variable: *variable, quoted: *quoted },
             }),
             Node::Choice { question, yes, no } => match question {
-                Question::First => out.extend(pieces(if first { yes } else { no }, first, last)),
-                Question::Last => out.extend(pieces(if last { yes } else { no }, first, last)),
-                Question::Good => {
+                Test::First => out.extend(pieces(if first { yes } else { no }, first, last)),
+                Test::Last => out.extend(pieces(if last { yes } else { no }, first, last)),
+                Test::Good => {
                     let of = |nodes: &[Node]| pieces(nodes, first, last).into_boxed_slice();
                     out.push(Piece::ByQuality { good: of(yes), bad: of(no) });
                 }
@@ -83,7 +83,7 @@ fn truth(at: usize, is: bool) -> Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::node::read;
+    use crate::templates::node::read;
 
     #[test]
     fn what_the_last_one_has_in_common_comes_first() {

@@ -2,38 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mistake::TemplateError;
-use super::node;
-use super::plan::Plan;
-use super::standard;
-
-/// A template's texts.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Texts {
-    /// The whole body, with variables between bars. Exactly one of `advanced` and `standard` is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advanced: Option<String>,
-    /// The body's fields, one a line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standard: Option<Standard>,
-}
-
-/// A body by its fields, one a line: `key: |VARIABLE|` or `key: text`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Standard {
-    /// Fields of the message; one of them is `|VALUES|`.
-    pub message: String,
-    /// Fields of each event in `|VALUES|`.
-    pub values: String,
-}
+use crate::templates::node;
+use crate::templates::plan::Plan;
+use crate::templates::problem::TemplateError;
+use crate::templates::standard;
+use crate::templates::texts::TemplateTexts;
 
 /// A template, ready to be written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Texts", into = "Texts")]
+#[serde(try_from = "TemplateTexts", into = "TemplateTexts")]
 pub struct Template {
-    texts: Texts,
+    texts: TemplateTexts,
     plan: Plan,
 }
 
@@ -42,10 +21,10 @@ impl Template {
     ///
     /// # Errors
     /// [`TemplateError`]: text, line and column, and what to write instead.
-    pub fn new(texts: Texts) -> Result<Self, TemplateError> {
+    pub fn new(texts: TemplateTexts) -> Result<Self, TemplateError> {
         let outline = match (&texts.advanced, &texts.standard) {
             (Some(advanced), None) => {
-                node::read(advanced).map_err(|mistake| mistake.of("advanced", advanced))?
+                node::read(advanced).map_err(|problem| problem.of("advanced", advanced))?
             }
             (None, Some(standard)) => standard::read(standard)?,
             _ => {
@@ -58,7 +37,7 @@ impl Template {
 
     /// As it was written.
     #[must_use]
-    pub const fn texts(&self) -> &Texts {
+    pub const fn texts(&self) -> &TemplateTexts {
         &self.texts
     }
 
@@ -67,15 +46,15 @@ impl Template {
     }
 }
 
-impl TryFrom<Texts> for Template {
+impl TryFrom<TemplateTexts> for Template {
     type Error = TemplateError;
 
-    fn try_from(texts: Texts) -> Result<Self, TemplateError> {
+    fn try_from(texts: TemplateTexts) -> Result<Self, TemplateError> {
         Self::new(texts)
     }
 }
 
-impl From<Template> for Texts {
+impl From<Template> for TemplateTexts {
     fn from(template: Template) -> Self {
         template.texts
     }
@@ -83,8 +62,9 @@ impl From<Template> for Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write::{Sample, Writer};
     use super::*;
+    use crate::templates::render::{Sample, Writer};
+    use crate::templates::texts::StandardTexts;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -122,12 +102,12 @@ mod tests {
     }
 
     fn advanced(text: &str) -> Template {
-        Template::new(Texts { advanced: Some(text.to_owned()), ..Texts::default() }).unwrap()
+        Template::new(TemplateTexts { advanced: Some(text.to_owned()), ..TemplateTexts::default() }).unwrap()
     }
 
     fn standard(message: &str, values: &str) -> Template {
-        let standard = Standard { message: message.to_owned(), values: values.to_owned() };
-        Template::new(Texts { standard: Some(standard), ..Texts::default() }).unwrap()
+        let standard = StandardTexts { message: message.to_owned(), values: values.to_owned() };
+        Template::new(TemplateTexts { standard: Some(standard), ..TemplateTexts::default() }).unwrap()
     }
 
     fn body(template: &Template, events: &[Event]) -> String {
@@ -167,8 +147,8 @@ mod tests {
                 "\"value timestamp\": 1488227377340, \"publish timestamp\": \"2017-02-27T20:29:40.000Z\"  } \n"
             )
         );
-        assert_eq!(advanced(ADVANCED).json_mistake(1000), None);
-        assert_eq!(advanced(BACNET).json_mistake(1), None);
+        assert_eq!(advanced(ADVANCED).json_error(1000), None);
+        assert_eq!(advanced(BACNET).json_error(1), None);
     }
 
     #[test]
@@ -191,7 +171,7 @@ mod tests {
             body(&more, &ramp()[..1]),
             r#"{"line":"3 \"b\"","values":[{"name":"hall/Channel1.Device1.R1","v":"4084 bar|"}],"at":"2017-02-27T20:29:40.000Z"}"#
         );
-        assert_eq!(more.json_mistake(1000), None);
+        assert_eq!(more.json_error(1000), None);
     }
 
     #[test]
@@ -208,9 +188,11 @@ mod tests {
             body(&advanced(text), &events),
             concat!(
                 "1488227380000 2017-02-27T20:29:40.000Z\n",
-                "0 true false a [1,\"x\"] [1,\"x\"] true true 0 0 1970-01-01T00:00:00.000Z 1970-01-01T00:00:00.000Z;Flgood\"[1,\\\"x\\\"]\"|\n",
+                "0 true false a [1,\"x\"] [1,\"x\"] true true 0 0 1970-01-01T00:00:00.000Z \
+                    1970-01-01T00:00:00.000Z;Flgood\"[1,\\\"x\\\"]\"|\n",
                 "1 false false b \"y\" \"y\" false false -1 -1 1969-12-31T23:59:59.999Z 1969-12-31T23:59:59.999Z;flxbad!\"y\"|\n",
-                "2 false true c null null true true 9223372036854775807 9223372036854775807 9999-12-30T22:00:00.999Z 9999-12-30T22:00:00.999Z;fLxgood\"null\"|\n.",
+                "2 false true c null null true true 9223372036854775807 9223372036854775807 \
+                    9999-12-30T22:00:00.999Z 9999-12-30T22:00:00.999Z;fLxgood\"null\"|\n.",
             )
         );
         assert_eq!(body(&advanced("[|#each VALUES|x|/each|]"), &[]), "[]");
@@ -256,12 +238,13 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_template_or_an_error(text in "(\\|#each VALUES\\||\\|/each\\||\\|VALUE\\||\\|#if @last\\||\\|else\\||\\|/if\\||[|\"{:a\n])*") {
-            let texts = Texts { advanced: Some(text.clone()), ..Texts::default() };
+        fn any_text_is_a_template_or_an_error(text in "(\\|#each VALUES\\||\\|/each\\||\\|VALUE\\||\\|#if \
+            @last\\||\\|else\\||\\|/if\\||[|\"{:a\n])*") {
+            let texts = TemplateTexts { advanced: Some(text.clone()), ..TemplateTexts::default() };
             if let Ok(template) = Template::new(texts) {
-                let _ = (body(&template, &ramp()), template.json_mistake(10));
+                let _ = (body(&template, &ramp()), template.json_error(10));
             }
-            let _ = Template::new(Texts { standard: Some(Standard { message: text.clone(), values: text }), ..Texts::default() });
+            let _ = Template::new(TemplateTexts { standard: Some(StandardTexts { message: text.clone(), values: text }), ..TemplateTexts::default() });
         }
     }
 }
