@@ -13,13 +13,13 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "lanyard-emulator", version)]
 pub struct Arguments {
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, global = true, value_enum, default_value = "text", env = "LANYARD_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// What is logged, such as info or lanyard_emulator=debug.
+    /// Log filter, such as info or lanyard_emulator=debug.
     #[arg(long, global = true, default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
     pub log_level: String,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -56,7 +56,7 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -65,7 +65,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve hubs and DPS until the process is told to end.
@@ -79,18 +79,18 @@ pub enum Command {
 /// Serve hubs and DPS.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Where the CA and the registrations are kept; made when it is not there.
+    /// Directory of the CA and the registrations; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
     /// Hubs, devices and enrollments, in YAML or JSON with the field names of Azure's REST API.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Where devices connect. The SDKs dial port 8883 and no other.
+    /// Address for devices. The SDKs connect to port 8883 only.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8883", value_parser = address)]
     pub mqtt: SocketAddr,
-    /// Where probes, metrics and the controls are. Anybody who reaches it can read all messages and change everything; web
-    /// pages of other sites cannot. Requests name an IP address, localhost or a name of the certificate in their Host
-    /// header, and those that change something have the header X-Lanyard-Control.
+    /// Address for probes, metrics and controls. A client that reaches it can read all messages and change
+    /// everything; web pages of other sites cannot. Requests must have an IP address, localhost or a name of the
+    /// certificate in their Host header, and the header X-Lanyard-Control if they change something.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8880", value_parser = address)]
     pub web: SocketAddr,
     /// A directory with ca.crt and ca.key to use instead of the CA in the data directory.
@@ -116,7 +116,7 @@ pub struct Events {
     /// At most this many of those that arrived already.
     #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     pub limit: usize,
-    /// How.
+    /// Output format.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Output,
 }
@@ -130,14 +130,14 @@ pub struct Control {
     /// Send standard input as the request's body.
     #[arg(long)]
     pub body: bool,
-    /// What to do.
+    /// HTTP method.
     #[arg(value_parser = method)]
     pub method: Method,
     /// With what, such as /api/enrollmentGroups/plant-a.
     pub path: String,
 }
 
-/// How messages are shown.
+/// Format of shown messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// One line a message: time, device, properties, body.

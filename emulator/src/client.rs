@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::web::guard::CONTROL_HEADER;
 
-/// Why there is no answer.
+/// Error of a request to an emulator.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not an address.
@@ -27,38 +27,38 @@ pub enum ClientError {
         /// As it was given.
         path: String,
     },
-    /// Nobody there.
+    /// The connection failed.
     #[error(
         "no emulator answers at {server}; start one with 'lanyard-emulator serve', or name its --web address with --server"
     )]
     Unreachable {
-        /// Where.
+        /// Address of the emulator.
         server: String,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
-    /// Somebody, but not one of us.
+    /// The server is not an emulator.
     #[error(
         "what answers at {server} is no emulator ({detail}); name an emulator's --web address with --server"
     )]
     NotAnEmulator {
-        /// Where.
+        /// Address of the server.
         server: String,
-        /// What it did.
+        /// Unexpected answer.
         detail: String,
     },
-    /// Somebody, who says nothing.
+    /// The server does not answer in time.
     #[error(
         "{server} does not answer within {seconds} s; name an emulator's --web address with --server",
         seconds = PATIENCE.as_secs()
     )]
     Silent {
-        /// Where.
+        /// Address of the server.
         server: String,
     },
 }
 
-/// How long an emulator may take to begin its answer.
+/// Time for an emulator to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends a request to the emulator at `server`, such as `http://127.0.0.1:8880`.
@@ -100,7 +100,7 @@ pub async fn request(
     timeout(PATIENCE, sender.send_request(request)).await.map_err(silent)?.map_err(other)
 }
 
-/// What answers at `server` does `detail`, as no emulator does.
+/// Returns the error for a server that gave an answer that no emulator gives.
 #[must_use]
 pub fn not_an_emulator(server: &str, detail: String) -> ClientError {
     ClientError::NotAnEmulator { server: server.trim_end_matches('/').to_owned(), detail }

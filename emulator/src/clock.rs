@@ -1,4 +1,4 @@
-//! What time it is; a parameter, so that tests can let tokens expire. Reads the system's clock.
+//! Current time; a parameter, so that tests can let tokens expire. Reads the system's clock.
 
 use std::fmt::Debug;
 

@@ -11,7 +11,7 @@ use crate::hub::registry::Hubs;
 use crate::journal::Journal;
 use crate::x509::authorities::Authorities;
 
-/// How strictly tokens are taken (ref §1.12).
+/// Tolerance for expired tokens (ref §1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenRules {
     /// Seconds that clocks may differ: how long after its end a token still opens a connection.
@@ -20,7 +20,7 @@ pub struct TokenRules {
     pub enforce_delay: i64,
 }
 
-/// What happened to connections of nobody in particular.
+/// Counters of connections that belong to no device.
 #[derive(Debug, Default)]
 pub struct Totals {
     tls_failures: AtomicU64,
@@ -60,17 +60,17 @@ pub struct Cloud {
     pub authorities: Authorities,
     /// All DPS instances.
     pub dps: Vec<Arc<Dps>>,
-    /// What arrived.
+    /// Received messages.
     pub events: EventStore,
     /// For hub and DPS alike.
     pub tokens: TokenRules,
-    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already (ref §8.1).
+    /// Refuses a certificate without an enrollment at CONNECT, instead of at the registration (ref §8.1).
     pub refuse_certificates_at_connect: bool,
-    /// Where changes are remembered.
+    /// Log of changes.
     pub changes: Option<Journal<Change>>,
-    /// What time it is.
+    /// Current time.
     pub clock: Arc<dyn Clock>,
-    /// What happened to connections.
+    /// Counters of connections.
     pub totals: Totals,
 }
 

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use crate::arguments::Control;
 use crate::client::{self, ClientError};
 
-/// Why the request was in vain.
+/// Error of a control request.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// No answer.

@@ -1,5 +1,5 @@
-//! What the emulator remembers over a restart: one JSON line an entry, in a file that nobody else may read, because keys may
-//! be in it. Touches disk.
+//! Persistent log of the emulator: one JSON line for each entry, in a file that only its user may read, because it
+//! may contain keys. Reads and writes disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -11,23 +11,25 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-/// Why a journal does not work.
+/// Error of a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Reading it.
-    #[error("failed to read {path}; make it readable for the user who runs the emulator, or remove it to forget what it remembers", path = path.display())]
+    #[error("failed to read {path}; make it readable for the user who runs the emulator, or remove it to forget \
+        what it remembers", path = path.display())]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Opening or writing it.
-    #[error("failed to write {path}; make it writable for the user who runs the emulator, and see whether the disk is full", path = path.display())]
+    #[error("failed to write {path}; make it writable for the user who runs the emulator, and see whether the disk \
+        is full", path = path.display())]
     Write {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
 }

@@ -22,19 +22,19 @@ use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
 use crate::web::routes::{Web, routes};
 use crate::web::server;
 
-/// Where the addresses are written, for programs that let the system choose a port.
+/// File with the addresses, for programs that let the system choose a port.
 pub const ADDRESSES_FILE: &str = "addresses.json";
 
 /// Locked while an emulator runs.
 const LOCK_FILE: &str = "lock";
 
-/// How long connections may take to end.
+/// Time for connections to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How often the certificate's end is looked at.
+/// Interval between checks of the certificate's expiry.
 const RENEWAL_CHECK: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Why the emulator does not serve.
+/// Error that stops the emulator.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The configuration.
@@ -42,13 +42,14 @@ pub enum ServeError {
     Config(#[from] ConfigError),
     /// The data directory.
     #[error(
-        "failed to make or enter the data directory {path}; make it readable and writable for the user who runs the emulator, or name another with --data-dir",
+        "failed to make or enter the data directory {path}; make it readable and writable for the user who runs the \
+            emulator, or name another with --data-dir",
         path = path.display()
     )]
     DataDir {
-        /// Which one.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Two of them would take each other's registrations and addresses away.
@@ -57,13 +58,13 @@ pub enum ServeError {
         path = path.display()
     )]
     DataDirInUse {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
     },
     /// The CA.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// What is remembered.
+    /// Error of the persistent state.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// TLS.
@@ -74,27 +75,27 @@ pub enum ServeError {
         "failed to listen on {address} for {what}; stop what listens there, or choose another address with {option}"
     )]
     Listen {
-        /// Where.
+        /// Address of the listener.
         address: SocketAddr,
         /// For what.
         what: &'static str,
         /// The option that changes it.
         option: &'static str,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// The file with the addresses.
     #[error("failed to write {path}; make it writable, and see whether the disk is full", path = path.display())]
     Addresses {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Not as told.
     #[error("{what} ended by itself")]
     Ended {
-        /// Which part.
+        /// Name of the part.
         what: &'static str,
     },
 }
@@ -137,7 +138,7 @@ pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeE
         tracing::warn!(seconds = DRAIN.as_secs(), "some connections did not end in time");
     }
     renewal.abort();
-    // The next start writes it anew; who reads it in between must not be misled.
+    // A stale file must not mislead readers until the next start.
     let _ = std::fs::remove_file(arguments.data_dir.join(ADDRESSES_FILE));
     drop(lock);
     ended
@@ -221,7 +222,7 @@ async fn renew(certificate: Arc<ServerCertificate>, clock: Arc<dyn Clock>, stop:
             () = stop.cancelled() => return,
         }
         match certificate.renew(clock.now()) {
-            Ok(true) => tracing::info!(until = %certificate.until(), "made the server's certificate anew"),
+            Ok(true) => tracing::info!(until = %certificate.until(), "renewed the server's certificate"),
             Ok(false) => {}
             Err(error) => {
                 tracing::error!(%error, until = %certificate.until(), "the server's certificate cannot be renewed");

@@ -12,28 +12,28 @@ use serde_json::{Map, Value};
 use crate::arguments::{Events, Output};
 use crate::client::{self, ClientError};
 
-/// Why nothing is shown.
+/// Error of showing messages.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// It went away.
+    /// The connection to the emulator ended.
     #[error(
         "the emulator at {server} closed the connection ({detail}); see whether it still runs, and ask again"
     )]
     Lost {
-        /// Where.
+        /// Address of the emulator.
         server: String,
-        /// How.
+        /// Details of the end.
         detail: String,
     },
-    /// Nobody reads.
+    /// The output was closed.
     #[error("failed to write the output")]
     Output(#[source] std::io::Error),
 }
 
-/// What to say when there was no message.
+/// Returns the text for an empty result.
 #[must_use]
 pub fn nothing(arguments: &Events) -> String {
     match &arguments.device {
@@ -101,7 +101,7 @@ fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> std::io
     Ok(printed)
 }
 
-/// What a row of the table shows of a message.
+/// Row of the table for a message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {

@@ -180,7 +180,10 @@ fn a_certificate_belongs_to_one_enrollment() {
     let groups = json!([{"enrollmentGroupId": "one", "attestation": by_certificate}, {"enrollmentGroupId": "two", "attestation": by_name}]);
     let certificates =
         json!([{"name": "root", "properties": {"certificate": root.pem(), "isVerified": true}}]);
-    let document = |groups: &Value| json!({"hubs": [{"hostName": "h"}], "certificates": certificates, "dps": [{"idScope": "0ne1", "enrollmentGroups": groups}]});
+    let document = |groups: &Value| {
+        json!({"hubs": [{"hostName": "h"}], "certificates": certificates,
+        "dps": [{"idScope": "0ne1", "enrollmentGroups": groups}]})
+    };
     let problems = parse(&document(&groups)).unwrap_err();
     assert!(
         problems

@@ -49,7 +49,7 @@ impl World {
         Self { authorities, uploads, enrollments, now }
     }
 
-    /// Whether hub and DPS believe a chain; both do the same here.
+    /// Returns whether hub and DPS accept a chain; both give the same result here.
     fn believes(&self, chain: &[Der]) -> bool {
         let Ok(presented) = Presented::read(chain) else { return false };
         let hub = check_authority("dev1", &presented, &self.authorities, self.now).is_ok();
@@ -80,7 +80,7 @@ fn damaged(
     bytes
 }
 
-/// Whether the signed part of a certificate is still there: what stands around it says nothing.
+/// Returns whether the signed part of a certificate is unchanged. The bytes around it are not signed.
 fn holds_what_is_signed(bytes: &[u8], real: &[u8]) -> bool {
     use x509_parser::prelude::{FromDer, X509Certificate};
     let (_, parsed) = X509Certificate::from_der(real).unwrap();
@@ -97,7 +97,8 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_certificate_or_an_error(text in "\\PC{0,200}", pem in "(-----BEGIN [A-Z ]{0,20}-----\n[A-Za-z0-9+/=\n]{0,80}\n?-----END [A-Z ]{0,20}-----\n?){0,3}") {
+    fn any_text_is_a_certificate_or_an_error(text in "\\PC{0,200}", pem in "(-----BEGIN [A-Z \
+        ]{0,20}-----\n[A-Za-z0-9+/=\n]{0,80}\n?-----END [A-Z ]{0,20}-----\n?){0,3}") {
         let _ = (text::read(&text), text::read(&pem));
     }
 

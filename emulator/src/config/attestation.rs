@@ -1,4 +1,4 @@
-//! How devices prove themselves to DPS, by key or by certificate (ref §11.5). Touches disk for key and certificate files.
+//! Attestation of devices at DPS, by key or by certificate (ref §11.5). Reads key and certificate files.
 
 use super::certificates::{Purpose, certificate};
 use super::document;
@@ -8,7 +8,7 @@ use super::problems::Problems;
 use super::secret;
 use crate::dps::enrollment::{Attestation, Slots};
 
-/// Whose attestation it is.
+/// Owner of the attestation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     /// A group's.
@@ -17,10 +17,10 @@ pub enum Whose {
     Individual,
 }
 
-/// What an attestation may refer to.
+/// Objects to which an attestation may refer.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Where files are.
+    /// Source of files.
     pub files: Files<'a>,
     /// The names of the CA certificates.
     pub authorities: &'a [String],

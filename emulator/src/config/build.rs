@@ -16,12 +16,12 @@ use crate::hub::registry::{Hub, Hubs};
 use crate::journal::{Journal, JournalError};
 use crate::x509::authorities::Authorities;
 
-/// What is kept over restarts: where it is written, and what was written before.
+/// Persistent state: its files, and their content.
 #[derive(Debug)]
 pub struct Memory {
     /// Assignments of DPS.
     pub registrations: (Journal<Assignment>, Vec<Assignment>),
-    /// What people changed.
+    /// Changes made through the controls.
     pub changes: (Journal<Change>, Vec<Change>),
 }
 

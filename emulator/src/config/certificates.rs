@@ -10,12 +10,12 @@ use super::problems::Problems;
 use crate::x509::certificate::Certificate;
 use crate::x509::text;
 
-/// What a certificate is needed for.
+/// Use of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Whatever a device may have.
     Client,
-    /// It signs others.
+    /// Signs other certificates.
     Authority,
 }
 

@@ -20,21 +20,22 @@ use crate::dps::service::Pace;
 use crate::events::store::Limits;
 use crate::x509::certificate::Certificate;
 
-/// Why there is no configuration.
+/// Error of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file.
-    #[error("failed to read the configuration {path}; make it readable for the user who runs the emulator, or name another with --config", path = path.display())]
+    #[error("failed to read the configuration {path}; make it readable for the user who runs the emulator, or name \
+        another with --config", path = path.display())]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: std::path::PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Neither YAML nor JSON, or not meaningful: all of it at once. Keys are not repeated.
     #[error("the configuration {path} is wrong:{problems}", path = path.display())]
     Problems {
-        /// Which file.
+        /// Path of the file.
         path: std::path::PathBuf,
         /// Field by field.
         problems: Problems,

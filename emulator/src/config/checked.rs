@@ -26,7 +26,7 @@ pub struct Checked {
     pub tokens: TokenRules,
     /// Of DPS.
     pub pace: Pace,
-    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already.
+    /// Refuses a certificate without an enrollment at CONNECT, instead of at the registration (ref §8.1).
     pub refuse_certificates_at_connect: bool,
     /// Of the messages kept.
     pub limits: Limits,
@@ -46,9 +46,9 @@ pub struct Hub {
 pub struct Device {
     /// Case-sensitive.
     pub id: String,
-    /// How it proves itself.
+    /// Authentication of the device.
     pub authentication: Authentication,
-    /// Whether it may connect.
+    /// Allows the device to connect.
     pub enabled: bool,
 }
 
@@ -67,14 +67,14 @@ pub struct Dps {
     pub individuals: Vec<(String, Option<String>, Terms)>,
 }
 
-/// What groups and individual enrollments have in common; the hubs by their place in [`Checked::hubs`].
+/// Common settings of groups and individual enrollments; hubs are indices into [`Checked::hubs`].
 #[derive(Debug)]
 pub struct Terms {
-    /// How devices prove themselves.
+    /// Attestation of the devices.
     pub attestation: Attestation,
-    /// Whether devices may register.
+    /// Allows devices to register.
     pub enabled: bool,
-    /// How a hub is chosen…
+    /// Policy that chooses the hub…
     pub allocation: Allocation,
     /// …among these.
     pub hubs: Vec<usize>,

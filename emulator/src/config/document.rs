@@ -14,7 +14,7 @@ pub struct Document {
     pub certificates: Vec<CaCertificate>,
     /// The DPS instances.
     pub dps: Vec<Dps>,
-    /// What Azure has no field for.
+    /// Settings for which Azure has no field.
     pub emulator: Emulator,
 }
 
@@ -36,11 +36,11 @@ pub struct Device {
     pub device_id: Option<String>,
     /// `enabled` (default) or `disabled`.
     pub status: Option<String>,
-    /// How it proves itself.
+    /// Authentication of the device.
     pub authentication: Option<Authentication>,
 }
 
-/// How a device proves itself to its hub (ref §9.5, §11.1).
+/// Authentication of a device at its hub (ref §9.5, §11.1).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Authentication {
@@ -63,7 +63,7 @@ pub struct X509Thumbprint {
     pub secondary_thumbprint: Option<String>,
 }
 
-/// How a device, or every device of a group, proves itself to DPS (ref §11.5).
+/// Attestation of a device, or of all devices of a group, at DPS (ref §11.5).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Attestation {
@@ -112,7 +112,7 @@ pub struct X509Certificate {
     pub certificate: Option<Zeroizing<String>>,
     /// A file with it, seen from the configuration file.
     pub certificate_file: Option<String>,
-    /// What Azure shows of it; passed over.
+    /// Read-only fields of Azure; ignored.
     pub info: Option<serde::de::IgnoredAny>,
 }
 
@@ -122,11 +122,11 @@ pub struct X509Certificate {
 pub struct CaCertificate {
     /// By which enrollment groups name it.
     pub name: Option<String>,
-    /// What it is.
+    /// Certificate and its state.
     pub properties: CaCertificateProperties,
 }
 
-/// What a CA certificate is.
+/// Certificate of a CA and its state.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CaCertificateProperties {
@@ -134,7 +134,7 @@ pub struct CaCertificateProperties {
     pub certificate: Option<Zeroizing<String>>,
     /// A file with it, seen from the configuration file.
     pub certificate_file: Option<String>,
-    /// Whether it counts without a proof of possession; `false` by default.
+    /// Counts without a proof of possession; `false` by default.
     pub is_verified: bool,
 }
 
@@ -180,7 +180,7 @@ pub struct Enrollment {
     pub registration_id: Option<String>,
     /// The individual's id at the hub, when it differs.
     pub device_id: Option<String>,
-    /// How its devices prove themselves.
+    /// Attestation of the devices.
     pub attestation: Option<Attestation>,
     /// `enabled` (default) or `disabled`.
     pub provisioning_status: Option<String>,
@@ -196,9 +196,9 @@ pub struct Enrollment {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ReprovisionPolicy {
-    /// Whether a device may move.
+    /// Allows a device to move to another hub.
     pub update_hub_assignment: bool,
-    /// Whether its data moves along.
+    /// Moves the data of the device too.
     pub migrate_device_data: bool,
 }
 
@@ -208,26 +208,26 @@ impl Default for ReprovisionPolicy {
     }
 }
 
-/// What Azure has no field for.
+/// Settings for which Azure has no field.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Emulator {
-    /// How long after its end a token still opens a connection; 300 by default.
+    /// Seconds after the expiry in which a token still opens a connection; 300 by default.
     pub sas_skew_seconds: Option<u32>,
-    /// How long after its token's end an open connection is closed; 0 by default, 600 is like Azure.
+    /// Seconds after the expiry of its token after which an open connection is closed; 0 by default. Azure uses 600.
     pub sas_enforce_delay_seconds: Option<u32>,
-    /// How often a registering device must ask until it is told its hub; 1 by default.
+    /// Number of polls until a registering device learns its hub; 1 by default.
     pub polls_until_assigned: Option<u32>,
-    /// How long it is asked to wait in between; 1 by default.
+    /// Seconds between two polls; 1 by default.
     pub retry_after_seconds: Option<u32>,
     /// The port in the address of a hub that DPS assigns; the one that is listened on by default. 8883 is not written.
     pub assigned_hub_port: Option<u16>,
-    /// Whether DPS refuses a certificate that is not enrolled at CONNECT already; by default the registration is (ref §8.1).
+    /// Refuses a certificate without an enrollment at CONNECT; by default the registration is refused (ref §8.1).
     pub refuse_certificates_at_connect: bool,
     /// More names for the server's certificate.
     pub certificate_names: Vec<String>,
-    /// How many messages are kept to be looked at; 100000 by default.
+    /// Maximum number of stored messages; 100000 by default.
     pub max_events: Option<u32>,
-    /// How many bytes of them; 134217728 (128 MiB) by default.
+    /// Maximum size of stored messages in bytes; 134217728 (128 MiB) by default.
     pub max_event_bytes: Option<u64>,
 }

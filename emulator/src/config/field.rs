@@ -1,4 +1,4 @@
-//! What many fields have in common: they must be there, or be one of a few words. Pure.
+//! Checks that many fields share: required values, and values from a fixed list. Pure.
 
 use super::problems::Problems;
 use lanyard_protocol::document::substitute::PART;
@@ -25,7 +25,7 @@ pub fn required<T, E: std::fmt::Display>(
     }
 }
 
-/// What a word stands for; nothing when it is missing or none of these.
+/// Returns the value for a name; none if the name is missing or unknown.
 pub fn choice<T: Copy>(
     word: Option<&str>,
     field: &str,
@@ -43,7 +43,7 @@ pub fn choice<T: Copy>(
     found
 }
 
-/// Whether a status says enabled; nothing when it is missing or wrong.
+/// Returns whether a status is enabled; none if it is missing or unknown.
 pub fn enabled(status: Option<&str>, field: &str, problems: &mut Problems) -> Option<bool> {
     choice(status, field, problems, &[("enabled", true), ("disabled", false)])
 }

@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::problems::Problems;
 
-/// Where files are looked for; nowhere for what comes over the network.
+/// Directory of files; none for values from the network.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a>(pub Option<&'a Path>);
 
-/// What was found of a value.
+/// Result of a lookup.
 pub enum Found {
     /// The field it stands in, and the value.
     Value(String, Zeroizing<String>),

@@ -29,7 +29,7 @@ impl Problems {
         result.map_err(|error| self.note(field, error)).ok()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no problems.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -12,14 +12,14 @@ use super::problems::Problems;
 use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
 use crate::x509::certificate::Certificate;
 
-/// What an enrollment may refer to, and what it inherits from its instance.
+/// Objects to which an enrollment may refer, and the defaults of its instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     /// The names of all hubs.
     pub hubs: &'a [String],
     /// The linked ones, by their places.
     pub linked: &'a [usize],
-    /// How one of them is chosen.
+    /// Policy that chooses one of them.
     pub allocation: Allocation,
     /// Files and CA certificates.
     pub known: Known<'a>,
@@ -133,7 +133,7 @@ pub fn individual(
     Some((device_id.map(String::from), terms?))
 }
 
-/// What is not said stays what it was `earlier`, or is as Azure has it by default.
+/// Returns the settings of an enrollment. A missing field keeps its `earlier` value, or has Azure's default.
 fn terms(
     entry: &document::Enrollment,
     field: &str,

@@ -70,7 +70,7 @@ enum Kind {
     CertificateAuthority,
 }
 
-/// How a device proves itself.
+/// Returns the authentication of a device.
 pub fn authentication(
     entry: &document::Authentication,
     field: &str,

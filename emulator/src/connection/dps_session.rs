@@ -24,7 +24,7 @@ use lanyard_protocol::hub::dps::ERROR_UNAUTHORIZED;
 /// Ref §8.7.
 pub const MAX_BODY: usize = 96 * 1024;
 
-/// Who registers where.
+/// Registration id and id scope of a connection.
 #[derive(Debug)]
 pub struct Registration {
     /// The instance, when the id scope names one.

@@ -1,4 +1,5 @@
-//! Why a connection ends. MQTT 3.1.1 has no way to say it (ref §1.11), so the emulator logs and shows it. Pure.
+//! Reasons for closing a connection. MQTT 3.1.1 cannot report them (ref §1.11), so the emulator logs and shows them.
+//! Pure.
 
 use lanyard_protocol::hub::topic::TopicError;
 
@@ -14,7 +15,7 @@ pub enum Ending {
     /// Properly: no last will.
     #[error("the device sent DISCONNECT")]
     Disconnected,
-    /// Without a word.
+    /// The peer closed the connection without DISCONNECT.
     #[error("the device is gone: {0}")]
     Gone(String),
     /// Not MQTT 3.1.1, or not what a device sends.
@@ -41,9 +42,9 @@ pub enum Ending {
     /// Ref §1.11.
     #[error("a message to {topic:?}: {error}")]
     Topic {
-        /// Where to.
+        /// Topic of the message.
         topic: String,
-        /// Why not.
+        /// Error of the topic.
         error: TopicError,
     },
     /// Ref §4.5, §4.3.
@@ -73,7 +74,7 @@ pub enum Ending {
     #[error("the same device id connected again")]
     Takeover,
     /// Through the controls.
-    #[error("somebody asked for it")]
+    #[error("requested through the controls")]
     Requested,
     /// Ref §14.6 row 4.
     #[error("the device was disabled")]
@@ -87,13 +88,13 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// A message to a topic that nobody may publish to.
+    /// Returns the reason for a message to a topic to which devices must not publish.
     #[must_use]
     pub fn topic(topic: &str, error: TopicError) -> Self {
         Self::Topic { topic: excerpt(topic), error }
     }
 
-    /// A subscription to a filter that nobody may subscribe to.
+    /// Returns the reason for a subscription to a filter that hubs do not support.
     #[must_use]
     pub fn filter(filter: &str) -> Self {
         Self::Filter(UnsupportedFilter(excerpt(filter)))

@@ -22,10 +22,10 @@ use crate::mqtt::answer::{self, Refusal};
 use crate::mqtt::packet::{Connect, Packet};
 use crate::x509::presented::Presented;
 
-/// How long a client may take to say who it is.
+/// Time for a client to send its CONNECT packet.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the TLS layer knows of a client.
+/// Properties of a client that the TLS layer knows.
 #[derive(Debug, Default)]
 pub struct Peer {
     /// The chain it presented, leaf first; any, or none (ref §0.3 rule 9).

@@ -19,7 +19,7 @@ use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish, Will};
 
-/// What a session's packets are handled with.
+/// Context for the packets of a session.
 struct Session<'a> {
     cloud: &'a Cloud,
     device: Arc<Device>,
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
                 let refused = twin::report(rid, self.cloud.clock.now());
                 answer::publish(out, &refused.topic, None, refused.body.as_bytes()).map_err(malformed)?;
             }
-            // Nobody called a method; an answer that nobody waits for is dropped (ref §7).
+            // The emulator calls no methods, so a response belongs to no call and is dropped (ref §7).
             ToHub::MethodResponse { .. } => {}
         }
         if let Some(id) = publish.id()

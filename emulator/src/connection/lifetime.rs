@@ -1,4 +1,4 @@
-//! How long a connection may last: its keep-alive (ref §1.5) and its token (ref §1.12). Pure, but for waiting.
+//! Maximum duration of a connection: its keep-alive (ref §1.5) and its token (ref §1.12). Pure, except for waiting.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
 /// The longest wait before the clock is looked at again: the system's clock may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// When a connection ends by itself.
+/// Deadlines of a connection.
 #[derive(Debug)]
 pub struct Lifetime {
     silence: Duration,
@@ -65,8 +65,8 @@ pub fn longest_silence(keep_alive: u16) -> Duration {
     }
 }
 
-/// When an open connection is closed because of its token. One that was let in late, thanks to the skew, may stay as
-/// long as it could have been let in.
+/// Returns the time at which an open connection is closed because its token has expired. A connection that the skew
+/// accepted late may stay open as long as it could have been accepted.
 #[must_use]
 pub fn token_end(expiry: i64, now: i64, rules: TokenRules) -> i64 {
     let grace = if expiry <= now { rules.skew.max(rules.enforce_delay) } else { rules.enforce_delay };
@@ -79,7 +79,7 @@ mod tests {
 
     /// Ref §1.5.
     #[test]
-    fn silence_is_one_and_a_half_keep_alives_but_no_more_than_the_cap() {
+    fn silence_limit_is_one_and_a_half_keep_alives_up_to_the_cap() {
         assert_eq!(longest_silence(60), Duration::from_secs(90));
         assert_eq!(longest_silence(1177), Duration::from_millis(1_765_500));
         assert_eq!(longest_silence(1740), LONGEST_SILENCE);

@@ -13,7 +13,7 @@ use super::greeting::{self, Peer};
 use super::strangers::{Stranger, Strangers};
 use crate::cloud::Cloud;
 
-/// How long a TLS handshake may take.
+/// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Accepts until `stop`, then waits for all connections to end.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// How many there may be. A device is one for the moments of its handshake and its login.
+/// Maximum number of unauthenticated clients. A device is one only during its handshake and CONNECT.
 pub const LIMIT: usize = 512;
 
 /// All of them. Cheap to clone.

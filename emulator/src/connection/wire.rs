@@ -8,7 +8,7 @@ use super::ending::Ending;
 use crate::mqtt::frame::{self, MAX_CONNECT, MAX_REMAINING};
 use crate::mqtt::packet;
 
-/// What is read at once; every idle connection keeps this much.
+/// Size of a read buffer; every idle connection keeps one.
 const READ: usize = 4 * 1024;
 
 /// A device's stream with what was read ahead and what waits to be written.
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Says good-bye to the TLS layer, as well as it can.
     pub async fn shutdown(&mut self) {
-        // The device may be gone already; then there is nobody to tell.
+        // The device may have closed the connection already.
         let _ = self.stream.shutdown().await;
     }
 }

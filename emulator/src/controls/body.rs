@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::change::ChangeError;
 use crate::config::problems::Problems;
 
-/// What Azure shows and nobody can set, or what has no meaning here; whoever sends it back is not refused.
+/// Fields that Azure shows and ignores in requests, or that have no meaning here. Requests with them are accepted.
 const PASSED_OVER: [&str; 17] = [
     "etag",
     "generationId",

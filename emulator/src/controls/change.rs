@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// What is changed.
+/// Object of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "of", rename_all_fields = "camelCase")]
 pub enum Target {
@@ -27,7 +27,7 @@ pub enum Target {
     Individual {
         /// The DPS instance, when it is said.
         id_scope: Option<String>,
-        /// Whose.
+        /// Registration id of the enrollment.
         registration_id: String,
     },
     /// A CA certificate.
@@ -37,13 +37,13 @@ pub enum Target {
     },
 }
 
-/// What happens to it.
+/// Operation of a change.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "do", content = "with")]
 pub enum Action {
-    /// It is made or changed to this JSON.
+    /// Creates the object, or replaces it by this JSON.
     Put(Zeroizing<String>),
-    /// It is removed.
+    /// Deletes the object.
     Delete,
     /// A certificate gets this verification code.
     Code(String),
@@ -68,12 +68,12 @@ pub struct Change {
     /// Of what.
     #[serde(flatten)]
     pub target: Target,
-    /// What.
+    /// Operation of the change.
     #[serde(flatten)]
     pub action: Action,
 }
 
-/// Why it is not made.
+/// Error of a change.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ChangeError {
     /// Ref §11: 404.
@@ -84,11 +84,11 @@ pub enum ChangeError {
     Wrong(String),
 }
 
-/// What came of it.
+/// Result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It is as it is shown now.
+    /// Current state of the object.
     Shown(serde_json::Value),
-    /// It is gone.
+    /// The object was deleted.
     Removed,
 }

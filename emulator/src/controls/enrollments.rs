@@ -20,7 +20,7 @@ use crate::dps::enrollment::{Attestation, Enrollments, Group, Individual, Terms}
 use crate::dps::service::Dps;
 use crate::hub::registry::Hub;
 
-/// Which of the two.
+/// Kind of an enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An enrollment group.

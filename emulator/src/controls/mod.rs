@@ -1,4 +1,4 @@
-//! What people and tests may change in a running emulator: devices, enrollments and CA certificates, in the words of
+//! Changes by users and tests in a running emulator: devices, enrollments and CA certificates, with the terms of
 //! Azure's REST API (ref §11.1, §11.5, §9.7).
 
 pub mod change;

@@ -1,4 +1,4 @@
-//! What DPS answers: topic and JSON body (ref §8.2, §8.3). Pure.
+//! Answers of DPS: topic and JSON body (ref §8.2, §8.3). Pure.
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
@@ -26,7 +26,7 @@ impl Answer {
         Self { status: 202, retry_after: Some(retry_after), body: text(operation) }
     }
 
-    /// It is over, well or not.
+    /// Returns the final answer of an operation.
     #[must_use]
     pub fn done(operation: &OperationStatus) -> Self {
         Self { status: 200, retry_after: None, body: text(operation) }
@@ -44,7 +44,7 @@ impl Answer {
         Self { status: u16::try_from(error_code / 1000).unwrap_or(500), retry_after: None, body: text(&body) }
     }
 
-    /// Where it is published, with the request's `$rid` first (ref §0.3 rule 4).
+    /// Returns the topic of the answer, with the request's `$rid` first (ref §0.3 rule 4).
     #[must_use]
     pub fn topic(&self, rid: &str) -> String {
         FromDps { status: self.status, rid, retry_after: self.retry_after }.to_string()
@@ -65,7 +65,7 @@ pub fn time(timestamp: Timestamp) -> String {
     }
 }
 
-/// What is said of a certificate (ref §11.5).
+/// Returns the description of a certificate (ref §11.5).
 #[must_use]
 pub fn info(certificate: &Certificate) -> CertificateInfo {
     CertificateInfo {

@@ -1,5 +1,5 @@
-//! Which device DPS sent to which hub, remembered over a restart: devices in the field remember it too, and come back
-//! without asking. The last one of a registration counts. No key is in it.
+//! Assignments of devices to hubs, kept over a restart: devices in the field keep theirs too, and reconnect without
+//! asking. The last assignment of a registration counts. It contains no keys.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct Assignment {
     pub hub: String,
     /// The id there.
     pub device_id: String,
-    /// How it came to this hub (ref §8.2).
+    /// Reason of the assignment (ref §8.2).
     pub substatus: String,
     /// Of the certificate it registered with (SHA-256), if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

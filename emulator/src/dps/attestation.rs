@@ -1,5 +1,5 @@
-//! Who a connection to DPS is. A wrong key does not refuse the CONNECT: the answer to the registration says so
-//! (ref §0.3 rule 6, §8.1). Pure.
+//! Attestation of a connection to DPS. A wrong key does not refuse the CONNECT; the answer to the registration
+//! reports it (ref §0.3 rule 6, §8.1). Pure.
 
 use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::hub::user_name::DpsUserName;
@@ -8,13 +8,13 @@ use super::certificates::CertificateAttestationError;
 use super::enrollment::{Attestation, Enrolled, Enrollments};
 use crate::hub::admission::{TokenError, check_expiry, check_signature, read_token};
 
-/// Why a registration will be refused.
+/// Reason for refusing a registration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AttestationError {
     /// No instance has this id scope.
     #[error("no DPS has the id scope {0:?}")]
     UnknownScope(String),
-    /// Nobody enrolled it, and no group's key made the token.
+    /// There is no enrollment, and no group's key signed the token.
     #[error("{0:?} is not enrolled by itself, and no group's derived key signed its token")]
     NotEnrolled(String),
     /// Something is wrong with the token.
@@ -29,7 +29,7 @@ pub enum AttestationError {
 }
 
 impl AttestationError {
-    /// What the answer to the registration says (ref §8.3).
+    /// Returns the text of the answer to the registration (ref §8.3).
     #[must_use]
     pub fn message(&self) -> &'static str {
         match self {
@@ -133,7 +133,8 @@ mod tests {
     /// Ref §3.2, "End-to-end chain": the published token of the group key K64 and `dev-01`.
     #[test]
     fn a_derived_key_leads_to_its_group() {
-        let token = "SharedAccessSignature sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration";
+        let token = "SharedAccessSignature \
+            sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration";
         let enrolled = try_token("dev-01", token).unwrap();
         assert_eq!((enrolled.group.as_deref(), enrolled.device_id.as_str()), (Some("plant"), "dev-01"));
         let Authentication::Sas(keys) = enrolled.authentication else { panic!("by keys") };
@@ -174,8 +175,10 @@ mod tests {
         let mut enrollments = Enrollments::default();
         enrollments.put_individual("dev-01", Individual { device_id: None, terms: terms(K32, None) });
         let tokens = [
-            "SharedAccessSignature sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
-            "SharedAccessSignature sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",
+            "SharedAccessSignature \
+                sr=0ne00ABCDEF/registrations/dev-01&sig=NjPr923n%2BWy6LEaq0NhB0wZyv%2B2%2BeW6nNOKMy2Eozc0%3D&skn=registration&se=1700000000",
+            "SharedAccessSignature \
+                sr=0ne00ABCDEF%2fregistrations%2fdev-01&sig=Ak0oy9Z6bT5kT0VNxosmFfh%2f6srEA8gdAtkWEUptZBk%3d&se=1700000000&skn=registration",
         ];
         for token in tokens {
             assert!(

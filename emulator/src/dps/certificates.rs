@@ -1,5 +1,5 @@
-//! Who a connection to DPS is by its certificate: the leaf's own enrollment, or the group of the closest enrolled CA above
-//! it (ref §9.1). Pure.
+//! Attestation of a connection to DPS by its certificate: the leaf's enrollment, or the group of the closest enrolled
+//! CA above it (ref §9.1). Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::x509::certificate::Certificate;
 use crate::x509::chain::{self, Ancestor, Ancestry, ChainError, ancestry};
 use crate::x509::presented::{Presented, PresentedError};
 
-/// Why a certificate does not count at DPS.
+/// Reason for refusing a certificate at DPS.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateAttestationError {
-    /// There is none, or it cannot be read.
+    /// There is no certificate, or it cannot be parsed.
     #[error("{0}, and there is no token either")]
     Presented(PresentedError),
     /// Ref §9.1: CN is the registration id.
@@ -22,16 +22,16 @@ pub enum CertificateAttestationError {
     CommonName {
         /// In the certificate.
         found: String,
-        /// Who registers.
+        /// Registration id of the device.
         registration_id: String,
     },
-    /// Somebody else's.
+    /// The certificate is for another registration id.
     #[error("the certificate is enrolled for {0:?}")]
     OtherRegistration(String),
-    /// Nobody enrolled it or who stands above it.
+    /// There is no enrollment for the certificate or a CA above it.
     #[error("neither the certificate nor a CA above it is enrolled: {0}")]
     NotEnrolled(String),
-    /// An enrolled CA, but nobody proved to have its key (ref §9.2).
+    /// The enrolled CA has no proof of possession (ref §9.2).
     #[error("the CA {0:?} of the enrollment group is not verified, and leads to no verified CA: {1}")]
     Unverified(String, String),
     /// Expired, not for clients…
@@ -40,7 +40,7 @@ pub enum CertificateAttestationError {
 }
 
 impl CertificateAttestationError {
-    /// Whether it is told at CONNECT already: no certificate, or another's (ref §8.1).
+    /// Returns whether CONNECT is already refused: no certificate, or one for another id (ref §8.1).
     #[must_use]
     pub fn refuses_connect(&self) -> bool {
         matches!(self, Self::Presented(_) | Self::CommonName { .. } | Self::OtherRegistration(_))
@@ -133,7 +133,7 @@ fn check_verified(
     }
     let subject = || enrolled.certificate.subject.to_string();
     if !presented.others.contains(enrolled.certificate) && !enrolled.certificate.is_root() {
-        let why = "the device does not present it, so that nobody can follow it to its root".to_owned();
+        let why = "the device does not present it, so its chain to the root is unknown".to_owned();
         return Err(CertificateAttestationError::Unverified(subject(), why));
     }
     let above = ancestry(enrolled, &presented.others, &verified, now);
@@ -143,11 +143,11 @@ fn check_verified(
     Err(CertificateAttestationError::Unverified(subject(), end(&above)))
 }
 
-/// Why a way up ends.
+/// Returns the reason why a chain ends.
 fn end(above: &Ancestry<'_>) -> String {
     match (above.ends.first(), above.found.last()) {
         (Some(end), _) => end.to_string(),
         (None, Some(top)) => format!("the chain ends with {:?}", top.certificate.subject.to_string()),
-        (None, None) => "nobody stands above it".to_owned(),
+        (None, None) => "no CA above it is known".to_owned(),
     }
 }

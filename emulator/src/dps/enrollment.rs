@@ -1,4 +1,4 @@
-//! Who may register with a DPS instance and which hub it gets (ref §3, §9.4, §11.5). Pure.
+//! Enrollments of a DPS instance, and the hubs they allocate (ref §3, §9.4, §11.5). Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::hub::registry::Hub;
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
-/// How a hub is chosen.
+/// Policy that chooses a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Allocation {
     /// Evenly, and always the same one for the same registration.
@@ -18,7 +18,7 @@ pub enum Allocation {
     Static,
 }
 
-/// What happens to a device that registers again and belongs to another hub by now (ref §9.4).
+/// Policy for a device that registers again and would be allocated to another hub now (ref §9.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reprovisioning {
     /// Moves with its data: the default.
@@ -57,7 +57,7 @@ impl<T> Slots<T> {
     }
 }
 
-/// How devices prove themselves to DPS (ref §9.1, §11.5).
+/// Attestation of devices at DPS (ref §9.1, §11.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attestation {
     /// By keys: the enrollment's own, or those from which the devices of a group derive theirs.
@@ -88,14 +88,14 @@ impl Attestation {
     }
 }
 
-/// What individual enrollments and groups have in common.
+/// Common settings of individual enrollments and groups.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// How devices prove themselves.
+    /// Attestation of the devices.
     pub attestation: Attestation,
     /// `provisioningStatus`.
     pub enabled: bool,
-    /// How a hub is chosen…
+    /// Policy that chooses the hub…
     pub allocation: Allocation,
     /// …among these.
     pub hubs: Vec<Arc<Hub>>,
@@ -136,8 +136,9 @@ pub struct Enrolled {
     pub group: Option<Arc<str>>,
     /// The id at the hub.
     pub device_id: String,
-    /// What the hub is told to accept: the device's keys (ref §8.6), or the certificate it presented. A certificate is
-    /// known by its thumbprint, so that a renewed one counts at the hub only after it was registered (ref §9.3).
+    /// Authentication that the hub accepts: the device's keys (ref §8.6), or the certificate that it presented. The
+    /// hub identifies a certificate by its thumbprint, so it accepts a renewed certificate only after a new
+    /// registration (ref §9.3).
     pub authentication: Authentication,
     /// The certificate it attested itself with, if it was one.
     pub certificate: Option<Certificate>,
@@ -193,8 +194,8 @@ impl Enrollments {
         self.individuals.get(&registration_id.to_ascii_lowercase())
     }
 
-    /// What `registration_id` could belong to by its key: its own enrollment, and only without one, any group. Keys are
-    /// derived from the id exactly as it is written (ref §0.3 rule 10).
+    /// Returns the enrollments that `registration_id` can use by key: its own enrollment, or any group if there is
+    /// none. Keys are derived from the id exactly as it is written (ref §0.3 rule 10).
     pub fn candidates<'a>(&'a self, registration_id: &'a str) -> impl Iterator<Item = (Enrolled, Keys)> + 'a {
         let own = self.individual(registration_id);
         let groups = self.groups.iter().filter(move |_| own.is_none());
@@ -251,7 +252,7 @@ impl Enrolled {
     }
 }
 
-/// What the hub is told of a device that attested itself with this certificate.
+/// Returns the authentication at the hub of a device that attested with this certificate.
 #[must_use]
 pub fn identity(certificate: &Certificate) -> Authentication {
     by_thumbprint(Thumbprint::sha256(certificate.der()))

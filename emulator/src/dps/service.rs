@@ -18,21 +18,21 @@ use crate::journal::Journal;
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::Thumbprint;
 
-/// What the configuration says of all DPS instances.
+/// Settings of the configuration for all DPS instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// How often a device must ask until it is told; 0 tells it at once.
+    /// Number of polls until a device learns its hub; 0 answers at once.
     pub polls: u32,
     /// Seconds it is asked to wait.
     pub retry_after: u64,
 }
 
-/// What enrollments inherit from their instance.
+/// Defaults of an instance for its enrollments.
 #[derive(Debug, Clone)]
 pub struct Defaults {
     /// The linked hubs.
     pub hubs: Vec<Arc<Hub>>,
-    /// How one of them is chosen.
+    /// Policy that chooses one of them.
     pub allocation: Allocation,
 }
 
@@ -54,7 +54,7 @@ pub struct Dps {
 #[derive(Debug, Clone)]
 struct Record {
     assignment: Option<Assignment>,
-    /// Where the device is told to connect to; carries a port, unlike the hub's name.
+    /// Address that the device connects to; unlike the hub's name, it includes a port.
     address: String,
     /// With which it registered last, since the emulator started.
     certificate: Option<Certificate>,
@@ -81,12 +81,12 @@ impl Dps {
         Self { id_scope, defaults, enrollments, hubs, pace, records, journal }
     }
 
-    /// Who may register.
+    /// Returns the enrollments.
     pub fn enrollments(&self) -> RwLockReadGuard<'_, Enrollments> {
         self.enrollments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who may register, to be changed.
+    /// Returns the enrollments for a change.
     pub fn change_enrollments(&self) -> RwLockWriteGuard<'_, Enrollments> {
         self.enrollments.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,7 +173,7 @@ impl Dps {
         outcome(registration_id, record)
     }
 
-    /// How many devices were ever sent to a hub.
+    /// Returns the number of devices that were assigned to a hub.
     #[must_use]
     pub fn assigned(&self) -> usize {
         self.records().values().filter(|record| record.assignment.is_some()).count()

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::hub::telemetry::Message;
 
-/// Who sent it: the same for all messages of a connection.
+/// Sender of a message: the same for all messages of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The hub's name.
@@ -24,16 +24,16 @@ pub struct Origin {
 pub struct Event {
     /// Counts from 1 over all hubs.
     pub sequence: u64,
-    /// When the hub stored it.
+    /// Time at which the hub stored the message.
     pub enqueued: Timestamp,
     /// From whom.
     pub origin: Arc<Origin>,
-    /// What.
+    /// Received message.
     pub message: Message,
 }
 
 impl Event {
-    /// What it occupies, roughly.
+    /// Returns the approximate size in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let properties =

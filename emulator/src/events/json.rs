@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::event::Event;
 use crate::hub::telemetry::is_system;
 
-/// How a system property is called at the service side (ref §4.3).
+/// Names of system properties at the service side (ref §4.3).
 const NAMES: [(&str, &str); 11] = [
     ("$.mid", "message-id"),
     ("$.cid", "correlation-id"),
@@ -84,7 +84,7 @@ fn system_properties(event: &Event) -> Value {
     map.into()
 }
 
-/// What kind of text the body is, and it as a JSON value on one line.
+/// Returns the kind of the body, and the body as a JSON value on one line.
 fn body(bytes: &[u8]) -> (&'static str, String) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return ("base64", Value::from(STANDARD.encode(bytes)).to_string());

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::event::{Event, Origin};
 use crate::hub::telemetry::Message;
 
-/// How much is kept.
+/// Limits of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Messages.
@@ -18,7 +18,7 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// Where messages wait to be looked at. Device counters are kept elsewhere and never forgotten.
+/// Store of received messages. Counters of devices are stored elsewhere and not limited.
 #[derive(Debug)]
 pub struct EventStore {
     limits: Limits,
@@ -30,7 +30,7 @@ pub struct EventStore {
 struct Kept {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
-    /// How many ever came; the last one's sequence number.
+    /// Number of all messages; the sequence number of the last one.
     total: u64,
 }
 
@@ -56,19 +56,19 @@ impl EventStore {
         self.arrived.notify_waiters();
     }
 
-    /// How many messages ever came.
+    /// Returns the number of all received messages.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.kept().total
     }
 
-    /// How many are kept.
+    /// Returns the number of stored messages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept().events.len()
     }
 
-    /// Whether none is kept.
+    /// Returns whether the store is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -109,7 +109,7 @@ impl EventStore {
     }
 }
 
-/// Whether `event` came from `device`, or from anybody when none is named.
+/// Returns whether `event` is from `device`, or true if no device is given.
 #[must_use]
 pub fn is_of(event: &Event, device: Option<&str>) -> bool {
     device.is_none_or(|device| *event.origin.device_id == *device)

@@ -1,5 +1,5 @@
-//! Whether a hub lets a connection in: user name, client id, device, token or certificate (ref §1.2, §1.10, §2, §9.5).
-//! Pure.
+//! Admission of a connection at a hub: user name, client id, device, token or certificate (ref §1.2, §1.10, §2,
+//! §9.5). Pure.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::mqtt::packet::Connect;
 use crate::x509::presented::{Presented, PresentedError};
 use rustls::pki_types::CertificateDer;
 
-/// Why a connection is refused. Nothing of a token or key is in it.
+/// Reason for refusing a connection. It contains nothing of a token or key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AdmissionError {
     /// Ref §1.10: code 2.
@@ -36,7 +36,7 @@ pub enum AdmissionError {
     /// Not in the registry.
     #[error("hub {hub} knows no device {device:?}")]
     UnknownDevice {
-        /// Which hub.
+        /// Host name of the hub.
         hub: String,
         /// As written in the user name.
         device: String,
@@ -47,7 +47,7 @@ pub enum AdmissionError {
     /// Modules have no identity here.
     #[error("hub {hub} knows no module {module:?}")]
     UnknownModule {
-        /// Which hub.
+        /// Host name of the hub.
         hub: String,
         /// Device and module.
         module: String,
@@ -61,7 +61,7 @@ pub enum AdmissionError {
     /// A token does not count for it.
     #[error("there is a password, and device {0:?} authenticates by certificate (authentication.type {1})")]
     Password(String, &'static str),
-    /// There is no certificate, or it cannot be read.
+    /// There is no certificate, or it cannot be parsed.
     #[error("{0}; the device authenticates by certificate (authentication.type {1})")]
     NoCertificate(PresentedError, &'static str),
     /// Something is wrong with the certificate.
@@ -81,7 +81,7 @@ impl AdmissionError {
     }
 }
 
-/// Why a token does not count.
+/// Reason for refusing a token.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
     /// Not a token at all.
@@ -92,7 +92,7 @@ pub enum TokenError {
     Audience {
         /// Its `sr`, decoded.
         presented: String,
-        /// What was to be opened.
+        /// Resource of the connection.
         wanted: String,
     },
     /// Names a policy that is not there.
@@ -104,7 +104,7 @@ pub enum TokenError {
     /// Over for longer than clocks may differ.
     #[error("the token expired {seconds} seconds ago")]
     Expired {
-        /// How long ago.
+        /// Seconds since the expiry.
         seconds: i64,
     },
 }
@@ -118,7 +118,7 @@ pub struct Admission {
     pub device: Arc<Device>,
     /// The announced model.
     pub model_id: Option<String>,
-    /// When its token ends, in seconds since 1970, if it has one.
+    /// Expiry of the token, in seconds since 1970, if the device has one.
     pub expiry: Option<i64>,
 }
 

@@ -1,5 +1,4 @@
-//! How a device proves itself to its hub (ref §11.1): by keys, by the hash of its certificate, or by whoever signed it.
-//! Pure.
+//! Authentication of a device at its hub (ref §11.1): by keys, by thumbprint, or by CA. Pure.
 
 use jiff::Timestamp;
 use lanyard_protocol::hub::key::SymmetricKey;
@@ -39,7 +38,7 @@ impl Keys {
 pub enum Authentication {
     /// By a token, signed with either key.
     Sas(Keys),
-    /// By a certificate with one of two thumbprints; nobody has to vouch for it.
+    /// A certificate with one of two thumbprints; it needs no CA.
     SelfSigned(Thumbprints),
     /// By a certificate for the device's id that a verified CA vouches for.
     CertificateAuthority,
@@ -57,12 +56,13 @@ impl Authentication {
     }
 }
 
-/// Why a certificate does not count at a hub.
+/// Reason for refusing a certificate at a hub.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateRefusal {
     /// Ref §9.5, in these words.
     #[error(
-        "Thumbprint does not match configuration: Thumbprint: SHA1Hash={sha1}, SHA2Hash={sha2}; Configuration: PrimaryThumbprint={primary}, SecondaryThumbprint={secondary}"
+        "Thumbprint does not match configuration: Thumbprint: SHA1Hash={sha1}, SHA2Hash={sha2}; Configuration: \
+            PrimaryThumbprint={primary}, SecondaryThumbprint={secondary}"
     )]
     Thumbprint {
         /// Presented.
@@ -79,16 +79,16 @@ pub enum CertificateRefusal {
     CommonName {
         /// In the certificate.
         found: String,
-        /// Who connects.
+        /// Id of the connecting device.
         device: String,
     },
     /// The way up leads to an uploaded CA whose owner never proved to have its key (ref §9.2).
     #[error("the CA {0:?} is uploaded but not verified")]
     Unverified(String),
-    /// The way up leads to nobody known.
+    /// The chain does not lead to a known CA.
     #[error("no verified CA vouches for the certificate: {0}")]
     Chain(ChainError),
-    /// The way up leads to a root that nobody uploaded.
+    /// The chain ends at a root that was not uploaded.
     #[error("no verified CA vouches for the certificate: its root {0:?} was never uploaded")]
     UnknownRoot(String),
 }

@@ -10,12 +10,12 @@ use super::authentication::Authentication;
 use super::pubacks::Pubacks;
 use super::subscription::{MAX_SUBSCRIPTIONS, Subscription};
 
-/// Why a connection is closed from outside of it.
+/// External reason for closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseOrder {
     /// The same id connected again (ref §1.9).
     Takeover,
-    /// Somebody asked for it through the controls.
+    /// A request through the controls.
     Requested,
     /// The device was disabled (ref §14.6 row 4).
     Disabled,
@@ -33,11 +33,11 @@ pub struct Device {
     state: Mutex<State>,
     /// Never dropped, unlike events.
     pub counters: Counters,
-    /// Which of its messages are acknowledged.
+    /// Acknowledgements of the device's messages.
     pub pubacks: Pubacks,
 }
 
-/// What happened to a device since the emulator started.
+/// Counters of a device since the start of the emulator.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -74,7 +74,7 @@ impl Counters {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// When the last one came.
+    /// Returns the time of the last message.
     pub fn last_message(&self) -> Option<Timestamp> {
         match self.last_message.load(Ordering::Relaxed) {
             0 => None,
@@ -115,30 +115,30 @@ struct Session {
     subscriptions: Vec<Subscription>,
 }
 
-/// What an accepted connection needs.
+/// Handle of an accepted connection.
 #[derive(Debug)]
 pub struct Attachment {
     number: u64,
     /// For the CONNACK.
     pub session_present: bool,
-    /// Says when somebody else wants this connection closed.
+    /// Receives the reason if the connection must be closed.
     pub close: oneshot::Receiver<CloseOrder>,
 }
 
-/// What is shown of a device's connection.
+/// State of a device's connection, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionView {
-    /// Whether it is connected now.
+    /// True while the device is connected.
     pub connected: bool,
     /// Since when it is or is not.
     pub changed: Option<Timestamp>,
-    /// Why the last connection ended.
+    /// Reason for the end of the last connection.
     pub last_end: Option<String>,
-    /// Why the last CONNECT that was refused was refused.
+    /// Reason for the last refused CONNECT.
     pub last_refusal: Option<String>,
-    /// Whether it may connect.
+    /// Allows the device to connect.
     pub enabled: bool,
-    /// What it subscribed to.
+    /// Subscriptions of the device.
     pub subscriptions: Vec<Subscription>,
 }
 
@@ -170,7 +170,7 @@ impl Device {
         }
     }
 
-    /// How it proves itself now.
+    /// Returns the current authentication of the device.
     #[must_use]
     pub fn authentication(&self) -> Authentication {
         self.state().authentication.clone()
@@ -187,7 +187,7 @@ impl Device {
         self.state().last_refusal = Some(reason);
     }
 
-    /// Whether it may connect.
+    /// Returns whether the device may connect.
     #[must_use]
     pub fn enabled(&self) -> bool {
         self.state().enabled
@@ -202,7 +202,7 @@ impl Device {
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         if let Some(earlier) = state.live.replace(Live { number, close: sender }) {
             self.counters.takeovers.fetch_add(1, Ordering::Relaxed);
-            // It may be ending by itself at this very moment; then nobody listens any more.
+            // The session may be ending already; then the receiver is gone.
             let _ = earlier.close.send(CloseOrder::Takeover);
         }
         let kept = state.session.take().filter(|session| !clean_session && !session.clean);
@@ -265,7 +265,7 @@ impl Device {
         }
     }
 
-    /// What is shown of its connection.
+    /// Returns the state of the connection, for display.
     #[must_use]
     pub fn view(&self) -> ConnectionView {
         let state = self.state();

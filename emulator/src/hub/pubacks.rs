@@ -2,24 +2,24 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Which acknowledgements of a device's messages are sent.
+/// Acknowledgements of a device's messages that are sent or lost.
 #[derive(Debug, Default)]
 pub struct Pubacks {
     lost_one_in: AtomicU32,
-    owed: AtomicU32,
+    count: AtomicU32,
 }
 
 impl Pubacks {
     /// From now on one in so many is lost: 1 is all of them, 0 none.
     pub fn lose_one_in(&self, count: u32) {
-        self.owed.store(0, Ordering::Relaxed);
+        self.count.store(0, Ordering::Relaxed);
         self.lost_one_in.store(count, Ordering::Relaxed);
     }
 
-    /// Whether the one that is owed now is sent. The message is stored either way.
+    /// Returns whether to send the next acknowledgement. The message is stored in either case.
     pub fn next_is_sent(&self) -> bool {
         let lost_one_in = self.lost_one_in.load(Ordering::Relaxed);
-        let before = self.owed.fetch_add(1, Ordering::Relaxed);
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
         lost_one_in == 0 || before % lost_one_in != lost_one_in - 1
     }
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_in_so_many_is_lost() {
+    fn every_nth_puback_is_lost() {
         let pubacks = Pubacks::default();
         let next = |count| (0..count).map(|_| pubacks.next_is_sent()).collect::<Vec<_>>();
         assert_eq!(next(3), [true; 3]);

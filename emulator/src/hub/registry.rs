@@ -1,4 +1,4 @@
-//! Which hubs there are and which devices each knows. In memory.
+//! Hubs and their devices. In memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -11,7 +11,7 @@ use super::device::{CloseOrder, Device};
 /// One hub.
 #[derive(Debug)]
 pub struct Hub {
-    /// What DPS tells a device to connect to. Azure's never have a port; a hub here may listen on any.
+    /// Address that DPS tells a device. Azure's addresses have no port; a hub here may listen on any.
     pub address: String,
     /// The host name as it is configured, for user names, tokens and events.
     pub name: Arc<str>,

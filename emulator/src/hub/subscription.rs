@@ -1,4 +1,4 @@
-//! What a device may subscribe to: the documented filters and no others (ref §1.3, §5.1, §6.1, §7). Pure.
+//! Topics to which a device may subscribe: only the documented filters (ref §1.3, §5.1, §6.1, §7). Pure.
 
 use lanyard_protocol::hub::topic::{METHOD_REQUESTS, TWIN_DESIRED, TWIN_RESPONSES};
 
@@ -8,7 +8,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 5;
 /// The highest QoS a hub grants (ref §1.6).
 pub const MAX_QOS: u8 = 1;
 
-/// What a filter is for.
+/// Purpose of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Cloud-to-device messages.
@@ -26,7 +26,7 @@ pub enum Kind {
 pub struct Subscription {
     /// As the device wrote it.
     pub filter: String,
-    /// What it is for.
+    /// Purpose of the filter.
     pub kind: Kind,
     /// Granted: 0 or 1.
     pub qos: u8,

@@ -1,4 +1,4 @@
-//! What becomes of a device's message: validated, measured, stamped (ref §1.6, §1.7, §4). Pure.
+//! Processing of a device's message: validation, size, properties (ref §1.6, §1.7, §4). Pure.
 
 use bytes::Bytes;
 use lanyard_protocol::hub::id::{DEVICE_ID_PUNCTUATION, MAX_LENGTH};
@@ -11,7 +11,7 @@ pub const RETAIN: &str = "mqtt-retain";
 /// The property that marks a last will (ref §1.7).
 pub const MESSAGE_TYPE: &str = "iothub-MessageType";
 
-/// Why a message ends the connection (ref §1.11).
+/// Reason for closing the connection after a message (ref §1.11).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TelemetryError {
     /// Ref §4.5.
@@ -25,7 +25,7 @@ pub enum TelemetryError {
     MessageId,
 }
 
-/// How a message reached the hub.
+/// Transport properties of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Manner {
     /// With the retain flag.

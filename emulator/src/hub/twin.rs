@@ -1,5 +1,5 @@
-//! The least a hub must answer about twins, so that SDKs which ask at every connect do not wait: nobody can change
-//! a twin here yet, so every one is empty, and a report is refused rather than lost (ref §6). Pure.
+//! Minimal answers about twins, so that SDKs that read the twin at every connect do not wait. Twins cannot be changed
+//! here yet, so every twin is empty, and a report is refused rather than lost (ref §6). Pure.
 
 use jiff::Timestamp;
 

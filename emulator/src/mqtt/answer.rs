@@ -1,10 +1,10 @@
-//! What hub and DPS send: MQTT 3.1.1 packets, written behind one another. Pure.
+//! Packets that hub and DPS send, in MQTT 3.1.1. Pure.
 
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::packet::{Qos, v3_1_1};
 use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, MqttError, SubackReturnCode};
 
-/// How a CONNECT was answered (ref §1.10).
+/// Return code of a refused CONNECT (ref §1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// 1: not MQTT 3.1.1.

@@ -22,7 +22,7 @@ pub struct Frame {
     pub rest: Arc<[u8]>,
 }
 
-/// Why bytes are no packet.
+/// Error of bytes that are not a packet.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
     /// More than four bytes, each announcing another one.
@@ -31,9 +31,9 @@ pub enum FrameError {
     /// Larger than anything Azure takes.
     #[error("the packet announces {announced} bytes, the limit is {limit}")]
     TooLarge {
-        /// What its length says.
+        /// Length in the header.
         announced: usize,
-        /// What is taken now.
+        /// Current limit.
         limit: usize,
     },
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_may_send_is_refused_before_it_is_buffered() {
+    fn forbidden_packet_is_refused_before_it_is_buffered() {
         assert_eq!(frames(&[0x30, 0x80, 0x80, 0x80, 0x80]), Err(FrameError::Length));
         assert_eq!(
             frames(&[0x30, 0xff, 0xff, 0xff, 0x7f]),
@@ -108,7 +108,10 @@ mod tests {
         }
 
         #[test]
-        fn where_the_stream_is_split_makes_no_difference(rests in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..6), at: prop::sample::Index) {
+        fn packets_survive_any_split_of_the_stream(
+            rests in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..6),
+            at: prop::sample::Index,
+        ) {
             let mut bytes = Vec::new();
             for rest in &rests {
                 bytes.push(0x30);

@@ -1,4 +1,4 @@
-//! What a device sends: MQTT 3.1.1 packets, read strictly. Pure.
+//! Packets that a device sends, in MQTT 3.1.1, parsed strictly. Pure.
 
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::ArcPayload;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::frame::Frame;
 
-/// Why a packet ends the connection.
+/// Reason for closing the connection after a packet.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PacketError {
     /// A CONNECT of MQTT 3.1 or 5, or with the bridge bit: answered with CONNACK 1 (ref §1.10).
@@ -19,7 +19,7 @@ pub enum PacketError {
     Malformed {
         /// Its name.
         packet: &'static str,
-        /// What the codec found.
+        /// Error of the codec.
         detail: String,
     },
     /// A packet of QoS 2, or one that only a server sends (ref §14.5).
@@ -46,7 +46,7 @@ pub enum Packet {
     Disconnect,
 }
 
-/// How a device introduces itself.
+/// CONNECT packet of a device.
 pub struct Connect {
     /// To be its device id.
     pub client_id: String,
@@ -54,7 +54,7 @@ pub struct Connect {
     pub user_name: Option<String>,
     /// The token. Never logged.
     pub password: Option<Zeroizing<Vec<u8>>>,
-    /// Whether earlier subscriptions are dropped.
+    /// Drops earlier subscriptions.
     pub clean_session: bool,
     /// Seconds.
     pub keep_alive: u16,
@@ -77,7 +77,7 @@ pub struct Will {
     pub payload: Bytes,
     /// 0, 1 or 2.
     pub qos: u8,
-    /// Whether the retain flag is set.
+    /// Retain flag of the packet.
     pub retain: bool,
 }
 
@@ -94,7 +94,7 @@ impl AsRef<[u8]> for Payload {
 }
 
 impl Publish {
-    /// Where it goes, properties included.
+    /// Returns the topic, including properties.
     #[must_use]
     pub fn topic(&self) -> &str {
         self.0.topic_name()
@@ -112,7 +112,7 @@ impl Publish {
         self.0.packet_id()
     }
 
-    /// Whether the retain flag is set.
+    /// Returns the retain flag.
     #[must_use]
     pub fn retain(&self) -> bool {
         self.0.retain()

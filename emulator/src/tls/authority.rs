@@ -22,10 +22,10 @@ pub const CERTIFICATE_FILE: &str = "ca.crt";
 /// The key's file name.
 pub const KEY_FILE: &str = "ca.key";
 
-/// How long the CA lasts.
+/// Validity of the CA.
 const YEARS: i64 = 10;
 
-/// Why there is no CA.
+/// Error of the CA's files.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// Missing or unreadable.
@@ -34,9 +34,9 @@ pub enum AuthorityError {
         path = path.display()
     )]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Not writable.
@@ -45,9 +45,9 @@ pub enum AuthorityError {
         path = path.display()
     )]
     Write {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// One of the two without the other.
@@ -63,18 +63,19 @@ pub enum AuthorityError {
     },
     /// Not PEM, or not a certificate or key.
     #[error(
-        "{path} is not a PEM {what} ({detail}): put the right file there, or remove ca.crt and ca.key to have a new CA made, which clients must then trust",
+        "{path} is not a PEM {what} ({detail}): put the right file there, or remove ca.crt and ca.key to have a new \
+            CA made, which clients must then trust",
         path = path.display()
     )]
     Content {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was expected.
+        /// Expected content.
         what: &'static str,
-        /// What is wrong with it.
+        /// Details of the error.
         detail: String,
     },
-    /// They do not belong together.
+    /// Certificate and key do not belong together.
     #[error(
         "{key} is not the key of {certificate}: put the two that belong together there",
         key = key.display(), certificate = certificate.display()
@@ -110,7 +111,7 @@ impl std::fmt::Debug for Authority {
 /// [`AuthorityError`].
 pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result<Authority, AuthorityError> {
     let (certificate, key) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
-    // The key is written first: without its certificate nobody can have trusted it.
+    // The key is written first: no client can trust it before its certificate exists.
     if !exists(&certificate)? {
         let pair = KeyPair::generate().map_err(|error| AuthorityError::Make(error.to_string()))?;
         write(&key, 0o600, Zeroizing::new(pair.serialize_pem()).as_bytes())?;
@@ -125,7 +126,7 @@ pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result
     if !constraints::add(&mut permitted, constraints::of_names(names)) {
         return Ok(authority);
     }
-    // With the same key and name: clients that trust the certificate of before still reach the names of before.
+    // The key and name stay, so clients that trust the previous certificate still accept its names.
     sign(&certificate, authority.issuer.key(), permitted, now)?;
     tracing::warn!(
         file = %certificate.display(), ?names,
@@ -134,7 +135,7 @@ pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result
     load(data_dir)
 }
 
-/// The CA in a directory that somebody else keeps.
+/// Loads the CA from a directory that another program maintains.
 ///
 /// # Errors
 /// [`AuthorityError`].

@@ -21,16 +21,16 @@ use rustls::{ServerConfig, version};
 use super::authority::Authority;
 use super::clients::AcceptEveryCertificate;
 
-/// How long a server certificate lasts, in days.
+/// Validity of a server certificate, in days.
 const DAYS: i64 = 365;
 
-/// When this much is left of it, it is made anew, in days.
+/// Remaining validity at which it is renewed, in days.
 const RENEW: i64 = 30;
 
 /// Loopback addresses in the certificate: one for every emulator that a test starts (127.0.0.1 and up).
 const LOOPBACK: u8 = 32;
 
-/// Why TLS cannot be offered.
+/// Error of the TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerTlsError {
     /// A name that no certificate can carry.
@@ -38,7 +38,7 @@ pub enum ServerTlsError {
     Name {
         /// The name.
         name: String,
-        /// Why not.
+        /// Details of the error.
         detail: String,
     },
     /// The provider failed.
@@ -87,10 +87,10 @@ impl ServerCertificate {
         Ok(Self { authority, hosts, addresses, provider, shown: RwLock::new(shown) })
     }
 
-    /// Makes it anew when it nears its end; says whether it did.
+    /// Renews the certificate shortly before its expiry; returns whether it did.
     ///
     /// # Errors
-    /// [`ServerTlsError`]; the old one stays.
+    /// [`ServerTlsError`]; the old certificate stays in use.
     pub fn renew(&self, now: Timestamp) -> Result<bool, ServerTlsError> {
         if self.until() > now + (24 * RENEW).hours() {
             return Ok(false);
@@ -100,7 +100,7 @@ impl ServerCertificate {
         Ok(true)
     }
 
-    /// When the one shown now ends.
+    /// Returns the expiry of the current certificate.
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).until

@@ -15,7 +15,7 @@ use crate::controls::enrollments::Kind;
 use crate::controls::{apply, certificates, devices, enrollments};
 use crate::x509::authorities::verification_code;
 
-/// Which DPS instance is meant, when there are several.
+/// Query that selects one of several DPS instances.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Which {

@@ -61,13 +61,13 @@ pub async fn list(State(web): State<Web>) -> Json<Vec<DeviceView>> {
     Json(web.cloud.hubs.iter().flat_map(|hub| of_hub(hub)).collect())
 }
 
-/// Which device is meant, when several hubs have one of that id.
+/// Query that selects the hub, if several have a device with that id.
 #[derive(Debug, Deserialize)]
 pub struct Which {
     hub: Option<String>,
 }
 
-/// Closes the device's TCP connection without a word, as a hub does.
+/// Closes the device's TCP connection without a DISCONNECT, as a hub does.
 pub async fn disconnect(
     State(web): State<Web>,
     Path(id): Path<String>,
@@ -84,7 +84,7 @@ pub async fn disconnect(
     (StatusCode::OK, format!("closed the connection of {id:?}\n"))
 }
 
-/// Which acknowledgements are lost.
+/// Acknowledgements to lose.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lost {

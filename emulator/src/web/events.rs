@@ -14,10 +14,10 @@ use crate::events::event::Event;
 use crate::events::json::line;
 use crate::events::store::is_of;
 
-/// How many messages are looked at in one go while following.
+/// Number of messages read at once while following.
 const BATCH: usize = 256;
 
-/// What is asked for.
+/// Query for messages.
 #[derive(Debug, Deserialize)]
 pub struct Wanted {
     device: Option<String>,

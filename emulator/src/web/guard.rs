@@ -40,8 +40,8 @@ fn refusal(names: &[String], method: &Method, headers: &HeaderMap) -> Option<(St
     None
 }
 
-/// Whether the Host header `host` is an IP address, `localhost` or one of `names`. A site can let its own name lead here,
-/// and its pages' requests then have that name; an address in the header was dialled as such.
+/// Returns whether the Host header `host` is an IP address, `localhost` or one of `names`. A site can point its own
+/// name at this address, but requests of its pages then have that name; an IP address in the header was used as such.
 fn is_own(names: &[String], host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let host = authority.host();

@@ -41,7 +41,8 @@ fn text(cloud: &Cloud) -> String {
         ("dps_assigned_devices", "gauge", "Devices that DPS assigned to a hub.", assigned),
     ];
     let mut text = format!(
-        "# HELP lanyard_build_info 1, with the version of the program.\n# TYPE lanyard_build_info gauge\nlanyard_build_info{{program=\"lanyard-emulator\",version=\"{}\"}} 1\n",
+        "# HELP lanyard_build_info 1, with the version of the program.\n# TYPE lanyard_build_info \
+            gauge\nlanyard_build_info{{program=\"lanyard-emulator\",version=\"{}\"}} 1\n",
         env!("CARGO_PKG_VERSION")
     );
     for (name, kind, help, value) in metrics {

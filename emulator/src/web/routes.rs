@@ -1,4 +1,4 @@
-//! Which path leads where. Talks to the network.
+//! Routes of the web server. Talks to the network.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::guard::guard;
 use super::{controls, devices, events, metrics, probes};
 use crate::cloud::Cloud;
 
-/// What every handler may use.
+/// State that every handler uses.
 #[derive(Debug, Clone)]
 pub struct Web {
-    /// What is shown and controlled.
+    /// State of the emulator.
     pub cloud: Arc<Cloud>,
     /// Ends followers.
     pub stop: CancellationToken,

@@ -17,9 +17,9 @@ pub const MOST: usize = 25;
 pub struct Authority {
     /// The certificate.
     pub certificate: Certificate,
-    /// Whether somebody proved to have its key, or it was said to be so.
+    /// True if the possession of its key was proven, or the CA was declared verified.
     pub verified: bool,
-    /// The code that the proof must carry, once somebody asked for one.
+    /// Code for the proof of possession, after it was requested.
     pub code: Option<String>,
     /// First upload.
     pub created: Timestamp,
@@ -27,7 +27,7 @@ pub struct Authority {
     pub updated: Timestamp,
 }
 
-/// Why something cannot be done with an uploaded CA.
+/// Error of an operation on an uploaded CA.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AuthorityError {
     /// No such name.
@@ -81,7 +81,8 @@ impl Authorities {
         self.read(|all| all.get(name).cloned()).ok_or_else(|| AuthorityError::Unknown(name.to_owned()))
     }
 
-    /// Uploads a CA; says whether the name is new. Another certificate under a known name has to be verified anew.
+    /// Uploads a CA; returns whether the name is new. A different certificate under a known name must be verified
+    /// again.
     ///
     /// # Errors
     /// [`AuthorityError`].

@@ -1,4 +1,4 @@
-//! A certificate of somebody else, taken apart as far as hub and DPS look at it. Any bytes may come in. Pure.
+//! Parsed certificate of a client or a CA, with the fields that hub and DPS use. The input can be any bytes. Pure.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-/// Why bytes are no certificate that can be looked at.
+/// Error of bytes that are not a supported certificate.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateError {
     /// Not X.509 in DER.
@@ -19,7 +19,7 @@ pub enum CertificateError {
     /// An extension that stands twice or cannot be read.
     #[error("the extension {0} cannot be read")]
     Extension(&'static str),
-    /// What is signed names another algorithm than the signature.
+    /// The signed part names another algorithm than the signature.
     #[error("it names two signature algorithms")]
     Algorithms,
     /// A date outside of what a clock can show.
@@ -27,7 +27,7 @@ pub enum CertificateError {
     Dates,
 }
 
-/// Who a certificate is for, or from: as it is encoded, and for people.
+/// Subject or issuer of a certificate: encoded, and for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     encoded: Vec<u8>,
@@ -44,9 +44,9 @@ impl fmt::Display for Name {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: CertificateDer<'static>,
-    /// Who it is for.
+    /// Subject of the certificate.
     pub subject: Name,
-    /// Who signed it.
+    /// Issuer of the certificate.
     pub issuer: Name,
     /// The subject's CN, when there is exactly one.
     pub common_name: Option<String>,
@@ -58,18 +58,18 @@ pub struct Certificate {
     pub not_before: Timestamp,
     /// …to here.
     pub not_after: Timestamp,
-    /// What it may sign, if anything.
+    /// Permissions of a CA certificate, if it is one.
     pub authority: Option<CaRights>,
-    /// Whether its extended usage lets it prove who a client is: there is none, or it says so.
+    /// True if the extended key usage allows client authentication, or is absent.
     pub client_usage: bool,
 }
 
-/// What a CA certificate says of itself.
+/// Permissions of a CA certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaRights {
-    /// How many CAs may stand between it and a leaf.
+    /// Maximum number of CAs between it and a leaf.
     pub path_length: Option<u32>,
-    /// Whether its key usage, if any, is to sign certificates.
+    /// True if its key usage allows signing certificates, or is absent.
     pub signs: bool,
 }
 
@@ -116,7 +116,7 @@ impl Certificate {
         &self.der
     }
 
-    /// Whether `issuer` is the one it names and its key signed this certificate.
+    /// Returns whether `issuer` is the named issuer and its key signed this certificate.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
         if self.issuer.encoded != issuer.subject.encoded {
@@ -130,7 +130,7 @@ impl Certificate {
         own.verify_signature(Some(above.public_key())).is_ok()
     }
 
-    /// Whether it names itself as its issuer.
+    /// Returns whether issuer and subject are the same.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.issuer.encoded == self.subject.encoded

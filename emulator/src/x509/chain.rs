@@ -1,5 +1,5 @@
-//! Who vouches for a leaf: the way from issuer to issuer, through the certificates that were presented, up to those that
-//! hub or DPS know (ref §9.1, §9.5). Pure.
+//! Chain of a leaf: from issuer to issuer, through the presented certificates, up to the CAs that hub or DPS know
+//! (ref §9.1, §9.5). Pure.
 
 use jiff::Timestamp;
 
@@ -8,23 +8,23 @@ use super::certificate::Certificate;
 /// The longest way that is followed.
 const LONGEST: usize = 8;
 
-/// Why a certificate does not lead to anybody known.
+/// Reason why a certificate does not lead to a known CA.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ChainError {
     /// Ref §9.3.
     #[error("the certificate {subject:?} expired at {at}")]
     Expired {
-        /// Whose.
+        /// Subject of the certificate.
         subject: String,
-        /// When.
+        /// Time of the limit.
         at: Timestamp,
     },
     /// Not yet.
     #[error("the certificate {subject:?} is valid from {at} only")]
     NotYet {
-        /// Whose.
+        /// Subject of the certificate.
         subject: String,
-        /// When.
+        /// Time of the limit.
         at: Timestamp,
     },
     /// An extended usage, but not this one.
@@ -39,11 +39,11 @@ pub enum ChainError {
     /// More CAs below it than it allows.
     #[error("the CA {subject:?} allows {allowed} CAs below it, and there are {found}")]
     PathLength {
-        /// Whose.
+        /// Subject of the CA.
         subject: String,
         /// Its limit.
         allowed: u32,
-        /// How many there are.
+        /// Number of CAs below it.
         found: usize,
     },
     /// Ref §9.1: the symptom of a missing intermediate.
@@ -56,7 +56,7 @@ pub enum ChainError {
     TooLong,
 }
 
-/// Whether the dates of a certificate fit (ref §9.3, §9.5).
+/// Checks the validity period of a certificate (ref §9.3, §9.5).
 ///
 /// # Errors
 /// [`ChainError::Expired`], [`ChainError::NotYet`].
@@ -71,7 +71,7 @@ pub fn check_dates(certificate: &Certificate, now: Timestamp) -> Result<(), Chai
     Ok(())
 }
 
-/// Whether a certificate may say who a device is at `now`.
+/// Checks whether a certificate may authenticate a device at `now`.
 ///
 /// # Errors
 /// [`ChainError`].
@@ -85,16 +85,16 @@ pub fn check_leaf(certificate: &Certificate, now: Timestamp) -> Result<(), Chain
 pub struct Ancestor<'a> {
     /// The CA.
     pub certificate: &'a Certificate,
-    /// How many steps above the leaf; its issuer is 1.
+    /// Number of steps above the leaf; its issuer is 1.
     pub height: usize,
 }
 
-/// Who stands above a certificate, the closest first, and what kept the others from it.
+/// CAs above a certificate, the closest first, and the reasons why other chains ended.
 #[derive(Debug, Default)]
 pub struct Ancestry<'a> {
     /// The CAs.
     pub found: Vec<Ancestor<'a>>,
-    /// Why it ends where it ends.
+    /// Reasons why chains ended.
     pub ends: Vec<ChainError>,
 }
 

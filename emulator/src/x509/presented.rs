@@ -1,10 +1,10 @@
-//! What a client presented in the TLS handshake: its own certificate and those above it. Pure.
+//! Certificates that a client presented in the TLS handshake. Pure.
 
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::{Certificate, CertificateError};
 
-/// Why there is nothing to look at.
+/// Error of presented certificates.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum PresentedError {
     /// The client has none, or does not show it.
@@ -20,7 +20,7 @@ pub enum PresentedError {
 pub struct Presented {
     /// The client's own; it has shown that it has the key.
     pub leaf: Certificate,
-    /// The others, in whatever order. What cannot be read vouches for nobody and is left out.
+    /// Other certificates, in any order. Those that cannot be parsed are omitted.
     pub others: Vec<Certificate>,
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, CertificateError};
 
-/// Why a text is no certificate. Nothing of the text is repeated: a key may have been pasted.
+/// Error of a text that is not a certificate. It repeats nothing of the text, which may be a pasted key.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum TextError {
     /// Neither of the two.
@@ -122,7 +122,7 @@ CgYIKoZIzj0EAwIDSAAwRQIgYDyOBJQGTAL9SWmeRIu/3wvKcDpDKIjh34w0Gl6r
     }
 
     #[test]
-    fn what_is_no_certificate_is_told() {
+    fn text_without_a_certificate_is_refused() {
         let error = |text: &str| read(text).unwrap_err();
         assert_eq!(error(""), TextError::Certificate(Certificate::read(b"").unwrap_err()));
         assert_eq!(error("no base64!"), TextError::Neither);

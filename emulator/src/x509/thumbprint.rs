@@ -1,11 +1,11 @@
-//! Thumbprints: the hash of a certificate, by which a hub knows one that nobody vouches for (ref §9.5). Pure.
+//! Thumbprints: hashes by which a hub identifies a certificate without a CA (ref §9.5). Pure.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use lanyard_protocol::handoff::fingerprint::hex;
 
-/// Why a text is no thumbprint.
+/// Error of a text that is not a thumbprint.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ThumbprintError {
     /// As openssl writes it.
@@ -57,7 +57,7 @@ impl Thumbprint {
         Self(digest(&SHA256, der).as_ref().to_vec())
     }
 
-    /// Whether it is that of `der`, by the hash of its own length.
+    /// Returns whether this is the thumbprint of `der`, with the hash of its length.
     #[must_use]
     pub fn is_of(&self, der: &[u8]) -> bool {
         *self == if self.0.len() == 20 { Self::sha1(der) } else { Self::sha256(der) }
@@ -90,13 +90,13 @@ pub struct Thumbprints {
 }
 
 impl Thumbprints {
-    /// Whether the certificate `der` has one of them.
+    /// Returns whether the certificate `der` has one of the thumbprints.
     #[must_use]
     pub fn accept(&self, der: &[u8]) -> bool {
         [&self.primary, &self.secondary].into_iter().flatten().any(|thumbprint| thumbprint.is_of(der))
     }
 
-    /// Whether both, if there are two, are of the same hash (ref §9.5).
+    /// Returns whether both thumbprints, if there are two, use the same hash (ref §9.5).
     #[must_use]
     pub fn are_alike(&self) -> bool {
         match (&self.primary, &self.secondary) {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_thumbprint_is_told() {
+    fn invalid_thumbprint_is_refused() {
         let error = |text| Thumbprint::parse(text).unwrap_err();
         assert_eq!(error("8E:15:FF"), ThumbprintError::Separators);
         assert_eq!(error("xyz"), ThumbprintError::Digits);

@@ -9,7 +9,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::running::{CONFIG, Device, Running, client, directory, serve};
 
-/// What a client that trusts `ca` says to a certificate for `name` that was signed with the CA's key.
+/// Returns the result of a client that trusts `ca` for a certificate for `name`, signed with the CA's key.
 fn forged(ca: &Path, key: &Path, name: &str) -> Result<(), webpki::Error> {
     let ca = CertificateDer::from_pem_file(ca).unwrap();
     let pair = KeyPair::from_pem(&std::fs::read_to_string(key).unwrap()).unwrap();

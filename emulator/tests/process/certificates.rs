@@ -52,7 +52,10 @@ fn showing(
 /// An emulator that knows the three certificates of `dev1`.
 fn start() -> Running {
     let dir = directory();
-    let thumbprints = |primary: &str, secondary: &str| json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}});
+    let thumbprints = |primary: &str, secondary: &str| {
+        json!({"type": "selfSigned",
+        "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}})
+    };
     let devices =
         |primary, secondary| json!([{"deviceId": "dev1", "authentication": thumbprints(primary, secondary)}]);
     let config = json!({"hubs": [{
@@ -63,7 +66,7 @@ fn start() -> Running {
     Running::spawn(dir, command)
 }
 
-/// What openssl makes without an extension file is of version 1, which rustls' own verifier refuses.
+/// openssl makes version 1 certificates without an extension file; rustls' own verifier refuses them.
 #[test]
 fn certificates_of_version_1_pass_the_handshake() {
     let running = start();
@@ -81,7 +84,8 @@ fn certificates_of_version_1_pass_the_handshake() {
 #[test]
 fn the_published_certificate_connects() {
     let running = start();
-    let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A"}}});
+    let body = json!({"authentication": {"type": "selfSigned",
+        "x509Thumbprint": {"primaryThumbprint": "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A"}}});
     let path = "/api/hubs/contoso.azure-devices.net/devices/dev1";
     assert_eq!(running.http_with("PUT", path, &body.to_string()).0, 200);
     for version in [&TLS12, &TLS13] {
@@ -92,7 +96,7 @@ fn the_published_certificate_connects() {
     }
 }
 
-/// Whoever shows somebody else's certificate has not its key: that is found in the handshake, with either version.
+/// A client with another client's certificate does not have its key; the handshake fails, in either TLS version.
 #[test]
 fn a_certificate_without_its_key_is_refused() {
     let running = start();

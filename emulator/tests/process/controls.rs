@@ -34,9 +34,9 @@ fn by_key() -> Value {
     json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": K32}})
 }
 
-/// What is shown may be sent back, and changes nothing; what is not sent stays; no key is shown.
+/// A shown object can be sent back without an effect; missing fields stay unchanged; keys are not shown.
 #[test]
-fn what_is_shown_may_be_sent_back() {
+fn shown_object_can_be_sent_back() {
     let running = start();
     let root = Ca::root("root");
     put(
@@ -56,11 +56,13 @@ fn what_is_shown_may_be_sent_back() {
         ),
         (
             "/api/hubs/one.example/devices/c",
-            json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"secondaryThumbprint": "8e15ff30aa2b351ddb56fcdca4496796b3591a2a"}}}),
+            json!({"authentication": {"type": "selfSigned",
+                "x509Thumbprint": {"secondaryThumbprint": "8e15ff30aa2b351ddb56fcdca4496796b3591a2a"}}}),
         ),
         (
             "/api/enrollmentGroups/keys",
-            json!({"attestation": by_key(), "iotHubs": ["two.example"], "reprovisionPolicy": {"updateHubAssignment": false, "migrateDeviceData": false}}),
+            json!({"attestation": by_key(), "iotHubs": ["two.example"],
+                "reprovisionPolicy": {"updateHubAssignment": false, "migrateDeviceData": false}}),
         ),
         (
             "/api/enrollmentGroups/names",
@@ -81,7 +83,8 @@ fn what_is_shown_may_be_sent_back() {
     assert_eq!(put(&running, "/api/certificates/root", &root)["properties"]["isVerified"], true);
     assert_eq!(
         get(&running, "/api/hubs/one.example/devices/c")["authentication"],
-        json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": null, "secondaryThumbprint": "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A"}})
+        json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": null,
+            "secondaryThumbprint": "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A"}})
     );
     assert_eq!(
         get(&running, "/api/enrollmentGroups/keys"),
@@ -98,7 +101,7 @@ fn what_is_shown_may_be_sent_back() {
 
 /// Ref §11.1, §11.5: 404 and 204.
 #[test]
-fn what_is_removed_is_gone() {
+fn removed_object_is_not_found() {
     let running = start();
     put(&running, "/api/certificates/root", &json!({"properties": {"certificate": Ca::root("root").pem()}}));
     put(

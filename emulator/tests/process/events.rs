@@ -73,11 +73,11 @@ fn no_emulator_is_told_from_a_wrong_one() {
 }
 
 #[test]
-fn where_there_is_nothing_to_show_it_is_said() {
+fn empty_result_is_explained() {
     let running = Running::start();
     for (arguments, expected) in [
         (vec![], "no message has arrived yet: add --follow"),
-        (vec!["--device", "nobody"], "no message of \"nobody\" has arrived: look at its spelling"),
+        (vec!["--device", "absent"], "no message of \"absent\" has arrived: look at its spelling"),
         (vec!["--limit", "0"], "--limit 0 shows none of the messages that arrived: add --follow"),
     ] {
         let output = events(&running, &arguments).output().unwrap();

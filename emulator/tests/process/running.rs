@@ -66,7 +66,7 @@ pub(crate) fn serve(dir: &Path, config: &str) -> Command {
     command
 }
 
-/// What a program says that ends by itself.
+/// Returns the output of a program that exits by itself.
 pub(crate) fn failure(command: &mut Command) -> String {
     let Output { status, stderr, .. } = command.output().unwrap();
     let text = String::from_utf8(stderr).unwrap();
@@ -79,7 +79,7 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     loop {
         match condition() {
             Some(value) => return value,
-            None => assert!(start.elapsed() < LIMIT, "waited in vain: {what}"),
+            None => assert!(start.elapsed() < LIMIT, "timed out waiting for {what}"),
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -249,7 +249,7 @@ impl Device {
         assert!(read == hex(one) || read == hex(other), "{read:x?}");
     }
 
-    /// Whether anything is answered before the emulator closes.
+    /// Returns whether the emulator answers before it closes the connection.
     pub(crate) fn is_answered(&mut self, bytes: &[u8]) -> bool {
         let sent = self.0.write_all(bytes).and_then(|()| self.0.flush());
         sent.is_ok() && self.0.read(&mut [0; 4]).is_ok_and(|read| read > 0)

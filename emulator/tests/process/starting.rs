@@ -1,4 +1,4 @@
-//! How the program starts, refuses to start, and ends.
+//! Starting, refusing to start, and ending of the program.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -90,7 +90,7 @@ fn a_data_directory_is_used_by_one_at_a_time() {
 #[test]
 fn a_ca_that_cannot_be_kept_is_told_with_the_fix() {
     let dir = directory();
-    // A folder stands where the key should be, which nobody can write as a file, root neither.
+    // A directory in place of the key file: not even root can write it as a file.
     std::fs::create_dir_all(dir.join("data/ca.key/x")).unwrap();
     let text = failure(&mut serve(&dir, CONFIG));
     assert!(
@@ -122,7 +122,7 @@ fn a_ca_with_the_key_of_another_is_refused() {
 }
 
 #[test]
-fn it_ends_when_told_although_devices_are_connected() {
+fn sigterm_ends_it_while_devices_are_connected() {
     let mut running = Running::start();
     let mut device = running.device("dev1");
     assert_eq!(running.terminate(), Some(0));

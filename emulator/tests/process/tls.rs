@@ -80,7 +80,7 @@ fn a_ca_may_be_brought_along() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, "somebody's CA");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Other CA");
     std::fs::write(dir.join("ca/ca.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
     std::fs::write(dir.join("ca/ca.key"), key.serialize_pem()).unwrap();
     let mut command = serve(&dir, CONFIG);

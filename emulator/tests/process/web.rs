@@ -61,7 +61,7 @@ fn a_connection_is_closed_on_request() {
     assert_eq!(running.http("POST", "/api/devices/dev1/disconnect?hub=other").0, 404);
     assert_eq!(running.http("POST", "/api/devices/dev1/disconnect").0, 200);
     dev1.closed();
-    assert_eq!(device(&running, "dev1")["lastDisconnect"], "somebody asked for it");
+    assert_eq!(device(&running, "dev1")["lastDisconnect"], "requested through the controls");
 }
 
 #[test]

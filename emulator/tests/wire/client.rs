@@ -38,7 +38,8 @@ hubs:
   - hostName: contoso.azure-devices.net
     devices:
       - deviceId: dev1
-        authentication: {symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, secondaryKey: 8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==}}
+        authentication: {symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,
+            secondaryKey: 8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==}}
       - deviceId: off
         status: disabled
         authentication: {symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}}
@@ -48,17 +49,30 @@ dps:
   - idScope: 0ne00ABCDEF
     enrollmentGroups:
       - enrollmentGroupId: plant
-        attestation: {type: symmetricKey, symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==, secondaryKey: 18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==}}
+        attestation:
+          type: symmetricKey
+          symmetricKey:
+            primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==
+            secondaryKey: 18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==
     enrollments:
       - registrationId: single
         deviceId: press
-        attestation: {type: symmetricKey, symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}}
+        attestation:
+          type: symmetricKey
+          symmetricKey:
+            primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
       - registrationId: halted
         provisioningStatus: disabled
-        attestation: {type: symmetricKey, symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}}
+        attestation:
+          type: symmetricKey
+          symmetricKey:
+            primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
       - registrationId: homeless
         iotHubs: []
-        attestation: {type: symmetricKey, symmetricKey: {primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}}
+        attestation:
+          type: symmetricKey
+          symmetricKey:
+            primaryKey: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 emulator: {retryAfterSeconds: 3}
 ";
 
@@ -133,7 +147,7 @@ impl Emulator {
         client
     }
 
-    /// What a CONNECT is answered with, before the connection is closed.
+    /// Returns the answer to a CONNECT before the connection is closed.
     pub(crate) async fn refusal(&self, connect: &[u8]) -> String {
         let mut client = self.client();
         client.send(connect).await;
@@ -224,7 +238,7 @@ impl Client {
         assert_eq!(self.rest().await, "");
     }
 
-    /// How long the emulator takes to close, without another byte.
+    /// Returns the time until the emulator closes the connection, without another byte.
     pub(crate) async fn lasts(&mut self) -> Duration {
         let start = Instant::now();
         self.closed().await;

@@ -68,7 +68,7 @@ async fn other_good_tokens_are_accepted() {
 #[tokio::test(start_paused = true)]
 async fn bad_tokens_are_refused() {
     let own = own_token();
-    let named = SasToken::sign(&key(K32), &format!("{HUB}/devices/dev1"), END.unsigned_abs(), Some("nobody"));
+    let named = SasToken::sign(&key(K32), &format!("{HUB}/devices/dev1"), END.unsigned_abs(), Some("policy"));
     for bad in [
         token(K32, &format!("{HUB}/devices/dev2")),
         token(K32, &format!("{HUB}/devices/dev")),
@@ -149,8 +149,8 @@ async fn the_client_id_is_the_device_id() {
 #[tokio::test(start_paused = true)]
 async fn a_device_with_a_key_needs_its_token() {
     assert_eq!(Emulator::new().refusal(&hex(CONNECT_DEV1_X509)).await, UNAUTHORIZED);
-    let nobody = Connect { user: None, password: None, ..dev1("", "") };
-    assert_eq!(Emulator::new().refusal(&nobody.bytes()).await, UNAUTHORIZED);
+    let anonymous = Connect { user: None, password: None, ..dev1("", "") };
+    assert_eq!(Emulator::new().refusal(&anonymous.bytes()).await, UNAUTHORIZED);
     for user in ["dev1", "/dev1", "contoso.azure-devices.net/", "contoso.azure-devices.net/a/b/c"] {
         assert_eq!(Emulator::new().refusal(&dev1(user, &own_token()).bytes()).await, UNAUTHORIZED, "{user}");
     }
@@ -181,7 +181,7 @@ async fn connect_comes_first_and_once() {
     client.closed().await;
 }
 
-/// What comes in one piece with CONNECT is not left lying.
+/// Packets that arrive together with CONNECT are processed.
 #[tokio::test(start_paused = true)]
 async fn a_client_need_not_wait_for_connack() {
     let mut client = Emulator::at(EARLY).client();

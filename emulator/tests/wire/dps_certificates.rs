@@ -45,7 +45,7 @@ async fn a_group_with_a_root_assigns_its_leafs() {
 
 /// §9.1: "full chain to the verified root is needed"; the root itself is optional.
 #[tokio::test(start_paused = true)]
-async fn a_group_with_an_intermediate_needs_the_chain_to_a_verified_root() {
+async fn group_with_intermediate_needs_chain_to_verified_root() {
     let root = Ca::root("root");
     let plant = root.intermediate("plant");
     let chain = |with: &[&Ca]| {
@@ -82,7 +82,7 @@ async fn whoever_is_not_enrolled_has_an_invalid_certificate() {
 
 /// §9.3: expired leafs and CAs.
 #[tokio::test(start_paused = true)]
-async fn what_is_expired_has_an_invalid_certificate() {
+async fn expired_certificate_is_reported_as_invalid() {
     let root = Ca::root("root");
     let mut expired = leaf_params("dev-01");
     expired.not_after = date_time_ymd(2023, 2, 1);
@@ -123,7 +123,7 @@ async fn no_certificate_or_anothers_is_refused_at_connect() {
     assert_eq!(greeting(&emulator, "dev-01", &[stranger]).await, "20020000", "the registration says it");
 }
 
-/// §8.1, appendix E 16: nobody knows which one Azure does when, so that it can be chosen.
+/// §8.1, appendix E 16: the time at which Azure refuses is not documented, so both are supported.
 #[tokio::test(start_paused = true)]
 async fn a_certificate_may_be_refused_at_connect_already() {
     let root = Ca::root("root");
@@ -178,7 +178,7 @@ async fn the_closest_enrollment_counts() {
     }
 }
 
-/// §9.1, §9.3: its own certificate, self-signed or not, in either slot; nobody has to vouch for it.
+/// §9.1, §9.3: its own certificate, self-signed or not, in either slot, needs no CA.
 #[tokio::test(start_paused = true)]
 async fn an_individual_is_known_by_its_certificates() {
     let (primary, secondary) = (Leaf::alone("dev1"), Leaf::alone("dev1"));

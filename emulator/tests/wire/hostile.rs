@@ -1,4 +1,4 @@
-//! Bytes that nobody should send: the emulator closes, and goes on.
+//! Invalid bytes: the emulator closes the connection, and continues.
 
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ fn conversation() -> Vec<u8> {
 }
 
 #[test]
-fn how_bytes_are_split_makes_no_difference() {
+fn packets_survive_any_split_of_bytes() {
     let whole = feed(&conversation(), usize::MAX);
     assert!(whole.starts_with("20020000900300010140020002") && whole.ends_with("d000"), "{whole}");
     for piece in [1, 2, 3, 7, 100] {
@@ -54,7 +54,8 @@ proptest! {
     }
 
     #[test]
-    fn random_packets_end_the_connection(packets in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..60)), 0..8), dps: bool) {
+    fn random_packets_end_the_connection(packets in prop::collection::vec((any::<u8>(),
+        prop::collection::vec(any::<u8>(), 0..60)), 0..8), dps: bool) {
         let mut bytes = hex(if dps { CONNECT_DPS } else { CONNECT_DEV1 });
         for (first, rest) in packets {
             bytes.extend(crate::bytes::packet(first, &rest));

@@ -39,7 +39,7 @@ fn by_authority(authorities: &[(&str, &Ca, bool)]) -> Emulator {
     emulator(&json!({"type": "certificateAuthority"}), authorities)
 }
 
-/// What the published X.509 CONNECT of `dev1` is answered with, to a client that presented `chain`.
+/// Returns the answer to the published X.509 CONNECT of `dev1` for a client that presents `chain`.
 async fn answer(emulator: &Emulator, chain: &[Der]) -> String {
     let mut client = emulator.client_with(chain);
     client.send(&hex(CONNECT_DEV1_X509)).await;
@@ -48,7 +48,7 @@ async fn answer(emulator: &Emulator, chain: &[Der]) -> String {
     client.rest().await.replace("20020100", ACCEPTED)
 }
 
-/// Why the last CONNECT of `dev1` was refused.
+/// Returns the reason for the last refused CONNECT of `dev1`.
 fn reason(emulator: &Emulator) -> String {
     let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
     device.view().last_refusal.unwrap_or_default()
@@ -62,7 +62,7 @@ async fn the_published_certificate_is_known_by_its_thumbprints() {
         assert_eq!(answer(&emulator, &[der(DEV1)]).await, ACCEPTED, "{thumbprint}");
     }
     assert_eq!(answer(&by_thumbprint(OTHER, Some(SHA1)), &[der(DEV1)]).await, ACCEPTED);
-    let stranger = Ca::root("somebody").der();
+    let stranger = Ca::root("unknown").der();
     assert_eq!(answer(&by_thumbprint(SHA1, None), &[der(DEV1), stranger]).await, ACCEPTED);
 }
 
@@ -85,15 +85,16 @@ async fn another_thumbprint_is_refused() {
     assert_eq!(
         reason(&emulator),
         format!(
-            "Thumbprint does not match configuration: Thumbprint: SHA1Hash={SHA1}, SHA2Hash={SHA256}; Configuration: PrimaryThumbprint={OTHER}, SecondaryThumbprint="
+            "Thumbprint does not match configuration: Thumbprint: SHA1Hash={SHA1}, SHA2Hash={SHA256}; \
+                Configuration: PrimaryThumbprint={OTHER}, SecondaryThumbprint="
         )
     );
 }
 
-/// §9.5: tutorials set it, but nobody says that it is enforced.
+/// §9.5: tutorials set it, but no documentation says that it is enforced.
 #[tokio::test(start_paused = true)]
 async fn the_common_name_makes_no_difference_to_a_thumbprint() {
-    let leaf = Leaf::alone("somebody else");
+    let leaf = Leaf::alone("another-name");
     let thumbprint = Thumbprint::sha256(&leaf.der()).to_string();
     assert_eq!(answer(&by_thumbprint(&thumbprint, None), &[leaf.der()]).await, ACCEPTED);
 }
@@ -116,7 +117,7 @@ async fn an_expired_certificate_is_refused_whatever_its_thumbprint() {
 
 /// §1.2: no password, or an empty one; a token does not count for a device with a certificate, nor the other way around.
 #[tokio::test(start_paused = true)]
-async fn what_is_presented_must_be_what_is_registered() {
+async fn presented_certificate_must_be_registered() {
     let emulator = by_thumbprint(SHA1, None);
     assert_eq!(answer(&emulator, &[]).await, REFUSED);
     assert!(reason(&emulator).starts_with("no certificate was presented"), "{}", reason(&emulator));
@@ -207,7 +208,8 @@ async fn the_common_name_must_be_the_device_id() {
     assert_eq!(answer(&emulator, &[root.leaf_with(&nameless).der()]).await, REFUSED);
 }
 
-/// Nobody vouches: a stranger's CA of the same name, a leaf that signs, a CA that may not, too many CAs, or an expired one.
+/// Chains without a valid CA: another CA of the same name, a leaf as issuer, a CA without the right to sign, too many
+/// CAs, an expired CA.
 #[tokio::test(start_paused = true)]
 async fn a_chain_that_is_not_right_is_refused() {
     let root = Ca::root("root");
@@ -254,7 +256,7 @@ async fn a_path_length_is_a_limit() {
     );
 }
 
-/// A CA that was issued anew, with the same name but another key: each vouches for its own.
+/// A CA that was reissued with the same name and another key: each signs for its own leaves.
 #[tokio::test(start_paused = true)]
 async fn two_cas_may_have_the_same_name() {
     let (old, new) = (Ca::root("root"), Ca::root("root"));

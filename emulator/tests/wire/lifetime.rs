@@ -1,4 +1,4 @@
-//! How long a connection lasts (ref §1.5, §1.12, §14.6 row 4).
+//! Maximum duration of a connection (ref §1.5, §1.12, §14.6 row 4).
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn a_connection_is_closed_from_outside() {
     let mut client = emulator.dev1().await;
     assert!(dev1.close(CloseOrder::Requested));
     assert_eq!(seconds(client.lasts().await), 0);
-    assert_eq!(emulator.last_end("dev1"), "somebody asked for it");
+    assert_eq!(emulator.last_end("dev1"), "requested through the controls");
     let mut client = emulator.client();
     client.send(&device("dev1").bytes()).await;
     client.expect("20020100").await;

@@ -11,7 +11,7 @@ pub(crate) type Der = CertificateDer<'static>;
 /// The certificate and key of ref §9.6.
 pub(crate) const DEV1: &str = include_str!("../certificates/dev1.crt");
 pub(crate) const DEV1_KEY: &str = include_str!("../certificates/dev1.key");
-/// What `openssl x509 -req -signkey` makes: version 1 (ref §9.5).
+/// Certificate of `openssl x509 -req -signkey`: version 1 (ref §9.5).
 pub(crate) const V1: &str = include_str!("../certificates/v1-ecdsa.crt");
 pub(crate) const V1_KEY: &str = include_str!("../certificates/v1-ecdsa.key");
 pub(crate) const V1_RSA: &str = include_str!("../certificates/v1-rsa.crt");
@@ -29,7 +29,7 @@ pub(crate) struct Ca {
     certificate: Certificate,
 }
 
-/// What a CA's certificate says, to be changed.
+/// Returns the parameters of a CA certificate, for changes.
 pub(crate) fn ca_params(name: &str) -> CertificateParams {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,7 +37,7 @@ pub(crate) fn ca_params(name: &str) -> CertificateParams {
     params
 }
 
-/// What a leaf says, to be changed.
+/// Returns the parameters of a leaf, for changes.
 pub(crate) fn leaf_params(name: &str) -> CertificateParams {
     let mut params = params(name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -248,7 +248,7 @@ async fn a_device_may_have_to_ask_more_than_once() {
 
 /// §8.2, §1.6, §8.7: what else ends a connection to DPS.
 #[tokio::test(start_paused = true)]
-async fn what_dps_does_not_take_closes() {
+async fn unsupported_message_to_dps_closes_the_connection() {
     let register = "$dps/registrations/PUT/iotdps-register/?$rid=1";
     let large = vec![b' '; 96 * 1024 + 1];
     for bytes in [
@@ -292,7 +292,9 @@ async fn a_registration_is_remembered() {
     std::fs::create_dir_all(&dir).unwrap();
     let config = |hubs: &str, policy: &str| {
         format!(
-            "hubs: [{{hostName: one.example}}, {{hostName: two.example}}]\ndps: [{{idScope: {SCOPE}, enrollmentGroups: [{{enrollmentGroupId: g, iotHubs: [{hubs}], reprovisionPolicy: {policy}, attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K64}}}}}}}]}}]"
+            "hubs: [{{hostName: one.example}}, {{hostName: two.example}}]\ndps: [{{idScope: {SCOPE}, \
+                enrollmentGroups: [{{enrollmentGroupId: g, iotHubs: [{hubs}], reprovisionPolicy: {policy}, \
+                attestation: {{type: symmetricKey, symmetricKey: {{primaryKey: {K64}}}}}}}]}}]"
         )
     };
     let migrate = "{updateHubAssignment: true, migrateDeviceData: true}";

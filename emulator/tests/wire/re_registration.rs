@@ -14,7 +14,7 @@ const TWO: &str = "two.example";
 
 /// §9.3: "the hub identity is refreshed only when the device registers through DPS again".
 #[tokio::test(start_paused = true)]
-async fn a_renewed_certificate_counts_at_the_hub_once_it_is_registered() {
+async fn renewed_certificate_works_at_the_hub_after_registration() {
     let root = Ca::root("root");
     let emulator = emulator(&[upload("root", &root, true)], &[group_by_name("plant", "root", None)], &[]);
     let (old, new) = (root.leaf("dev-01").der(), root.leaf("dev-01").der());
@@ -79,7 +79,7 @@ async fn a_device_that_is_gone_from_its_hub_comes_back_through_dps() {
     }
 }
 
-/// What was registered with a certificate, and what was changed while it ran, is there after a restart.
+/// Registrations by certificate, and changes made at runtime, exist after a restart.
 #[tokio::test(start_paused = true)]
 async fn registrations_and_changes_outlive_the_process() {
     let dir = std::env::temp_dir().join(format!("lanyard-wire-changes-{}", std::process::id()));
@@ -111,13 +111,13 @@ async fn registrations_and_changes_outlive_the_process() {
     assert!(hub_takes(&emulator, HUB, "dev-01", &leaf).await);
     emulator.change(certificate(), Action::Delete).unwrap();
     let emulator = Emulator::with(&config, EARLY, Some(&dir));
-    assert_eq!(outcome(&emulator, "dev-01", &leaf).await.0, 401, "nobody vouches for it any more");
+    assert_eq!(outcome(&emulator, "dev-01", &leaf).await.0, 401, "its CA is no longer enrolled");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
 /// §3.1, §9.3: a group's key is rotated slot by slot; the hub follows a device when it registers again.
 #[tokio::test(start_paused = true)]
-async fn a_rotated_group_key_counts_at_once_and_at_the_hub_after_registering() {
+async fn rotated_group_key_works_at_the_hub_after_registration() {
     let by_keys = |primary: &str, secondary: &str| {
         let keys = json!({"primaryKey": primary, "secondaryKey": secondary});
         json!({"attestation": {"type": "symmetricKey", "symmetricKey": keys}})

@@ -49,7 +49,7 @@ pub(crate) fn connect(registration_id: &str) -> Connect {
     Connect { clean: true, password: None, ..Connect::new(registration_id, &user, "") }
 }
 
-/// What a CONNECT to DPS is answered with.
+/// Returns the answer to a CONNECT at DPS.
 pub(crate) async fn greeting(emulator: &Emulator, registration_id: &str, chain: &[Der]) -> String {
     let mut client = emulator.client_with(chain);
     client.send(&connect(registration_id).bytes()).await;
@@ -84,7 +84,7 @@ pub(crate) async fn assignment(
     (state["x509"]["enrollmentGroupId"].clone(), state["assignedHub"].clone(), state["deviceId"].clone())
 }
 
-/// Whether a hub takes this chain for this device.
+/// Returns whether a hub accepts this chain for this device.
 pub(crate) async fn hub_takes(emulator: &Emulator, hub: &str, device: &str, chain: &[Der]) -> bool {
     let user = format!("{hub}/{device}/?api-version=2021-04-12");
     let mut client = emulator.client_with(chain);

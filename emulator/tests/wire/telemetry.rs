@@ -7,7 +7,7 @@ use crate::client::{Emulator, HUB, device};
 
 const EVENTS: &str = "devices/dev1/messages/events/";
 
-/// What is stored of one message of QoS 0 or 1.
+/// Returns the stored form of a message with QoS 0 or 1.
 async fn stored(bytes: &[u8]) -> serde_json::Value {
     let emulator = Emulator::new();
     let mut client = emulator.dev1().await;
@@ -17,7 +17,7 @@ async fn stored(bytes: &[u8]) -> serde_json::Value {
     emulator.events().pop().expect("the message is stored")
 }
 
-/// Whether a packet closes the connection, with nothing stored and no answer.
+/// Returns whether a packet closes the connection without an answer and without a stored message.
 async fn closes(bytes: &[u8]) -> bool {
     let emulator = Emulator::new();
     let mut client = emulator.dev1().await;
@@ -56,7 +56,7 @@ async fn qos_0_is_not_acknowledged_and_qos_2_closes() {
     assert!(closes(&publish(EVENTS, 2, 7, b"z")).await);
 }
 
-/// What is asked of the emulator, and not Azure's.
+/// Behaviour of the emulator's controls, not of Azure.
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_puback_is_lost_is_stored() {
     let emulator = Emulator::new();
@@ -157,7 +157,7 @@ async fn oversize_closes() {
     assert_eq!(stored(&publish(&format!("{EVENTS}k=v"), 1, 1, &body[2..])).await["bodyBytes"], 262_142);
     assert!(closes(&publish(&format!("{EVENTS}k=v"), 1, 1, &body[1..])).await);
     assert!(closes(&publish(EVENTS, 1, 1, &[&body[..], b"x"].concat())).await);
-    assert!(closes(&hex("30ffffff7f")).await, "nobody reads that far");
+    assert!(closes(&hex("30ffffff7f")).await, "the packet is not read to its end");
 }
 
 /// §6.1, appendix A; a twin has no properties here, and a report is refused.

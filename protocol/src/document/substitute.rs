@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_found_in_one_go() {
+    fn all_problems_are_found_at_once() {
         let value = json!({"name": 17, "halls": [{"number": -1, "lit": "yes", "color": "red"}, {}]});
         let (plant, mut problems) = read::<Plant>(value, stand_in, Disclosure::Repeated);
         let halls = vec![Hall { number: 1, lit: false }, Hall { number: 1, lit: false }];
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_mended_is_told_once() {
+    fn value_without_substitute_is_reported_once() {
         let (plant, problems) = read::<Plant>(json!({"halls": []}), stand_in, Disclosure::Repeated);
         assert_eq!((plant, problems), (None, vec![Problem::new("name", "is missing: add it")]));
         let (plant, problems) =

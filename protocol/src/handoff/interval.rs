@@ -127,14 +127,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(millis in 0..=u64::MAX / 2) {
+        fn written_interval_is_read_back(millis in 0..=u64::MAX / 2) {
             let interval = Interval::from_millis(millis);
             prop_assert_eq!(Interval::parse(&interval.to_string()).unwrap(), interval);
-        }
-
-        #[test]
-        fn any_text_is_an_interval_or_an_error(text in "[0-9mshx.]{0,30}") {
-            let _ = Interval::parse(&text);
         }
     }
 }

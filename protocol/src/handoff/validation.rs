@@ -240,7 +240,7 @@ mod tests {
     use crate::handoff::config::ConfigError;
 
     #[test]
-    fn one_identity_cannot_stand_twice() {
+    fn duplicate_identity_is_refused() {
         let of = |name: &str, place: &str| format!("{{name: {name}, deviceId: dev, {place}}}");
         let problems = |a: &str, b: &str| {
             let text = format!("{{version: 1, devices: [{}, {}]}}", of("a", a), of("b", b));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_refused() {
+    fn empty_deadband_is_refused() {
         let text = "
 version: 1
 devices:
@@ -331,14 +331,15 @@ devices:
 
     #[test]
     fn names_can_be_seen() {
-        let text = r#"{version: 1, devices: [{name: "a\tb", deviceId: d, hub: {hostname: h}, sources: [{name: "s\n", simulator: {}}], tags: [{name: "T\x7f", source: "s\n", address: K1}]}]}"#;
+        let text = r#"{version: 1, devices: [{name: "a\tb", deviceId: d, hub: {hostname: h}, sources: [{name: "s\n", simulator: {}}],
+            tags: [{name: "T\x7f", source: "s\n", address: K1}]}]}"#;
         let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems.iter().all(|problem| problem.message == INVISIBLE));
     }
 
     #[test]
-    fn every_mistake_is_reported_at_once() {
+    fn every_problem_is_reported_at_once() {
         let text = "
 version: 1
 devices:

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn invalid_host_is_refused() {
         assert_eq!(HostPort::parse(""), Err(HostError::Empty));
         assert_eq!(HostPort::parse(":1"), Err(HostError::Empty));
         assert_eq!(HostPort::parse("https://hub"), Err(HostError::Host { host: "https://hub".to_owned() }));

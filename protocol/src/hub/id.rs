@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_is_kept_as_it_is(text in "\\PC{0,140}") {
+        fn accepted_id_stays_unchanged(text in "\\PC{0,140}") {
             if let Ok(id) = DeviceId::new(text.clone()) {
                 prop_assert_eq!(id.as_str(), text.as_str());
                 prop_assert!(text.len() <= MAX_LENGTH && !text.contains('/') && !text.contains(' '));

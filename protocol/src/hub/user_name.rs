@@ -306,12 +306,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_user_name_or_an_error(text in "[a-z0-9/?&=%.: -]{0,80}") {
-            let _ = UserName::parse(&text);
+        fn user_name_without_a_device_is_refused(host in "[a-z]{1,8}", tail in "[a-z0-9&=%.: -]{0,40}") {
+            prop_assert!(UserName::parse(&[&host, "//?", &tail].concat()).is_err());
+            prop_assert!(UserName::parse(&[host, tail].concat()).is_err());
         }
 
         #[test]
-        fn what_is_written_is_read(device in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,40}", model in proptest::option::of("[ -~]{0,20}")) {
+        fn written_user_name_is_read_back(device in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,40}", model in proptest::option::of("[ -~]{0,20}")) {
             prop_assume!(device != "registrations");
             let name = HubUserName::of_device("hub.example", &device, model.as_deref(), "c/1 (x; y)");
             prop_assert_eq!(hub(&name.to_string()), name);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_found_where_it_is() {
+    fn invalid_json_is_reported_with_its_position() {
         for (text, most, expected) in [
             (
                 "{\n \"v\": [|#each VALUES||VALUE||/each|]}",

@@ -86,7 +86,7 @@ mod tests {
     use crate::templates::node::read;
 
     #[test]
-    fn what_the_last_one_has_in_common_comes_first() {
+    fn text_shared_with_the_last_event_comes_first() {
         let plan = Plan::of(&read("|#each VALUES||TAGNAME| |#unless @last|,|/unless|;|/each|").unwrap());
         assert_eq!((plan.others.shared.len(), plan.others.more.len(), plan.others.last.len()), (2, 2, 1));
         assert_eq!(plan.first, plan.others);

@@ -90,10 +90,10 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// Writes what is outside the loop, where no event is.
+/// Writes the text outside of the loop, which has no event.
 fn around(out: &mut Vec<u8>, pieces: &[Piece], server: i64) {
-    struct Nobody;
-    impl Sample for Nobody {
+    struct NoEvent;
+    impl Sample for NoEvent {
         fn tag(&self) -> &str {
             ""
         }
@@ -105,7 +105,7 @@ fn around(out: &mut Vec<u8>, pieces: &[Piece], server: i64) {
             0
         }
     }
-    Context { server, index: 0, event: &Nobody }.pieces(out, pieces);
+    Context { server, index: 0, event: &NoEvent }.pieces(out, pieces);
 }
 
 /// Values of the variables.

@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_read(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 1..4)) {
+        fn encoded_pem_is_read_back(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 1..4)) {
             let text: String = contents.iter().map(|der| pem(CERTIFICATE, der)).collect();
             prop_assert_eq!(certificates(text.as_bytes()), Ok(contents));
         }
