@@ -1,8 +1,10 @@
 //! Azure IoT Hub and DPS on one TLS port, faithful enough for Microsoft's own device SDKs.
 //!
 //! ```text
-//! socket ─► tls ─► connection/greeting (CONNECT) ─┬─► connection/hub_session ─► hub/ ─► events/ ─► web/
-//!                                                 └─► connection/dps_session ─► dps/ ─► hub/registry
+//! socket ─► tls ─► connection/handshake (CONNECT) ─┬─► connection/hub_session ─► hub/ ─► events/ ─► web/
+//!                                                  └─► connection/dps_session ─► dps/ ─► hub/registry
+//!
+//! configuration ─► config/ (validation) ─► startup ─► state ◄─ controls/ (changes at runtime)
 //! ```
 //! Each documented behaviour has one function, which names the section of the reference ("ref") it follows.
 
@@ -10,7 +12,9 @@ pub mod arguments;
 pub mod clock;
 pub mod journal;
 pub mod config;
-pub mod cloud;
+pub mod excerpt;
+pub mod state;
+pub mod startup;
 pub mod tls;
 pub mod x509;
 pub mod connection;
@@ -22,5 +26,5 @@ pub mod events;
 pub mod web;
 pub mod serve;
 pub mod client;
-pub mod show;
+pub mod print;
 pub mod control;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lanyard_emulator::arguments::{Arguments, Command, LogFormat};
-use lanyard_emulator::{control, serve, show};
+use lanyard_emulator::{control, print, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -34,9 +34,10 @@ async fn run(command: Command) -> Result<(), String> {
             serve::run(arguments, stop).await.map_err(|error| chain(&error))
         }
         Command::Events(arguments) => {
-            let shown = show::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))?;
+            let shown =
+                print::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))?;
             if shown == 0 && !arguments.follow {
-                say(&show::nothing(&arguments));
+                say(&print::nothing(&arguments));
             }
             Ok(())
         }

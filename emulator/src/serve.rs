@@ -12,15 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::Serve;
 use crate::clock::{Clock, SystemClock};
-use crate::cloud::Cloud;
-use crate::config::build::{self, Memory};
 use crate::config::check::{self, ConfigError};
 use crate::connection::listener;
 use crate::journal::JournalError;
-use crate::tls::authority::{self, Authority, AuthorityError};
+use crate::startup;
+use crate::startup::Persistent;
+use crate::state::EmulatorState;
+use crate::tls::authority::{self, EmulatorCa, EmulatorCaError};
 use crate::tls::server::{ServerCertificate, ServerTlsError, configuration};
-use crate::web::routes::{Web, routes};
+use crate::web::routes::routes;
 use crate::web::server;
+use crate::web::state::Web;
 
 /// File with the addresses, for programs that let the system choose a port.
 pub const ADDRESSES_FILE: &str = "addresses.json";
@@ -63,7 +65,7 @@ pub enum ServeError {
     },
     /// The CA.
     #[error(transparent)]
-    Authority(#[from] AuthorityError),
+    EmulatorCa(#[from] EmulatorCaError),
     /// Error of the persistent state.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -106,7 +108,7 @@ struct Bound {
     web: TcpListener,
     tls: TlsAcceptor,
     certificate: Arc<ServerCertificate>,
-    cloud: Arc<Cloud>,
+    state: Arc<EmulatorState>,
     names: Vec<String>,
     lock: File,
 }
@@ -117,11 +119,11 @@ struct Bound {
 /// [`ServeError`] before it serves, or when a part of it ends early.
 pub async fn run(arguments: Serve, stop: CancellationToken) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Bound { mqtt, web, tls, certificate, cloud, names, lock } =
+    let Bound { mqtt, web, tls, certificate, state, names, lock } =
         prepare(&arguments, clock.clone()).await?;
     let renewal = tokio::spawn(renew(certificate, clock, stop.clone()));
-    let mut connections = tokio::spawn(listener::run(mqtt, tls, cloud.clone(), stop.clone()));
-    let router = routes(Web { cloud, stop: stop.clone() }, names.into());
+    let mut connections = tokio::spawn(listener::run(mqtt, tls, state.clone(), stop.clone()));
+    let router = routes(Web { state, stop: stop.clone() }, names.into());
     let mut controls = tokio::spawn(server::run(web, router, stop.clone()));
     let ended = tokio::select! {
         // First: the others end because of it.
@@ -151,15 +153,15 @@ async fn prepare(arguments: &Serve, clock: Arc<dyn Clock>) -> Result<Bound, Serv
     let lock = enter(dir)?;
     let certificate = Arc::new(certificate(arguments, &config.certificate_names, &*clock)?);
     let tls = TlsAcceptor::from(configuration(certificate.clone())?);
-    let memory = Memory::open(dir)?;
+    let memory = Persistent::open(dir)?;
     let mqtt = bind(arguments.mqtt, "MQTT", "--mqtt").await?;
     let web = bind(arguments.web, "the web page and controls", "--web").await?;
     let (mqtt_address, web_address) = (local(&mqtt, arguments.mqtt), local(&web, arguments.web));
     let names = config.certificate_names.clone();
-    let cloud = Arc::new(build::build(config, mqtt_address.port(), clock, Some(memory)));
+    let state = Arc::new(startup::build(config, mqtt_address.port(), clock, Some(memory)));
     write_addresses(dir, mqtt_address, web_address)?;
     tracing::info!(mqtt = %mqtt_address, web = %web_address, data_dir = %dir.display(), "serving");
-    Ok(Bound { mqtt, web, tls, certificate, cloud, names, lock })
+    Ok(Bound { mqtt, web, tls, certificate, state, names, lock })
 }
 
 /// Makes the data directory, and keeps other emulators out of it as long as the file is open.
@@ -185,7 +187,7 @@ fn certificate(
     names: &[String],
     clock: &dyn Clock,
 ) -> Result<ServerCertificate, ServeError> {
-    let authority: Authority = match &arguments.ca_dir {
+    let authority: EmulatorCa = match &arguments.ca_dir {
         Some(dir) => authority::load(dir)?,
         None => authority::load_or_make(&arguments.data_dir, names, clock.now())?,
     };

@@ -27,35 +27,35 @@ pub struct Known<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AttestationKind {
     SymmetricKey,
     X509,
 }
 
 /// Checks one.
 pub fn attestation(
-    entry: Option<&document::Attestation>,
+    entry: Option<&document::AttestationEntry>,
     field: &str,
     whose: Whose,
     known: Known<'_>,
     problems: &mut Problems,
 ) -> Option<Attestation> {
-    let none = document::Attestation::default();
+    let none = document::AttestationEntry::default();
     let entry = entry.unwrap_or(&none);
-    let kinds = [("symmetricKey", Kind::SymmetricKey), ("x509", Kind::X509)];
+    let kinds = [("symmetricKey", AttestationKind::SymmetricKey), ("x509", AttestationKind::X509)];
     let kind = choice(entry.kind.as_deref(), &format!("{field}.type"), problems, &kinds);
     if entry.kind.is_none() {
         problems.note(format!("{field}.type"), "is missing: use symmetricKey or x509");
     }
     match kind {
-        Some(Kind::X509) => {
+        Some(AttestationKind::X509) => {
             if entry.symmetric_key.is_some() {
                 let message = "only type symmetricKey has keys: take it out, or use that type";
                 problems.note(format!("{field}.symmetricKey"), message);
             }
             x509(entry.x509.as_ref(), &format!("{field}.x509"), whose, known, problems)
         }
-        Some(Kind::SymmetricKey) | None => {
+        Some(AttestationKind::SymmetricKey) | None => {
             if kind.is_some() && entry.x509.is_some() {
                 let message = "only type x509 has certificates: take it out, or use that type";
                 problems.note(format!("{field}.x509"), message);
@@ -100,7 +100,7 @@ fn x509(
 }
 
 fn slots(
-    entry: &document::Slots<document::X509Certificate>,
+    entry: &document::SlotsEntry<document::X509Certificate>,
     field: &str,
     purpose: Purpose,
     known: Known<'_>,
@@ -119,7 +119,7 @@ fn slots(
 }
 
 fn references(
-    names: &document::Slots<String>,
+    names: &document::SlotsEntry<String>,
     field: &str,
     known: Known<'_>,
     problems: &mut Problems,

@@ -9,15 +9,16 @@ use lanyard_protocol::document::substitute::Disclosure;
 use lanyard_protocol::hub::host::HostPort;
 
 use super::attestation::Known;
-use super::checked::{Checked, Dps, Hub};
+use super::checked::Checked;
 use super::document::{self, Document};
 use super::files::Files;
 use super::problems::Problems;
 use super::{certificates, provisioning, registry};
-use crate::cloud::TokenRules;
+use crate::config::checked::{DpsConfig, HubConfig};
 use crate::dps::enrollment::Attestation;
 use crate::dps::service::Pace;
 use crate::events::store::Limits;
+use crate::hub::token::TokenRules;
 use crate::x509::certificate::Certificate;
 
 /// Error of a configuration.
@@ -97,7 +98,7 @@ fn check(document: &Document, dir: &Path, problems: &mut Problems) -> Checked {
     }
 }
 
-fn check_hubs(document: &Document, files: Files<'_>, problems: &mut Problems) -> Vec<Hub> {
+fn check_hubs(document: &Document, files: Files<'_>, problems: &mut Problems) -> Vec<HubConfig> {
     let mut names = HashSet::new();
     let mut hubs = Vec::new();
     for (at, entry) in document.hubs.iter().enumerate() {
@@ -113,11 +114,11 @@ fn check_hubs(document: &Document, files: Files<'_>, problems: &mut Problems) ->
 
 fn check_instances(
     document: &Document,
-    hubs: &[Hub],
+    hubs: &[HubConfig],
     certificates: &[(String, Certificate, bool)],
     files: Files<'_>,
     problems: &mut Problems,
-) -> Vec<Dps> {
+) -> Vec<DpsConfig> {
     let authorities: Vec<_> =
         document.certificates.iter().filter_map(|certificate| certificate.name.clone()).collect();
     let hubs: Vec<_> = hubs.iter().map(|hub| hub.host.host().to_owned()).collect();
@@ -139,7 +140,7 @@ fn check_instances(
 
 /// Ref §9.1: one certificate, one enrollment.
 fn check_sharing(
-    instance: &Dps,
+    instance: &DpsConfig,
     field: &str,
     certificates: &[(String, Certificate, bool)],
     problems: &mut Problems,

@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Document {
     /// The hubs.
-    pub hubs: Vec<Hub>,
+    pub hubs: Vec<HubEntry>,
     /// The CA certificates that hubs and DPS instances know.
     pub certificates: Vec<CaCertificate>,
     /// The DPS instances.
-    pub dps: Vec<Dps>,
+    pub dps: Vec<DpsEntry>,
     /// Settings for which Azure has no field.
     pub emulator: Emulator,
 }
@@ -21,29 +21,29 @@ pub struct Document {
 /// A hub.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Hub {
+pub struct HubEntry {
     /// Under which devices know it.
     pub host_name: Option<String>,
     /// Its registry.
-    pub devices: Vec<Device>,
+    pub devices: Vec<DeviceEntry>,
 }
 
 /// A device of a hub (ref §11.1).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Device {
+pub struct DeviceEntry {
     /// Case-sensitive.
     pub device_id: Option<String>,
     /// `enabled` (default) or `disabled`.
     pub status: Option<String>,
-    /// Authentication of the device.
-    pub authentication: Option<Authentication>,
+    /// AuthenticationEntry of the device.
+    pub authentication: Option<AuthenticationEntry>,
 }
 
-/// Authentication of a device at its hub (ref §9.5, §11.1).
+/// AuthenticationEntry of a device at its hub (ref §9.5, §11.1).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Authentication {
+pub struct AuthenticationEntry {
     /// `sas` (default), `selfSigned` or `certificateAuthority`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -63,10 +63,10 @@ pub struct X509Thumbprint {
     pub secondary_thumbprint: Option<String>,
 }
 
-/// Attestation of a device, or of all devices of a group, at DPS (ref §11.5).
+/// AttestationEntry of a device, or of all devices of a group, at DPS (ref §11.5).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Attestation {
+pub struct AttestationEntry {
     /// `symmetricKey` or `x509`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -81,24 +81,24 @@ pub struct Attestation {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct X509 {
     /// Of an individual: its leafs.
-    pub client_certificates: Option<Slots<X509Certificate>>,
+    pub client_certificates: Option<SlotsEntry<X509Certificate>>,
     /// Of a group: its CAs.
-    pub signing_certificates: Option<Slots<X509Certificate>>,
+    pub signing_certificates: Option<SlotsEntry<X509Certificate>>,
     /// Of a group: its CAs by their names under `certificates`.
-    pub ca_references: Option<Slots<String>>,
+    pub ca_references: Option<SlotsEntry<String>>,
 }
 
 /// Two of a kind; either counts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Slots<T> {
+pub struct SlotsEntry<T> {
     /// The first.
     pub primary: Option<T>,
     /// The second.
     pub secondary: Option<T>,
 }
 
-impl<T> Default for Slots<T> {
+impl<T> Default for SlotsEntry<T> {
     fn default() -> Self {
         Self { primary: None, secondary: None }
     }
@@ -155,7 +155,7 @@ pub struct SymmetricKey {
 /// A DPS instance.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Dps {
+pub struct DpsEntry {
     /// `0ne…`.
     pub id_scope: Option<String>,
     /// Under which devices dial it; only the certificate needs to know.
@@ -180,8 +180,8 @@ pub struct Enrollment {
     pub registration_id: Option<String>,
     /// The individual's id at the hub, when it differs.
     pub device_id: Option<String>,
-    /// Attestation of the devices.
-    pub attestation: Option<Attestation>,
+    /// AttestationEntry of the devices.
+    pub attestation: Option<AttestationEntry>,
     /// `enabled` (default) or `disabled`.
     pub provisioning_status: Option<String>,
     /// `hashed` or `static`.

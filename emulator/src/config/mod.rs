@@ -11,4 +11,3 @@ pub mod attestation;
 pub mod provisioning;
 pub mod check;
 pub mod checked;
-pub mod build;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
 use super::attestation::{Known, Whose, attestation};
-use super::checked::{Dps, Terms};
 use super::document;
 use super::field::{at, choice, enabled, required};
 use super::problems::Problems;
+use crate::config::checked::{DpsConfig, TermsConfig};
 use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
 use crate::x509::certificate::Certificate;
 
@@ -27,12 +27,12 @@ pub struct Scope<'a> {
 
 /// An instance.
 pub fn dps(
-    entry: &document::Dps,
+    entry: &document::DpsEntry,
     field: &str,
     hubs: &[String],
     known: Known<'_>,
     problems: &mut Problems,
-) -> Dps {
+) -> DpsConfig {
     let id_scope = required(entry.id_scope.as_deref(), &format!("{field}.idScope"), problems, |scope| {
         IdScope::new(scope)
     });
@@ -48,7 +48,7 @@ pub fn dps(
     let groups = groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), scope, problems);
     let individuals = individuals(&entry.enrollments, &format!("{field}.enrollments"), scope, problems);
     let id_scope = id_scope.map(String::from).unwrap_or_default();
-    Dps { id_scope, hubs: linked, allocation: policy, groups, individuals }
+    DpsConfig { id_scope, hubs: linked, allocation: policy, groups, individuals }
 }
 
 fn groups(
@@ -56,7 +56,7 @@ fn groups(
     field: &str,
     scope: Scope<'_>,
     problems: &mut Problems,
-) -> Vec<(String, Terms)> {
+) -> Vec<(String, TermsConfig)> {
     let mut seen = HashSet::new();
     let mut groups = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
@@ -80,9 +80,9 @@ pub fn group(
     entry: &document::Enrollment,
     field: &str,
     scope: Scope<'_>,
-    earlier: Option<Terms>,
+    earlier: Option<TermsConfig>,
     problems: &mut Problems,
-) -> Option<Terms> {
+) -> Option<TermsConfig> {
     let others = [("registrationId", &entry.registration_id), ("deviceId", &entry.device_id)];
     for (name, _) in others.into_iter().filter(|(_, found)| found.is_some()) {
         let message = "a group has none: take it out, or move it to enrollments";
@@ -96,7 +96,7 @@ fn individuals(
     field: &str,
     scope: Scope<'_>,
     problems: &mut Problems,
-) -> Vec<(String, Option<String>, Terms)> {
+) -> Vec<(String, Option<String>, TermsConfig)> {
     let mut seen = HashSet::new();
     let mut individuals = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
@@ -120,9 +120,9 @@ pub fn individual(
     entry: &document::Enrollment,
     field: &str,
     scope: Scope<'_>,
-    earlier: Option<Terms>,
+    earlier: Option<TermsConfig>,
     problems: &mut Problems,
-) -> Option<(Option<String>, Terms)> {
+) -> Option<(Option<String>, TermsConfig)> {
     if entry.enrollment_group_id.is_some() {
         let message = "an individual enrollment has none: take it out, or move it to enrollmentGroups";
         problems.note(at(field, "enrollmentGroupId"), message);
@@ -139,9 +139,9 @@ fn terms(
     field: &str,
     whose: Whose,
     scope: Scope<'_>,
-    earlier: Option<Terms>,
+    earlier: Option<TermsConfig>,
     problems: &mut Problems,
-) -> Option<Terms> {
+) -> Option<TermsConfig> {
     let kept = earlier.as_ref().map(|earlier| &earlier.attestation);
     let attestation = match kept.filter(|kept| is_only_named(entry.attestation.as_ref(), kept)) {
         Some(kept) => Some(kept.clone()),
@@ -157,14 +157,14 @@ fn terms(
         .as_deref()
         .map(|names| linked(Some(names), &at(field, "iotHubs"), scope.hubs, scope.linked, problems));
     let reprovisioning = entry.reprovision_policy.map(reprovisioning);
-    let earlier = earlier.unwrap_or(Terms {
+    let earlier = earlier.unwrap_or(TermsConfig {
         attestation: attestation.clone()?,
         enabled: true,
         allocation: scope.allocation,
         hubs: scope.linked.to_vec(),
         reprovisioning: Reprovisioning::Migrate,
     });
-    Some(Terms {
+    Some(TermsConfig {
         attestation: attestation?,
         enabled: enabled.unwrap_or(earlier.enabled),
         allocation: policy.unwrap_or(earlier.allocation),
@@ -174,7 +174,7 @@ fn terms(
 }
 
 /// Azure shows an attestation by key without its keys: whoever sends that back changes nothing.
-fn is_only_named(entry: Option<&document::Attestation>, kept: &Attestation) -> bool {
+fn is_only_named(entry: Option<&document::AttestationEntry>, kept: &Attestation) -> bool {
     let Some(entry) = entry else { return true };
     entry.symmetric_key.is_none()
         && entry.x509.is_none()

@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 
-use super::checked::{Device, Hub};
 use super::document;
 use super::field::{at, choice, enabled, required};
 use super::files::Files;
 use super::problems::Problems;
 use super::secret;
+use crate::config::checked::{DeviceConfig, HubConfig};
 use crate::hub::authentication::Authentication;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
 /// A hub with its registry.
-pub fn hub(entry: &document::Hub, field: &str, files: Files<'_>, problems: &mut Problems) -> Hub {
+pub fn hub(entry: &document::HubEntry, field: &str, files: Files<'_>, problems: &mut Problems) -> HubConfig {
     let host = required(entry.host_name.as_deref(), &format!("{field}.hostName"), problems, |name| {
         HostPort::parse(name)
     });
@@ -32,20 +32,20 @@ pub fn hub(entry: &document::Hub, field: &str, files: Files<'_>, problems: &mut 
         }
     }
     let unnamed = || HostPort::parse("localhost").expect("localhost is a host name");
-    Hub { host: host.unwrap_or_else(unnamed), devices }
+    HubConfig { host: host.unwrap_or_else(unnamed), devices }
 }
 
 /// A device. What is not said stays what it was `earlier`.
 pub fn device(
-    entry: &document::Device,
+    entry: &document::DeviceEntry,
     field: &str,
     files: Files<'_>,
-    earlier: Option<Device>,
+    earlier: Option<DeviceConfig>,
     problems: &mut Problems,
-) -> Option<Device> {
+) -> Option<DeviceConfig> {
     let id = required(entry.device_id.as_deref(), &at(field, "deviceId"), problems, |id| DeviceId::new(id));
     let status = enabled(entry.status.as_deref(), &at(field, "status"), problems);
-    let none = document::Authentication::default();
+    let none = document::AuthenticationEntry::default();
     let proof = entry.authentication.as_ref().unwrap_or(&none);
     let (kept, was_enabled) = earlier.map(|earlier| (earlier.authentication, earlier.enabled)).unzip();
     let proof = match kept.filter(|kept| is_only_named(proof, kept)) {
@@ -53,18 +53,18 @@ pub fn device(
         None => authentication(proof, &at(field, "authentication"), files, problems),
     };
     let enabled = status.or(was_enabled).unwrap_or(true);
-    Some(Device { id: id?.as_str().to_owned(), authentication: proof?, enabled })
+    Some(DeviceConfig { id: id?.as_str().to_owned(), authentication: proof?, enabled })
 }
 
 /// A device is shown without its keys: whoever sends that back changes nothing.
-fn is_only_named(entry: &document::Authentication, kept: &Authentication) -> bool {
+fn is_only_named(entry: &document::AuthenticationEntry, kept: &Authentication) -> bool {
     entry.symmetric_key.is_none()
         && entry.x509_thumbprint.is_none()
         && entry.kind.as_deref().is_none_or(|kind| kind == kept.kind())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AuthenticationKind {
     Sas,
     SelfSigned,
     CertificateAuthority,
@@ -72,34 +72,34 @@ enum Kind {
 
 /// Returns the authentication of a device.
 pub fn authentication(
-    entry: &document::Authentication,
+    entry: &document::AuthenticationEntry,
     field: &str,
     files: Files<'_>,
     problems: &mut Problems,
 ) -> Option<Authentication> {
     let kinds = [
-        ("sas", Kind::Sas),
-        ("selfSigned", Kind::SelfSigned),
-        ("certificateAuthority", Kind::CertificateAuthority),
+        ("sas", AuthenticationKind::Sas),
+        ("selfSigned", AuthenticationKind::SelfSigned),
+        ("certificateAuthority", AuthenticationKind::CertificateAuthority),
     ];
     let kind = match entry.kind.as_deref() {
-        None => Kind::Sas,
+        None => AuthenticationKind::Sas,
         Some(_) => choice(entry.kind.as_deref(), &format!("{field}.type"), problems, &kinds)?,
     };
-    if kind != Kind::Sas && entry.symmetric_key.is_some() {
+    if kind != AuthenticationKind::Sas && entry.symmetric_key.is_some() {
         problems
             .note(format!("{field}.symmetricKey"), "only type sas has keys: take it out, or use that type");
     }
-    if kind != Kind::SelfSigned && entry.x509_thumbprint.is_some() {
+    if kind != AuthenticationKind::SelfSigned && entry.x509_thumbprint.is_some() {
         let message = "only type selfSigned has thumbprints: take it out, or use that type";
         problems.note(format!("{field}.x509Thumbprint"), message);
     }
     match kind {
-        Kind::Sas => {
+        AuthenticationKind::Sas => {
             secret::keys(entry.symmetric_key.as_ref(), field, files, problems).map(Authentication::Sas)
         }
-        Kind::SelfSigned => thumbprints(entry.x509_thumbprint.as_ref(), field, problems),
-        Kind::CertificateAuthority => Some(Authentication::CertificateAuthority),
+        AuthenticationKind::SelfSigned => thumbprints(entry.x509_thumbprint.as_ref(), field, problems),
+        AuthenticationKind::CertificateAuthority => Some(Authentication::CertificateAuthority),
     }
 }
 

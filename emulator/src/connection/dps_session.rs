@@ -8,10 +8,9 @@ use lanyard_protocol::hub::topic::{DPS_RESPONSES, ToDps};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::ending::Ending;
-use super::lifetime::Lifetime;
 use super::wire::Wire;
-use crate::cloud::Cloud;
+use crate::connection::close_reason::CloseReason;
+use crate::connection::deadlines::Deadlines;
 use crate::dps::answer::Answer;
 use crate::dps::attestation::AttestationError;
 use crate::dps::enrollment::Enrolled;
@@ -19,6 +18,7 @@ use crate::dps::service::Dps;
 use crate::hub::subscription::MAX_QOS;
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish};
+use crate::state::EmulatorState;
 use lanyard_protocol::hub::dps::ERROR_UNAUTHORIZED;
 
 /// Ref §8.7.
@@ -35,8 +35,8 @@ pub struct Registration {
     pub attested: Result<Enrolled, AttestationError>,
 }
 
-struct Session<'a> {
-    cloud: &'a Cloud,
+struct DpsSession<'a> {
+    state: &'a EmulatorState,
     registration: Registration,
     /// The QoS of the subscription to answers, once there is one.
     granted: Option<u8>,
@@ -48,14 +48,14 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
     registration: Registration,
-    cloud: &Cloud,
+    state: &EmulatorState,
     stop: &CancellationToken,
-) -> Ending {
+) -> CloseReason {
     if let Err(error) = &registration.attested {
         tracing::info!(%error, "the registration will be refused");
     }
-    let mut lifetime = Lifetime::new(connect.keep_alive, None);
-    let mut session = Session { cloud, registration, granted: None, last_id: 0 };
+    let mut lifetime = Deadlines::new(connect.keep_alive, None);
+    let mut session = DpsSession { state, registration, granted: None, last_id: 0 };
     answer::accept(&mut wire.output, false);
     loop {
         if let Err(ending) = session.drain(wire, &mut lifetime) {
@@ -63,8 +63,8 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         }
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ending::Shutdown,
-            ending = lifetime.over(&*cloud.clock) => return ending,
+            () = stop.cancelled() => return CloseReason::Shutdown,
+            ending = lifetime.over(&*state.clock) => return ending,
             filled = wire.fill() => {
                 if let Err(ending) = filled {
                     return ending;
@@ -74,12 +74,12 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-impl Session<'_> {
+impl DpsSession<'_> {
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
-        lifetime: &mut Lifetime,
-    ) -> Result<(), Ending> {
+        lifetime: &mut Deadlines,
+    ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
             lifetime.heard();
             self.handle(packet, &mut wire.output)?;
@@ -87,12 +87,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn handle(&mut self, packet: Packet, out: &mut BytesMut) -> Result<(), Ending> {
+    fn handle(&mut self, packet: Packet, out: &mut BytesMut) -> Result<(), CloseReason> {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, out)?,
             Packet::Subscribe(id, filters) => {
                 if let Some((other, _)) = filters.iter().find(|(filter, _)| filter != DPS_RESPONSES) {
-                    return Err(Ending::filter(other));
+                    return Err(CloseReason::filter(other));
                 }
                 let granted: Vec<u8> = filters.iter().map(|(_, qos)| (*qos).min(MAX_QOS)).collect();
                 self.granted = granted.last().copied();
@@ -104,39 +104,40 @@ impl Session<'_> {
             }
             Packet::Pingreq => answer::pingresp(out),
             Packet::Puback(_) => {}
-            Packet::Disconnect => return Err(Ending::Disconnected),
-            Packet::Connect(_) => return Err(Ending::OutOfOrder),
+            Packet::Disconnect => return Err(CloseReason::Disconnected),
+            Packet::Connect(_) => return Err(CloseReason::OutOfOrder),
         }
         Ok(())
     }
 
-    fn publish(&mut self, publish: &Publish, out: &mut BytesMut) -> Result<(), Ending> {
+    fn publish(&mut self, publish: &Publish, out: &mut BytesMut) -> Result<(), CloseReason> {
         if publish.qos() > MAX_QOS {
-            return Err(Ending::ExactlyOnce);
+            return Err(CloseReason::ExactlyOnce);
         }
         let (topic, body) = (publish.topic(), publish.payload());
         if body.len() > MAX_BODY {
-            return Err(Ending::TooLargeForDps { bytes: body.len(), limit: MAX_BODY });
+            return Err(CloseReason::TooLargeForDps { bytes: body.len(), limit: MAX_BODY });
         }
-        let request = ToDps::parse(topic).map_err(|error| Ending::topic(topic, error))?;
+        let request = ToDps::parse(topic).map_err(|error| CloseReason::topic(topic, error))?;
         if let Some(id) = publish.id() {
             answer::puback(out, id);
         }
         let answer = self.answer(request, &body);
-        self.cloud.totals.dps_answered();
+        self.state.totals.dps_answered();
         let (ToDps::Register { rid } | ToDps::Poll { rid, .. }) = request;
         tracing::info!(?request, status = answer.status, "answered");
         // Who did not subscribe does not hear it.
         if let Some(qos) = self.granted {
             let id = (qos > 0).then(|| self.next_id());
-            answer::publish(out, &answer.topic(rid), id, answer.body.as_bytes())
-                .map_err(|error| Ending::Malformed(format!("the request id cannot be echoed: {error:?}")))?;
+            answer::publish(out, &answer.topic(rid), id, answer.body.as_bytes()).map_err(|error| {
+                CloseReason::Malformed(format!("the request id cannot be echoed: {error:?}"))
+            })?;
         }
         Ok(())
     }
 
     fn answer(&self, request: ToDps<'_>, body: &[u8]) -> Answer {
-        let now = self.cloud.clock.now();
+        let now = self.state.clock.now();
         let Registration { dps, registration_id, attested } = &self.registration;
         match (dps, request) {
             (None, _) => Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now),

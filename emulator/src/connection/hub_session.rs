@@ -7,10 +7,9 @@ use lanyard_protocol::hub::topic::ToHub;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::ending::Ending;
-use super::lifetime::{Lifetime, token_end};
 use super::wire::Wire;
-use crate::cloud::Cloud;
+use crate::connection::close_reason::CloseReason;
+use crate::connection::deadlines::{Deadlines, token_end};
 use crate::events::event::Origin;
 use crate::hub::admission::Admission;
 use crate::hub::device::{Attachment, Device};
@@ -18,10 +17,11 @@ use crate::hub::telemetry::{Manner, Message, accept};
 use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish, Will};
+use crate::state::EmulatorState;
 
 /// Context for the packets of a session.
-struct Session<'a> {
-    cloud: &'a Cloud,
+struct HubSession<'a> {
+    state: &'a EmulatorState,
     device: Arc<Device>,
     origin: Arc<Origin>,
 }
@@ -31,16 +31,16 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
     admission: Admission,
-    cloud: &Cloud,
+    state: &EmulatorState,
     stop: &CancellationToken,
-) -> Ending {
-    let ends = admission.expiry.map(|expiry| token_end(expiry, cloud.clock.seconds(), cloud.tokens));
-    let session = Session::new(admission, cloud);
+) -> CloseReason {
+    let ends = admission.expiry.map(|expiry| token_end(expiry, state.clock.seconds(), state.tokens));
+    let session = HubSession::new(admission, state);
     if let Some(Err(ending)) = connect.will.as_ref().map(|will| session.check_will(will)) {
         return ending;
     }
-    let lifetime = Lifetime::new(connect.keep_alive, ends);
-    let mut attachment = session.device.attach(connect.clean_session, cloud.clock.now());
+    let lifetime = Deadlines::new(connect.keep_alive, ends);
+    let mut attachment = session.device.attach(connect.clean_session, state.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
     tracing::info!(
         clean_session = connect.clean_session,
@@ -48,32 +48,32 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         "device connected"
     );
     let ending = session.serve(wire, lifetime, &mut attachment, stop).await;
-    if let Some(will) = connect.will.as_ref().filter(|_| ending != Ending::Disconnected) {
+    if let Some(will) = connect.will.as_ref().filter(|_| ending != CloseReason::Disconnected) {
         session.publish_will(will);
     }
-    session.device.detach(&attachment, ending.to_string(), cloud.clock.now());
+    session.device.detach(&attachment, ending.to_string(), state.clock.now());
     ending
 }
 
-impl<'a> Session<'a> {
-    fn new(admission: Admission, cloud: &'a Cloud) -> Self {
+impl<'a> HubSession<'a> {
+    fn new(admission: Admission, state: &'a EmulatorState) -> Self {
         let origin = Origin {
             hub: admission.hub.name.clone(),
             device_id: admission.device.id.clone(),
             generation_id: admission.device.generation_id.clone(),
             model_id: admission.model_id,
         };
-        Self { cloud, device: admission.device, origin: Arc::new(origin) }
+        Self { state, device: admission.device, origin: Arc::new(origin) }
     }
 
     /// Handles packets until there is a reason to end.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         wire: &mut Wire<S>,
-        mut lifetime: Lifetime,
+        mut lifetime: Deadlines,
         attachment: &mut Attachment,
         stop: &CancellationToken,
-    ) -> Ending {
+    ) -> CloseReason {
         loop {
             // CONNECT may have come together with what follows it.
             if let Err(ending) = self.drain(wire, &mut lifetime) {
@@ -81,9 +81,9 @@ impl<'a> Session<'a> {
             }
             tokio::select! {
                 biased;
-                order = &mut attachment.close => return order.map_or(Ending::Requested, Ending::from),
-                () = stop.cancelled() => return Ending::Shutdown,
-                ending = lifetime.over(&*self.cloud.clock) => return ending,
+                order = &mut attachment.close => return order.map_or(CloseReason::Requested, CloseReason::from),
+                () = stop.cancelled() => return CloseReason::Shutdown,
+                ending = lifetime.over(&*self.state.clock) => return ending,
                 filled = wire.fill() => {
                     if let Err(ending) = filled {
                         return ending;
@@ -97,8 +97,8 @@ impl<'a> Session<'a> {
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         wire: &mut Wire<S>,
-        lifetime: &mut Lifetime,
-    ) -> Result<(), Ending> {
+        lifetime: &mut Deadlines,
+    ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
             lifetime.heard();
             self.handle(packet, &mut wire.output)?;
@@ -106,16 +106,16 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn handle(&self, packet: Packet, out: &mut BytesMut) -> Result<(), Ending> {
+    fn handle(&self, packet: Packet, out: &mut BytesMut) -> Result<(), CloseReason> {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, out)?,
             Packet::Subscribe(id, filters) => {
                 let mut granted = Vec::with_capacity(filters.len());
                 for (filter, qos) in filters {
                     let wanted = subscription::read(&filter, qos, &self.device.id)
-                        .map_err(|error| Ending::filter(&error.0))?;
+                        .map_err(|error| CloseReason::filter(&error.0))?;
                     granted.push(wanted.qos);
-                    self.device.subscribe(wanted).map_err(Ending::Subscriptions)?;
+                    self.device.subscribe(wanted).map_err(CloseReason::Subscriptions)?;
                 }
                 answer::suback(out, id, &granted);
             }
@@ -126,23 +126,24 @@ impl<'a> Session<'a> {
             Packet::Pingreq => answer::pingresp(out),
             // Nothing of QoS 1 is sent to devices yet.
             Packet::Puback(_) => {}
-            Packet::Disconnect => return Err(Ending::Disconnected),
-            Packet::Connect(_) => return Err(Ending::OutOfOrder),
+            Packet::Disconnect => return Err(CloseReason::Disconnected),
+            Packet::Connect(_) => return Err(CloseReason::OutOfOrder),
         }
         Ok(())
     }
 
     /// PUBACK is written once the message is stored (ref §1.6).
-    fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), Ending> {
+    fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), CloseReason> {
         if publish.qos() > subscription::MAX_QOS {
-            return Err(Ending::ExactlyOnce);
+            return Err(CloseReason::ExactlyOnce);
         }
         let topic = publish.topic();
-        let malformed = |error| Ending::Malformed(format!("the request id cannot be echoed: {error:?}"));
-        match ToHub::parse(topic, &self.device.id, None).map_err(|error| Ending::topic(topic, error))? {
+        let malformed = |error| CloseReason::Malformed(format!("the request id cannot be echoed: {error:?}"));
+        match ToHub::parse(topic, &self.device.id, None).map_err(|error| CloseReason::topic(topic, error))? {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: publish.retain(), will: false };
-                let message = accept(properties, publish.payload(), manner).map_err(Ending::Telemetry)?;
+                let message =
+                    accept(properties, publish.payload(), manner).map_err(CloseReason::Telemetry)?;
                 self.store(message);
             }
             ToHub::TwinGet { rid } => {
@@ -150,14 +151,14 @@ impl<'a> Session<'a> {
                 answer::publish(out, &twin.topic, None, twin.body.as_bytes()).map_err(malformed)?;
             }
             ToHub::TwinReported { rid } => {
-                let refused = twin::report(rid, self.cloud.clock.now());
+                let refused = twin::report(rid, self.state.clock.now());
                 answer::publish(out, &refused.topic, None, refused.body.as_bytes()).map_err(malformed)?;
             }
             // The emulator calls no methods, so a response belongs to no call and is dropped (ref §7).
             ToHub::MethodResponse { .. } => {}
         }
         if let Some(id) = publish.id()
-            && self.device.pubacks.next_is_sent()
+            && self.device.faults.sends_next_puback()
         {
             answer::puback(out, id);
         }
@@ -165,21 +166,21 @@ impl<'a> Session<'a> {
     }
 
     fn store(&self, message: Message) {
-        let now = self.cloud.clock.now();
+        let now = self.state.clock.now();
         self.device.counters.received(message.body.len(), now);
-        self.cloud.events.push(now, self.origin.clone(), message);
+        self.state.events.push(now, self.origin.clone(), message);
     }
 
     /// A last will goes to the device's telemetry topic, at QoS 0 or 1 (ref §1.7).
-    fn check_will(&self, will: &Will) -> Result<Message, Ending> {
+    fn check_will(&self, will: &Will) -> Result<Message, CloseReason> {
         if will.qos > subscription::MAX_QOS {
-            return Err(Ending::ExactlyOnce);
+            return Err(CloseReason::ExactlyOnce);
         }
-        let topic_error = |error| Ending::topic(&will.topic, error);
+        let topic_error = |error| CloseReason::topic(&will.topic, error);
         match ToHub::parse(&will.topic, &self.device.id, None).map_err(topic_error)? {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: will.retain, will: true };
-                accept(properties, will.payload.clone(), manner).map_err(Ending::Telemetry)
+                accept(properties, will.payload.clone(), manner).map_err(CloseReason::Telemetry)
             }
             _ => Err(topic_error(lanyard_protocol::hub::topic::TopicError::Unknown)),
         }

@@ -9,16 +9,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::greeting::{self, Peer};
-use super::strangers::{Stranger, Strangers};
-use crate::cloud::Cloud;
+use crate::connection::handshake;
+use crate::connection::handshake::Peer;
+use crate::connection::unauthenticated::{UnauthenticatedClient, UnauthenticatedClients};
+use crate::state::EmulatorState;
 
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Accepts until `stop`, then waits for all connections to end.
-pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, stop: CancellationToken) {
-    let (connections, strangers) = (TaskTracker::new(), Strangers::default());
+pub async fn run(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    state: Arc<EmulatorState>,
+    stop: CancellationToken,
+) {
+    let (connections, strangers) = (TaskTracker::new(), UnauthenticatedClients::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -27,7 +33,7 @@ pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, sto
         match accepted {
             Ok((socket, peer)) => {
                 let span = tracing::info_span!("connection", %peer, identity = tracing::field::Empty);
-                let task = connection(socket, tls.clone(), cloud.clone(), strangers.enter(), stop.clone());
+                let task = connection(socket, tls.clone(), state.clone(), strangers.enter(), stop.clone());
                 connections.spawn(task.instrument(span));
             }
             Err(error) => {
@@ -44,8 +50,8 @@ pub async fn run(listener: TcpListener, tls: TlsAcceptor, cloud: Arc<Cloud>, sto
 async fn connection(
     socket: tokio::net::TcpStream,
     tls: TlsAcceptor,
-    cloud: Arc<Cloud>,
-    stranger: Stranger,
+    state: Arc<EmulatorState>,
+    stranger: UnauthenticatedClient,
     stop: CancellationToken,
 ) {
     // Answers are small and awaited; the socket is of no use without its option set, but works.
@@ -62,14 +68,14 @@ async fn connection(
         Ok(Ok(stream)) => {
             let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let peer = Peer { certificates: presented.to_vec() };
-            greeting::serve(stream, peer, cloud, stranger, stop).await;
+            handshake::serve(stream, peer, state, stranger, stop).await;
         }
         Ok(Err(error)) => {
-            cloud.totals.tls_failed();
+            state.totals.tls_failed();
             tracing::info!(%error, "TLS handshake failed; the client may not trust the emulator's CA");
         }
         Err(_) => {
-            cloud.totals.tls_failed();
+            state.totals.tls_failed();
             tracing::info!(seconds = HANDSHAKE.as_secs(), "TLS handshake timed out");
         }
     }

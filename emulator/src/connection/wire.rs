@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::ending::Ending;
+use crate::connection::close_reason::CloseReason;
 use crate::mqtt::frame::{self, MAX_CONNECT, MAX_REMAINING};
 use crate::mqtt::packet;
 
@@ -36,18 +36,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The next packet of those that were read already.
     ///
     /// # Errors
-    /// [`Ending::Malformed`].
-    pub fn packet(&mut self) -> Result<Option<packet::Packet>, Ending> {
-        let frame =
-            frame::next(&mut self.input, self.limit).map_err(|error| Ending::Malformed(error.to_string()))?;
-        frame.map(|frame| packet::read(&frame).map_err(Ending::from)).transpose()
+    /// [`CloseReason::Malformed`].
+    pub fn packet(&mut self) -> Result<Option<packet::Packet>, CloseReason> {
+        let frame = frame::next(&mut self.input, self.limit)
+            .map_err(|error| CloseReason::Malformed(error.to_string()))?;
+        frame.map(|frame| packet::read(&frame).map_err(CloseReason::from)).transpose()
     }
 
     /// Writes what waits and reads more. Safe to be dropped half way.
     ///
     /// # Errors
-    /// [`Ending::Gone`] when the device is gone.
-    pub async fn fill(&mut self) -> Result<(), Ending> {
+    /// [`CloseReason::Gone`] when the device is gone.
+    pub async fn fill(&mut self) -> Result<(), CloseReason> {
         self.flush().await?;
         if self.input.is_empty() && self.input.capacity() > 16 * READ {
             // A large message came through; give its room back.
@@ -59,19 +59,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Ok(_) => Ok(()),
             // Without TLS's own good-bye.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(without_disconnect()),
-            Err(error) => Err(Ending::Gone(error.to_string())),
+            Err(error) => Err(CloseReason::Gone(error.to_string())),
         }
     }
 
     /// Writes what waits.
     ///
     /// # Errors
-    /// [`Ending::Gone`] when the device is gone.
-    pub async fn flush(&mut self) -> Result<(), Ending> {
+    /// [`CloseReason::Gone`] when the device is gone.
+    pub async fn flush(&mut self) -> Result<(), CloseReason> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let gone = |error: std::io::Error| Ending::Gone(error.to_string());
+        let gone = |error: std::io::Error| CloseReason::Gone(error.to_string());
         self.stream.write_all_buf(&mut self.output).await.map_err(gone)?;
         self.stream.flush().await.map_err(gone)
     }
@@ -83,6 +83,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-fn without_disconnect() -> Ending {
-    Ending::Gone("it closed the connection without DISCONNECT".to_owned())
+fn without_disconnect() -> CloseReason {
+    CloseReason::Gone("it closed the connection without DISCONNECT".to_owned())
 }

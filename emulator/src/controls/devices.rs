@@ -5,23 +5,28 @@ use std::sync::Arc;
 use super::body;
 use super::change::{Action, ChangeError, Done};
 use super::view;
-use crate::cloud::Cloud;
 use crate::config::checked;
 use crate::config::files::Files;
 use crate::config::problems::Problems;
 use crate::config::registry;
 use crate::hub::registry::Hub;
+use crate::state::EmulatorState;
 
 /// Makes, changes or removes a device. Disabling and removing close its connection (ref §14.6 row 4, §1.11).
 ///
 /// # Errors
 /// [`ChangeError`].
-pub fn change(cloud: &Cloud, hub: &str, device_id: &str, action: &Action) -> Result<Done, ChangeError> {
-    let hub = find(cloud, hub)?;
+pub fn change(
+    state: &EmulatorState,
+    hub: &str,
+    device_id: &str,
+    action: &Action,
+) -> Result<Done, ChangeError> {
+    let hub = find(state, hub)?;
     match action {
         Action::Put(text) => {
             let entry = body::read(text, "deviceId", device_id)?;
-            let earlier = hub.device(device_id).map(|device| checked::Device {
+            let earlier = hub.device(device_id).map(|device| checked::DeviceConfig {
                 id: device_id.to_owned(),
                 authentication: device.authentication(),
                 enabled: device.enabled(),
@@ -42,14 +47,14 @@ pub fn change(cloud: &Cloud, hub: &str, device_id: &str, action: &Action) -> Res
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].
-pub fn show(cloud: &Cloud, hub: &str, device_id: &str) -> Result<serde_json::Value, ChangeError> {
-    let hub = find(cloud, hub)?;
+pub fn show(state: &EmulatorState, hub: &str, device_id: &str) -> Result<serde_json::Value, ChangeError> {
+    let hub = find(state, hub)?;
     hub.device(device_id).map(|device| view::device(&device)).ok_or_else(|| unknown(hub, device_id))
 }
 
-fn find<'a>(cloud: &'a Cloud, name: &str) -> Result<&'a Arc<Hub>, ChangeError> {
-    cloud.hubs.find(name).ok_or_else(|| {
-        let names: Vec<_> = cloud.hubs.iter().map(|hub| hub.name.to_string()).collect();
+fn find<'a>(state: &'a EmulatorState, name: &str) -> Result<&'a Arc<Hub>, ChangeError> {
+    state.hubs.find(name).ok_or_else(|| {
+        let names: Vec<_> = state.hubs.iter().map(|hub| hub.name.to_string()).collect();
         ChangeError::NotFound(format!("no hub is named {name:?}: use {}", names.join(", ")))
     })
 }

@@ -9,20 +9,20 @@ use serde_json::Value;
 use super::body;
 use super::change::{Action, ChangeError, Done};
 use super::view;
-use crate::cloud::Cloud;
 use crate::config::attestation::Known;
-use crate::config::build::with_hubs;
 use crate::config::checked;
+use crate::config::checked::with_hubs;
 use crate::config::files::Files;
 use crate::config::problems::Problems;
 use crate::config::provisioning::{self, Scope};
 use crate::dps::enrollment::{Attestation, Enrollments, Group, Individual, Terms};
 use crate::dps::service::Dps;
 use crate::hub::registry::Hub;
+use crate::state::EmulatorState;
 
-/// Kind of an enrollment.
+/// EnrollmentKind of an enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EnrollmentKind {
     /// An enrollment group.
     Group,
     /// An individual enrollment.
@@ -34,51 +34,64 @@ pub enum Kind {
 /// # Errors
 /// [`ChangeError`].
 pub fn change(
-    cloud: &Cloud,
-    kind: Kind,
+    state: &EmulatorState,
+    kind: EnrollmentKind,
     id_scope: Option<&str>,
     id: &str,
     action: &Action,
 ) -> Result<Done, ChangeError> {
-    let dps = find(cloud, kind, id_scope, id)?;
+    let dps = find(state, kind, id_scope, id)?;
     let Action::Put(text) = action else {
         let mut enrollments = dps.change_enrollments();
         let removed = match kind {
-            Kind::Group => enrollments.remove_group(id),
-            Kind::Individual => enrollments.remove_individual(id),
+            EnrollmentKind::Group => enrollments.remove_group(id),
+            EnrollmentKind::Individual => enrollments.remove_individual(id),
         };
         return if removed { Ok(Done::Removed) } else { Err(unknown(kind, id)) };
     };
     RegistrationId::new(id).map_err(|error| ChangeError::Wrong(error.to_string()))?;
-    put(cloud, dps, kind, id, text)?;
-    show(cloud, kind, Some(&dps.id_scope), id).map(Done::Shown)
+    put(state, dps, kind, id, text)?;
+    show(state, kind, Some(&dps.id_scope), id).map(Done::Shown)
 }
 
 /// An enrollment as it is now.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].
-pub fn show(cloud: &Cloud, kind: Kind, id_scope: Option<&str>, id: &str) -> Result<Value, ChangeError> {
-    let dps = find(cloud, kind, id_scope, id)?;
+pub fn show(
+    state: &EmulatorState,
+    kind: EnrollmentKind,
+    id_scope: Option<&str>,
+    id: &str,
+) -> Result<Value, ChangeError> {
+    let dps = find(state, kind, id_scope, id)?;
     let enrollments = dps.enrollments();
     let shown = match kind {
-        Kind::Group => enrollments.group(id).map(view::group),
-        Kind::Individual => enrollments.individual(id).map(|individual| view::individual(id, individual)),
+        EnrollmentKind::Group => enrollments.group(id).map(view::group),
+        EnrollmentKind::Individual => {
+            enrollments.individual(id).map(|individual| view::individual(id, individual))
+        }
     };
     shown.ok_or_else(|| unknown(kind, id))
 }
 
-fn put(cloud: &Cloud, dps: &Dps, kind: Kind, id: &str, text: &str) -> Result<(), ChangeError> {
-    let hubs: Vec<Arc<Hub>> = cloud.hubs.iter().cloned().collect();
+fn put(
+    state: &EmulatorState,
+    dps: &Dps,
+    kind: EnrollmentKind,
+    id: &str,
+    text: &str,
+) -> Result<(), ChangeError> {
+    let hubs: Vec<Arc<Hub>> = state.hubs.iter().cloned().collect();
     let names: Vec<_> = hubs.iter().map(|hub| hub.name.to_string()).collect();
-    let uploads = cloud.authorities.all();
+    let uploads = state.authorities.all();
     let authorities: Vec<_> = uploads.keys().cloned().collect();
     let linked = places(&dps.defaults.hubs, &hubs);
     let known = Known { files: Files(None), authorities: &authorities };
     let scope = Scope { hubs: &names, linked: &linked, allocation: dps.defaults.allocation, known };
     let mut problems = Problems::default();
     let mut enrollments = dps.change_enrollments();
-    let unwrapped = |terms: &Terms| checked::Terms {
+    let unwrapped = |terms: &Terms| checked::TermsConfig {
         attestation: terms.attestation.clone(),
         enabled: terms.enabled,
         allocation: terms.allocation,
@@ -86,13 +99,13 @@ fn put(cloud: &Cloud, dps: &Dps, kind: Kind, id: &str, text: &str) -> Result<(),
         reprovisioning: terms.reprovisioning,
     };
     let changed = match kind {
-        Kind::Group => {
+        EnrollmentKind::Group => {
             let entry = body::read(text, "enrollmentGroupId", id)?;
             let earlier = enrollments.group(id).map(|group| unwrapped(&group.terms));
             let terms = provisioning::group(&entry, "", scope, earlier, &mut problems);
             Changed::Group(with_hubs(body::checked(terms, &problems)?, &hubs))
         }
-        Kind::Individual => {
+        EnrollmentKind::Individual => {
             let entry = body::read(text, "registrationId", id)?;
             let earlier = enrollments.individual(id);
             let kept = earlier.and_then(|earlier| earlier.device_id.clone());
@@ -126,12 +139,12 @@ fn check_sharing(
     uploads: &BTreeMap<String, &crate::x509::certificate::Certificate>,
 ) -> Result<(), ChangeError> {
     let (kind, terms) = match changed {
-        Changed::Group(terms) => (Kind::Group, terms),
-        Changed::Individual(_, terms) => (Kind::Individual, terms),
+        Changed::Group(terms) => (EnrollmentKind::Group, terms),
+        Changed::Individual(_, terms) => (EnrollmentKind::Individual, terms),
     };
-    let others = |of: Kind, name: &str| of != kind || !name.eq_ignore_ascii_case(id);
-    let groups = enrollments.groups().map(|group| (Kind::Group, &*group.id, &group.terms));
-    let individuals = enrollments.individuals().map(|(id, own)| (Kind::Individual, id, &own.terms));
+    let others = |of: EnrollmentKind, name: &str| of != kind || !name.eq_ignore_ascii_case(id);
+    let groups = enrollments.groups().map(|group| (EnrollmentKind::Group, &*group.id, &group.terms));
+    let individuals = enrollments.individuals().map(|(id, own)| (EnrollmentKind::Individual, id, &own.terms));
     let mut all: Vec<(String, &Attestation)> = groups
         .chain(individuals)
         .filter(|(of, name, _)| others(*of, name))
@@ -152,22 +165,22 @@ fn places(some: &[Arc<Hub>], all: &[Arc<Hub>]) -> Vec<usize> {
 
 /// The instance that is named, the one that has it, or the only one.
 fn find<'a>(
-    cloud: &'a Cloud,
-    kind: Kind,
+    state: &'a EmulatorState,
+    kind: EnrollmentKind,
     id_scope: Option<&str>,
     id: &str,
 ) -> Result<&'a Arc<Dps>, ChangeError> {
-    let scopes = || cloud.dps.iter().map(|dps| dps.id_scope.clone()).collect::<Vec<_>>().join(", ");
+    let scopes = || state.dps.iter().map(|dps| dps.id_scope.clone()).collect::<Vec<_>>().join(", ");
     if let Some(id_scope) = id_scope {
         let unknown =
             || ChangeError::NotFound(format!("no DPS has the id scope {id_scope:?}: use {}", scopes()));
-        return cloud.dps(id_scope).ok_or_else(unknown);
+        return state.dps(id_scope).ok_or_else(unknown);
     }
     let has = |dps: &&Arc<Dps>| match kind {
-        Kind::Group => dps.enrollments().group(id).is_some(),
-        Kind::Individual => dps.enrollments().individual(id).is_some(),
+        EnrollmentKind::Group => dps.enrollments().group(id).is_some(),
+        EnrollmentKind::Individual => dps.enrollments().individual(id).is_some(),
     };
-    match (cloud.dps.iter().find(has), &cloud.dps[..]) {
+    match (state.dps.iter().find(has), &state.dps[..]) {
         (Some(dps), _) | (None, [dps]) => Ok(dps),
         (None, []) => Err(ChangeError::NotFound("there is no DPS: add one to the configuration".to_owned())),
         (None, _) => Err(ChangeError::Wrong(format!(
@@ -177,7 +190,7 @@ fn find<'a>(
     }
 }
 
-fn unknown(kind: Kind, id: &str) -> ChangeError {
-    let what = if kind == Kind::Group { "enrollment group" } else { "individual enrollment" };
+fn unknown(kind: EnrollmentKind, id: &str) -> ChangeError {
+    let what = if kind == EnrollmentKind::Group { "enrollment group" } else { "individual enrollment" };
     ChangeError::NotFound(format!("there is no {what} {id:?}"))
 }

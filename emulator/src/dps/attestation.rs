@@ -6,7 +6,7 @@ use lanyard_protocol::hub::user_name::DpsUserName;
 
 use super::certificates::CertificateAttestationError;
 use super::enrollment::{Attestation, Enrolled, Enrollments};
-use crate::hub::admission::{TokenError, check_expiry, check_signature, read_token};
+use crate::hub::token::{TokenError, check_expiry, check_signature, read_token};
 
 /// Reason for refusing a registration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::hub::user_name::HubUserName;
 
 use super::authentication::{Authentication, CertificateRefusal, Keys, check_authority, check_thumbprint};
 use super::device::Device;
 use super::registry::Hub;
-use crate::cloud::Cloud;
-use crate::connection::ending::excerpt;
+use crate::excerpt::excerpt;
+use crate::hub::token::{TokenError, check_expiry, check_signature, read_token};
 use crate::mqtt::answer::Refusal;
 use crate::mqtt::packet::Connect;
+use crate::state::EmulatorState;
 use crate::x509::presented::{Presented, PresentedError};
 use rustls::pki_types::CertificateDer;
 
@@ -81,34 +81,6 @@ impl AdmissionError {
     }
 }
 
-/// Reason for refusing a token.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum TokenError {
-    /// Not a token at all.
-    #[error("{0}")]
-    Format(String),
-    /// For something else.
-    #[error("the token is for {presented:?}, not for {wanted:?}")]
-    Audience {
-        /// Its `sr`, decoded.
-        presented: String,
-        /// Resource of the connection.
-        wanted: String,
-    },
-    /// Names a policy that is not there.
-    #[error("the token names the policy {0:?}, which does not exist")]
-    Policy(String),
-    /// Signed with another key.
-    #[error("no key of the device signed the token")]
-    Signature,
-    /// Over for longer than clocks may differ.
-    #[error("the token expired {seconds} seconds ago")]
-    Expired {
-        /// Seconds since the expiry.
-        seconds: i64,
-    },
-}
-
 /// A connection that is let in.
 #[derive(Debug)]
 pub struct Admission {
@@ -127,7 +99,7 @@ pub struct Admission {
 /// # Errors
 /// [`AdmissionError`], and from it the CONNACK.
 pub fn admit(
-    cloud: &Cloud,
+    state: &EmulatorState,
     connect: &Connect,
     user: &HubUserName,
     certificates: &[CertificateDer<'_>],
@@ -135,7 +107,7 @@ pub fn admit(
     if connect.client_id.is_empty() {
         return Err(AdmissionError::NoClientId);
     }
-    let hub = cloud.hubs.find(&user.host).ok_or_else(|| AdmissionError::UnknownHub(user.host.clone()))?;
+    let hub = state.hubs.find(&user.host).ok_or_else(|| AdmissionError::UnknownHub(user.host.clone()))?;
     let identity = match &user.module_id {
         Some(module) => format!("{}/{module}", user.device_id),
         None => user.device_id.clone(),
@@ -148,7 +120,7 @@ pub fn admit(
         device: user.device_id.clone(),
     })?;
     let checked = check_device(hub, &device, connect, user)
-        .and_then(|()| check_proof(cloud, hub, &device, connect, certificates));
+        .and_then(|()| check_proof(state, hub, &device, connect, certificates));
     if let Err(error) = &checked {
         device.refuse(excerpt(&error.to_string()));
     }
@@ -175,7 +147,7 @@ fn check_device(
 
 /// The token or the certificate, whichever the device's registration asks for; the end of the token.
 fn check_proof(
-    cloud: &Cloud,
+    state: &EmulatorState,
     hub: &Hub,
     device: &Device,
     connect: &Connect,
@@ -186,10 +158,10 @@ fn check_proof(
     let password = connect.password.as_deref().filter(|password| !password.is_empty());
     let (id, kind) = (device.id.to_string(), authentication.kind());
     let presented = || Presented::read(certificates).map_err(|e| AdmissionError::NoCertificate(e, kind));
-    let now = cloud.clock.now();
+    let now = state.clock.now();
     match (authentication, password) {
         (Authentication::Sas(keys), Some(password)) => {
-            check_token(cloud, hub, device, &keys, password).map(Some)
+            check_token(state, hub, device, &keys, password).map(Some)
         }
         (Authentication::Sas(_), None) => Err(AdmissionError::NoPassword(id)),
         (_, Some(_)) => Err(AdmissionError::Password(id, kind)),
@@ -197,13 +169,13 @@ fn check_proof(
             Ok(check_thumbprint(&thumbprints, &presented()?, now).map(|()| None)?)
         }
         (Authentication::CertificateAuthority, None) => {
-            Ok(check_authority(&id, &presented()?, &cloud.authorities, now).map(|()| None)?)
+            Ok(check_authority(&id, &presented()?, &state.authorities, now).map(|()| None)?)
         }
     }
 }
 
 fn check_token(
-    cloud: &Cloud,
+    state: &EmulatorState,
     hub: &Hub,
     device: &Device,
     keys: &Keys,
@@ -219,33 +191,5 @@ fn check_token(
         return Err(TokenError::Audience { presented: token.resource().to_owned(), wanted }.into());
     }
     check_signature(&token, keys)?;
-    Ok(check_expiry(&token, cloud.clock.seconds(), cloud.tokens.skew)?)
-}
-
-/// Reads a password as a token.
-///
-/// # Errors
-/// [`TokenError::Format`].
-pub fn read_token(password: &[u8]) -> Result<PresentedToken<'_>, TokenError> {
-    let text = std::str::from_utf8(password)
-        .map_err(|_| TokenError::Format("the password is not UTF-8".to_owned()))?;
-    PresentedToken::parse(text).map_err(|error| TokenError::Format(error.to_string()))
-}
-
-/// The signature over the literal `sr` by the primary or the secondary key (ref §0.3 rule 1, §2.2).
-///
-/// # Errors
-/// [`TokenError::Signature`].
-pub fn check_signature(token: &PresentedToken<'_>, keys: &Keys) -> Result<(), TokenError> {
-    if keys.iter().any(|key| token.verifies(key)) { Ok(()) } else { Err(TokenError::Signature) }
-}
-
-/// The expiry, with `skew` seconds of grace (ref §1.12); returns it.
-///
-/// # Errors
-/// [`TokenError::Expired`].
-pub fn check_expiry(token: &PresentedToken<'_>, now: i64, skew: i64) -> Result<i64, TokenError> {
-    let expiry = i64::try_from(token.expiry()).unwrap_or(i64::MAX);
-    let late = now.saturating_sub(expiry);
-    if late > skew { Err(TokenError::Expired { seconds: late }) } else { Ok(expiry) }
+    Ok(check_expiry(&token, state.clock.seconds(), state.tokens.skew)?)
 }

@@ -1,14 +1,16 @@
-//! One device of a hub: how it proves itself, its one connection, its session and its counters. In memory.
+//! Device of a hub: its authentication, its one connection, its session, counters and faults. In memory.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::authentication::Authentication;
-use super::pubacks::Pubacks;
-use super::subscription::{MAX_SUBSCRIPTIONS, Subscription};
+use super::counters::Counters;
+use super::faults::Faults;
+use super::session::{SessionState, TooManySubscriptions};
+use super::subscription::Subscription;
 
 /// External reason for closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,61 +35,8 @@ pub struct Device {
     state: Mutex<State>,
     /// Never dropped, unlike events.
     pub counters: Counters,
-    /// Acknowledgements of the device's messages.
-    pub pubacks: Pubacks,
-}
-
-/// Counters of a device since the start of the emulator.
-#[derive(Debug, Default)]
-pub struct Counters {
-    connections: AtomicU64,
-    takeovers: AtomicU64,
-    refusals: AtomicU64,
-    messages: AtomicU64,
-    bytes: AtomicU64,
-    last_message: AtomicI64,
-}
-
-impl Counters {
-    /// Accepted CONNECTs.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Connections that ended because the same id connected again.
-    pub fn takeovers(&self) -> u64 {
-        self.takeovers.load(Ordering::Relaxed)
-    }
-
-    /// CONNECTs refused although the device is known.
-    pub fn refusals(&self) -> u64 {
-        self.refusals.load(Ordering::Relaxed)
-    }
-
-    /// Telemetry messages stored.
-    pub fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// Their bodies.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Returns the time of the last message.
-    pub fn last_message(&self) -> Option<Timestamp> {
-        match self.last_message.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Timestamp::from_microsecond(micros).ok(),
-        }
-    }
-
-    /// Counts a stored message.
-    pub fn received(&self, bytes: usize, at: Timestamp) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.last_message.store(at.as_microsecond(), Ordering::Relaxed);
-    }
+    /// Faults on purpose.
+    pub faults: Faults,
 }
 
 #[derive(Debug)]
@@ -97,7 +46,7 @@ struct State {
     attachments: u64,
     live: Option<Live>,
     /// Present since the first connection that was not clean; survives disconnects (ref §1.3).
-    session: Option<Session>,
+    session: Option<SessionState>,
     changed: Option<Timestamp>,
     last_end: Option<String>,
     last_refusal: Option<String>,
@@ -107,12 +56,6 @@ struct State {
 struct Live {
     number: u64,
     close: oneshot::Sender<CloseOrder>,
-}
-
-#[derive(Debug, Default)]
-struct Session {
-    clean: bool,
-    subscriptions: Vec<Subscription>,
 }
 
 /// Handle of an accepted connection.
@@ -142,11 +85,6 @@ pub struct ConnectionView {
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A sixth subscription (ref §1.3).
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a device may have {MAX_SUBSCRIPTIONS} subscriptions")]
-pub struct TooManySubscriptions;
-
 impl Device {
     /// A device that never connected.
     #[must_use]
@@ -166,7 +104,7 @@ impl Device {
                 last_refusal: None,
             }),
             counters: Counters::default(),
-            pubacks: Pubacks::default(),
+            faults: Faults::default(),
         }
     }
 
@@ -193,7 +131,7 @@ impl Device {
         self.state().enabled
     }
 
-    /// Makes a connection the device's one and closes the one before (ref §1.9).
+    /// Makes a connection the device's only one, and closes the previous one (ref §1.9).
     pub fn attach(&self, clean_session: bool, now: Timestamp) -> Attachment {
         let (sender, close) = oneshot::channel();
         let mut state = self.state();
@@ -205,20 +143,20 @@ impl Device {
             // The session may be ending already; then the receiver is gone.
             let _ = earlier.close.send(CloseOrder::Takeover);
         }
-        let kept = state.session.take().filter(|session| !clean_session && !session.clean);
+        let kept = state.session.take().filter(|session| !clean_session && !session.is_clean());
         let session_present = kept.is_some();
-        state.session = Some(kept.unwrap_or(Session { clean: clean_session, subscriptions: Vec::new() }));
+        state.session = Some(kept.unwrap_or(SessionState::new(clean_session)));
         state.changed = Some(now);
         Attachment { number, session_present, close }
     }
 
-    /// The connection is over. One that was taken over changes nothing any more.
+    /// Records the end of a connection. A connection that was taken over changes nothing.
     pub fn detach(&self, attachment: &Attachment, reason: String, now: Timestamp) {
         let mut state = self.state();
         if state.live.as_ref().is_some_and(|live| live.number == attachment.number) {
             state.live = None;
             state.changed = Some(now);
-            if state.session.as_ref().is_some_and(|session| session.clean) {
+            if state.session.as_ref().is_some_and(SessionState::is_clean) {
                 state.session = None;
             }
         }
@@ -247,21 +185,13 @@ impl Device {
     /// # Errors
     /// [`TooManySubscriptions`]: the hub closes the connection.
     pub fn subscribe(&self, wanted: Subscription) -> Result<(), TooManySubscriptions> {
-        let mut state = self.state();
-        let subscriptions = &mut state.session.get_or_insert_default().subscriptions;
-        let full = subscriptions.len() >= MAX_SUBSCRIPTIONS;
-        match subscriptions.iter_mut().find(|known| known.filter == wanted.filter) {
-            Some(known) => *known = wanted,
-            None if full => return Err(TooManySubscriptions),
-            None => subscriptions.push(wanted),
-        }
-        Ok(())
+        self.state().session.get_or_insert_default().subscribe(wanted)
     }
 
     /// Removes a subscription, if it is there.
     pub fn unsubscribe(&self, filter: &str) {
         if let Some(session) = &mut self.state().session {
-            session.subscriptions.retain(|known| known.filter != filter);
+            session.unsubscribe(filter);
         }
     }
 
@@ -278,7 +208,7 @@ impl Device {
             subscriptions: state
                 .session
                 .as_ref()
-                .map(|session| session.subscriptions.clone())
+                .map(|session| session.subscriptions().to_vec())
                 .unwrap_or_default(),
         }
     }
@@ -292,7 +222,7 @@ impl Device {
 mod tests {
     use super::*;
     use crate::hub::authentication::Keys;
-    use crate::hub::subscription::Kind;
+    use crate::hub::subscription::SubscriptionKind;
     use lanyard_protocol::hub::key::SymmetricKey;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -303,7 +233,7 @@ mod tests {
     }
 
     fn subscription(filter: &str) -> Subscription {
-        Subscription { filter: filter.to_owned(), kind: Kind::CloudToDevice, qos: 1 }
+        Subscription { filter: filter.to_owned(), kind: SubscriptionKind::CloudToDevice, qos: 1 }
     }
 
     fn now() -> Timestamp {

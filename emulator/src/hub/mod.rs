@@ -3,7 +3,10 @@
 pub mod registry;
 pub mod authentication;
 pub mod device;
-pub mod pubacks;
+pub mod faults;
+pub mod counters;
+pub mod session;
+pub mod token;
 pub mod admission;
 pub mod subscription;
 pub mod telemetry;

@@ -10,7 +10,7 @@ pub const MAX_QOS: u8 = 1;
 
 /// Purpose of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SubscriptionKind {
     /// Cloud-to-device messages.
     CloudToDevice,
     /// Answers to twin requests.
@@ -27,7 +27,7 @@ pub struct Subscription {
     /// As the device wrote it.
     pub filter: String,
     /// Purpose of the filter.
-    pub kind: Kind,
+    pub kind: SubscriptionKind,
     /// Granted: 0 or 1.
     pub qos: u8,
 }
@@ -43,10 +43,10 @@ pub struct UnsupportedFilter(pub String);
 /// [`UnsupportedFilter`] for free-form filters and those of other devices.
 pub fn read(filter: &str, qos: u8, device_id: &str) -> Result<Subscription, UnsupportedFilter> {
     let kind = match filter {
-        TWIN_RESPONSES => Kind::TwinResponses,
-        TWIN_DESIRED => Kind::TwinDesired,
-        METHOD_REQUESTS => Kind::Methods,
-        _ if is_cloud_to_device(filter, device_id) => Kind::CloudToDevice,
+        TWIN_RESPONSES => SubscriptionKind::TwinResponses,
+        TWIN_DESIRED => SubscriptionKind::TwinDesired,
+        METHOD_REQUESTS => SubscriptionKind::Methods,
+        _ if is_cloud_to_device(filter, device_id) => SubscriptionKind::CloudToDevice,
         _ => return Err(UnsupportedFilter(filter.to_owned())),
     };
     Ok(Subscription { filter: filter.to_owned(), kind, qos: qos.min(MAX_QOS) })
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn the_documented_filters_are_accepted() {
         for (filter, kind) in [
-            ("devices/dev1/messages/devicebound/#", Kind::CloudToDevice),
-            ("devices/+/messages/devicebound/#", Kind::CloudToDevice),
-            ("$iothub/twin/res/#", Kind::TwinResponses),
-            ("$iothub/twin/PATCH/properties/desired/#", Kind::TwinDesired),
-            ("$iothub/methods/POST/#", Kind::Methods),
+            ("devices/dev1/messages/devicebound/#", SubscriptionKind::CloudToDevice),
+            ("devices/+/messages/devicebound/#", SubscriptionKind::CloudToDevice),
+            ("$iothub/twin/res/#", SubscriptionKind::TwinResponses),
+            ("$iothub/twin/PATCH/properties/desired/#", SubscriptionKind::TwinDesired),
+            ("$iothub/methods/POST/#", SubscriptionKind::Methods),
         ] {
             assert_eq!(read(filter, 1, "dev1"), Ok(Subscription { filter: filter.into(), kind, qos: 1 }));
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 /// An answer to a twin request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct TwinAnswer {
     /// With the request's id.
     pub topic: String,
     /// JSON.
@@ -14,8 +14,8 @@ pub struct Answer {
 
 /// The twin as it is: without properties, at its first version (ref §6.3).
 #[must_use]
-pub fn get(rid: &str) -> Answer {
-    Answer {
+pub fn get(rid: &str) -> TwinAnswer {
+    TwinAnswer {
         topic: format!("$iothub/twin/res/200/?$rid={rid}"),
         body: r#"{"desired":{"$version":1},"reported":{"$version":1}}"#.to_owned(),
     }
@@ -23,13 +23,13 @@ pub fn get(rid: &str) -> Answer {
 
 /// Reported properties are not kept. Node looks at the body's `errorCode` only, Python at the status only (ref §6.2).
 #[must_use]
-pub fn report(rid: &str, now: Timestamp) -> Answer {
+pub fn report(rid: &str, now: Timestamp) -> TwinAnswer {
     let body = serde_json::json!({
         "errorCode": 501_000,
         "message": "this emulator keeps no reported properties yet",
         "timestampUtc": now.to_string(),
     });
-    Answer { topic: format!("$iothub/twin/res/501/?$rid={rid}"), body: body.to_string() }
+    TwinAnswer { topic: format!("$iothub/twin/res/501/?$rid={rid}"), body: body.to_string() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use super::constraints;
-use super::server::since_1970;
+use crate::tls::dates::since_1970;
 
 /// The certificate's file name.
 pub const CERTIFICATE_FILE: &str = "ca.crt";
@@ -27,7 +27,7 @@ const YEARS: i64 = 10;
 
 /// Error of the CA's files.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
+pub enum EmulatorCaError {
     /// Missing or unreadable.
     #[error(
         "failed to read {path}; make it readable for the user who runs the emulator, or name another directory with --ca-dir or --data-dir",
@@ -92,28 +92,32 @@ pub enum AuthorityError {
 }
 
 /// A CA that signs the server's certificate.
-pub struct Authority {
+pub struct EmulatorCa {
     /// Signs.
     pub issuer: Issuer<'static, KeyPair>,
     /// Sent along with what it signed.
     pub certificate: CertificateDer<'static>,
 }
 
-impl std::fmt::Debug for Authority {
+impl std::fmt::Debug for EmulatorCa {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").finish_non_exhaustive()
+        f.debug_struct("EmulatorCa").finish_non_exhaustive()
     }
 }
 
 /// The CA in `data_dir`, made there when there is none; it may sign for `names`.
 ///
 /// # Errors
-/// [`AuthorityError`].
-pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result<Authority, AuthorityError> {
+/// [`EmulatorCaError`].
+pub fn load_or_make(
+    data_dir: &Path,
+    names: &[String],
+    now: Timestamp,
+) -> Result<EmulatorCa, EmulatorCaError> {
     let (certificate, key) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
     // The key is written first: no client can trust it before its certificate exists.
     if !exists(&certificate)? {
-        let pair = KeyPair::generate().map_err(|error| AuthorityError::Make(error.to_string()))?;
+        let pair = KeyPair::generate().map_err(|error| EmulatorCaError::Make(error.to_string()))?;
         write(&key, 0o600, Zeroizing::new(pair.serialize_pem()).as_bytes())?;
         sign(&certificate, &pair, constraints::of_names(names), now)?;
         tracing::info!(file = %certificate.display(), "made a CA for the emulator");
@@ -138,30 +142,30 @@ pub fn load_or_make(data_dir: &Path, names: &[String], now: Timestamp) -> Result
 /// Loads the CA from a directory that another program maintains.
 ///
 /// # Errors
-/// [`AuthorityError`].
-pub fn load(dir: &Path) -> Result<Authority, AuthorityError> {
+/// [`EmulatorCaError`].
+pub fn load(dir: &Path) -> Result<EmulatorCa, EmulatorCaError> {
     let (certificate_path, key_path) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
     let certificate = std::fs::read(&certificate_path)
-        .map_err(|source| AuthorityError::Read { path: certificate_path.clone(), source })?;
+        .map_err(|source| EmulatorCaError::Read { path: certificate_path.clone(), source })?;
     let key = match std::fs::read_to_string(&key_path) {
         Ok(key) => Zeroizing::new(key),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(AuthorityError::Half { present: certificate_path, missing: key_path });
+            return Err(EmulatorCaError::Half { present: certificate_path, missing: key_path });
         }
-        Err(source) => return Err(AuthorityError::Read { path: key_path, source }),
+        Err(source) => return Err(EmulatorCaError::Read { path: key_path, source }),
     };
     let content =
-        |path: &Path, what, detail: String| AuthorityError::Content { path: path.to_owned(), what, detail };
+        |path: &Path, what, detail: String| EmulatorCaError::Content { path: path.to_owned(), what, detail };
     let certificate = CertificateDer::from_pem_slice(&certificate)
         .map_err(|error| content(&certificate_path, "certificate", error.to_string()))?;
     let key =
         KeyPair::from_pem(&key).map_err(|error| content(&key_path, "private key", error.to_string()))?;
     if !belongs(&certificate, &key) {
-        return Err(AuthorityError::Mismatch { certificate: certificate_path, key: key_path });
+        return Err(EmulatorCaError::Mismatch { certificate: certificate_path, key: key_path });
     }
     let issuer = Issuer::from_ca_cert_der(&certificate, key)
         .map_err(|error| content(&certificate_path, "certificate", error.to_string()))?;
-    Ok(Authority { issuer, certificate })
+    Ok(EmulatorCa { issuer, certificate })
 }
 
 /// The public key stands in the certificate as it is.
@@ -176,7 +180,7 @@ fn sign(
     key: &KeyPair,
     permitted_subtrees: Vec<GeneralSubtree>,
     now: Timestamp,
-) -> Result<(), AuthorityError> {
+) -> Result<(), EmulatorCaError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "Lanyard emulator CA");
@@ -185,13 +189,13 @@ fn sign(
     params.not_before = date_time_ymd(1970, 1, 1) + since_1970(now - 24.hours());
     params.not_after = date_time_ymd(1970, 1, 1) + since_1970(now + (24 * 365 * YEARS).hours());
     params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
-    let certificate = params.self_signed(key).map_err(|error| AuthorityError::Make(error.to_string()))?;
+    let certificate = params.self_signed(key).map_err(|error| EmulatorCaError::Make(error.to_string()))?;
     write(path, 0o644, certificate.pem().as_bytes())
 }
 
 /// In one step, so that a crash leaves no half file behind.
-fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), AuthorityError> {
-    let failed = |source| AuthorityError::Write { path: path.to_owned(), source };
+fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), EmulatorCaError> {
+    let failed = |source| EmulatorCaError::Write { path: path.to_owned(), source };
     let part = path.with_extension("part");
     match std::fs::remove_file(&part) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
@@ -203,6 +207,6 @@ fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), AuthorityError> {
     std::fs::rename(&part, path).map_err(failed)
 }
 
-fn exists(path: &Path) -> Result<bool, AuthorityError> {
-    path.try_exists().map_err(|source| AuthorityError::Read { path: path.to_owned(), source })
+fn exists(path: &Path) -> Result<bool, EmulatorCaError> {
+    path.try_exists().map_err(|source| EmulatorCaError::Read { path: path.to_owned(), source })
 }

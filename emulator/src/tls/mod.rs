@@ -2,5 +2,6 @@
 
 pub mod constraints;
 pub mod authority;
+pub mod dates;
 pub mod server;
 pub mod clients;

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan};
 use rcgen::{
@@ -18,8 +17,9 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
 
-use super::authority::Authority;
 use super::clients::AcceptEveryCertificate;
+use crate::tls::authority::EmulatorCa;
+use crate::tls::dates::since_1970;
 
 /// Validity of a server certificate, in days.
 const DAYS: i64 = 365;
@@ -52,15 +52,15 @@ pub enum ServerTlsError {
 /// The certificates that are shown now.
 #[derive(Debug)]
 pub struct ServerCertificate {
-    authority: Authority,
+    authority: EmulatorCa,
     hosts: Vec<String>,
     addresses: Vec<String>,
     provider: Arc<CryptoProvider>,
-    shown: RwLock<Shown>,
+    shown: RwLock<CurrentCertificate>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct CurrentCertificate {
     /// By host name, in lower case.
     hosts: HashMap<String, Arc<CertifiedKey>>,
     /// To clients that name another host or none, as those do that dial an address.
@@ -74,7 +74,7 @@ impl ServerCertificate {
     /// # Errors
     /// [`ServerTlsError`].
     pub fn new(
-        authority: Authority,
+        authority: EmulatorCa,
         names: &[String],
         provider: Arc<CryptoProvider>,
         now: Timestamp,
@@ -130,21 +130,21 @@ pub fn configuration(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerCo
 }
 
 fn issue_all(
-    authority: &Authority,
+    authority: &EmulatorCa,
     hosts: &[String],
     addresses: &[String],
     provider: &CryptoProvider,
     now: Timestamp,
-) -> Result<Shown, ServerTlsError> {
+) -> Result<CurrentCertificate, ServerTlsError> {
     let until = now + (24 * DAYS).hours();
     let one = |names: &[String]| issue(authority, names, provider, now, until).map(Arc::new);
     let hosts = hosts.iter().map(|host| Ok((host.clone(), one(std::slice::from_ref(host))?)));
-    Ok(Shown { hosts: hosts.collect::<Result<_, _>>()?, addresses: one(addresses)?, until })
+    Ok(CurrentCertificate { hosts: hosts.collect::<Result<_, _>>()?, addresses: one(addresses)?, until })
 }
 
 /// A certificate for `localhost`, loopback addresses and `names`.
 fn issue(
-    authority: &Authority,
+    authority: &EmulatorCa,
     names: &[String],
     provider: &CryptoProvider,
     now: Timestamp,
@@ -172,9 +172,4 @@ fn issue(
     let chain = vec![certificate.der().clone(), authority.certificate.clone()];
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     CertifiedKey::from_der(chain, private, provider).map_err(|error| ServerTlsError::Make(error.to_string()))
-}
-
-/// Seconds since 1970, to be added to that year's start: rcgen's own time type has no other constructor.
-pub(super) fn since_1970(timestamp: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(timestamp.as_second()).unwrap_or_default())
 }

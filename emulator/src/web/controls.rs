@@ -9,22 +9,22 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::routes::Web;
 use crate::controls::change::{Action, Change, ChangeError, Done, Target};
-use crate::controls::enrollments::Kind;
+use crate::controls::enrollments::EnrollmentKind;
 use crate::controls::{apply, certificates, devices, enrollments};
+use crate::web::state::Web;
 use crate::x509::authorities::verification_code;
 
 /// Query that selects one of several DPS instances.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Which {
+pub struct InstanceQuery {
     id_scope: Option<String>,
 }
 
 /// GET of a device.
 pub async fn show_device(State(web): State<Web>, Path((hub, device_id)): Path<(String, String)>) -> Response {
-    shown(devices::show(&web.cloud, &hub, &device_id))
+    shown(devices::show(&web.state, &hub, &device_id))
 }
 
 /// PUT of a device.
@@ -48,16 +48,16 @@ pub async fn delete_device(
 pub async fn show_group(
     State(web): State<Web>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<InstanceQuery>,
 ) -> Response {
-    shown(enrollments::show(&web.cloud, Kind::Group, which.id_scope.as_deref(), &id))
+    shown(enrollments::show(&web.state, EnrollmentKind::Group, which.id_scope.as_deref(), &id))
 }
 
 /// PUT of a group.
 pub async fn put_group(
     State(web): State<Web>,
     Path(enrollment_group_id): Path<String>,
-    Query(Which { id_scope }): Query<Which>,
+    Query(InstanceQuery { id_scope }): Query<InstanceQuery>,
     body: String,
 ) -> Response {
     change(&web, Target::Group { id_scope, enrollment_group_id }, put(body))
@@ -67,7 +67,7 @@ pub async fn put_group(
 pub async fn delete_group(
     State(web): State<Web>,
     Path(enrollment_group_id): Path<String>,
-    Query(Which { id_scope }): Query<Which>,
+    Query(InstanceQuery { id_scope }): Query<InstanceQuery>,
 ) -> Response {
     change(&web, Target::Group { id_scope, enrollment_group_id }, Action::Delete)
 }
@@ -76,16 +76,16 @@ pub async fn delete_group(
 pub async fn show_individual(
     State(web): State<Web>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<InstanceQuery>,
 ) -> Response {
-    shown(enrollments::show(&web.cloud, Kind::Individual, which.id_scope.as_deref(), &id))
+    shown(enrollments::show(&web.state, EnrollmentKind::Individual, which.id_scope.as_deref(), &id))
 }
 
 /// PUT of an individual enrollment.
 pub async fn put_individual(
     State(web): State<Web>,
     Path(registration_id): Path<String>,
-    Query(Which { id_scope }): Query<Which>,
+    Query(InstanceQuery { id_scope }): Query<InstanceQuery>,
     body: String,
 ) -> Response {
     change(&web, Target::Individual { id_scope, registration_id }, put(body))
@@ -95,14 +95,14 @@ pub async fn put_individual(
 pub async fn delete_individual(
     State(web): State<Web>,
     Path(registration_id): Path<String>,
-    Query(Which { id_scope }): Query<Which>,
+    Query(InstanceQuery { id_scope }): Query<InstanceQuery>,
 ) -> Response {
     change(&web, Target::Individual { id_scope, registration_id }, Action::Delete)
 }
 
 /// GET of a certificate.
 pub async fn show_certificate(State(web): State<Web>, Path(name): Path<String>) -> Response {
-    shown(certificates::show(&web.cloud.authorities, &name))
+    shown(certificates::show(&web.state.authorities, &name))
 }
 
 /// PUT of a certificate.
@@ -130,7 +130,7 @@ fn put(body: String) -> Action {
 }
 
 fn change(web: &Web, target: Target, action: Action) -> Response {
-    let done = apply::change(&web.cloud, &Change { target, action }, web.cloud.clock.now());
+    let done = apply::change(&web.state, &Change { target, action }, web.state.clock.now());
     match done {
         Ok(Done::Removed) => StatusCode::NO_CONTENT.into_response(),
         Ok(Done::Shown(value)) => shown(Ok(value)),

@@ -7,10 +7,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::routes::Web;
 use crate::events::json::time;
 use crate::hub::device::{CloseOrder, Device};
 use crate::hub::registry::Hub;
+use crate::web::state::Web;
 
 /// One device.
 #[derive(Debug, Serialize)]
@@ -58,12 +58,12 @@ impl DeviceView {
 pub async fn list(State(web): State<Web>) -> Json<Vec<DeviceView>> {
     let of_hub =
         |hub: &Hub| hub.devices().iter().map(|device| DeviceView::of(hub, device)).collect::<Vec<_>>();
-    Json(web.cloud.hubs.iter().flat_map(|hub| of_hub(hub)).collect())
+    Json(web.state.hubs.iter().flat_map(|hub| of_hub(hub)).collect())
 }
 
 /// Query that selects the hub, if several have a device with that id.
 #[derive(Debug, Deserialize)]
-pub struct Which {
+pub struct DeviceQuery {
     hub: Option<String>,
 }
 
@@ -71,7 +71,7 @@ pub struct Which {
 pub async fn disconnect(
     State(web): State<Web>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<DeviceQuery>,
 ) -> (StatusCode, String) {
     let devices = match named(&web, &id, which.hub.as_deref()) {
         Ok(devices) => devices,
@@ -103,13 +103,13 @@ pub async fn lose_pubacks(
         Ok(devices) => devices,
         Err(unknown) => return unknown,
     };
-    devices.iter().for_each(|device| device.pubacks.lose_one_in(lost.one_in));
+    devices.iter().for_each(|device| device.faults.lose_pubacks(lost.one_in));
     (StatusCode::OK, format!("one in {} PUBACKs to {id:?} is lost from now on\n", lost.one_in))
 }
 
 /// The devices of this id, of one hub or of all.
 fn named(web: &Web, id: &str, hub: Option<&str>) -> Result<Vec<Arc<Device>>, (StatusCode, String)> {
-    let hubs = web.cloud.hubs.iter();
+    let hubs = web.state.hubs.iter();
     let hubs = hubs.filter(|found| hub.is_none_or(|name| found.name.eq_ignore_ascii_case(name)));
     let devices: Vec<_> = hubs.filter_map(|hub| hub.device(id)).collect();
     if devices.is_empty() {

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 
-use super::routes::Web;
 use crate::events::event::Event;
 use crate::events::json::line;
 use crate::events::store::is_of;
+use crate::web::state::Web;
 
 /// Number of messages read at once while following.
 const BATCH: usize = 256;
@@ -28,7 +28,7 @@ pub struct Wanted {
 
 /// The last `limit` messages of `device`, and with `follow` the ones to come.
 pub async fn list(State(web): State<Web>, Query(wanted): Query<Wanted>) -> Response {
-    let store = &web.cloud.events;
+    let store = &web.state.events;
     // Whatever comes after this number is not among the kept ones, or is passed over twice at worst.
     let total = store.total();
     let kept = store.latest(wanted.device.as_deref(), wanted.limit.unwrap_or(usize::MAX));
@@ -52,10 +52,10 @@ fn following(web: Web, device: Option<String>, seen: u64) -> impl futures::Strea
         loop {
             tokio::select! {
                 () = web.stop.cancelled() => return None,
-                () = web.cloud.events.changed(seen) => {}
+                () = web.state.events.changed(seen) => {}
             }
-            let events = web.cloud.events.after(seen, BATCH);
-            seen = events.last().map_or(web.cloud.events.total(), |event| event.sequence);
+            let events = web.state.events.after(seen, BATCH);
+            seen = events.last().map_or(web.state.events.total(), |event| event.sequence);
             let wanted: Vec<_> = events.into_iter().filter(|event| is_of(event, device.as_deref())).collect();
             if !wanted.is_empty() {
                 return Some((chunk(&wanted), (web, device, seen)));

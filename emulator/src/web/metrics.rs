@@ -6,22 +6,22 @@ use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 
-use super::routes::Web;
-use crate::cloud::Cloud;
+use crate::state::EmulatorState;
+use crate::web::state::Web;
 
 /// All metrics.
 pub async fn show(State(web): State<Web>) -> ([(HeaderName, &'static str); 1], String) {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&web.cloud))
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&web.state))
 }
 
-fn text(cloud: &Cloud) -> String {
-    let devices: Vec<_> = cloud.hubs.iter().flat_map(|hub| hub.devices()).collect();
-    let sum = |of: fn(&crate::hub::device::Counters) -> u64| {
+fn text(state: &EmulatorState) -> String {
+    let devices: Vec<_> = state.hubs.iter().flat_map(|hub| hub.devices()).collect();
+    let sum = |of: fn(&crate::hub::counters::Counters) -> u64| {
         devices.iter().map(|device| of(&device.counters)).sum::<u64>()
     };
     let connected = devices.iter().filter(|device| device.view().connected).count() as u64;
-    let [tls_failures, refused, dps_answers] = cloud.totals.read();
-    let assigned = cloud.dps.iter().map(|dps| dps.assigned() as u64).sum();
+    let [tls_failures, refused, dps_answers] = state.totals.read();
+    let assigned = state.dps.iter().map(|dps| dps.assigned() as u64).sum();
     let metrics = [
         ("devices", "gauge", "Devices in all registries.", devices.len() as u64),
         ("devices_connected", "gauge", "Devices that are connected now.", connected),
@@ -36,7 +36,7 @@ fn text(cloud: &Cloud) -> String {
         ("tls_failures_total", "counter", "Connections that ended in the TLS handshake.", tls_failures),
         ("messages_total", "counter", "Telemetry messages stored.", sum(|c| c.messages())),
         ("message_bytes_total", "counter", "Bodies of the telemetry messages stored.", sum(|c| c.bytes())),
-        ("events_kept", "gauge", "Telemetry messages kept to be looked at.", cloud.events.len() as u64),
+        ("events_kept", "gauge", "Telemetry messages kept to be looked at.", state.events.len() as u64),
         ("dps_answers_total", "counter", "Answers of DPS.", dps_answers),
         ("dps_assigned_devices", "gauge", "Devices that DPS assigned to a hub.", assigned),
     ];

@@ -2,6 +2,7 @@
 
 pub mod server;
 pub mod guard;
+pub mod state;
 pub mod routes;
 pub mod probes;
 pub mod devices;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::routes::Web;
+use crate::web::state::Web;
 
 /// The process answers.
 pub async fn livez() -> &'static str {

@@ -5,20 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use tokio_util::sync::CancellationToken;
 
 use super::guard::guard;
+use super::state::Web;
 use super::{controls, devices, events, metrics, probes};
-use crate::cloud::Cloud;
-
-/// State that every handler uses.
-#[derive(Debug, Clone)]
-pub struct Web {
-    /// State of the emulator.
-    pub cloud: Arc<Cloud>,
-    /// Ends followers.
-    pub stop: CancellationToken,
-}
 
 /// All routes, for requests to one of `names` and to `localhost`.
 pub fn routes(web: Web, names: Arc<[String]>) -> Router {

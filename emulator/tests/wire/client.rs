@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanyard_emulator::clock::Clock;
-use lanyard_emulator::cloud::Cloud;
-use lanyard_emulator::config::build::{self, Memory};
 use lanyard_emulator::config::check;
-use lanyard_emulator::connection::greeting::{self, Peer};
-use lanyard_emulator::connection::strangers::Strangers;
+use lanyard_emulator::connection::handshake;
+use lanyard_emulator::connection::handshake::Peer;
+use lanyard_emulator::connection::unauthenticated::UnauthenticatedClients;
 use lanyard_emulator::controls::apply;
 use lanyard_emulator::controls::change::{Action, Change, ChangeError, Done, Target};
 use lanyard_emulator::events::json::line;
+use lanyard_emulator::startup;
+use lanyard_emulator::startup::Persistent;
+use lanyard_emulator::state::EmulatorState;
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_protocol::hub::sas::SasToken;
 use serde_json::Value;
@@ -88,9 +90,9 @@ impl Clock for TestClock {
 
 #[derive(Clone)]
 pub(crate) struct Emulator {
-    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) state: Arc<EmulatorState>,
     stop: CancellationToken,
-    strangers: Strangers,
+    strangers: UnauthenticatedClients,
 }
 
 impl Emulator {
@@ -105,11 +107,11 @@ impl Emulator {
     pub(crate) fn with(config: &str, second: i64, data_dir: Option<&Path>) -> Self {
         let checked = check::read(config, Path::new("/nonexistent")).unwrap();
         let clock = Arc::new(TestClock(Timestamp::from_second(second).unwrap(), Instant::now()));
-        let memory = data_dir.map(|dir| Memory::open(dir).unwrap());
+        let memory = data_dir.map(|dir| Persistent::open(dir).unwrap());
         Self {
-            cloud: Arc::new(build::build(checked, 8883, clock, memory)),
+            state: Arc::new(startup::build(checked, 8883, clock, memory)),
             stop: CancellationToken::new(),
-            strangers: Strangers::default(),
+            strangers: UnauthenticatedClients::default(),
         }
     }
 
@@ -122,13 +124,13 @@ impl Emulator {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let peer = Peer { certificates: certificates.to_vec() };
         let stranger = self.strangers.enter();
-        tokio::spawn(greeting::serve(far, peer, self.cloud.clone(), stranger, self.stop.clone()));
+        tokio::spawn(handshake::serve(far, peer, self.state.clone(), stranger, self.stop.clone()));
         Client(near)
     }
 
     /// Makes a change through the controls.
     pub(crate) fn change(&self, target: Target, action: Action) -> Result<Done, ChangeError> {
-        apply::change(&self.cloud, &Change { target, action }, self.cloud.clock.now())
+        apply::change(&self.state, &Change { target, action }, self.state.clock.now())
     }
 
     /// Connects and expects to be accepted.
@@ -155,7 +157,7 @@ impl Emulator {
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.cloud
+        self.state
             .events
             .latest(None, 1000)
             .iter()
@@ -164,7 +166,7 @@ impl Emulator {
     }
 
     pub(crate) fn last_end(&self, device: &str) -> String {
-        let hub = self.cloud.hubs.find(HUB).unwrap();
+        let hub = self.state.hubs.find(HUB).unwrap();
         hub.device(device).unwrap().view().last_end.unwrap_or_default()
     }
 }

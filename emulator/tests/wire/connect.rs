@@ -120,7 +120,7 @@ async fn unknown_and_disabled_devices_are_refused() {
     assert_eq!(emulator.refusal(&device("dev9").bytes()).await, UNAUTHORIZED);
     assert_eq!(emulator.refusal(&device("DEV1").bytes()).await, UNAUTHORIZED);
     assert_eq!(emulator.refusal(&device("off").bytes()).await, UNAUTHORIZED);
-    let off = emulator.cloud.hubs.find(HUB).unwrap().device("off").unwrap();
+    let off = emulator.state.hubs.find(HUB).unwrap().device("off").unwrap();
     assert_eq!((off.counters.refusals(), off.counters.connections()), (1, 0));
 }
 

@@ -18,7 +18,7 @@ async fn refused(emulator: &Emulator, registration_id: &str, chain: &[Der]) {
         (status, &answer["errorCode"], &answer["message"]),
         (401, &json!(401_002), &json!("Invalid certificate."))
     );
-    assert!(emulator.cloud.hubs.find(HUB).unwrap().device(registration_id).is_none());
+    assert!(emulator.state.hubs.find(HUB).unwrap().device(registration_id).is_none());
 }
 
 /// §9.1, §8.2, §8.6: a verified root; the hub takes the same certificate.

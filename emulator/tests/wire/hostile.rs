@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::bytes::{ACCEPTED, CONNECT_DEV1, CONNECT_DPS, hex, publish, subscribe};
 use crate::client::{Client, Emulator};
-use lanyard_emulator::connection::strangers::LIMIT;
+use lanyard_emulator::connection::unauthenticated::LIMIT;
 
 /// Sends `bytes` in pieces of `piece`, and waits until the connection ends.
 fn feed(bytes: &[u8], piece: usize) -> String {

@@ -50,7 +50,7 @@ async fn answer(emulator: &Emulator, chain: &[Der]) -> String {
 
 /// Returns the reason for the last refused CONNECT of `dev1`.
 fn reason(emulator: &Emulator) -> String {
-    let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
     device.view().last_refusal.unwrap_or_default()
 }
 
@@ -307,6 +307,6 @@ async fn a_connection_by_certificate_has_no_end_of_its_own() {
     second.send(&hex(CONNECT_DEV1_X509)).await;
     second.expect("20020100").await;
     first.closed().await;
-    let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
     assert_eq!((device.counters.connections(), device.counters.takeovers()), (2, 1));
 }

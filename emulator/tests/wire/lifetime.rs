@@ -63,7 +63,7 @@ async fn whoever_says_nothing_is_closed() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_closed_from_outside() {
     let emulator = Emulator::new();
-    let dev1 = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    let dev1 = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
     let mut client = emulator.dev1().await;
     assert!(dev1.close(CloseOrder::Requested));
     assert_eq!(seconds(client.lasts().await), 0);

@@ -22,7 +22,7 @@ async fn a_second_connection_closes_the_first() {
     second.expect(SESSION_PRESENT).await;
     second.send(&hex("c000")).await;
     second.expect("d000").await;
-    let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
     assert_eq!((device.counters.connections(), device.counters.takeovers()), (2, 1));
     assert!(device.view().connected);
     assert_eq!(emulator.last_end("dev1"), "the same device id connected again");
@@ -37,7 +37,7 @@ async fn subscriptions_survive_unless_the_session_is_clean() {
     client.expect("9003000101").await;
     drop(client);
     let subscriptions =
-        || emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap().view().subscriptions.len();
+        || emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap().view().subscriptions.len();
 
     let mut again = emulator.client();
     again.send(&device("dev1").bytes()).await;

@@ -40,7 +40,7 @@ async fn the_published_message_is_stored_and_acknowledged() {
     assert_eq!(event["systemProperties"]["iothub-connection-device-id"], "dev1");
     assert_eq!(event["body"], json!({"t": 1}));
     assert_eq!(event["enqueuedTime"], "2023-11-14T19:26:40.000Z");
-    let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
     assert_eq!((device.counters.messages(), device.counters.bytes()), (1, 7));
 }
 
@@ -61,8 +61,8 @@ async fn qos_0_is_not_acknowledged_and_qos_2_closes() {
 async fn a_message_whose_puback_is_lost_is_stored() {
     let emulator = Emulator::new();
     let mut client = emulator.dev1().await;
-    let device = emulator.cloud.hubs.find(HUB).unwrap().device("dev1").unwrap();
-    device.pubacks.lose_one_in(2);
+    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    device.faults.lose_pubacks(2);
     for id in 1..=3 {
         client.send(&publish(EVENTS, 1, id, b"x")).await;
     }

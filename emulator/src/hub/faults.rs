@@ -1,23 +1,25 @@
-//! PUBACKs that are lost on purpose, so that a device shows what it does without them. In memory.
+//! Faults that the emulator causes on purpose, to test how devices handle them. In memory.
+//!
+//! Each moment of a connection has one decision here, and the sessions ask for it; a new fault is a new decision.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Acknowledgements of a device's messages that are sent or lost.
+/// Faults of a device.
 #[derive(Debug, Default)]
-pub struct Pubacks {
+pub struct Faults {
     lost_one_in: AtomicU32,
     count: AtomicU32,
 }
 
-impl Pubacks {
-    /// From now on one in so many is lost: 1 is all of them, 0 none.
-    pub fn lose_one_in(&self, count: u32) {
+impl Faults {
+    /// Loses one of `count` acknowledgements from now on: 1 loses all of them, 0 none.
+    pub fn lose_pubacks(&self, count: u32) {
         self.count.store(0, Ordering::Relaxed);
         self.lost_one_in.store(count, Ordering::Relaxed);
     }
 
     /// Returns whether to send the next acknowledgement. The message is stored in either case.
-    pub fn next_is_sent(&self) -> bool {
+    pub fn sends_next_puback(&self) -> bool {
         let lost_one_in = self.lost_one_in.load(Ordering::Relaxed);
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         lost_one_in == 0 || before % lost_one_in != lost_one_in - 1
@@ -30,14 +32,14 @@ mod tests {
 
     #[test]
     fn every_nth_puback_is_lost() {
-        let pubacks = Pubacks::default();
-        let next = |count| (0..count).map(|_| pubacks.next_is_sent()).collect::<Vec<_>>();
+        let faults = Faults::default();
+        let next = |count| (0..count).map(|_| faults.sends_next_puback()).collect::<Vec<_>>();
         assert_eq!(next(3), [true; 3]);
-        pubacks.lose_one_in(3);
+        faults.lose_pubacks(3);
         assert_eq!(next(7), [true, true, false, true, true, false, true]);
-        pubacks.lose_one_in(1);
+        faults.lose_pubacks(1);
         assert_eq!(next(3), [false; 3]);
-        pubacks.lose_one_in(0);
+        faults.lose_pubacks(0);
         assert_eq!(next(3), [true; 3]);
     }
 }

@@ -8,17 +8,9 @@ use crate::controls::change::Change;
 use crate::dps::service::Dps;
 use crate::events::store::EventStore;
 use crate::hub::registry::Hubs;
+use crate::hub::token::TokenRules;
 use crate::journal::Journal;
 use crate::x509::authorities::Authorities;
-
-/// Tolerance for expired tokens (ref §1.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenRules {
-    /// Seconds that clocks may differ: how long after its end a token still opens a connection.
-    pub skew: i64,
-    /// Seconds after its token's end at which an open connection is closed.
-    pub enforce_delay: i64,
-}
 
 /// Counters of connections that belong to no device.
 #[derive(Debug, Default)]
@@ -53,7 +45,7 @@ impl Totals {
 
 /// The whole of it, shared by all connections.
 #[derive(Debug)]
-pub struct Cloud {
+pub struct EmulatorState {
     /// All hubs.
     pub hubs: Hubs,
     /// The CA certificates that all of them know.
@@ -74,7 +66,7 @@ pub struct Cloud {
     pub totals: Totals,
 }
 
-impl Cloud {
+impl EmulatorState {
     /// The DPS instance with exactly this id scope (ref §3.3).
     #[must_use]
     pub fn dps(&self, id_scope: &str) -> Option<&Arc<Dps>> {

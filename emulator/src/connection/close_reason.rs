@@ -3,15 +3,17 @@
 
 use lanyard_protocol::hub::topic::TopicError;
 
+use crate::excerpt::excerpt;
 use crate::hub::admission::AdmissionError;
-use crate::hub::device::{CloseOrder, TooManySubscriptions};
+use crate::hub::device::CloseOrder;
+use crate::hub::session::TooManySubscriptions;
 use crate::hub::subscription::UnsupportedFilter;
 use crate::hub::telemetry::TelemetryError;
 use crate::mqtt::packet::PacketError;
 
 /// Every end of a connection.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Ending {
+pub enum CloseReason {
     /// Properly: no last will.
     #[error("the device sent DISCONNECT")]
     Disconnected,
@@ -87,7 +89,7 @@ pub enum Ending {
     Shutdown,
 }
 
-impl Ending {
+impl CloseReason {
     /// Returns the reason for a message to a topic to which devices must not publish.
     #[must_use]
     pub fn topic(topic: &str, error: TopicError) -> Self {
@@ -101,17 +103,7 @@ impl Ending {
     }
 }
 
-/// The beginning of what a device wrote: it may be 64 KiB long, and logs and lists are read by people.
-#[must_use]
-pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 400;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-impl From<PacketError> for Ending {
+impl From<PacketError> for CloseReason {
     fn from(error: PacketError) -> Self {
         match error {
             PacketError::ProtocolLevel => Self::ProtocolLevel,
@@ -120,13 +112,13 @@ impl From<PacketError> for Ending {
     }
 }
 
-impl From<AdmissionError> for Ending {
+impl From<AdmissionError> for CloseReason {
     fn from(error: AdmissionError) -> Self {
         Self::Refused(error.to_string())
     }
 }
 
-impl From<CloseOrder> for Ending {
+impl From<CloseOrder> for CloseReason {
     fn from(order: CloseOrder) -> Self {
         match order {
             CloseOrder::Takeover => Self::Takeover,
@@ -134,17 +126,5 @@ impl From<CloseOrder> for Ending {
             CloseOrder::Disabled => Self::Disabled,
             CloseOrder::Removed => Self::Removed,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(excerpt("short"), "short");
-        assert_eq!(excerpt(&"ä".repeat(400)), "ä".repeat(400));
-        assert_eq!(excerpt(&"ä".repeat(401)), format!("{}…", "ä".repeat(400)));
     }
 }

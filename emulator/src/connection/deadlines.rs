@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ending::Ending;
 use crate::clock::Clock;
-use crate::cloud::TokenRules;
+use crate::connection::close_reason::CloseReason;
+use crate::hub::token::TokenRules;
 
 /// The server's cap, 29.45 minutes; it also holds for a keep-alive of 0 (ref §1.5).
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
@@ -16,14 +16,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Deadlines of a connection.
 #[derive(Debug)]
-pub struct Lifetime {
+pub struct Deadlines {
     silence: Duration,
     heard: Instant,
     /// Seconds since 1970.
     token_end: Option<i64>,
 }
 
-impl Lifetime {
+impl Deadlines {
     /// For a CONNECT with this keep-alive that came now.
     #[must_use]
     pub fn new(keep_alive: u16, token_end: Option<i64>) -> Self {
@@ -36,17 +36,17 @@ impl Lifetime {
     }
 
     /// Waits for the end.
-    pub async fn over(&self, clock: &dyn Clock) -> Ending {
+    pub async fn over(&self, clock: &dyn Clock) -> CloseReason {
         loop {
             let silent = self.heard.elapsed();
             if silent >= self.silence {
-                return Ending::KeepAlive(self.silence.as_secs());
+                return CloseReason::KeepAlive(self.silence.as_secs());
             }
             let mut wait = (self.silence - silent).min(LONGEST_WAIT);
             if let Some(end) = self.token_end {
                 let left = end.saturating_sub(clock.seconds());
                 if left <= 0 {
-                    return Ending::TokenExpired;
+                    return CloseReason::TokenExpired;
                 }
                 wait = wait.min(Duration::from_secs(left.unsigned_abs()));
             }

@@ -104,7 +104,7 @@ fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> std::io
 /// Row of the table for a message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct Row<'a> {
     enqueued_time: String,
     device_id: String,
     properties: Map<String, Value>,
@@ -115,7 +115,7 @@ struct Shown<'a> {
 
 /// Enqueued time, device, properties, body.
 fn row(line: &str) -> String {
-    let Ok(event) = serde_json::from_str::<Shown<'_>>(line) else { return line.to_owned() };
+    let Ok(event) = serde_json::from_str::<Row<'_>>(line) else { return line.to_owned() };
     let properties = event.properties.iter().map(|(key, value)| match value {
         Value::String(value) => format!("{key}={value}"),
         _ => key.clone(),

@@ -11,7 +11,7 @@ pub const LIMIT: usize = 512;
 
 /// All of them. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Strangers(Arc<Mutex<Queue>>);
+pub struct UnauthenticatedClients(Arc<Mutex<Queue>>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -22,16 +22,16 @@ struct Queue {
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub struct Stranger {
-    all: Strangers,
+pub struct UnauthenticatedClient {
+    all: UnauthenticatedClients,
     number: u64,
     displaced: CancellationToken,
 }
 
-impl Strangers {
+impl UnauthenticatedClients {
     /// Takes one in, and displaces the oldest when there are too many.
     #[must_use]
-    pub fn enter(&self) -> Stranger {
+    pub fn enter(&self) -> UnauthenticatedClient {
         let displaced = CancellationToken::new();
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = queue.next;
@@ -42,18 +42,18 @@ impl Strangers {
             oldest.cancel();
         }
         queue.waiting.push_back((number, displaced.clone()));
-        Stranger { all: self.clone(), number, displaced }
+        UnauthenticatedClient { all: self.clone(), number, displaced }
     }
 }
 
-impl Stranger {
+impl UnauthenticatedClient {
     /// Waits until a newer one takes its place.
     pub async fn displaced(&self) {
         self.displaced.cancelled().await;
     }
 }
 
-impl Drop for Stranger {
+impl Drop for UnauthenticatedClient {
     fn drop(&mut self) {
         let mut queue = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.retain(|(number, _)| *number != self.number);
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn oldest_stranger_is_displaced_and_known_ones_do_not_count() {
-        let strangers = Strangers::default();
-        let held: Vec<Stranger> = (0..LIMIT).map(|_| strangers.enter()).collect();
+        let strangers = UnauthenticatedClients::default();
+        let held: Vec<UnauthenticatedClient> = (0..LIMIT).map(|_| strangers.enter()).collect();
         for _ in 0..LIMIT {
             // One that logged in.
             drop(strangers.enter());
         }
-        let displaced = |stranger: &Stranger| stranger.displaced.is_cancelled();
+        let displaced = |stranger: &UnauthenticatedClient| stranger.displaced.is_cancelled();
         // Each of them displaced one.
         assert_eq!(held.iter().filter(|stranger| displaced(stranger)).count(), 1);
         assert!(displaced(&held[0]));

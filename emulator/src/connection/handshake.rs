@@ -9,17 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::ending::{Ending, excerpt};
-use super::strangers::Stranger;
-use super::wire::Wire;
-use super::{dps_session, hub_session};
-use crate::cloud::Cloud;
+use crate::connection::close_reason::CloseReason;
+use crate::connection::unauthenticated::UnauthenticatedClient;
+use crate::connection::wire::Wire;
+use crate::connection::{dps_session, hub_session};
 use crate::dps::attestation::{self, AttestationError};
 use crate::dps::certificates::{self, CertificateAttestationError};
 use crate::dps::enrollment::Enrolled;
+use crate::excerpt::excerpt;
 use crate::hub::admission::admit;
 use crate::mqtt::answer::{self, Refusal};
 use crate::mqtt::packet::{Connect, Packet};
+use crate::state::EmulatorState;
 use crate::x509::presented::Presented;
 
 /// Time for a client to send its CONNECT packet.
@@ -36,25 +37,25 @@ pub struct Peer {
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: Peer,
-    cloud: Arc<Cloud>,
-    stranger: Stranger,
+    state: Arc<EmulatorState>,
+    stranger: UnauthenticatedClient,
     stop: CancellationToken,
 ) {
     let mut wire = Wire::new(stream);
     let connect = tokio::select! {
-        connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(Ending::NoConnect(PATIENCE.as_secs()))),
-        () = stranger.displaced() => Err(Ending::Displaced),
-        () = stop.cancelled() => Err(Ending::Shutdown),
+        connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(CloseReason::NoConnect(PATIENCE.as_secs()))),
+        () = stranger.displaced() => Err(CloseReason::Displaced),
+        () = stop.cancelled() => Err(CloseReason::Shutdown),
     };
     let ending = match connect {
-        Ok(connect) => greet(&mut wire, &connect, &peer, &cloud, stranger, &stop).await,
+        Ok(connect) => greet(&mut wire, &connect, &peer, &state, stranger, &stop).await,
         Err(ending) => ending,
     };
-    if ending == Ending::ProtocolLevel {
+    if ending == CloseReason::ProtocolLevel {
         answer::refuse(&mut wire.output, Refusal::ProtocolLevel);
     }
-    if matches!(ending, Ending::ProtocolLevel | Ending::Refused(_)) {
-        cloud.totals.refuse();
+    if matches!(ending, CloseReason::ProtocolLevel | CloseReason::Refused(_)) {
+        state.totals.refuse();
     }
     tracing::info!(%ending, certificates = peer.certificates.len(), "connection closed");
     // Whoever does not read his answer does not get it.
@@ -66,11 +67,11 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     .await;
 }
 
-async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Box<Connect>, Ending> {
+async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Box<Connect>, CloseReason> {
     loop {
         match wire.packet()? {
             Some(Packet::Connect(connect)) => return Ok(connect),
-            Some(_) => return Err(Ending::OutOfOrder),
+            Some(_) => return Err(CloseReason::OutOfOrder),
             None => wire.fill().await?,
         }
     }
@@ -80,26 +81,26 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
     peer: &Peer,
-    cloud: &Arc<Cloud>,
-    stranger: Stranger,
+    state: &Arc<EmulatorState>,
+    stranger: UnauthenticatedClient,
     stop: &CancellationToken,
-) -> Ending {
+) -> CloseReason {
     let user = connect.user_name.as_deref().map(UserName::parse);
     match user {
         None => refuse(wire, Refusal::NotAuthorized, "there is no user name"),
         Some(Err(error)) => refuse(wire, Refusal::NotAuthorized, &error.to_string()),
         Some(Ok(UserName::Hub(user))) => {
             Span::current().record("identity", excerpt(&format!("{}/{}", user.host, user.device_id)));
-            match admit(cloud, connect, &user, &peer.certificates) {
+            match admit(state, connect, &user, &peer.certificates) {
                 Err(error) => refuse(wire, error.refusal(), &error.to_string()),
                 Ok(admission) => {
                     drop(stranger);
                     wire.admit();
-                    hub_session::run(wire, connect, admission, cloud, stop).await
+                    hub_session::run(wire, connect, admission, state, stop).await
                 }
             }
         }
-        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, cloud, (stranger, stop)).await,
+        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, state, (stranger, stop)).await,
     }
 }
 
@@ -110,9 +111,9 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     peer: &Peer,
     user: DpsUserName,
-    cloud: &Arc<Cloud>,
-    (stranger, stop): (Stranger, &CancellationToken),
-) -> Ending {
+    state: &Arc<EmulatorState>,
+    (stranger, stop): (UnauthenticatedClient, &CancellationToken),
+) -> CloseReason {
     Span::current()
         .record("identity", excerpt(&format!("{}/registrations/{}", user.id_scope, user.registration_id)));
     if !connect.client_id.eq_ignore_ascii_case(&user.registration_id) {
@@ -122,23 +123,23 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
         );
         return refuse(wire, Refusal::NotAuthorized, &message);
     }
-    let attested = attest(connect, peer, &user, cloud);
+    let attested = attest(connect, peer, &user, state);
     if let Err(AttestationError::Certificate(error)) = &attested
-        && (error.refuses_connect() || cloud.refuse_certificates_at_connect)
+        && (error.refuses_connect() || state.refuse_certificates_at_connect)
     {
         return refuse(wire, Refusal::NotAuthorized, &error.to_string());
     }
-    let dps = cloud.dps(&user.id_scope).cloned();
+    let dps = state.dps(&user.id_scope).cloned();
     let registration = dps_session::Registration { dps, registration_id: user.registration_id, attested };
     if registration.attested.is_ok() {
         drop(stranger);
         wire.admit();
-        return dps_session::run(wire, connect, registration, cloud, stop).await;
+        return dps_session::run(wire, connect, registration, state, stop).await;
     }
     // Its registration will be refused; until it goes it is a stranger.
     tokio::select! {
-        ending = dps_session::run(wire, connect, registration, cloud, stop) => ending,
-        () = stranger.displaced() => Ending::Displaced,
+        ending = dps_session::run(wire, connect, registration, state, stop) => ending,
+        () = stranger.displaced() => CloseReason::Displaced,
     }
 }
 
@@ -147,20 +148,24 @@ fn attest(
     connect: &Connect,
     peer: &Peer,
     user: &DpsUserName,
-    cloud: &Cloud,
+    state: &EmulatorState,
 ) -> Result<Enrolled, AttestationError> {
-    let dps = cloud.dps(&user.id_scope);
+    let dps = state.dps(&user.id_scope);
     let dps = dps.ok_or_else(|| AttestationError::UnknownScope(user.id_scope.clone()))?;
     let enrollments = dps.enrollments();
     if let Some(token) = connect.password.as_deref().filter(|password| !password.is_empty()) {
-        return attestation::attest(&enrollments, user, token, cloud.clock.seconds(), cloud.tokens.skew);
+        return attestation::attest(&enrollments, user, token, state.clock.seconds(), state.tokens.skew);
     }
     let presented = Presented::read(&peer.certificates).map_err(CertificateAttestationError::Presented)?;
-    let (uploads, now) = (cloud.authorities.all(), cloud.clock.now());
+    let (uploads, now) = (state.authorities.all(), state.clock.now());
     Ok(certificates::attest(&enrollments, &uploads, &user.registration_id, &presented, now)?)
 }
 
-fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, refusal: Refusal, reason: &str) -> Ending {
+fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    refusal: Refusal,
+    reason: &str,
+) -> CloseReason {
     answer::refuse(&mut wire.output, refusal);
-    Ending::Refused(excerpt(reason))
+    CloseReason::Refused(excerpt(reason))
 }

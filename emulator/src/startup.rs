@@ -3,29 +3,31 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::checked::{self, Checked, Terms};
 use crate::clock::Clock;
-use crate::cloud::{Cloud, Totals};
+use crate::config::checked;
+use crate::config::checked::Checked;
+use crate::config::checked::with_hubs;
 use crate::controls::apply;
 use crate::controls::change::{Change, Target};
 use crate::dps::assignment::Assignment;
-use crate::dps::enrollment::{self, Group, Individual};
+use crate::dps::enrollment::{Group, Individual};
 use crate::dps::service::{Defaults, Dps, Pace};
 use crate::events::store::EventStore;
 use crate::hub::registry::{Hub, Hubs};
 use crate::journal::{Journal, JournalError};
+use crate::state::{EmulatorState, Totals};
 use crate::x509::authorities::Authorities;
 
 /// Persistent state: its files, and their content.
 #[derive(Debug)]
-pub struct Memory {
+pub struct Persistent {
     /// Assignments of DPS.
     pub registrations: (Journal<Assignment>, Vec<Assignment>),
     /// Changes made through the controls.
     pub changes: (Journal<Change>, Vec<Change>),
 }
 
-impl Memory {
+impl Persistent {
     /// Reads the journals of the data directory.
     ///
     /// # Errors
@@ -40,7 +42,7 @@ impl Memory {
 
 /// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What is remembered is taken
 /// up again.
-pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<Memory>) -> Cloud {
+pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<Persistent>) -> EmulatorState {
     let port = config.hub_port.unwrap_or(port);
     let hubs: Vec<_> = config.hubs.iter().map(|hub| Arc::new(Hub::new(&hub.host, port))).collect();
     for (hub, configured) in hubs.iter().zip(&config.hubs) {
@@ -59,7 +61,7 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<M
     let (journal, (changes, made)) = (journal.map(Arc::new), changes.unzip());
     let instances = config.dps.into_iter().map(|dps| instance(dps, &hubs, config.pace, journal.clone()));
     let dps: Vec<_> = instances.collect();
-    let cloud = Cloud {
+    let state = EmulatorState {
         hubs: Hubs::new(hubs),
         authorities,
         dps,
@@ -70,37 +72,37 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<M
         clock,
         totals: Totals::default(),
     };
-    take_up(&cloud, made.unwrap_or_default(), remembered.unwrap_or_default());
-    cloud
+    take_up(&state, made.unwrap_or_default(), remembered.unwrap_or_default());
+    state
 }
 
 /// Assignments depend on enrollments and certificates, and what was changed of a device may be of one that was assigned.
-fn take_up(cloud: &Cloud, changes: Vec<Change>, assignments: Vec<Assignment>) {
+fn take_up(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignment>) {
     if !changes.is_empty() {
         let count = changes.len();
         tracing::info!(count, "taking up what was changed before; remove changes.jsonl to forget it");
     }
     let (of_devices, others): (Vec<_>, Vec<_>) =
         changes.into_iter().partition(|change| matches!(change.target, Target::Device { .. }));
-    again(cloud, &others);
+    again(state, &others);
     for assignment in assignments {
-        if let Some(instance) = cloud.dps(&assignment.id_scope) {
+        if let Some(instance) = state.dps(&assignment.id_scope) {
             instance.remember(assignment);
         }
     }
-    again(cloud, &of_devices);
+    again(state, &of_devices);
 }
 
-fn again(cloud: &Cloud, changes: &[Change]) {
+fn again(state: &EmulatorState, changes: &[Change]) {
     for change in changes {
-        if let Err(error) = apply::apply(cloud, change, cloud.clock.now()) {
+        if let Err(error) = apply::apply(state, change, state.clock.now()) {
             tracing::warn!(target = ?change.target, %error, "an earlier change fits no longer and is passed over");
         }
     }
 }
 
 fn instance(
-    config: checked::Dps,
+    config: checked::DpsConfig,
     hubs: &[Arc<Hub>],
     pace: Pace,
     journal: Option<Arc<Journal<Assignment>>>,
@@ -118,16 +120,4 @@ fn instance(
     }
     drop(enrollments);
     Arc::new(dps)
-}
-
-/// The same with the hubs themselves in the place of their places.
-#[must_use]
-pub fn with_hubs(terms: Terms, hubs: &[Arc<Hub>]) -> enrollment::Terms {
-    enrollment::Terms {
-        attestation: terms.attestation,
-        enabled: terms.enabled,
-        allocation: terms.allocation,
-        hubs: terms.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect(),
-        reprovisioning: terms.reprovisioning,
-    }
 }

@@ -1,0 +1,58 @@
+//! Counters of a device. In memory.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use jiff::Timestamp;
+
+/// Counters of a device since the start of the emulator.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(super) connections: AtomicU64,
+    pub(super) takeovers: AtomicU64,
+    pub(super) refusals: AtomicU64,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    last_message: AtomicI64,
+}
+
+impl Counters {
+    /// Accepted CONNECTs.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections that ended because the same id connected again.
+    pub fn takeovers(&self) -> u64 {
+        self.takeovers.load(Ordering::Relaxed)
+    }
+
+    /// CONNECTs refused although the device is known.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Telemetry messages stored.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Their bodies.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the time of the last message.
+    pub fn last_message(&self) -> Option<Timestamp> {
+        match self.last_message.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Timestamp::from_microsecond(micros).ok(),
+        }
+    }
+
+    /// Counts a stored message.
+    pub fn received(&self, bytes: usize, at: Timestamp) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_message.store(at.as_microsecond(), Ordering::Relaxed);
+    }
+}
