@@ -10,10 +10,16 @@
 //! [`http`] tells how it goes.
 
 pub mod options;
+pub mod wait;
+pub mod stop;
 pub mod config;
 pub mod tags;
 pub mod buffer;
-pub mod publisher;
-pub mod hub;
-pub mod device;
+pub mod messages;
+pub mod status;
+pub mod mqtt;
+pub mod credentials;
+pub mod dps;
+pub mod session;
+pub mod devices;
 pub mod http;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use lanyard_agent::config::document::{Document, DocumentError};
-use lanyard_agent::device::board::Board;
-use lanyard_agent::device::fleet::{Fleet, FleetError};
+use lanyard_agent::devices::all::{Devices, DevicesError};
 use lanyard_agent::http::{process, server};
-use lanyard_agent::hub::trust::{Trust, TrustError};
+use lanyard_agent::mqtt::trust::{Trust, TrustError};
 use lanyard_agent::options::{LogFormat, Options};
+use lanyard_agent::status::page::StatusPage;
 use lanyard_protocol::handoff::config::AgentConfig;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ enum AgentError {
     #[error("failed to set up metrics: {0}")]
     Metrics(#[source] prometheus::Error),
     #[error(transparent)]
-    Fleet(FleetError),
+    Devices(DevicesError),
     #[error("told to end a second time: what is not delivered yet is lost")]
     Hurried,
     #[error("the HTTP server ended without being asked to; this is a defect of the agent")]
@@ -144,11 +144,15 @@ async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
     }
 }
 
-fn build(options: &Options, document: Document, trust: Trust) -> prometheus::Result<(Arc<Board>, Fleet)> {
+fn build(
+    options: &Options,
+    document: Document,
+    trust: Trust,
+) -> prometheus::Result<(Arc<StatusPage>, Devices)> {
     let registry = Registry::new();
     process::register(&registry)?;
-    let board = Arc::new(Board::new(registry)?);
-    let fleet = Fleet::new(options, document, trust, Arc::clone(&board));
+    let board = Arc::new(StatusPage::new(registry)?);
+    let fleet = Devices::new(options, document, trust, Arc::clone(&board));
     Ok((board, fleet))
 }
 
@@ -174,9 +178,9 @@ fn trust(options: &Options) -> Result<Trust, AgentError> {
     Trust::new(Some(&pem)).map_err(|error| AgentError::TrustedCa(name, error))
 }
 
-fn fleet_error(ended: Result<Result<(), FleetError>, tokio::task::JoinError>) -> AgentError {
+fn fleet_error(ended: Result<Result<(), DevicesError>, tokio::task::JoinError>) -> AgentError {
     match ended {
-        Ok(Err(error)) => AgentError::Fleet(error),
-        Ok(Ok(())) | Err(_) => AgentError::Fleet(FleetError::Ended("*".to_owned())),
+        Ok(Err(error)) => AgentError::Devices(error),
+        Ok(Ok(())) | Err(_) => AgentError::Devices(DevicesError::Ended("*".to_owned())),
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanyard_agent::buffer::store::{Buffer, Shared};
-use lanyard_agent::publisher::message::Message;
-use lanyard_agent::publisher::outbox::{Next, Outbox};
+use lanyard_agent::buffer::store::{Buffer, SharedBuffers};
+use lanyard_agent::messages::message::Message;
+use lanyard_agent::messages::outbox::{Next, Outbox};
 use lanyard_agent::tags::event::{Event, Value};
 use lanyard_agent::tags::sampling::Sampling;
 use lanyard_protocol::handoff::config::{AgentConfig, Device, Telemetry};
@@ -41,7 +41,7 @@ fn allocations(tags: usize, format: &str) -> (u64, usize, usize) {
     let scratch =
         Scratch(std::env::temp_dir().join(format!("lanyard-allocations-{}-{tags}", std::process::id())));
     let device = device(tags, format);
-    let buffer = Buffer::open(&scratch.0, &device.buffer, &Shared::default(), Instant::now());
+    let buffer = Buffer::open(&scratch.0, &device.buffer, &SharedBuffers::default(), Instant::now());
     let (mut outbox, mut sampling, mut events) = (Outbox::new(buffer, 1), Sampling::new(1), Vec::new());
     assert!(sampling.reconfigure(&device, Duration::ZERO).is_empty());
     let mut counts = (0, 0);
@@ -90,7 +90,8 @@ fn events_allocate_nothing() {
 fn a_backlog_takes_no_memory() {
     let scratch = Scratch(std::env::temp_dir().join(format!("lanyard-backlog-{}", std::process::id())));
     let settings = Default::default();
-    let mut outbox = Outbox::new(Buffer::open(&scratch.0, &settings, &Shared::default(), Instant::now()), 1);
+    let mut outbox =
+        Outbox::new(Buffer::open(&scratch.0, &settings, &SharedBuffers::default(), Instant::now()), 1);
     let (tag, text): (Arc<str>, Arc<str>) = (Arc::from("Tag"), Arc::from("x".repeat(100)));
     let event = |time| Event {
         tag: Arc::clone(&tag),

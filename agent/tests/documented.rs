@@ -1,17 +1,23 @@
-//! What docs/data-path.md says is so: every reason, metric and policy stands there, every test that it names is one, and an
-//! event takes as many bytes as it says.
+//! Comparison of docs/data-path.md and docs/monitoring.md with the agent: reasons, metrics, policies, tests, and the size
+//! of an event.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanyard_agent::buffer::account::DropReason;
-use lanyard_agent::buffer::store::{Buffer, Shared};
+use lanyard_agent::buffer::counts::DropReason;
+use lanyard_agent::buffer::store::{Buffer, SharedBuffers};
+use lanyard_agent::http::process::register;
+use lanyard_agent::messages::outbox::Outbox;
+use lanyard_agent::status::collector::DeviceCollector;
+use lanyard_agent::status::device::DeviceState;
+use lanyard_agent::status::page::StatusPage;
 use lanyard_agent::tags::event::{Event, Value};
+use prometheus::Registry;
+use prometheus::core::Collector;
 
 const PAGE: &str = include_str!("../../docs/data-path.md");
-/// Where metrics of events and buffers are made, and the policies.
-const SOURCES: [&str; 2] = [include_str!("../src/device/metrics.rs"), include_str!("../src/buffer/sync.rs")];
+const MONITORING: &str = include_str!("../../docs/monitoring.md");
 const POLICIES: [&str; 6] = ["DropOldest", "DropNewest", "Block", "Never", "EverySecond", "EveryWrite"];
 
 fn missing<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -19,20 +25,35 @@ fn missing<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_reason_metric_and_policy_stands_there() {
+fn reasons_and_policies_are_documented() {
     assert_eq!(missing(DropReason::ALL.iter().map(|reason| reason.as_str())), Vec::<&str>::new());
     assert_eq!(missing(POLICIES.into_iter()), Vec::<&str>::new());
-    let texts = SOURCES.iter().flat_map(|source| source.split('"'));
-    let metrics: Vec<&str> = texts
-        .filter(|text| text.starts_with("lanyard_events_") || text.starts_with("lanyard_buffer_"))
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-        .collect();
-    assert!(metrics.len() > 8, "the metrics are not where they were: {metrics:?}");
-    assert_eq!(missing(metrics.into_iter()), Vec::<&str>::new());
+}
+
+/// Every metric of a running agent, also those of a device and of its buffer.
+#[test]
+fn exported_metrics_are_documented() {
+    let folder = std::env::temp_dir().join(format!("lanyard-documented-{}", std::process::id()));
+    let shared = SharedBuffers::default();
+    let buffer = Buffer::open(&folder, &Default::default(), &shared, Instant::now());
+    let state = DeviceState::new("d", "d", Outbox::new(buffer, 0)).unwrap();
+    let registry = Registry::new();
+    let page = StatusPage::new(registry.clone()).unwrap();
+    page.registry().register(Box::new(shared.syncer.delay())).unwrap();
+    register(&registry).unwrap();
+    let families = DeviceCollector::new(Arc::new(state)).collect();
+    let names: Vec<String> =
+        families.into_iter().chain(registry.gather()).map(|family| family.name().to_owned()).collect();
+    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
+    assert!(names.len() > 15, "{names:?}");
+    let own = names.iter().filter(|name| name.starts_with("lanyard_"));
+    let unknown: Vec<&String> =
+        own.filter(|name| !PAGE.contains(*name) && !MONITORING.contains(*name)).collect();
+    assert_eq!(unknown, Vec::<&String>::new());
 }
 
 #[test]
-fn every_test_that_is_named_is_one() {
+fn tests_named_in_the_page_exist() {
     let mut sources = String::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for folder in ["agent", "tests"] {
@@ -68,7 +89,7 @@ fn bytes_of_an_event(tags: i64) -> f64 {
     let names: Vec<Arc<str>> =
         (0..tags).map(|tag| Arc::from(format!("Channel1.Device1.Tag{tag:04}"))).collect();
     let start = Instant::now();
-    let mut buffer = Buffer::open(&folder, &Default::default(), &Shared::default(), start);
+    let mut buffer = Buffer::open(&folder, &Default::default(), &SharedBuffers::default(), start);
     for scan in 0..20_000 / tags {
         let event = |tag: &Arc<str>| Event {
             tag: Arc::clone(tag),
@@ -86,7 +107,7 @@ fn bytes_of_an_event(tags: i64) -> f64 {
 }
 
 #[test]
-fn an_event_takes_as_many_bytes_as_it_says() {
+fn documented_size_of_an_event_is_right() {
     for (tags, words) in [(100, "10.4 bytes an event"), (1, "takes 46 bytes an event")] {
         let bytes: f64 = words.split(' ').find_map(|word| word.parse().ok()).expect("there is a number");
         let measured = bytes_of_an_event(tags);

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use lanyard_agent::config::certificate::Certificate;
 use lanyard_agent::config::credential::Credential;
-use lanyard_agent::hub::failure::{Failure, Peer};
-use lanyard_agent::hub::link::Link;
-use lanyard_agent::hub::login::Login;
-use lanyard_agent::hub::trust::Trust;
+use lanyard_agent::mqtt::failure::{Failure, Peer};
+use lanyard_agent::mqtt::link::Link;
+use lanyard_agent::mqtt::login::Login;
+use lanyard_agent::mqtt::trust::Trust;
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::key::SymmetricKey;

@@ -184,7 +184,7 @@ fn agent(bytes: &[u8], folder: &Path, said: &mut String) {
         }
     }
     note(said, certificate::Certificate::parse(bytes, bytes));
-    note(said, lanyard_agent::hub::trust::Trust::new(Some(bytes)));
+    note(said, lanyard_agent::mqtt::trust::Trust::new(Some(bytes)));
 }
 
 /// Everything that the emulator says of a configuration with the text in places where keys stand and where none do.

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use lanyard_protocol::handoff::buffer::{Sync, WhenFull};
 
-use super::account::DropReason;
-use super::block::{self, Kind};
-use super::disk::IN_MEMORY;
-use super::hole::Hole;
+use super::block;
+use super::limits::IN_MEMORY;
 use super::record;
 use super::segment::Segment;
 use super::segments;
 use super::store::Buffer;
 use super::sync::Synced;
+use crate::buffer::block::BlockKind;
+use crate::buffer::counts::DropReason;
+use crate::buffer::gap::Hole;
 use crate::tags::event::Event;
 
 /// Time between two notes of how many events there are.
@@ -124,7 +125,7 @@ impl Buffer {
             block::end(
                 &mut self.scratch,
                 start,
-                Kind::Names,
+                BlockKind::Names,
                 0,
                 self.next,
                 events.first().map_or(0, |event| event.time),
@@ -142,7 +143,7 @@ impl Buffer {
                 before = event.time;
                 count += 1;
             }
-            block::end(&mut self.scratch, start, Kind::Events, count, first, time);
+            block::end(&mut self.scratch, start, BlockKind::Events, count, first, time);
             first += u64::from(count);
         }
     }

@@ -24,7 +24,7 @@ const MAGIC: [u8; 2] = *b"LB";
 
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     Events,
     Names,
 }
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 /// A header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    pub(super) kind: Kind,
+    pub(super) kind: BlockKind,
     /// Bytes behind the header.
     pub(super) payload: usize,
     pub(super) events: u32,
@@ -63,12 +63,12 @@ pub(super) fn begin(out: &mut Vec<u8>) -> usize {
 }
 
 /// Ends the block that began at `start`: what was written since is its payload.
-pub(super) fn end(out: &mut [u8], start: usize, kind: Kind, events: u32, first: u64, time: i64) {
+pub(super) fn end(out: &mut [u8], start: usize, kind: BlockKind, events: u32, first: u64, time: i64) {
     let Some((header, payload)) = out[start..].split_first_chunk_mut::<HEADER>() else { return };
     header[..2].copy_from_slice(&MAGIC);
     header[2] = match kind {
-        Kind::Events => 1,
-        Kind::Names => 2,
+        BlockKind::Events => 1,
+        BlockKind::Names => 2,
     };
     header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
     header[8..12].copy_from_slice(&events.to_le_bytes());
@@ -86,8 +86,8 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
         return None;
     }
     let kind = match header[2] {
-        1 => Kind::Events,
-        2 => Kind::Names,
+        1 => BlockKind::Events,
+        2 => BlockKind::Names,
         _ => return None,
     };
     let wide = |at: usize| header[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -127,7 +127,7 @@ mod tests {
         let mut out = Vec::new();
         let start = begin(&mut out);
         out.extend_from_slice(payload);
-        end(&mut out, start, Kind::Events, events, first, -1);
+        end(&mut out, start, BlockKind::Events, events, first, -1);
         out
     }
 

@@ -5,25 +5,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::account::DropReason;
-use super::entry::Cut;
-use super::hole::Hole;
-use super::record::{self, Unread};
+use super::batch::Batch;
+use super::record;
 use super::store::Buffer;
-use super::window::{Cursor, Step};
+use super::window::Cursor;
+use crate::buffer::counts::DropReason;
+use crate::buffer::entry::MessageBounds;
+use crate::buffer::gap::Hole;
+use crate::buffer::record::EventRef;
+use crate::buffer::window::CursorStep;
 use crate::tags::event::{Event, Value};
 
 /// The tag of events that tell of a gap.
 pub const DROPPED_TAG: &str = "_lanyard.dropped";
-
-/// A message under way: its text is made already, and only its books are kept here.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) end: u64,
-    pub(super) events: u64,
-    pub(super) markers: u64,
-    pub(super) oldest: Option<i64>,
-}
 
 /// What is behind a cursor.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,12 +69,12 @@ impl Buffer {
                 Some(end) => (end, None),
                 None => match self.window.step(&mut after, &mut self.segments, self.next) {
                     // Whether it makes sense is asked here only if it may belong to the gap before it.
-                    Step::Event if after.number == cursor.number || self.event(&after).is_some() => {
+                    CursorStep::Event if after.number == cursor.number || self.event(&after).is_some() => {
                         break Behind::Event;
                     }
-                    Step::Event => (self.window.block_end(&after), Some(after.time)),
-                    Step::End => break Behind::Nothing,
-                    Step::Gap(to, time) => (to, time),
+                    CursorStep::Event => (self.window.block_end(&after), Some(after.time)),
+                    CursorStep::End => break Behind::Nothing,
+                    CursorStep::Gap(to, time) => (to, time),
                 },
             };
             let range = after.number..to.min(until);
@@ -110,7 +104,7 @@ impl Buffer {
     /// The event behind a cursor, and the cursor behind that event; nothing when it makes no sense, see
     /// [`Buffer::give_up`].
     #[must_use]
-    pub fn event(&self, cursor: &Cursor) -> Option<(Unread<'_>, Cursor)> {
+    pub fn event(&self, cursor: &Cursor) -> Option<(EventRef<'_>, Cursor)> {
         self.window.event(cursor)
     }
 
@@ -122,14 +116,14 @@ impl Buffer {
 
     /// The event that tells of the gap which [`Buffer::behind`] found last.
     #[must_use]
-    pub fn marker(&self) -> Option<Unread<'_>> {
+    pub fn marker(&self) -> Option<EventRef<'_>> {
         let mut bytes = self.marker.as_slice();
         record::take(&mut bytes, 0, &[DROPPED_TAG])
     }
 
     /// The message that an earlier process made next.
     #[must_use]
-    pub fn owed(&self) -> Option<&Cut> {
+    pub fn owed(&self) -> Option<&MessageBounds> {
         let sent = self.journal.cuts.len().saturating_sub(self.owed);
         self.journal.cuts.get(sent).filter(|_| self.owed > 0)
     }
@@ -151,7 +145,7 @@ impl Buffer {
     }
 
     /// Puts everything before a cursor under way as a message: `events` from the buffer and `markers` that tell of gaps.
-    pub fn take(&mut self, cursor: Cursor, events: u64, markers: u64, cut: Cut, now: Instant) {
+    pub fn take(&mut self, cursor: Cursor, events: u64, markers: u64, cut: MessageBounds, now: Instant) {
         let oldest = self.window.time(&self.cursor);
         self.advance(cursor);
         self.under_way.push_back(Batch { end: self.cursor.number, events, markers, oldest });

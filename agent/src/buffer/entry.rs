@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::hole::Hole;
 use super::varint;
+use crate::buffer::gap::Hole;
 
 /// A message as it was cut from the events: all that is needed to make it again, byte for byte.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cut {
+pub struct MessageBounds {
     /// The process's own part of the message's id.
     pub run: u64,
     /// The message's place in the order of the device's messages.
@@ -33,7 +33,7 @@ pub(super) enum Entry {
     /// Takes the place of a hole with the same beginning.
     Hole(Hole),
     /// A message, written as the profile before it says.
-    Cut(Cut),
+    MessageBounds(MessageBounds),
     /// How the messages behind it are written.
     Profile(Arc<str>),
     /// Everything that an earlier journal said stands before this entry.
@@ -67,7 +67,7 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry) {
             varint::put_signed(&mut content, hole.to);
             content.push(hole.marked.into());
         }
-        Entry::Cut(cut) => {
+        Entry::MessageBounds(cut) => {
             content.push(CUT);
             content.extend_from_slice(&cut.run.to_le_bytes());
             varint::put(&mut content, cut.number);
@@ -110,7 +110,7 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
             to: varint::take_signed(rest)?,
             marked: varint::take_array(rest)? == [1],
         }),
-        CUT => Entry::Cut(Cut {
+        CUT => Entry::MessageBounds(MessageBounds {
             run: u64::from_le_bytes(varint::take_array(rest)?),
             number: varint::take(rest)?,
             first: place(rest)?,
@@ -128,7 +128,7 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     };
     let runs_forwards = match &entry {
         Entry::Hole(hole) => hole.first < hole.end,
-        Entry::Cut(cut) => cut.first < cut.end,
+        Entry::MessageBounds(cut) => cut.first < cut.end,
         Entry::Position { .. } | Entry::Profile(_) | Entry::Complete => true,
     };
     runs_forwards.then_some(entry)
@@ -157,7 +157,15 @@ mod tests {
             (any::<(u64, u64, i64, u32)>(), 0..EVENTS / 2, 1..EVENTS / 2).prop_map(
                 |((run, number, timestamp, checksum), first, events)| {
                     let end = first + events;
-                    Entry::Cut(Cut { run, number, first, end, timestamp, checksum, profile: Arc::from("") })
+                    Entry::MessageBounds(MessageBounds {
+                        run,
+                        number,
+                        first,
+                        end,
+                        timestamp,
+                        checksum,
+                        profile: Arc::from(""),
+                    })
                 }
             ),
             ".{0,20}".prop_map(|text| Entry::Profile(Arc::from(text))),
@@ -175,8 +183,8 @@ mod tests {
                 let taken = take(&mut rest, &mut profile);
                 // Messages carry the profile before them.
                 match (taken, entry) {
-                    (Some(Entry::Cut(taken)), Entry::Cut(cut)) => {
-                        prop_assert_eq!(taken, Cut { profile: Arc::clone(&profile), ..cut.clone() });
+                    (Some(Entry::MessageBounds(taken)), Entry::MessageBounds(cut)) => {
+                        prop_assert_eq!(taken, MessageBounds { profile: Arc::clone(&profile), ..cut.clone() });
                     }
                     (taken, entry) => prop_assert_eq!(taken.as_ref(), Some(entry)),
                 }

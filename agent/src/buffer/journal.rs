@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::entry::{self, Cut, EVENTS, Entry};
+use super::entry::{self, EVENTS, Entry};
 use super::files;
-use super::hole::{Hole, Holes};
-use super::stamp::{self, Stamp};
 use super::sync::{Synced, Syncer};
+use crate::buffer::entry::MessageBounds;
+use crate::buffer::gap::{Hole, Holes};
+use crate::buffer::header;
+use crate::buffer::header::Stamp;
 
 const SUFFIX: &str = ".journal";
 
@@ -36,7 +38,7 @@ pub(super) struct Journal {
     pub(super) messages: u64,
     pub(super) holes: Holes,
     /// Messages under way, oldest first.
-    pub(super) cuts: VecDeque<Cut>,
+    pub(super) cuts: VecDeque<MessageBounds>,
     profile: Arc<str>,
     generation: u64,
     file: Option<Open>,
@@ -94,7 +96,7 @@ impl Journal {
         let mut found: Option<Self> = None;
         for &generation in generations.iter().rev() {
             let bytes = files::read(&path(folder, generation), LARGEST).map_err(Unreadable::Read)?;
-            if let Stamp::Newer(version) = stamp::read(&bytes) {
+            if let Stamp::Newer(version) = header::read(&bytes) {
                 return Err(Unreadable::Newer(version));
             }
             if found.is_none() {
@@ -109,7 +111,7 @@ impl Journal {
 
     /// What a journal says, if it was begun whole.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.get(stamp::LEN..).filter(|_| stamp::read(bytes) == Stamp::Ours)?;
+        let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == Stamp::Ours)?;
         let (mut journal, mut profile, mut complete) = (Self::default(), Arc::from(""), false);
         while let Some(entry) = entry::take(&mut rest, &mut profile) {
             match entry {
@@ -119,7 +121,7 @@ impl Journal {
                     journal.appended = appended;
                 }
                 Entry::Hole(hole) => journal.holes.put(hole),
-                Entry::Cut(cut) => {
+                Entry::MessageBounds(cut) => {
                     journal.messages = journal.messages.max(cut.number.saturating_add(1));
                     journal.cuts.push_back(cut);
                 }
@@ -163,7 +165,7 @@ impl Journal {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = stamp::ours().to_vec();
+        let mut bytes = header::ours().to_vec();
         entry::write(&mut bytes, &self.position());
         self.holes.iter().for_each(|hole| entry::write(&mut bytes, &Entry::Hole(*hole)));
         let mut profile: Option<&Arc<str>> = None;
@@ -172,7 +174,7 @@ impl Journal {
                 entry::write(&mut bytes, &Entry::Profile(Arc::clone(&cut.profile)));
                 profile = Some(&cut.profile);
             }
-            entry::write(&mut bytes, &Entry::Cut(cut.clone()));
+            entry::write(&mut bytes, &Entry::MessageBounds(cut.clone()));
         }
         if profile != Some(&self.profile) {
             entry::write(&mut bytes, &Entry::Profile(Arc::clone(&self.profile)));
@@ -202,14 +204,14 @@ impl Journal {
     }
 
     /// Notes a message that is about to be sent, the last `later` of those known being behind it.
-    pub(super) fn cut(&mut self, cut: Cut, later: usize) -> io::Result<()> {
+    pub(super) fn cut(&mut self, cut: MessageBounds, later: usize) -> io::Result<()> {
         self.scratch.clear();
         if self.profile != cut.profile {
             self.profile = Arc::clone(&cut.profile);
             entry::write(&mut self.scratch, &Entry::Profile(Arc::clone(&cut.profile)));
         }
         self.messages = self.messages.max(cut.number.saturating_add(1));
-        entry::write(&mut self.scratch, &Entry::Cut(cut.clone()));
+        entry::write(&mut self.scratch, &Entry::MessageBounds(cut.clone()));
         self.cuts.insert(self.cuts.len().saturating_sub(later), cut);
         self.flush()
     }

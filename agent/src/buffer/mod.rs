@@ -1,8 +1,8 @@
 //! What is kept until the hub acknowledges it: events as bytes, in blocks, in segments, with a journal beside them.
 
-pub mod account;
+pub mod counts;
 mod varint;
-pub(crate) mod stamp;
+pub(crate) mod header;
 pub mod record;
 mod names;
 pub(crate) mod files;
@@ -10,13 +10,16 @@ mod block;
 mod segment;
 mod scan;
 mod segments;
-mod hole;
+mod gap;
 pub mod entry;
 mod journal;
 pub mod sync;
-pub mod allowance;
+pub mod quota;
 pub mod window;
 mod recovery;
+mod limits;
+mod home;
+mod batch;
 pub mod store;
 mod disk;
 mod append;

@@ -32,11 +32,11 @@ const DOUBLE: u8 = FLOAT | WIDE;
 
 /// An event as it lies in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Unread<'a> {
+pub struct EventRef<'a> {
     /// The tag's name.
     pub tag: &'a str,
     /// What was read.
-    pub value: Lying<'a>,
+    pub value: ValueRef<'a>,
     /// Whether it was read.
     pub good: bool,
     /// Whether it continues the record of the event before it, so that both belong in one message.
@@ -48,7 +48,7 @@ pub struct Unread<'a> {
 /// A [`Value`] as it lies in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(u64)] // As that one.
-pub enum Lying<'a> {
+pub enum ValueRef<'a> {
     /// Nothing was ever read.
     Null,
     /// True or false.
@@ -75,9 +75,9 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Iterator for Elements<'a> {
-    type Item = Lying<'a>;
+    type Item = ValueRef<'a>;
 
-    fn next(&mut self) -> Option<Lying<'a>> {
+    fn next(&mut self) -> Option<ValueRef<'a>> {
         self.left = self.left.checked_sub(1)?;
         let (&head, rest) = self.bytes.split_first()?;
         self.bytes = rest;
@@ -137,7 +137,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value, depth: u32) {
 }
 
 /// Takes an event from the front; `None` when it is none.
-pub fn take<'a, N: AsRef<str>>(bytes: &mut &'a [u8], before: i64, names: &'a [N]) -> Option<Unread<'a>> {
+pub fn take<'a, N: AsRef<str>>(bytes: &mut &'a [u8], before: i64, names: &'a [N]) -> Option<EventRef<'a>> {
     let (&head, rest) = bytes.split_first()?;
     *bytes = rest;
     if head & UNUSED != 0 {
@@ -146,21 +146,21 @@ pub fn take<'a, N: AsRef<str>>(bytes: &mut &'a [u8], before: i64, names: &'a [N]
     let tag = names.get(usize::try_from(varint::take(bytes)?).ok()?)?.as_ref();
     let time = if head & SAME_TIME == 0 { before.wrapping_add(varint::take_signed(bytes)?) } else { before };
     let value = value(bytes, head & (KIND | WIDE), DEPTH)?;
-    Some(Unread { tag, value, good: head & GOOD != 0, continues: head & CONTINUES != 0, time })
+    Some(EventRef { tag, value, good: head & GOOD != 0, continues: head & CONTINUES != 0, time })
 }
 
-fn value<'a>(bytes: &mut &'a [u8], kind: u8, depth: u32) -> Option<Lying<'a>> {
+fn value<'a>(bytes: &mut &'a [u8], kind: u8, depth: u32) -> Option<ValueRef<'a>> {
     Some(match kind {
-        NULL => Lying::Null,
-        FALSE => Lying::Boolean(false),
-        TRUE => Lying::Boolean(true),
-        INTEGER => Lying::Integer(varint::take_signed(bytes)?),
-        UNSIGNED => Lying::Unsigned(varint::take(bytes)?),
-        FLOAT => Lying::Float(f32::from_le_bytes(varint::take_array(bytes)?)),
-        DOUBLE => Lying::Double(f64::from_le_bytes(varint::take_array(bytes)?)),
+        NULL => ValueRef::Null,
+        FALSE => ValueRef::Boolean(false),
+        TRUE => ValueRef::Boolean(true),
+        INTEGER => ValueRef::Integer(varint::take_signed(bytes)?),
+        UNSIGNED => ValueRef::Unsigned(varint::take(bytes)?),
+        FLOAT => ValueRef::Float(f32::from_le_bytes(varint::take_array(bytes)?)),
+        DOUBLE => ValueRef::Double(f64::from_le_bytes(varint::take_array(bytes)?)),
         TEXT => {
             let length = varint::take(bytes)?;
-            Lying::Text(std::str::from_utf8(varint::take_bytes(bytes, length)?).ok()?)
+            ValueRef::Text(std::str::from_utf8(varint::take_bytes(bytes, length)?).ok()?)
         }
         ARRAY => {
             let left = varint::take(bytes)?;
@@ -171,7 +171,7 @@ fn value<'a>(bytes: &mut &'a [u8], kind: u8, depth: u32) -> Option<Lying<'a>> {
                 value(bytes, kind, depth.checked_sub(1)?)?;
             }
             let length = start.len() - bytes.len();
-            Lying::Array(Elements { bytes: &start[..length], left })
+            ValueRef::Array(Elements { bytes: &start[..length], left })
         }
         _ => return None,
     })
@@ -198,16 +198,16 @@ pub(super) mod tests {
         })
     }
 
-    fn owned(value: Lying<'_>) -> Value {
+    fn owned(value: ValueRef<'_>) -> Value {
         match value {
-            Lying::Null => Value::Null,
-            Lying::Boolean(boolean) => Value::Boolean(boolean),
-            Lying::Integer(number) => Value::Integer(number),
-            Lying::Unsigned(number) => Value::Unsigned(number),
-            Lying::Float(number) => Value::Float(number),
-            Lying::Double(number) => Value::Double(number),
-            Lying::Text(text) => Value::Text(Arc::from(text)),
-            Lying::Array(elements) => Value::Array(elements.map(owned).collect()),
+            ValueRef::Null => Value::Null,
+            ValueRef::Boolean(boolean) => Value::Boolean(boolean),
+            ValueRef::Integer(number) => Value::Integer(number),
+            ValueRef::Unsigned(number) => Value::Unsigned(number),
+            ValueRef::Float(number) => Value::Float(number),
+            ValueRef::Double(number) => Value::Double(number),
+            ValueRef::Text(text) => Value::Text(Arc::from(text)),
+            ValueRef::Array(elements) => Value::Array(elements.map(owned).collect()),
         }
     }
 
@@ -230,7 +230,7 @@ pub(super) mod tests {
         #[test]
         fn any_bytes_are_an_event_or_none(bytes: Vec<u8>, before: i64) {
             let mut rest = bytes.as_slice();
-            if let Some(Unread { value: Lying::Array(elements), .. }) = take(&mut rest, before, &["a", "b"]) {
+            if let Some(EventRef { value: ValueRef::Array(elements), .. }) = take(&mut rest, before, &["a", "b"]) {
                 prop_assert_eq!(elements.count() as u64, elements.left);
             }
         }

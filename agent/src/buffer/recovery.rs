@@ -9,14 +9,14 @@ use super::files;
 use super::journal::{self, Journal, Unreadable};
 use super::scan::{self, Place};
 use super::segment::{self, START, Segment};
-use super::stamp::Stamp;
+use crate::buffer::header::Stamp;
 
 /// Held by the process that uses the folder; the operating system takes it away when the process ends.
 const LOCK: &str = "lock";
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Recovered {
     pub(super) lock: File,
     /// Oldest first.
     pub(super) segments: VecDeque<Segment>,
@@ -60,7 +60,7 @@ pub(super) fn take(folder: &Path) -> io::Result<File> {
 }
 
 /// Takes a folder, and reads what it holds.
-pub(super) fn recover(folder: &Path) -> Result<Found, Unusable> {
+pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
     let names = match names(folder) {
         Ok(names) => names,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -94,7 +94,7 @@ pub(super) fn recover(folder: &Path) -> Result<Found, Unusable> {
         // What is known of, and has no block any more, was in it.
         last.end = next;
     }
-    Ok(Found { lock, segments, journal, next })
+    Ok(Recovered { lock, segments, journal, next })
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {
@@ -106,7 +106,7 @@ fn segments(folder: &Path, firsts: &[u64]) -> Result<VecDeque<Segment>, Unusable
     let mut segments = VecDeque::with_capacity(firsts.len());
     for (at, &first) in firsts.iter().enumerate() {
         let mut segment = Segment::found(folder, first).map_err(Unusable::Refused)?;
-        if let Stamp::Newer(version) = segment.stamp().map_err(Unusable::Refused)? {
+        if let Stamp::Newer(version) = segment.header().map_err(Unusable::Refused)? {
             return Err(Unusable::Newer(version));
         }
         match firsts.get(at + 1) {

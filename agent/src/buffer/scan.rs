@@ -19,7 +19,7 @@ pub(super) struct Place {
 
 /// A block, or what is left of it.
 #[derive(Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct ScannedBlock<'a> {
     pub(super) header: Header,
     /// Header and payload, if they are as they were written.
     pub(super) sound: Option<&'a [u8]>,
@@ -32,7 +32,7 @@ pub(super) struct Found<'a> {
 pub(super) fn blocks(
     segment: &mut Segment,
     place: &mut Place,
-    mut each: impl FnMut(Found<'_>),
+    mut each: impl FnMut(ScannedBlock<'_>),
 ) -> io::Result<()> {
     let mut wanted = AHEAD;
     let mut found = false;
@@ -63,7 +63,7 @@ pub(super) fn blocks(
             let Some(whole) = bytes.get(at..at + header.len()) else {
                 if complete {
                     // It was not written whole.
-                    each(Found { header, sound: None, end: place.offset + at as u64 });
+                    each(ScannedBlock { header, sound: None, end: place.offset + at as u64 });
                     at = block::resync(&bytes, at + 1).max(at + 1);
                     continue;
                 }
@@ -73,7 +73,7 @@ pub(super) fn blocks(
             at += header.len();
             let sound = block::is_sound(&header, &whole[HEADER..]).then_some(whole);
             found |= sound.is_some();
-            each(Found { header, sound, end: place.offset + at as u64 });
+            each(ScannedBlock { header, sound, end: place.offset + at as u64 });
         }
         place.offset += at as u64;
         if at == 0 && wanted <= bytes.len() {

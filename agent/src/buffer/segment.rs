@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::EVENTS;
-use super::{block, files, stamp};
+use super::{block, files};
+use crate::buffer::header;
 
 /// Ends the names of segments' files; before it stands the number of the first event.
 const SUFFIX: &str = ".events";
 
 /// Where the first block stands.
-pub(super) const START: u64 = stamp::LEN as u64;
+pub(super) const START: u64 = header::LEN as u64;
 
 /// A segment.
 #[derive(Debug)]
@@ -28,11 +29,11 @@ pub(super) struct Segment {
     pub(super) from: i64,
     /// The time of its last event.
     pub(super) to: i64,
-    body: Body,
+    body: SegmentBody,
 }
 
 #[derive(Debug)]
-enum Body {
+enum SegmentBody {
     File { path: PathBuf, open: Option<Arc<File>> },
     Memory(Vec<u8>),
 }
@@ -52,32 +53,32 @@ pub(super) fn number(name: &str) -> Option<u64> {
 }
 
 impl Segment {
-    fn new(first: u64, body: Body) -> Self {
+    fn new(first: u64, body: SegmentBody) -> Self {
         Self { first, end: first, len: START, from: i64::MAX, to: i64::MIN, body }
     }
 
     /// A new one in memory.
     pub(super) fn in_memory(first: u64) -> Self {
-        Self::new(first, Body::Memory(stamp::ours().to_vec()))
+        Self::new(first, SegmentBody::Memory(header::ours().to_vec()))
     }
 
     /// A new one in a file.
     pub(super) fn in_file(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let file = files::create(&path)?;
-        if let Err(error) = file.write_all_at(&stamp::ours(), 0) {
+        if let Err(error) = file.write_all_at(&header::ours(), 0) {
             // Nothing is in it; what cannot be removed is emptied at the next start.
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
-        Ok(Self::new(first, Body::File { path, open: Some(Arc::new(file)) }))
+        Ok(Self::new(first, SegmentBody::File { path, open: Some(Arc::new(file)) }))
     }
 
     /// One that an earlier process left behind.
     pub(super) fn found(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let len = files::length(&path)?;
-        let mut segment = Self::new(first, Body::File { path, open: None });
+        let mut segment = Self::new(first, SegmentBody::File { path, open: None });
         segment.len = len;
         Ok(segment)
     }
@@ -85,8 +86,8 @@ impl Segment {
     /// Adds blocks: all of them or nothing.
     pub(super) fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
         match &mut self.body {
-            Body::Memory(bytes) => bytes.extend_from_slice(blocks),
-            body @ Body::File { .. } => {
+            SegmentBody::Memory(bytes) => bytes.extend_from_slice(blocks),
+            body @ SegmentBody::File { .. } => {
                 let file = open(body)?;
                 if let Err(error) = file.write_all_at(blocks, self.len) {
                     // What was half written is not read as it lies behind the length, here and after a restart.
@@ -103,14 +104,14 @@ impl Segment {
     pub(super) fn read(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
         let wanted = bytes.len().min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
         match &mut self.body {
-            Body::Memory(held) => {
+            SegmentBody::Memory(held) => {
                 let at = usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
                 let held = &held[at..];
                 let wanted = wanted.min(held.len());
                 bytes[..wanted].copy_from_slice(&held[..wanted]);
                 Ok(wanted)
             }
-            body @ Body::File { .. } => {
+            body @ SegmentBody::File { .. } => {
                 let file = open(body)?;
                 let mut read = 0;
                 while read < wanted {
@@ -128,7 +129,7 @@ impl Segment {
 
     /// Lets go of the file, until it is read or written again.
     pub(super) fn close(&mut self) {
-        if let Body::File { open, .. } = &mut self.body {
+        if let SegmentBody::File { open, .. } = &mut self.body {
             *open = None;
         }
     }
@@ -136,21 +137,21 @@ impl Segment {
     /// The file to be forced to the disk.
     pub(super) fn file(&self) -> Option<&Arc<File>> {
         match &self.body {
-            Body::File { open, .. } => open.as_ref(),
-            Body::Memory(_) => None,
+            SegmentBody::File { open, .. } => open.as_ref(),
+            SegmentBody::Memory(_) => None,
         }
     }
 
     /// Whether it ends with the process.
     pub(super) fn is_in_memory(&self) -> bool {
-        matches!(self.body, Body::Memory(_))
+        matches!(self.body, SegmentBody::Memory(_))
     }
 
     /// Moves it from memory into a file.
     pub(super) fn move_to_file(&mut self, folder: &Path) -> io::Result<()> {
-        let Body::Memory(bytes) = &self.body else { return Ok(()) };
+        let SegmentBody::Memory(bytes) = &self.body else { return Ok(()) };
         let mut file = Self::in_file(folder, self.first)?;
-        if let Err(error) = file.append(&bytes[stamp::LEN..]) {
+        if let Err(error) = file.append(&bytes[header::LEN..]) {
             file.delete();
             return Err(error);
         }
@@ -161,7 +162,7 @@ impl Segment {
     /// Cuts off what was not written whole.
     pub(super) fn cut(&mut self, len: u64) {
         self.len = len;
-        if let Body::File { path, .. } = &self.body {
+        if let SegmentBody::File { path, .. } = &self.body {
             // It is not read in any case.
             let _ = files::open(path, OpenOptions::new().write(true)).and_then(|file| file.set_len(len));
         }
@@ -169,7 +170,7 @@ impl Segment {
 
     /// Deletes it.
     pub(super) fn delete(self) {
-        if let Body::File { path, .. } = &self.body
+        if let SegmentBody::File { path, .. } = &self.body
             && let Err(error) = std::fs::remove_file(path)
         {
             tracing::warn!("failed to delete {}, whose events are done with: {error}", path.display());
@@ -183,23 +184,23 @@ impl Segment {
         Ok(block::header(&bytes[..read]))
     }
 
-    /// Its stamp.
-    pub(super) fn stamp(&mut self) -> io::Result<stamp::Stamp> {
-        let mut bytes = [0; stamp::LEN];
+    /// Its header.
+    pub(super) fn header(&mut self) -> io::Result<header::Stamp> {
+        let mut bytes = [0; header::LEN];
         let read = self.read(0, &mut bytes)?;
-        Ok(stamp::read(&bytes[..read]))
+        Ok(header::read(&bytes[..read]))
     }
 }
 
-fn open(body: &mut Body) -> io::Result<&Arc<File>> {
+fn open(body: &mut SegmentBody) -> io::Result<&Arc<File>> {
     match body {
-        Body::File { path, open } => match open {
+        SegmentBody::File { path, open } => match open {
             Some(file) => Ok(file),
             None => {
                 let file = files::open(path, OpenOptions::new().read(true).write(true))?;
                 Ok(open.insert(Arc::new(file)))
             }
         },
-        Body::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+        SegmentBody::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -29,21 +29,23 @@ use std::time::Instant;
 
 use lanyard_protocol::handoff::buffer::{self as config, WhenFull};
 
-use super::account::Account;
-use super::allowance::{Allowance, Grant};
-use super::deliver::Batch;
-use super::disk::{Home, IN_MEMORY, RETRY};
+use super::batch::Batch;
+use super::home::Home;
 use super::journal::Journal;
+use super::limits::{IN_MEMORY, RETRY};
 use super::names::Names;
-use super::recovery::{self, Found, Unusable};
+use super::recovery::{self, Unusable};
 use super::segment::Segment;
 use super::segments::Segments;
 use super::sync::{Synced, Syncer};
 use super::window::{Cursor, Window};
+use crate::buffer::counts::EventCounts;
+use crate::buffer::quota::{Allowance, Grant};
+use crate::buffer::recovery::Recovered;
 
 /// What all buffers of a process share.
 #[derive(Debug, Clone, Default)]
-pub struct Shared {
+pub struct SharedBuffers {
     /// Who forces what was written to the disk.
     pub syncer: Syncer,
     /// Memory for reading ahead.
@@ -54,7 +56,7 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Buffer {
     pub(super) settings: config::Buffer,
-    pub(super) shared: Shared,
+    pub(super) shared: SharedBuffers,
     /// Nothing when it is in memory for good.
     pub(super) home: Option<Home>,
     pub(super) problem: Option<String>,
@@ -76,7 +78,7 @@ pub struct Buffer {
     /// How many of the journal's messages an earlier process made, and this one has not made again yet.
     pub(super) owed: usize,
     pub(super) under_way: VecDeque<Batch>,
-    pub(super) account: Account,
+    pub(super) account: EventCounts,
     pub(super) scratch: Vec<u8>,
     pub(super) numbers: Vec<u32>,
     pub(super) marker: Vec<u8>,
@@ -85,11 +87,11 @@ pub struct Buffer {
 impl Buffer {
     /// Opens the buffer in a folder, with what an earlier process left there.
     #[must_use]
-    pub fn open(folder: &Path, settings: &config::Buffer, shared: &Shared, now: Instant) -> Self {
+    pub fn open(folder: &Path, settings: &config::Buffer, shared: &SharedBuffers, now: Instant) -> Self {
         let mut home = Home { folder: folder.to_owned(), lock: None };
         let (mut buffer, error) = match recovery::recover(folder) {
             Ok(found) => {
-                let Found { lock, segments, journal, next } = found;
+                let Recovered { lock, segments, journal, next } = found;
                 home.lock = Some(lock);
                 (Self::with(Some(home), segments, journal, next, settings, shared), None)
             }
@@ -116,7 +118,7 @@ impl Buffer {
 
     /// A buffer in memory.
     #[must_use]
-    pub fn in_memory(settings: &config::Buffer, shared: &Shared) -> Self {
+    pub fn in_memory(settings: &config::Buffer, shared: &SharedBuffers) -> Self {
         Self::with(None, VecDeque::new(), Journal::default(), 1, settings, shared)
     }
 
@@ -126,7 +128,7 @@ impl Buffer {
         mut journal: Journal,
         next: u64,
         settings: &config::Buffer,
-        shared: &Shared,
+        shared: &SharedBuffers,
     ) -> Self {
         let start = list.front().map_or(next, |front| front.first);
         // Files are deleted after the note that they are done with; that note can be lost in a power cut.
@@ -155,7 +157,7 @@ impl Buffer {
             journal,
             told_at: None,
             under_way: VecDeque::new(),
-            account: Account { read: events, recovered: events, events, ..Account::default() },
+            account: EventCounts { read: events, recovered: events, events, ..EventCounts::default() },
             scratch: Vec::new(),
             numbers: Vec::new(),
             marker: Vec::new(),
@@ -183,7 +185,7 @@ impl Buffer {
 
     /// The books.
     #[must_use]
-    pub fn account(&self) -> Account {
+    pub fn account(&self) -> EventCounts {
         let under_way = self.under_way.front().and_then(|batch| batch.oldest);
         let unread = || {
             let time = self.window.time(&self.cursor);
@@ -195,7 +197,7 @@ impl Buffer {
             let range = range.start.max(acknowledged)..range.end.max(acknowledged);
             (range.end - range.start) - self.journal.holes.events(range)
         });
-        Account {
+        EventCounts {
             volatile: volatile.sum(),
             bytes: self.segments.bytes(),
             oldest: under_way.or_else(unread),

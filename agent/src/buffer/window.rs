@@ -6,12 +6,14 @@
 
 use std::collections::VecDeque;
 
-use super::allowance::Grant;
-use super::block::{self, HEADER, Kind};
+use super::block::{self, HEADER};
 use super::names;
-use super::record::{self, Unread};
+use super::record;
 use super::scan::{self, Place};
 use super::segments::Segments;
+use crate::buffer::block::BlockKind;
+use crate::buffer::quota::Grant;
+use crate::buffer::record::EventRef;
 
 /// Room that an empty window keeps.
 const KEPT: usize = 4 * 1024;
@@ -48,7 +50,7 @@ pub struct Cursor {
 
 /// What is behind a cursor.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum CursorStep {
     /// An event, see [`Window::event`], or something that makes no sense: then [`Window::leave`] its block.
     Event,
     /// No event before this number, whose block begins at this time, if there is one.
@@ -105,7 +107,7 @@ impl Window {
     }
 
     /// Goes to the next event, over whatever is between, and says what is there. `end` is the buffer's.
-    pub(super) fn step(&mut self, cursor: &mut Cursor, segments: &mut Segments, end: u64) -> Step {
+    pub(super) fn step(&mut self, cursor: &mut Cursor, segments: &mut Segments, end: u64) -> CursorStep {
         while cursor.left == 0 {
             let Some(part) = self.parts.get_mut(cursor.part) else {
                 if self.load(segments) {
@@ -123,16 +125,16 @@ impl Window {
             };
             let payload = cursor.at + HEADER..cursor.at + header.len();
             match header.kind {
-                Kind::Names => {
+                BlockKind::Names => {
                     // Names that do not follow those before them leave events without a name, and those are found out.
                     let _ = names::read(&part.bytes[payload.clone()], &mut part.names);
                     cursor.at = payload.end;
                 }
-                Kind::Events if header.end() <= cursor.number => cursor.at = payload.end,
-                Kind::Events if header.first > cursor.number => {
-                    return Step::Gap(header.first, Some(header.time));
+                BlockKind::Events if header.end() <= cursor.number => cursor.at = payload.end,
+                BlockKind::Events if header.first > cursor.number => {
+                    return CursorStep::Gap(header.first, Some(header.time));
                 }
-                Kind::Events => {
+                BlockKind::Events => {
                     let wanted = cursor.number;
                     *cursor = Cursor {
                         number: header.first,
@@ -148,14 +150,14 @@ impl Window {
                             None => {
                                 let end = self.leave(cursor);
                                 cursor.number = wanted;
-                                return Step::Gap(end, None);
+                                return CursorStep::Gap(end, None);
                             }
                         }
                     }
                 }
             }
         }
-        Step::Event
+        CursorStep::Event
     }
 
     /// Goes to a number over whatever is before it.
@@ -183,7 +185,7 @@ impl Window {
     }
 
     /// The event behind a cursor that [`Window::step`] has put before it, and the cursor behind that event.
-    pub(super) fn event(&self, cursor: &Cursor) -> Option<(Unread<'_>, Cursor)> {
+    pub(super) fn event(&self, cursor: &Cursor) -> Option<(EventRef<'_>, Cursor)> {
         let part = self.parts.get(cursor.part)?;
         let mut rest = part.bytes.get(cursor.at..cursor.block_end)?;
         let unread = record::take(&mut rest, cursor.time, &part.names)?;
@@ -207,7 +209,7 @@ impl Window {
         let bytes = &self.parts.get(cursor.part)?.bytes;
         loop {
             let header = block::header(bytes.get(at..)?)?;
-            if header.kind == Kind::Events {
+            if header.kind == BlockKind::Events {
                 return Some(header.time);
             }
             at += header.len();
@@ -275,6 +277,6 @@ impl Window {
     }
 }
 
-fn at_the_end(cursor: &Cursor, end: u64) -> Step {
-    if cursor.number < end { Step::Gap(end, None) } else { Step::End }
+fn at_the_end(cursor: &Cursor, end: u64) -> CursorStep {
+    if cursor.number < end { CursorStep::Gap(end, None) } else { CursorStep::End }
 }

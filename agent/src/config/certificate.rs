@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Which of the two texts is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum PemPart {
     /// The certificates.
     Certificate,
     /// The private key.
@@ -27,10 +27,10 @@ pub enum CertificateError {
     #[error(
         "it is missing or empty: put PEM there, the certificate into tls.crt and its private key into tls.key"
     )]
-    Empty(Part),
+    Empty(PemPart),
     /// Not the PEM that is wanted.
     #[error("{1}")]
-    Pem(Part, #[source] PemError),
+    Pem(PemPart, #[source] PemError),
     /// PEM of something else.
     #[error("certificate {position} in it is no X.509: copy it whole")]
     NotX509 {
@@ -50,11 +50,11 @@ pub enum CertificateError {
 impl CertificateError {
     /// Which text it is about.
     #[must_use]
-    pub const fn part(&self) -> Part {
+    pub const fn part(&self) -> PemPart {
         match self {
             Self::Empty(part) | Self::Pem(part, _) => *part,
-            Self::NotX509 { .. } => Part::Certificate,
-            Self::KeyKind | Self::Mismatch => Part::Key,
+            Self::NotX509 { .. } => PemPart::Certificate,
+            Self::KeyKind | Self::Mismatch => PemPart::Key,
         }
     }
 }
@@ -91,7 +91,7 @@ impl Certificate {
                 X509Certificate::from_der(der).map_err(|_| CertificateError::NotX509 { position })?;
             read.push(parsed);
         }
-        let parsed = read.first().ok_or(CertificateError::Empty(Part::Certificate))?;
+        let parsed = read.first().ok_or(CertificateError::Empty(PemPart::Certificate))?;
         let signer = any_supported_type(&key).map_err(|_| CertificateError::KeyKind)?;
         // Not left to the TLS library, which refuses the X.509 v1 certificates that older openssl makes (ref §9.5).
         let matches = signer.public_key().is_some_and(|public| public.as_ref() == parsed.public_key().raw);
@@ -148,17 +148,17 @@ impl std::fmt::Debug for Certificate {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     if pem.trim_ascii().is_empty() {
-        return Err(CertificateError::Empty(Part::Certificate));
+        return Err(CertificateError::Empty(PemPart::Certificate));
     }
-    let found = pem::certificates(pem).map_err(|error| CertificateError::Pem(Part::Certificate, error))?;
+    let found = pem::certificates(pem).map_err(|error| CertificateError::Pem(PemPart::Certificate, error))?;
     Ok(found.into_iter().map(CertificateDer::from).collect())
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
     if pem.trim_ascii().is_empty() {
-        return Err(CertificateError::Empty(Part::Key));
+        return Err(CertificateError::Empty(PemPart::Key));
     }
-    let key = pem::private_key(pem).map_err(|error| CertificateError::Pem(Part::Key, error))?;
+    let key = pem::private_key(pem).map_err(|error| CertificateError::Pem(PemPart::Key, error))?;
     let der = key.der.to_vec();
     Ok(match key.form {
         KeyForm::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),
@@ -262,17 +262,17 @@ S/slOwekWhfUXg/sDgRkIW89aZl/LcyuiClDi721t279IblNwFmWUtvZ
         );
         let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let cases = [
-            (whole, "", Part::Key, "missing or empty"),
-            ("\n", VECTOR_KEY, Part::Certificate, "missing or empty"),
-            ("hello", VECTOR_KEY, Part::Certificate, "no certificate"),
-            (cut, VECTOR_KEY, Part::Certificate, "block 1 is cut"),
-            (nonsense, VECTOR_KEY, Part::Certificate, "certificate 1 in it is no X.509"),
-            (whole, "hello", Part::Key, "no private key"),
-            (whole, whole, Part::Key, "no private key"),
-            (whole, locked, Part::Key, "is encrypted"),
-            (whole, &locked_by_openssl, Part::Key, "is encrypted"),
-            (whole, no_key, Part::Key, "cannot be used"),
-            (whole, &other, Part::Key, "not the key of the first certificate"),
+            (whole, "", PemPart::Key, "missing or empty"),
+            ("\n", VECTOR_KEY, PemPart::Certificate, "missing or empty"),
+            ("hello", VECTOR_KEY, PemPart::Certificate, "no certificate"),
+            (cut, VECTOR_KEY, PemPart::Certificate, "block 1 is cut"),
+            (nonsense, VECTOR_KEY, PemPart::Certificate, "certificate 1 in it is no X.509"),
+            (whole, "hello", PemPart::Key, "no private key"),
+            (whole, whole, PemPart::Key, "no private key"),
+            (whole, locked, PemPart::Key, "is encrypted"),
+            (whole, &locked_by_openssl, PemPart::Key, "is encrypted"),
+            (whole, no_key, PemPart::Key, "cannot be used"),
+            (whole, &other, PemPart::Key, "not the key of the first certificate"),
         ];
         for (certificate, key, part, words) in cases {
             let error = error(certificate, key);

@@ -28,7 +28,7 @@ pub enum Proof {
 
 /// Where a moment lies in a credential's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum Validity {
     /// Before it.
     Before {
         /// When it begins.
@@ -76,13 +76,15 @@ impl Credential {
 
     /// Where `now` lies in its life.
     #[must_use]
-    pub fn life(&self, now: Timestamp) -> Life {
+    pub fn life(&self, now: Timestamp) -> Validity {
         match self.certificate() {
             Some(certificate) if now < certificate.not_before => {
-                Life::Before { begins: certificate.not_before }
+                Validity::Before { begins: certificate.not_before }
             }
-            Some(certificate) if now > certificate.not_after => Life::After { ended: certificate.not_after },
-            _ => Life::Within,
+            Some(certificate) if now > certificate.not_after => {
+                Validity::After { ended: certificate.not_after }
+            }
+            _ => Validity::Within,
         }
     }
 
@@ -90,10 +92,10 @@ impl Credential {
     #[must_use]
     pub fn begins_in(&self, now: Timestamp) -> Option<Duration> {
         match self.life(now) {
-            Life::Before { begins } => {
+            Validity::Before { begins } => {
                 Some(begins.duration_since(now).unsigned_abs() + Duration::from_secs(1))
             }
-            Life::Within | Life::After { .. } => None,
+            Validity::Within | Validity::After { .. } => None,
         }
     }
 }
@@ -112,11 +114,11 @@ mod tests {
         let certificate = Certificate::parse(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
         let credential = Credential::of_certificate(certificate);
         let life = |time: &str| credential.life(time.parse().unwrap());
-        assert!(matches!(life("2025-12-31T23:59:59Z"), Life::Before { .. }));
+        assert!(matches!(life("2025-12-31T23:59:59Z"), Validity::Before { .. }));
         let wait = credential.begins_in("2025-12-31T23:59:50Z".parse().unwrap());
         assert_eq!(wait, Some(Duration::from_secs(11)));
-        assert_eq!(life("2026-01-01T00:00:00Z"), Life::Within);
-        assert_eq!(life("2026-02-01T00:00:00Z"), Life::Within);
-        assert!(matches!(life("2026-02-01T00:00:01Z"), Life::After { .. }));
+        assert_eq!(life("2026-01-01T00:00:00Z"), Validity::Within);
+        assert_eq!(life("2026-02-01T00:00:00Z"), Validity::Within);
+        assert!(matches!(life("2026-02-01T00:00:01Z"), Validity::After { .. }));
     }
 }

@@ -11,8 +11,9 @@ use lanyard_protocol::handoff::credentials::{
 use lanyard_protocol::hub::key::{KeyError, SymmetricKey};
 use zeroize::Zeroizing;
 
-use super::certificate::{Certificate, CertificateError, Part};
+use super::certificate::{Certificate, CertificateError};
 use super::credential::Credential;
+use crate::config::certificate::PemPart;
 
 /// What a device may log in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,21 +143,22 @@ pub fn load(credentials: &Path, name: &str) -> Result<Credentials, CredentialsEr
 }
 
 /// The files of one credential.
-struct Names {
+struct FileNames {
     key: &'static str,
     certificate: &'static str,
     private_key: &'static str,
 }
 
-const CURRENT: Names = Names { key: SHARED_ACCESS_KEY, certificate: CERTIFICATE, private_key: PRIVATE_KEY };
-const PREVIOUS: Names = Names {
+const CURRENT: FileNames =
+    FileNames { key: SHARED_ACCESS_KEY, certificate: CERTIFICATE, private_key: PRIVATE_KEY };
+const PREVIOUS: FileNames = FileNames {
     key: PREVIOUS_SHARED_ACCESS_KEY,
     certificate: PREVIOUS_CERTIFICATE,
     private_key: PREVIOUS_PRIVATE_KEY,
 };
 
 /// Reads the key or the certificate; `None` when neither is there.
-fn read(folder: &Path, names: &Names) -> Result<Option<Credential>, CredentialsError> {
+fn read(folder: &Path, names: &FileNames) -> Result<Option<Credential>, CredentialsError> {
     let [key, certificate, private_key] =
         [names.key, names.certificate, names.private_key].map(|name| folder.join(name));
     let text = optional(&key, "the device's key in base64")?;
@@ -172,7 +174,7 @@ fn read(folder: &Path, names: &Names) -> Result<Option<Credential>, CredentialsE
         (None, chain, secret) => {
             let (chain, secret) = (chain.unwrap_or_default(), secret.unwrap_or_default());
             let certificate = Certificate::parse(&chain, &secret).map_err(|error| {
-                let path = if error.part() == Part::Key { private_key } else { certificate };
+                let path = if error.part() == PemPart::Key { private_key } else { certificate };
                 CredentialsError::Certificate { path, error }
             })?;
             Ok(Some(Credential::of_certificate(certificate)))

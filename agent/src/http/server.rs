@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::readiness::readiness;
-use crate::device::board::Board;
+use crate::status::page::StatusPage;
 
 /// Serves until `stop`.
-pub async fn serve(listener: TcpListener, board: Arc<Board>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, board: Arc<StatusPage>, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
-        .route("/status", get(async |State(board): State<Arc<Board>>| Json(board.status())))
+        .route("/status", get(async |State(board): State<Arc<StatusPage>>| Json(board.status())))
         .with_state(board);
     tokio::select! {
         () = lanyard_http::serve(listener, router) => {}
@@ -28,12 +28,12 @@ pub async fn serve(listener: TcpListener, board: Arc<Board>, stop: CancellationT
     }
 }
 
-async fn ready(State(board): State<Arc<Board>>) -> impl IntoResponse {
+async fn ready(State(board): State<Arc<StatusPage>>) -> impl IntoResponse {
     let (ready, body) = readiness(&board.status());
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
 }
 
-async fn metrics(State(board): State<Arc<Board>>) -> impl IntoResponse {
+async fn metrics(State(board): State<Arc<StatusPage>>) -> impl IntoResponse {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&board.registry().gather(), &mut text) {
@@ -55,7 +55,7 @@ mod tests {
     async fn m10_silent_connections_do_not_keep_a_probe_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let board = Arc::new(Board::new(prometheus::Registry::new()).unwrap());
+        let board = Arc::new(StatusPage::new(prometheus::Registry::new()).unwrap());
         tokio::spawn(serve(listener, board, CancellationToken::new()));
         let mut held = Vec::new();
         for _ in 0..lanyard_http::CONNECTIONS * 2 {

@@ -6,19 +6,19 @@ use lanyard_protocol::handoff::config::{DataType, Source, Tag};
 
 use super::event::Value;
 use super::simulator::address::Address;
+use super::simulator::check::check;
 use super::simulator::controller::Controller;
-use super::simulator::data_type::check;
 
 /// A tag's place in its source. It holds until the next [`Field::reconfigure`].
 #[derive(Debug, PartialEq)]
-pub(super) enum Place {
+pub(super) enum TagIndex {
     /// An address of the simulated controller with this position.
     Simulator { controller: usize, address: Address, data_type: Option<DataType> },
     /// The address means nothing to the source.
     Nowhere,
 }
 
-impl Place {
+impl TagIndex {
     pub(super) fn is_nowhere(&self) -> bool {
         matches!(self, Self::Nowhere)
     }
@@ -52,7 +52,7 @@ impl Field {
     }
 
     /// Finds a tag's place; the error names tag, address and fix.
-    pub(super) fn locate(&self, tag: &Tag) -> Result<Place, String> {
+    pub(super) fn locate(&self, tag: &Tag) -> Result<TagIndex, String> {
         let Some(controller) = self.position(&tag.source) else {
             return Err(format!(
                 "tag {:?}: there is no source {:?}; name one of the device's sources",
@@ -61,7 +61,7 @@ impl Field {
         };
         let address = Address::parse(&tag.address);
         match address.and_then(|address| check(&address, tag.data_type).map(|()| address)) {
-            Ok(address) => Ok(Place::Simulator { controller, address, data_type: tag.data_type }),
+            Ok(address) => Ok(TagIndex::Simulator { controller, address, data_type: tag.data_type }),
             Err(error) => {
                 Err(format!("tag {:?}: address {:?} cannot be read: {error}", tag.name, tag.address))
             }
@@ -69,12 +69,12 @@ impl Field {
     }
 
     /// The value at a place, `elapsed` after the start; `None` is a bad read.
-    pub(super) fn read(&mut self, place: &Place, elapsed: Duration) -> Option<Value> {
+    pub(super) fn read(&mut self, place: &TagIndex, elapsed: Duration) -> Option<Value> {
         match place {
-            Place::Simulator { controller, address, data_type } => {
+            TagIndex::Simulator { controller, address, data_type } => {
                 self.simulators.get_mut(*controller)?.1.read(address, *data_type, elapsed)
             }
-            Place::Nowhere => None,
+            TagIndex::Nowhere => None,
         }
     }
 }

@@ -9,8 +9,9 @@ use lanyard_protocol::handoff::interval::Interval;
 
 use super::deadband;
 use super::event::{Event, Value};
-use super::reader::{Field, Place};
+use super::reader::Field;
 use super::schedule::Schedule;
+use crate::tags::reader::TagIndex;
 
 /// All tags of one device. It outlives configurations: what stays unchanged is neither read nor sent again.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Sampling {
 #[derive(Debug)]
 struct Sampled {
     name: Arc<str>,
-    place: Place,
+    place: TagIndex,
     last: Option<Reading>,
     rule: Rule,
 }
@@ -105,7 +106,7 @@ impl Sampling {
         for config in device.tags.iter().filter(|tag| tag.enabled) {
             let place = self.field.locate(config).unwrap_or_else(|problem| {
                 problems.push(problem);
-                Place::Nowhere
+                TagIndex::Nowhere
             });
             self.tags.push(match before.remove(&config.name) {
                 Some((was, tag)) if was == *config && tag.place.is_nowhere() == place.is_nowhere() => {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use lanyard_agent::buffer::store::{Buffer, Shared};
-use lanyard_agent::publisher::outbox::{Next, Outbox};
+use lanyard_agent::buffer::store::{Buffer, SharedBuffers};
+use lanyard_agent::messages::outbox::{Next, Outbox};
 use lanyard_agent::tags::event::{Event, Value};
 use lanyard_protocol::handoff::buffer::{self as config, Sync};
 use lanyard_protocol::handoff::config::Telemetry;
@@ -126,7 +126,7 @@ fn append(outbox: &mut Outbox, count: i64) {
 fn read(segment: &[u8], journal: Option<&[u8]>) {
     let folder = Folder::new();
     let settings = config::Buffer { sync: Sync::Never, ..config::Buffer::default() };
-    let buffer = || Buffer::open(&folder.0, &settings, &Shared::default(), Instant::now());
+    let buffer = || Buffer::open(&folder.0, &settings, &SharedBuffers::default(), Instant::now());
     let open = |run| Outbox::new(buffer(), run);
     match journal {
         None => folder.write("00000000000000000001.events", segment),

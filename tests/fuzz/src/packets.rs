@@ -1,7 +1,7 @@
 //! What a server sends over an accepted connection.
 
 use bytes::BytesMut;
-use lanyard_agent::hub::link::{MAX_PACKET_BYTES, codec};
+use lanyard_agent::mqtt::link::{MAX_PACKET_BYTES, codec};
 use tokio_util::codec::Decoder;
 
 /// Any bytes are packets or an error, no packet is larger than a hub's, and however the bytes are split, the packets are

@@ -1,7 +1,7 @@
 //! Waits that DPS asks for.
 
-use lanyard_agent::hub::pace::Pace;
-use lanyard_agent::hub::wait::{AskedWait, LONGEST, after};
+use lanyard_agent::session::backoff::Backoff;
+use lanyard_agent::wait::{AskedWait, LONGEST, after};
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic::FromDps;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// When the sum overflows, or the wait is longer.
 pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let (mut pace, now) = (Pace::default(), Instant::now());
+    let (mut pace, now) = (Backoff::default(), Instant::now());
     for answer in text.lines().filter_map(|topic| FromDps::parse(topic).ok()) {
         let reason = match answer.status {
             401 | 404 => ConnectionReason::RegistrationUnauthorized,

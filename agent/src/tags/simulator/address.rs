@@ -1,94 +1,9 @@
 //! What an address of the simulator means: `RAMP(1000, 0, 100, 1)`, `K0100.00`, `R0440 [4]`. Pure.
 
-use lanyard_protocol::handoff::config::DataType;
-
+use super::address_error::AddressError;
 use super::function::{Function, Ramp, Random, Sine, User};
 use super::literal;
 use super::register::Register;
-
-/// Why a text is no address; every message says how to mend it.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum AddressError {
-    /// Neither a function nor a register.
-    #[error(
-        "{0:?} is no address of the simulator: use RAMP, RANDOM, SINE or USER with arguments in parentheses, or a register such as K0001, R0001, S0001 or B0001"
-    )]
-    Unknown(String),
-    /// An opening parenthesis without its partner at the end.
-    #[error("the address must end with ')'")]
-    Unclosed,
-    /// Too few or too many arguments.
-    #[error("{usage} is the form, but there are {found} arguments")]
-    Arguments {
-        /// How the function is written.
-        usage: &'static str,
-        /// How many arguments stand there.
-        found: usize,
-    },
-    /// An argument is no number.
-    #[error("{what} {text:?} is not a number: write it like 10 or -0.25")]
-    Number {
-        /// Which argument.
-        what: &'static str,
-        /// What stands there.
-        text: String,
-    },
-    /// The rate is not a whole number in the driver's range.
-    #[error("the rate {0:?} must be a whole number of milliseconds from 10 to 3600000")]
-    Rate(String),
-    /// The bounds are the wrong way around.
-    #[error("the low limit must not be above the high limit")]
-    Bounds,
-    /// The ramp would stand still.
-    #[error("the increment must not be 0")]
-    Increment,
-    /// The sine would stand still or alias.
-    #[error("the frequency must be above 0 and at most 1000 Hz")]
-    Frequency,
-    /// More than a full turn.
-    #[error("the phase must be from 0 to 360 degrees")]
-    Phase,
-    /// A list without values.
-    #[error("USER(rate, value, …) needs at least one value")]
-    NoValues,
-    /// A register beyond the last.
-    #[error("the register number must be from 0 to 9999")]
-    RegisterRange,
-    /// A bit that a 16-bit register does not have.
-    #[error("the bit must be from 00 to 15, on a K or R register")]
-    Bit,
-    /// A data type that the address never has.
-    #[error("this address has no data type {data_type:?}: use {fits}, or take dataType out")]
-    Type {
-        /// The type.
-        data_type: DataType,
-        /// What it can have.
-        fits: &'static str,
-    },
-    /// A value that the data type does not have.
-    #[error(
-        "{value} does not fit into the data type {data_type:?}: use one that has all values of the address"
-    )]
-    Value {
-        /// The type.
-        data_type: DataType,
-        /// The value.
-        value: String,
-    },
-    /// A value of several registers that does not fit.
-    #[error("a {data_type:?} takes {words} registers, and they must end at register 9999")]
-    Words {
-        /// The type.
-        data_type: DataType,
-        /// How many registers a value takes.
-        words: u16,
-    },
-    /// An array that does not fit.
-    #[error(
-        "an array is written like K0440 [4], on K or R registers, with 1 to 1000 elements, and must end at register 9999"
-    )]
-    Array,
-}
 
 /// What an address means.
 #[derive(Debug, Clone, PartialEq)]

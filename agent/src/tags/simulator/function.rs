@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lanyard_protocol::handoff::config::DataType;
 
-use super::address::AddressError;
+use super::address_error::AddressError;
 use super::data_type;
 use super::literal::{self, Number};
 use crate::tags::event::Value;

@@ -1,6 +1,6 @@
 //! The arguments of a function address: splitting them and reading numbers. Pure.
 
-use super::address::AddressError;
+use super::address_error::AddressError;
 use crate::tags::event::Value;
 
 /// A number as it was written. Whole numbers make a function whole, a decimal point makes it fractional.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lanyard_protocol::handoff::config::DataType;
 
-use super::address::AddressError;
+use super::address_error::AddressError;
 use super::data_type;
 use crate::tags::event::Value;
 
@@ -16,7 +16,7 @@ const LONGEST_ARRAY: u16 = 1000;
 
 /// What a register holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum RegisterKind {
     /// `K`: a word that keeps what is written; 0 until then.
     Constant,
     /// `R`: a word that counts up by one each time it is read.
@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// Which part of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum RegisterPart {
     /// All of it.
     Whole,
     /// One bit of a word: `K0100.00`.
@@ -41,9 +41,9 @@ pub enum Part {
 /// A place in the controller's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Register {
-    kind: Kind,
+    kind: RegisterKind,
     number: u16,
-    part: Part,
+    part: RegisterPart,
 }
 
 impl Register {
@@ -52,10 +52,10 @@ impl Register {
         let unknown = || AddressError::Unknown(text.to_owned());
         let mut characters = text.chars();
         let kind = match characters.next().map(|letter| letter.to_ascii_uppercase()) {
-            Some('K') => Kind::Constant,
-            Some('R') => Kind::Counter,
-            Some('S') => Kind::Text,
-            Some('B') => Kind::Boolean,
+            Some('K') => RegisterKind::Constant,
+            Some('R') => RegisterKind::Counter,
+            Some('S') => RegisterKind::Text,
+            Some('B') => RegisterKind::Boolean,
             _ => return Err(unknown()),
         };
         let rest = characters.as_str();
@@ -66,18 +66,18 @@ impl Register {
         }
         let number =
             digits.parse().ok().filter(|&number| number <= LAST).ok_or(AddressError::RegisterRange)?;
-        let word = matches!(kind, Kind::Constant | Kind::Counter);
+        let word = matches!(kind, RegisterKind::Constant | RegisterKind::Counter);
         let rest = rest.trim();
         let part = if rest.is_empty() {
-            Part::Whole
+            RegisterPart::Whole
         } else if let Some(bit) = rest.strip_prefix('.') {
             let two_digits = (1..=2).contains(&bit.len()) && bit.bytes().all(|byte| byte.is_ascii_digit());
             let bit = bit.parse().ok().filter(|&bit: &u8| word && two_digits && bit <= 15);
-            Part::Bit(bit.ok_or(AddressError::Bit)?)
+            RegisterPart::Bit(bit.ok_or(AddressError::Bit)?)
         } else if let Some(length) = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             let fits =
                 |&length: &u16| word && (1..=LONGEST_ARRAY).contains(&length) && length - 1 <= LAST - number;
-            Part::Array(length.trim().parse().ok().filter(fits).ok_or(AddressError::Array)?)
+            RegisterPart::Array(length.trim().parse().ok().filter(fits).ok_or(AddressError::Array)?)
         } else {
             return Err(unknown());
         };
@@ -87,18 +87,20 @@ impl Register {
     /// Whether it can be read as this type.
     pub(super) fn check(self, data_type: DataType) -> Result<(), AddressError> {
         let fits = match (self.kind, self.part) {
-            (Kind::Text, _) => "String",
-            (Kind::Boolean, _) | (_, Part::Bit(_)) => "Boolean",
+            (RegisterKind::Text, _) => "String",
+            (RegisterKind::Boolean, _) | (_, RegisterPart::Bit(_)) => "Boolean",
             _ => "Short, Word, Long, DWord, LLong, QWord, Float, Double, BCD or LBCD",
         };
         let refused = AddressError::Type { data_type, fits };
         let elements = match (self.kind, self.part) {
-            (Kind::Text, _) => return if data_type == DataType::String { Ok(()) } else { Err(refused) },
-            (Kind::Boolean, _) | (_, Part::Bit(_)) => {
+            (RegisterKind::Text, _) => {
+                return if data_type == DataType::String { Ok(()) } else { Err(refused) };
+            }
+            (RegisterKind::Boolean, _) | (_, RegisterPart::Bit(_)) => {
                 return if data_type == DataType::Boolean { Ok(()) } else { Err(refused) };
             }
-            (_, Part::Whole) => 1,
-            (_, Part::Array(length)) => length,
+            (_, RegisterPart::Whole) => 1,
+            (_, RegisterPart::Array(length)) => length,
         };
         let words = data_type::words(data_type).ok_or(refused)?;
         // At most 9999 and 1000 times 4.
@@ -119,11 +121,13 @@ impl Memory {
     /// Reads a register. A counter gives its value and then counts up, for all who read it.
     pub fn read(&mut self, register: Register) -> Value {
         match (register.kind, register.part) {
-            (Kind::Text, _) => Value::Text(Arc::from("")),
-            (Kind::Boolean, _) => Value::Boolean(false),
-            (kind, Part::Whole) => Value::Integer(self.word(kind, register.number).into()),
-            (kind, Part::Bit(bit)) => Value::Boolean(self.word(kind, register.number) >> bit & 1 == 1),
-            (kind, Part::Array(length)) => {
+            (RegisterKind::Text, _) => Value::Text(Arc::from("")),
+            (RegisterKind::Boolean, _) => Value::Boolean(false),
+            (kind, RegisterPart::Whole) => Value::Integer(self.word(kind, register.number).into()),
+            (kind, RegisterPart::Bit(bit)) => {
+                Value::Boolean(self.word(kind, register.number) >> bit & 1 == 1)
+            }
+            (kind, RegisterPart::Array(length)) => {
                 let end = register.number + length;
                 Value::Array(
                     (register.number..end)
@@ -136,14 +140,17 @@ impl Memory {
 
     /// Reads a register, and those behind it that the type takes; `None` when they hold no value of this type.
     pub(super) fn read_as(&mut self, register: Register, data_type: DataType) -> Option<Value> {
-        let (Some(words), Kind::Constant | Kind::Counter) = (data_type::words(data_type), register.kind)
+        let (Some(words), RegisterKind::Constant | RegisterKind::Counter) =
+            (data_type::words(data_type), register.kind)
         else {
             return Some(self.read(register));
         };
         match register.part {
-            Part::Bit(_) => Some(self.read(register)),
-            Part::Whole => data_type::decode(self.words(register.kind, register.number, words), data_type),
-            Part::Array(length) => {
+            RegisterPart::Bit(_) => Some(self.read(register)),
+            RegisterPart::Whole => {
+                data_type::decode(self.words(register.kind, register.number, words), data_type)
+            }
+            RegisterPart::Array(length) => {
                 let mut element = |at: u16| self.words(register.kind, register.number + at * words, words);
                 // All are read before one fails, so that every counter counts.
                 let read: Vec<u64> = (0..length).map(&mut element).collect();
@@ -154,12 +161,12 @@ impl Memory {
         }
     }
 
-    fn words(&mut self, kind: Kind, first: u16, words: u16) -> u64 {
+    fn words(&mut self, kind: RegisterKind, first: u16, words: u16) -> u64 {
         (0..words).fold(0, |value, at| value | u64::from(self.word(kind, first + at)) << (16 * at))
     }
 
-    fn word(&mut self, kind: Kind, number: u16) -> u16 {
-        if kind != Kind::Counter {
+    fn word(&mut self, kind: RegisterKind, number: u16) -> u16 {
+        if kind != RegisterKind::Counter {
             return 0;
         }
         let counter = self.counters.entry(number).or_default();

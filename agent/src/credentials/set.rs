@@ -1,0 +1,194 @@
+//! What a device can log in with right now: takes new files when they are usable and keeps what it has when they are
+//! not, and tells what became of each credential. Reads no file itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::credentials::CERTIFICATE;
+use lanyard_protocol::handoff::status::{ConnectionReason, Refused};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::credential::{Credential, Validity};
+use crate::config::credentials::{Credentials, CredentialsError};
+use crate::credentials::select::{RetryRule, Selection};
+use crate::mqtt::failure::Failure;
+use crate::mqtt::trust::Trust;
+use crate::status::device::DeviceState;
+
+/// A device's credentials, or why there are none.
+pub type CredentialsWatch = watch::Receiver<Result<Arc<Credentials>, Arc<CredentialsError>>>;
+
+/// What a device can log in with.
+pub(crate) struct CredentialSet {
+    state: Arc<DeviceState>,
+    trust: Trust,
+    watch: CredentialsWatch,
+    choice: Selection,
+    ca: Option<Arc<[u8]>>,
+    /// Why the files as they are now are not in use, wholly or in part.
+    problem: Option<String>,
+    /// Whether that is one of all devices, which the fleet tells.
+    told: bool,
+}
+
+/// How an attempt with a credential failed.
+pub(crate) struct CredentialFailure<'a> {
+    pub(crate) failure: &'a Failure,
+    pub(crate) rest: RetryRule,
+    /// Whether hub or DPS refused it, and not the network.
+    pub(crate) refused: bool,
+}
+
+impl CredentialSet {
+    pub(crate) fn new(
+        state: Arc<DeviceState>,
+        trust: Trust,
+        watch: CredentialsWatch,
+        retry: Duration,
+    ) -> Self {
+        let choice = Selection::new(retry);
+        let mut this = Self { state, trust, watch, choice, ca: None, problem: None, told: false };
+        this.take();
+        this
+    }
+
+    /// Waits until the files are others.
+    pub(crate) async fn changed(&self) {
+        if self.watch.clone().changed().await.is_err() {
+            // Whoever reads the files is gone, and ends this device too.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes the files if they are others.
+    pub(crate) fn look(&mut self) {
+        if self.watch.has_changed().unwrap_or(false) {
+            self.take();
+        }
+    }
+
+    fn take(&mut self) {
+        let newest = self.watch.borrow_and_update().clone();
+        self.told = newest.as_ref().is_err_and(|error| error.is_of_directory());
+        let (problem, what) = match newest {
+            Err(error) => (Some(error.to_string()), "the ones before stay"),
+            Ok(credentials) => match self.trust.client(credentials.ca.as_deref(), None) {
+                Err(error) => {
+                    let problem = format!("{} cannot be used: {error}", credentials.ca_path.display());
+                    (Some(problem), "the ones before stay")
+                }
+                Ok(_) => {
+                    self.ca.clone_from(&credentials.ca);
+                    self.choice.offer(&credentials.offered);
+                    self.state.credential_refused(None);
+                    (credentials.problem.as_ref().map(ToString::to_string), "the others are")
+                }
+            },
+        };
+        // Without any, the connection says so itself; what concerns all devices, the fleet.
+        let silent = self.told || self.choice.next(Instant::now()).is_none() || self.problem == problem;
+        if let Some(problem) = problem.as_ref().filter(|_| !silent) {
+            let device = self.state.name.as_str();
+            tracing::warn!(device, "new credentials are not used, {what}: {problem}");
+        }
+        self.state.credentials_unreadable(problem.clone());
+        self.problem = problem;
+    }
+
+    /// The one to log in with now.
+    ///
+    /// # Errors
+    /// A failure when there is none.
+    pub(crate) fn next(&self, now: Instant) -> Result<Arc<Credential>, Failure> {
+        let next = self.choice.next(now).map(Arc::clone);
+        next.ok_or_else(|| {
+            let problem = self.problem.clone().unwrap_or_default();
+            Failure::new(ConnectionReason::CredentialsUnreadable, problem)
+        })
+    }
+
+    /// Whether the fleet tells of the failure, in one line for all devices.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// One that should take the place of the one in use.
+    pub(crate) fn better(&self, in_use: &Credential, now: Instant) -> Option<Arc<Credential>> {
+        let next = self.choice.next(now)?;
+        (next.fingerprint != in_use.fingerprint).then(|| Arc::clone(next))
+    }
+
+    /// When there may be a better one.
+    pub(crate) fn again_at(&self, in_use: &Credential) -> Option<Instant> {
+        if self.choice.is_newest(&in_use.fingerprint) { None } else { self.choice.again_at() }
+    }
+
+    /// TLS with it.
+    ///
+    /// # Errors
+    /// A failure when the library refuses it.
+    pub(crate) fn tls(&self, credential: &Credential) -> Result<Arc<rustls::ClientConfig>, Failure> {
+        self.trust
+            .client(self.ca.as_deref(), credential.certificate())
+            .map_err(|error| Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
+    }
+
+    /// Whether the calendar alone forbids it, and for how long. One that is not valid yet is tried all the same when
+    /// there is no other: it may be this machine's clock that is wrong.
+    pub(crate) fn forbidden(&self, credential: &Credential, now: Timestamp) -> Option<(Failure, RetryRule)> {
+        let fingerprint = &credential.fingerprint;
+        let (words, rest) = match credential.life(now) {
+            Validity::Within => return None,
+            Validity::After { ended } => (
+                format!("expired at {ended}: renew it, or check this machine's clock, which says {now:.0}"),
+                RetryRule::Dps,
+            ),
+            Validity::Before { begins } => {
+                let left = credential.begins_in(now).filter(|_| self.choice.has_other(fingerprint))?;
+                (
+                    format!(
+                        "is valid from {begins} on: check this machine's clock, which says {now:.0}, if that is not what is meant"
+                    ),
+                    RetryRule::For(left),
+                )
+            }
+        };
+        // The chain's certificates that stand above it end too, and a server refuses the whole chain then.
+        let above = match credential.certificate().map_or(1, |certificate| certificate.ends_first) {
+            position @ 2.. if matches!(rest, RetryRule::Dps) => {
+                format!("certificate {position} in {CERTIFICATE}, an intermediate CA of ")
+            }
+            _ => String::new(),
+        };
+        let message = format!("{above}the device's certificate {fingerprint} (SHA-256 thumbprint) {words}");
+        Some((Failure::new(ConnectionReason::CredentialExpired, message), rest))
+    }
+
+    /// The hub accepted it.
+    pub(crate) fn accepted(&mut self, credential: &Credential) {
+        self.choice.accepted(&credential.fingerprint);
+        let newest = self.choice.is_newest(&credential.fingerprint);
+        self.state.credential_accepted(&credential.fingerprint, newest);
+    }
+
+    /// It did not work; says whether another one is to be tried at once.
+    pub(crate) fn set_back(&mut self, credential: &Credential, setback: &CredentialFailure<'_>) -> bool {
+        let CredentialFailure { failure, rest, refused } = setback;
+        let fingerprint = &credential.fingerprint;
+        if *refused && self.choice.is_newest(fingerprint) {
+            self.state.credential_refused(Some(Refused {
+                fingerprint: fingerprint.clone(),
+                since: Timestamp::now(),
+                message: failure.message.clone(),
+            }));
+        }
+        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, rand::random());
+        if at_once {
+            let (device, reason) = (self.state.name.as_str(), failure.reason.as_str());
+            tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes on with another: {}", failure.message);
+        }
+        at_once
+    }
+}

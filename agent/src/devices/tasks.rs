@@ -1,0 +1,218 @@
+//! One device's tasks: its sampler, and its connection, which a new identity replaces.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use lanyard_protocol::handoff::config::Device;
+use lanyard_protocol::handoff::status::ConnectionReason;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::buffer::store::{self, Buffer};
+use crate::config::credentials::{Credentials, CredentialsError};
+use crate::devices::scan_loop;
+use crate::messages::outbox::Outbox;
+use crate::mqtt::trust::Trust;
+use crate::session::connection::Connection;
+use crate::status::collector::DeviceCollector;
+use crate::status::device::DeviceState;
+use crate::stop;
+use crate::stop::Stopper;
+
+/// A device's credentials, or why there are none.
+pub(super) type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsError>>;
+
+/// What all devices of the process share.
+#[derive(Clone)]
+pub(super) struct ProcessResources {
+    pub(super) trust: Trust,
+    pub(super) token_lifetime: Duration,
+    pub(super) keep_alive: Duration,
+    pub(super) credential_retry: Duration,
+    /// Who may dial now.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) buffer: PathBuf,
+    /// Memory and disk of all devices' buffers.
+    pub(super) buffers: store::SharedBuffers,
+    /// Hears of tasks that ended without being asked.
+    pub(super) ended: mpsc::UnboundedSender<String>,
+}
+
+/// One device's tasks.
+pub(super) struct DeviceTasks {
+    pub(super) state: Arc<DeviceState>,
+    pub(super) collector: DeviceCollector,
+    config: watch::Sender<Arc<Device>>,
+    credentials: watch::Sender<CredentialsResult>,
+    sampler: Task,
+    sampler_stop: CancellationToken,
+    connection: Option<(Task, Stopper)>,
+    shared: ProcessResources,
+}
+
+impl DeviceTasks {
+    /// Starts a device.
+    pub(super) fn start(
+        device: Arc<Device>,
+        credentials: CredentialsResult,
+        shared: ProcessResources,
+    ) -> prometheus::Result<Self> {
+        let events = shared.buffer.join(&device.name).join("events");
+        let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, Instant::now());
+        let outbox = Outbox::new(buffer, rand::random());
+        let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
+        state.set_uid(device.uid.clone());
+        let collector = DeviceCollector::new(Arc::clone(&state));
+        let (config, config_watch) = watch::channel(device);
+        let (credentials, _) = watch::channel(credentials);
+        let sampler_stop = CancellationToken::new();
+        let sampler = scan_loop::run(Arc::clone(&state), config_watch, rand::random(), sampler_stop.clone());
+        let sampler = Task::spawn(sampler, &state.name, &shared.ended);
+        let mut member =
+            Self { state, collector, config, credentials, sampler, sampler_stop, connection: None, shared };
+        member.connect();
+        Ok(member)
+    }
+
+    fn connect(&mut self) {
+        let (stopper, stop) = stop::channel();
+        let connection = Connection {
+            state: Arc::clone(&self.state),
+            config: self.config.subscribe(),
+            credentials: self.credentials.subscribe(),
+            trust: self.shared.trust.clone(),
+            token_lifetime: self.shared.token_lifetime,
+            keep_alive: self.shared.keep_alive,
+            credential_retry: self.shared.credential_retry,
+            slots: Arc::clone(&self.shared.slots),
+            folder: self.shared.buffer.join(&self.state.name),
+            stop,
+        };
+        let task = Task::spawn(connection.run(), &self.state.name, &self.shared.ended);
+        self.connection = Some((task, stopper));
+    }
+
+    /// Whether a configuration leaves the device the same client of the same hub.
+    pub(super) fn is_same_client(&self, device: &Device) -> bool {
+        let now = self.config.borrow();
+        now.device_id == device.device_id
+            && now.model_id == device.model_id
+            && now.hub == device.hub
+            && now.dps == device.dps
+            // The hub hears of it at CONNECT only.
+            && now.last_will == device.last_will
+    }
+
+    /// Takes a configuration that leaves the device the same client: tags and telemetry follow while it runs.
+    pub(super) fn reconfigure(&self, device: &Arc<Device>) {
+        if **self.config.borrow() == **device {
+            return;
+        }
+        self.state.outbox.lock().configure(&device.buffer, Instant::now());
+        self.state.set_uid(device.uid.clone());
+        self.config.send_replace(Arc::clone(device));
+        tracing::info!(device = self.state.name, "the configuration changed");
+    }
+
+    /// Takes credentials, if they are not those in use.
+    pub(super) fn set_credentials(&self, credentials: CredentialsResult) {
+        self.credentials.send_if_modified(|current| {
+            let differs = *current != credentials;
+            if differs {
+                *current = credentials;
+            }
+            differs
+        });
+    }
+
+    /// Ends the connection, what is under way being given `limit`.
+    pub(super) async fn disconnect(&mut self, limit: Duration) {
+        if let Some((task, stopper)) = self.connection.take() {
+            stopper.stop(limit);
+            task.end(limit + GRACE).await;
+        }
+    }
+
+    /// Begins a new connection with a new configuration; what the old one did not deliver rides on it.
+    pub(super) fn reconnect(&mut self, device: &Arc<Device>) {
+        self.reconfigure(device);
+        self.state.disconnected(ConnectionReason::Renewing, "");
+        self.connect();
+    }
+
+    /// Stops reading, delivers what was read within `limit`, and ends.
+    pub(super) async fn stop(mut self, limit: Duration) {
+        self.sampler_stop.cancel();
+        self.sampler.end(GRACE).await;
+        if let Some((task, stopper)) = self.connection.take() {
+            stopper.stop(limit);
+            task.end(limit + GRACE).await;
+        }
+        let account = self.state.outbox.lock().account();
+        let (device, lost, kept) =
+            (&self.state.name, account.volatile, account.events.saturating_sub(account.volatile));
+        if kept > 0 {
+            tracing::info!(
+                device,
+                "{kept} events are not delivered: they are kept on disk for the next start"
+            );
+        }
+        if lost > 0 {
+            tracing::warn!(
+                device,
+                "{lost} events are not delivered and end with the agent, for its buffer is not on disk"
+            );
+        }
+    }
+}
+
+/// What a task that was asked to end may take beyond its limit: DISCONNECT and the server's close.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// A task whose end is reported, unless it was asked for.
+struct Task {
+    handle: JoinHandle<()>,
+    asked: CancellationToken,
+}
+
+/// Reports when it is dropped, by a return as well as by a panic.
+struct Report {
+    name: String,
+    asked: CancellationToken,
+    ended: mpsc::UnboundedSender<String>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.asked.is_cancelled() {
+            // Nobody listens any more when the process itself ends.
+            let _ = self.ended.send(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+impl Task {
+    fn spawn(
+        future: impl Future<Output = ()> + Send + 'static,
+        name: &str,
+        ended: &mpsc::UnboundedSender<String>,
+    ) -> Self {
+        let asked = CancellationToken::new();
+        let report = Report { name: name.to_owned(), asked: asked.clone(), ended: ended.clone() };
+        // An async block would keep room for the future twice.
+        Self { handle: tokio::spawn(future.map(move |()| drop(report))), asked }
+    }
+
+    /// Waits for the end, and enforces it.
+    async fn end(self, limit: Duration) {
+        self.asked.cancel();
+        let mut handle = self.handle;
+        if tokio::time::timeout(limit, &mut handle).await.is_err() {
+            handle.abort();
+            let _ = handle.await;
+        }
+    }
+}

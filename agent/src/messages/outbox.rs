@@ -1,0 +1,425 @@
+//! A device's messages under way: in order, each until its acknowledgement, over any number of connections, and over
+//! the end of the process. Touches disk, in its buffer; the caller brings the time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lanyard_protocol::handoff::buffer as config;
+use lanyard_protocol::handoff::config::Telemetry;
+
+use crate::buffer::counts::{DropReason, EventCounts};
+use crate::buffer::entry::MessageBounds;
+use crate::buffer::store::Buffer;
+use crate::messages::message;
+use crate::messages::message::{Filled, Heading, Message};
+use crate::tags::event::Event;
+
+/// How many messages may be unacknowledged at once. One at a time would wait a round trip for each; 32 fill a line of
+/// 100 ms and 300 messages a second, a hub unit's own limit being lower, and bound what a reconnect sends again.
+pub const IN_FLIGHT: usize = 32;
+
+/// A device's events on their way to the hub. It outlives connections and configurations.
+pub struct Outbox {
+    buffer: Buffer,
+    window: VecDeque<Flight>,
+    /// Events before this number are to be sent now, and not at the next interval.
+    due: u64,
+    run: u64,
+    style: Style,
+    /// How many events and bytes the newest message has.
+    newest: (usize, usize),
+    /// When the oldest message became the oldest: from then on the hub's time to acknowledge it runs.
+    front_since: Option<Instant>,
+}
+
+/// How messages are written, and how the journal has it.
+#[derive(Debug)]
+struct Style {
+    telemetry: Telemetry,
+    profile: Arc<str>,
+}
+
+impl Style {
+    fn new(telemetry: &Telemetry) -> Self {
+        let profile = serde_json::to_string(telemetry).expect("string keys and finite numbers only");
+        Self { telemetry: telemetry.clone(), profile: Arc::from(profile) }
+    }
+}
+
+#[derive(Debug)]
+struct Flight {
+    message: Arc<Message>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Waiting,
+    Sent(Instant),
+    Acknowledged,
+}
+
+/// What [`Outbox::next`] has to say.
+#[derive(Debug)]
+pub enum Next {
+    /// Send this.
+    Send(Arc<Message>),
+    /// An event of this tag is larger than a hub takes; it was dropped. Ask again.
+    TooLarge {
+        /// The tag.
+        tag: Arc<str>,
+        /// How large the event is.
+        bytes: usize,
+    },
+    /// Nothing for now.
+    Nothing,
+}
+
+impl Outbox {
+    /// An outbox over a buffer. `run` makes message ids unlike those of any other run.
+    #[must_use]
+    pub fn new(buffer: Buffer, run: u64) -> Self {
+        let style = Style::new(&Telemetry::default());
+        Self { buffer, window: VecDeque::new(), due: 0, run, style, newest: (0, 0), front_since: None }
+    }
+
+    /// Takes what a scan brought; gives back how many events were dropped to make room.
+    pub fn append(&mut self, events: &[Event], now: Instant) -> u64 {
+        self.buffer.append(events, now)
+    }
+
+    /// Whether there is room for what is read next.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.buffer.has_room()
+    }
+
+    /// Declares everything unread due: an interval has passed, or the agent ends.
+    pub fn tick(&mut self) {
+        self.due = self.buffer.end();
+    }
+
+    /// Whether anything waits for the next interval.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.buffer.unread() < self.buffer.end()
+    }
+
+    /// Whether every event accepted so far is acknowledged or dropped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.window.is_empty() && !self.waits()
+    }
+
+    /// Whether no message is unacknowledged.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.window.is_empty()
+    }
+
+    /// The next message to send: first those of an earlier connection, unchanged and in order, then new ones.
+    pub fn next(&mut self, telemetry: &Telemetry, now: Instant, timestamp: i64) -> Next {
+        if let Some(flight) = self.window.iter_mut().find(|flight| flight.state == State::Waiting) {
+            flight.state = State::Sent(now);
+            let message = Arc::clone(&flight.message);
+            self.front_since.get_or_insert(now);
+            return Next::Send(message);
+        }
+        if self.window.len() >= IN_FLIGHT {
+            return Next::Nothing;
+        }
+        while let Some(owed) = self.buffer.owed().cloned() {
+            if self.buffer.unread() < owed.first {
+                // Between messages of an earlier process there may be events that no message could take.
+                return self.make(telemetry, owed.first, now, timestamp);
+            }
+            if let Some(message) = self.again(&owed, now) {
+                return Next::Send(message);
+            }
+            self.buffer.disown(now);
+        }
+        self.make(telemetry, self.due, now, timestamp)
+    }
+
+    /// A message with unread events before the number `until`.
+    fn make(&mut self, telemetry: &Telemetry, until: u64, now: Instant, timestamp: i64) -> Next {
+        if self.buffer.unread() >= until {
+            return Next::Nothing;
+        }
+        if self.style.telemetry != *telemetry {
+            self.style = Style::new(telemetry);
+        }
+        let (number, first) = (self.buffer.next_message(), self.buffer.unread());
+        let heading = Heading { id: &id(self.run, number), number, timestamp, before: self.newest };
+        match message::fill(&mut self.buffer, telemetry, heading, until) {
+            Filled::Nothing(after) => {
+                self.buffer.skip(after);
+                Next::Nothing
+            }
+            Filled::TooLarge { tag, bytes, after } => {
+                self.buffer.discard(after, DropReason::TooLarge);
+                Next::TooLarge { tag, bytes }
+            }
+            Filled::Message { message, after, markers } => {
+                let profile = Arc::clone(&self.style.profile);
+                let checksum = crc32c::crc32c(&message.body);
+                let (run, end) = (self.run, after.number());
+                let cut = MessageBounds { run, number, first, end, timestamp, checksum, profile };
+                self.buffer.take(after, message.events as u64 - markers, markers, cut, now);
+                Next::Send(self.fly(message, now))
+            }
+        }
+    }
+
+    /// The message that an earlier process made, once more, if it comes out as it was.
+    fn again(&mut self, owed: &MessageBounds, now: Instant) -> Option<Arc<Message>> {
+        let telemetry: Telemetry = serde_json::from_str(&owed.profile).ok()?;
+        if self.buffer.unread() != owed.first {
+            return None;
+        }
+        let heading = Heading {
+            id: &id(owed.run, owed.number),
+            number: owed.number,
+            timestamp: owed.timestamp,
+            before: self.newest,
+        };
+        match message::fill(&mut self.buffer, &telemetry, heading, owed.end) {
+            Filled::Message { message, after, markers }
+                if after.number() == owed.end && crc32c::crc32c(&message.body) == owed.checksum =>
+            {
+                self.buffer.take(after, message.events as u64 - markers, markers, owed.clone(), now);
+                Some(self.fly(message, now))
+            }
+            _ => None,
+        }
+    }
+
+    fn fly(&mut self, message: Message, now: Instant) -> Arc<Message> {
+        self.newest = (message.events, message.body.len());
+        let message = Arc::new(message);
+        self.window.push_back(Flight { message: Arc::clone(&message), state: State::Sent(now) });
+        self.front_since.get_or_insert(now);
+        message
+    }
+
+    /// The hub has a message; gives back how long that took, unless it was acknowledged before. Events are removed
+    /// from the buffer in order, so one that overtakes waits for its elders.
+    pub fn acknowledge(&mut self, number: u64, now: Instant) -> Option<Duration> {
+        let flight = self.window.iter_mut().find(|flight| flight.message.number == number)?;
+        let State::Sent(sent) = flight.state else { return None };
+        flight.state = State::Acknowledged;
+        while self.window.pop_front_if(|flight| flight.state == State::Acknowledged).is_some() {
+            self.buffer.acknowledge(now);
+            self.front_since = (!self.window.is_empty()).then_some(now);
+        }
+        Some(now.saturating_duration_since(sent))
+    }
+
+    /// The connection is gone: what is not acknowledged is to be sent again.
+    pub fn rewind(&mut self) {
+        for flight in &mut self.window {
+            if matches!(flight.state, State::Sent(_)) {
+                flight.state = State::Waiting;
+            }
+        }
+        self.front_since = None;
+    }
+
+    /// Since when the hub owes the next acknowledgement.
+    #[must_use]
+    pub fn owed_since(&self) -> Option<Instant> {
+        self.front_since
+    }
+
+    /// Changes what the buffer may hold, and how.
+    pub fn configure(&mut self, settings: &config::Buffer, now: Instant) {
+        self.buffer.configure(settings, now);
+    }
+
+    /// Why events are not kept on the disk, if they are not.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.buffer.problem()
+    }
+
+    /// The books.
+    #[must_use]
+    pub fn account(&self) -> EventCounts {
+        self.buffer.account()
+    }
+
+    /// The bytes that the buffer may take.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.buffer.capacity()
+    }
+}
+
+/// A message's id.
+fn id(run: u64, number: u64) -> String {
+    format!("{run:016x}-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::store::SharedBuffers;
+    use crate::tags::event::Value;
+    use lanyard_protocol::hub::property_bag::MESSAGE_ID;
+    use proptest::prelude::*;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Buffer::in_memory(&Default::default(), &SharedBuffers::default()), 0xabc)
+    }
+
+    fn append(outbox: &mut Outbox, times: std::ops::Range<i64>) {
+        let event =
+            |time| Event { tag: Arc::from("T"), value: Value::Null, good: true, continues: false, time };
+        outbox.append(&times.map(event).collect::<Vec<_>>(), Instant::now());
+    }
+
+    fn id(message: &Message) -> String {
+        message.properties.get(MESSAGE_ID).flatten().unwrap().to_owned()
+    }
+
+    fn send(outbox: &mut Outbox, telemetry: &Telemetry) -> Option<Arc<Message>> {
+        match outbox.next(telemetry, Instant::now(), 0) {
+            Next::Send(message) => Some(message),
+            Next::Nothing => None,
+            Next::TooLarge { .. } => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn events_wait_for_the_interval() {
+        let (mut outbox, telemetry) = (outbox(), Telemetry::default());
+        append(&mut outbox, 0..3);
+        assert!(send(&mut outbox, &telemetry).is_none());
+        outbox.tick();
+        assert_eq!(send(&mut outbox, &telemetry).unwrap().events, 3);
+        append(&mut outbox, 3..4);
+        assert!(send(&mut outbox, &telemetry).is_none());
+    }
+
+    #[test]
+    fn a_new_connection_repeats_what_is_unacknowledged_with_the_same_ids() {
+        let telemetry = Telemetry { max_events: 1, ..Telemetry::default() };
+        let mut outbox = outbox();
+        append(&mut outbox, 0..4);
+        outbox.tick();
+        let first: Vec<_> = (0..3).map(|_| send(&mut outbox, &telemetry).unwrap()).collect();
+        assert!(outbox.acknowledge(first[1].number, Instant::now()).is_some());
+        assert_eq!(outbox.account().acknowledged, 0, "its elder is still owed");
+        outbox.rewind();
+        assert_eq!(outbox.owed_since(), None);
+        let again: Vec<_> = std::iter::from_fn(|| send(&mut outbox, &telemetry)).collect();
+        assert_eq!(
+            again.iter().map(|m| id(m)).collect::<Vec<_>>(),
+            [1, 3, 4].map(|number| super::id(0xabc, number))
+        );
+        assert_eq!(again[0], first[0]);
+        for message in again {
+            outbox.acknowledge(message.number, Instant::now());
+        }
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.account().acknowledged, 4);
+        assert_eq!(outbox.acknowledge(1, Instant::now()), None);
+    }
+
+    #[test]
+    fn only_so_many_are_under_way() {
+        let telemetry = Telemetry { max_events: 1, ..Telemetry::default() };
+        let mut outbox = outbox();
+        append(&mut outbox, 0..100);
+        outbox.tick();
+        let sent: Vec<_> = std::iter::from_fn(|| send(&mut outbox, &telemetry)).collect();
+        assert_eq!(sent.len(), IN_FLIGHT);
+        outbox.acknowledge(sent[0].number, Instant::now());
+        assert!(send(&mut outbox, &telemetry).is_some());
+        assert!(send(&mut outbox, &telemetry).is_none());
+    }
+
+    #[test]
+    fn an_event_too_large_for_the_hub_is_dropped_and_named() {
+        let mut outbox = outbox();
+        let value = Value::Text(Arc::from("x".repeat(300_000)));
+        let big = Event { tag: Arc::from("Big"), value, good: true, continues: false, time: 0 };
+        outbox.append(&[big], Instant::now());
+        append(&mut outbox, 1..2);
+        outbox.tick();
+        assert!(
+            matches!(outbox.next(&Telemetry::default(), Instant::now(), 0), Next::TooLarge { tag, .. } if &*tag == "Big")
+        );
+        assert_eq!(send(&mut outbox, &Telemetry::default()).unwrap().events, 1);
+        assert_eq!(outbox.account().dropped(DropReason::TooLarge), 1);
+        assert!(outbox.account().balances());
+    }
+
+    #[derive(Debug, Clone)]
+    enum Action {
+        Append(u8),
+        Tick,
+        Send,
+        Acknowledge(u8),
+        Reconnect,
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            3 => (1_u8..6).prop_map(Action::Append),
+            2 => Just(Action::Tick),
+            5 => Just(Action::Send),
+            4 => (0_u8..4).prop_map(Action::Acknowledge),
+            1 => Just(Action::Reconnect),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens, each connection carries messages in order, nothing is lost, and the books balance.
+        #[test]
+        fn order_is_kept_and_nothing_is_lost(actions in proptest::collection::vec(action(), 1..120)) {
+            let telemetry = Telemetry { max_events: 2, ..Telemetry::default() };
+            let mut outbox = outbox();
+            let (mut appended, mut sent, mut delivered) = (0, Vec::new(), std::collections::BTreeMap::new());
+            for action in actions {
+                match action {
+                    Action::Append(count) => {
+                        append(&mut outbox, appended..appended + i64::from(count));
+                        appended += i64::from(count);
+                    }
+                    Action::Tick => outbox.tick(),
+                    Action::Send => {
+                        if let Some(message) = send(&mut outbox, &telemetry) {
+                            prop_assert!(sent.last().is_none_or(|last: &Arc<Message>| last.number < message.number));
+                            if let Some(before) = delivered.insert(message.number, Arc::clone(&message)) {
+                                prop_assert_eq!(before, Arc::clone(&message));
+                            }
+                            sent.push(message);
+                        }
+                    }
+                    Action::Acknowledge(at) => {
+                        if let Some(message) = sent.get(usize::from(at)) {
+                            outbox.acknowledge(message.number, Instant::now());
+                        }
+                    }
+                    Action::Reconnect => {
+                        outbox.rewind();
+                        sent.clear();
+                    }
+                }
+                prop_assert!(outbox.account().balances());
+            }
+            outbox.rewind();
+            outbox.tick();
+            while !outbox.is_empty() {
+                let message = send(&mut outbox, &telemetry).unwrap();
+                outbox.acknowledge(message.number, Instant::now());
+                delivered.insert(message.number, message);
+            }
+            prop_assert_eq!(delivered.values().map(|message| message.events as i64).sum::<i64>(), appended);
+            prop_assert_eq!(delivered.keys().copied().collect::<Vec<_>>(), (1..=delivered.len() as u64).collect::<Vec<_>>());
+            prop_assert_eq!(outbox.account().acknowledged, appended as u64);
+        }
+    }
+}

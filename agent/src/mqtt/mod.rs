@@ -1,0 +1,10 @@
+//! MQTT transport: TCP, TLS, CONNECT, and packets in both directions. The only room that knows the MQTT library.
+
+// A number from the network must not end the process: sums are checked, saturate, or state why they cannot overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+pub mod failure;
+pub mod trust;
+pub mod login;
+mod dial;
+pub mod link;

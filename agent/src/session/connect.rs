@@ -1,0 +1,181 @@
+//! From a credential to an accepted connection: the hub of the configuration, the remembered one, or the one that DPS
+//! assigns, and the login there. Talks to the network.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::{Device, Dps};
+use lanyard_protocol::handoff::status::ConnectionReason;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::config::credential::Credential;
+use crate::credentials::token;
+use crate::dps::assignment::{Assignment, AssignmentFile};
+use crate::dps::registration::Registration;
+use crate::mqtt::failure::Failure;
+use crate::mqtt::link::Link;
+use crate::mqtt::login::{Login, Will};
+use crate::session::endpoint;
+use crate::session::endpoint::Endpoint;
+use crate::status::device::DeviceState;
+use crate::wait::after;
+
+/// TLS for a credential.
+pub(super) type Tls = Arc<rustls::ClientConfig>;
+
+/// What a connection is made with, besides a credential.
+pub(super) struct Connector {
+    pub(super) state: Arc<DeviceState>,
+    /// Identity and hub stay the same as long as this lives.
+    pub(super) device: Arc<Device>,
+    pub(super) token_lifetime: Duration,
+    pub(super) keep_alive: Duration,
+    /// Who may dial now.
+    pub(super) slots: Arc<Semaphore>,
+    /// Where the assignment is remembered.
+    pub(super) folder: PathBuf,
+}
+
+/// An accepted connection, not used yet.
+pub(super) struct OpenConnection {
+    pub(super) link: Link,
+    pub(super) target: Endpoint,
+    /// When the token that was used is renewed; certificates are not.
+    pub(super) renew_at: Option<Instant>,
+}
+
+/// Who failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectStage {
+    /// DPS, or the way there.
+    Registering,
+    /// The hub that DPS assigned some time ago; it may have lost the device to another one since.
+    Remembered,
+    /// The hub that it is.
+    Hub,
+}
+
+impl Connector {
+    /// The DPS instance, for a device that does not go straight to a hub.
+    pub(super) fn dps(&self) -> Option<&Dps> {
+        self.device.dps.as_ref().filter(|_| self.device.hub.is_none())
+    }
+
+    /// Finds the hub and logs in. `registered` says that DPS has just assigned the hub for this credential.
+    pub(super) async fn open(
+        &self,
+        credential: &Credential,
+        registered: bool,
+        tls: &Tls,
+    ) -> Result<OpenConnection, (Failure, ConnectStage)> {
+        let (target, stage) = self.find(credential, registered, tls).await?;
+        self.log_in(credential, target, tls).await.map_err(|failure| (failure, stage))
+    }
+
+    async fn find(
+        &self,
+        credential: &Credential,
+        registered: bool,
+        tls: &Tls,
+    ) -> Result<(Endpoint, ConnectStage), (Failure, ConnectStage)> {
+        if let Some(hub) = &self.device.hub {
+            return Ok((Endpoint::of_hub(&self.device, hub), ConnectStage::Hub));
+        }
+        let Some(dps) = self.dps() else {
+            // The configuration was checked; the words are for whoever changes the check.
+            let words = "the configuration names neither hub nor DPS";
+            return Err((Failure::new(ConnectionReason::HostNotFound, words), ConnectStage::Hub));
+        };
+        if let Some(assignment) = self.remembered(dps, credential) {
+            let stage = if registered { ConnectStage::Hub } else { ConnectStage::Remembered };
+            return Ok((Endpoint::assigned(assignment), stage));
+        }
+        self.state.registering();
+        let assignment = self
+            .register(dps, credential, tls)
+            .await
+            .map_err(|failure| (failure, ConnectStage::Registering))?;
+        Ok((Endpoint::assigned(assignment), ConnectStage::Hub))
+    }
+
+    async fn log_in(
+        &self,
+        credential: &Credential,
+        target: Endpoint,
+        tls: &Tls,
+    ) -> Result<OpenConnection, Failure> {
+        let (host, device_id) = (target.hub.host(), target.device_id.as_str());
+        if device_id.contains(['+', '#']) {
+            let message = format!(
+                "MQTT cannot publish as {device_id:?}: register the device under an id without '+' and '#'"
+            );
+            return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
+        }
+        let now = Timestamp::now();
+        let expiry = token::expiry(now, self.token_lifetime);
+        let model_id = self.device.model_id.as_deref();
+        let mut login = Login::at_hub(credential, host, device_id, model_id, expiry, self.keep_alive);
+        login.will = self.device.last_will.as_ref().map(|will| Will::of(device_id, will));
+        // A certificate is renewed by whoever made it.
+        let renew_at = credential.certificate().is_none().then(|| {
+            self.state.metrics.token_expires(expiry);
+            after(Instant::now(), token::renewal(now, expiry, rand::random()))
+        });
+        let link = Link::open(&target.peer, login, Arc::clone(tls), &self.slots).await?;
+        Ok(OpenConnection { link, target, renew_at })
+    }
+
+    /// Asks DPS for the hub and remembers it.
+    pub(super) async fn register(
+        &self,
+        dps: &Dps,
+        credential: &Credential,
+        tls: &Tls,
+    ) -> Result<Assignment, Failure> {
+        let registration = Registration {
+            dps,
+            registration_id: endpoint::registration_id(&self.device, dps),
+            model_id: self.device.model_id.as_deref(),
+            credential,
+            expiry: token::expiry(Timestamp::now(), self.token_lifetime),
+            slots: &self.slots,
+        };
+        let assignment = registration.run(Arc::clone(tls)).await?;
+        tracing::info!(device = self.state.name, hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
+        if let Err(error) = self.file(dps, credential).save(&assignment) {
+            tracing::warn!(
+                device = self.state.name,
+                "the assignment cannot be remembered, and DPS will be asked at every start: {error}"
+            );
+        }
+        Ok(assignment)
+    }
+
+    /// Forgets the hub that DPS assigned, so that it is asked again.
+    pub(super) fn forget(&self, credential: &Credential) {
+        if let Some(dps) = self.dps() {
+            self.file(dps, credential).remove();
+        }
+    }
+
+    fn remembered(&self, dps: &Dps, credential: &Credential) -> Option<Assignment> {
+        let file = self.file(dps, credential);
+        file.load().unwrap_or_else(|error| {
+            tracing::warn!(
+                device = self.state.name,
+                "the remembered assignment is not used, and DPS is asked: {error}"
+            );
+            // DPS's answer takes its place; until then it is not worth another line.
+            file.remove();
+            None
+        })
+    }
+
+    fn file<'a>(&self, dps: &Dps, credential: &'a Credential) -> AssignmentFile<'a> {
+        let registration_id = endpoint::registration_id(&self.device, dps);
+        AssignmentFile::new(&self.folder, dps, registration_id, credential)
+    }
+}

@@ -1,0 +1,265 @@
+//! A device's life at its hub: choose a credential, find the hub, log in, publish, and begin again when it ends. Talks
+//! to the network.
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::Device;
+use lanyard_protocol::handoff::status::ConnectionReason;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::config::credential::Credential;
+use crate::credentials::select::RetryRule;
+use crate::credentials::set::{CredentialFailure, CredentialSet, CredentialsWatch};
+use crate::mqtt::failure::Failure;
+use crate::mqtt::trust::Trust;
+use crate::session::backoff::Backoff;
+use crate::session::connect::{ConnectStage, Connector, OpenConnection};
+use crate::session::renew;
+use crate::session::renew::{Renewal, is_refusal, rest_after_dps, rest_at_hub};
+use crate::session::stream::{InFlight, Session, SessionEnd};
+use crate::status::device::DeviceState;
+use crate::stop::Stop;
+use crate::wait::after;
+use crate::wait::until;
+
+/// What a device's connection needs.
+pub struct Connection {
+    /// The device, as its readers see it.
+    pub state: Arc<DeviceState>,
+    /// Its configuration; identity and hub stay the same as long as this connection lives.
+    pub config: watch::Receiver<Arc<Device>>,
+    /// Its credentials.
+    pub credentials: CredentialsWatch,
+    /// Whom the process believes.
+    pub trust: Trust,
+    /// How long tokens live.
+    pub token_lifetime: Duration,
+    /// Silence after which a ping is sent.
+    pub keep_alive: Duration,
+    /// How long a credential that the hub refused rests while another one works.
+    pub credential_retry: Duration,
+    /// Who may dial now.
+    pub slots: Arc<Semaphore>,
+    /// Where its assignment is remembered.
+    pub folder: PathBuf,
+    /// When to end.
+    pub stop: Stop,
+}
+
+impl Connection {
+    /// Keeps the device connected until it is asked to end.
+    pub fn run(self) -> impl Future<Output = ()> + use<> {
+        let approach = Connector {
+            state: Arc::clone(&self.state),
+            device: Arc::clone(&self.config.borrow()),
+            token_lifetime: self.token_lifetime,
+            keep_alive: self.keep_alive,
+            slots: self.slots,
+            folder: self.folder,
+        };
+        let keyring =
+            CredentialSet::new(Arc::clone(&self.state), self.trust, self.credentials, self.credential_retry);
+        let Self { state, config, stop, .. } = self;
+        // Made before the task begins, which would have room for every step of it as long as it lives.
+        let mut life = ConnectionLoop { state, config, approach, keyring, stop, pace: Backoff::default() };
+        async move { life.run().await }
+    }
+}
+
+struct ConnectionLoop {
+    state: Arc<DeviceState>,
+    config: watch::Receiver<Arc<Device>>,
+    approach: Connector,
+    keyring: CredentialSet,
+    stop: Stop,
+    pace: Backoff,
+}
+
+/// How an attempt failed.
+struct FailedAttempt {
+    failure: Failure,
+    /// Whether that says something of the credential, and how long it rests then.
+    setback: Option<RetryRule>,
+}
+
+/// How a connection ended, or why there was none.
+enum AttemptEnd {
+    Stopped,
+    /// There are other credentials now.
+    Outdated,
+    /// To log in anew.
+    Renew(Renewal),
+    /// And with which credential, if there was any.
+    Failed(FailedAttempt, Option<Arc<Credential>>),
+}
+
+impl ConnectionLoop {
+    async fn run(&mut self) {
+        let mut last_attempt = false;
+        let mut planned = None;
+        loop {
+            let (failed, credential) = match self.attempt(planned.take()).await {
+                AttemptEnd::Stopped => break,
+                AttemptEnd::Outdated => {
+                    self.pace.reset();
+                    continue;
+                }
+                AttemptEnd::Renew(successor) => {
+                    self.state.disconnected(ConnectionReason::Renewing, "");
+                    self.pace.reset();
+                    planned = Some(successor);
+                    continue;
+                }
+                AttemptEnd::Failed(failed, credential) => (failed, credential),
+            };
+            if self.another_is_left(credential.as_deref(), &failed) {
+                continue;
+            }
+            let wait = self.told(credential.as_deref(), &failed.failure);
+            let stop = self.stop.clone();
+            tokio::select! {
+                () = until(wait) => {}
+                () = self.keyring.changed() => self.pace.reset(),
+                () = stop.asked() => {
+                    // What the buffer still has is worth one more attempt.
+                    if last_attempt || self.state.outbox.lock().is_empty() {
+                        break;
+                    }
+                    last_attempt = true;
+                }
+            }
+        }
+        self.state.disconnected(ConnectionReason::ShuttingDown, "");
+    }
+
+    /// Whether another credential is to be tried at once.
+    fn another_is_left(&mut self, credential: Option<&Credential>, failed: &FailedAttempt) -> bool {
+        let (Some(credential), Some(rest)) = (credential, failed.setback) else { return false };
+        let failure = &failed.failure;
+        let setback = CredentialFailure { failure, rest, refused: is_refusal(failure.reason) };
+        self.keyring.set_back(credential, &setback)
+    }
+
+    /// Tells of a failure; says until when to wait, which is for ever when only other credentials help.
+    fn told(&mut self, credential: Option<&Credential>, failure: &Failure) -> Option<Instant> {
+        // One line for the directory of all devices is enough, and the fleet has written it.
+        if failure.reason != ConnectionReason::CredentialsUnreadable || !self.keyring.is_told() {
+            let reason = failure.reason.as_str();
+            tracing::warn!(device = self.state.name, reason, "{}", failure.message);
+        }
+        self.state.disconnected(failure.reason, &failure.message);
+        let step = self.pace.after(failure.reason, failure.retry_after, rand::random());
+        if let Some(credential) = credential.filter(|_| step.ask_dps) {
+            self.approach.forget(credential);
+        }
+        let valid = credential.and_then(|credential| credential.begins_in(Timestamp::now()));
+        step.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
+    }
+
+    /// One connection, from choosing a credential to its end.
+    async fn attempt(&mut self, planned: Option<Renewal>) -> AttemptEnd {
+        self.keyring.look();
+        let chosen = match planned {
+            Some(planned) => Ok(planned),
+            None => {
+                let next = self.keyring.next(Instant::now());
+                next.map(|credential| Renewal { credential, registered: false })
+            }
+        };
+        let chosen = match chosen {
+            Ok(chosen) => chosen,
+            // Nothing was attempted.
+            Err(failure) => return AttemptEnd::Failed(FailedAttempt { failure, setback: None }, None),
+        };
+        let opened = match self.open(&chosen).await {
+            Ok(opened) => opened,
+            Err(end) => return end,
+        };
+        let accepted = Instant::now();
+        let ended = self.stream(opened, &chosen.credential, accepted).await;
+        self.pace.accepted(Some(accepted.elapsed()));
+        match ended {
+            SessionEnd::Stopped => AttemptEnd::Stopped,
+            SessionEnd::Renew(successor) => AttemptEnd::Renew(successor),
+            SessionEnd::Failed(failure) => {
+                AttemptEnd::Failed(FailedAttempt { failure, setback: None }, Some(chosen.credential))
+            }
+        }
+    }
+
+    /// Finds the hub and logs in, unless that becomes pointless meanwhile.
+    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection, AttemptEnd> {
+        let failed = |failed| AttemptEnd::Failed(failed, Some(Arc::clone(&chosen.credential)));
+        if let Some(certificate) = chosen.credential.certificate() {
+            // Above all one that has expired already.
+            self.state.metrics.certificate_expires(certificate.not_after);
+        }
+        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, Timestamp::now()) {
+            return Err(failed(FailedAttempt { failure, setback: Some(rest) }));
+        }
+        let tls = self.keyring.tls(&chosen.credential);
+        let tls = tls.map_err(|failure| failed(FailedAttempt { failure, setback: Some(RetryRule::Dps) }))?;
+        // In a box, which is gone when the connection stands.
+        let opening = Box::pin(self.approach.open(&chosen.credential, chosen.registered, &tls));
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = self.keyring.changed() => return Err(AttemptEnd::Outdated),
+            () = hopeless(&self.stop, &self.state) => return Err(AttemptEnd::Stopped),
+        };
+        opened.map_err(|(failure, stage)| {
+            self.state.metrics.attempted(failure.reason);
+            let setback = match stage {
+                ConnectStage::Registering => Some(rest_after_dps(&failure)),
+                ConnectStage::Hub => rest_at_hub(failure.reason),
+                // A hub of old may have lost the device.
+                ConnectStage::Remembered => None,
+            };
+            failed(FailedAttempt { failure, setback })
+        })
+    }
+
+    /// Publishes over an accepted connection until it ends.
+    async fn stream(
+        &mut self,
+        opened: OpenConnection,
+        credential: &Arc<Credential>,
+        accepted: Instant,
+    ) -> SessionEnd {
+        let OpenConnection { link, target, renew_at } = opened;
+        self.state.metrics.attempted(ConnectionReason::Connected);
+        self.state.connected(target.device_id.as_str(), target.hub.host());
+        self.keyring.accepted(credential);
+        tracing::info!(device = self.state.name, "connected to {}", target.peer);
+        let successor = pin!(renew::find(&mut self.keyring, &self.approach, credential, renew_at));
+        let mut session = Session {
+            link,
+            target,
+            state: &self.state,
+            config: &mut self.config,
+            stop: &self.stop,
+            in_flight: InFlight::default(),
+            tick_at: accepted,
+            reported: false,
+        };
+        let ended = session.run(successor).await;
+        self.state.metrics.disconnected(match &ended {
+            SessionEnd::Renew(_) => ConnectionReason::Renewing,
+            SessionEnd::Stopped => ConnectionReason::ShuttingDown,
+            SessionEnd::Failed(failure) => failure.reason,
+        });
+        ended
+    }
+}
+
+/// Ends at once when there is nothing left to send, and when the time is over otherwise.
+async fn hopeless(stop: &Stop, state: &DeviceState) {
+    stop.asked().await;
+    if !state.outbox.lock().is_empty() {
+        stop.expired().await;
+    }
+}

@@ -1,0 +1,38 @@
+//! Where a device logs in, and as whom. Pure.
+
+use lanyard_protocol::handoff::config::{Device, Dps, Hub};
+use lanyard_protocol::hub::host::HostPort;
+use lanyard_protocol::hub::id::DeviceId;
+
+use crate::dps::assignment::Assignment;
+use crate::mqtt::failure::Peer;
+
+/// Where to log in, and as whom.
+pub(super) struct Endpoint {
+    /// What is dialled.
+    pub(super) peer: Peer,
+    /// Whose name stands in user name and token, even when a gateway is dialled (ref §1.13).
+    pub(super) hub: HostPort,
+    /// The id there.
+    pub(super) device_id: DeviceId,
+}
+
+impl Endpoint {
+    pub(super) fn of_hub(device: &Device, hub: &Hub) -> Self {
+        let peer = match &hub.gateway_hostname {
+            Some(gateway) => Peer { role: "gateway", at: gateway.clone() },
+            None => Peer { role: "hub", at: hub.hostname.clone() },
+        };
+        Self { peer, hub: hub.hostname.clone(), device_id: device.device_id.clone() }
+    }
+
+    pub(super) fn assigned(assignment: Assignment) -> Self {
+        let peer = Peer { role: "hub", at: assignment.assigned_hub.clone() };
+        Self { peer, hub: assignment.assigned_hub, device_id: assignment.device_id }
+    }
+}
+
+/// The name a device registers under.
+pub(super) fn registration_id<'a>(device: &'a Device, dps: &'a Dps) -> &'a str {
+    dps.registration_id.as_ref().map_or(device.device_id.as_str(), |id| id.as_str())
+}

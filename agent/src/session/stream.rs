@@ -1,0 +1,236 @@
+//! One accepted connection to the hub: messages out, acknowledgements in, until it ends. Talks to the network.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanyard_protocol::handoff::config::Device;
+use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_protocol::hub::topic;
+use rumqttc::mqttbytes::QoS;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::messages::outbox::Next;
+use crate::mqtt::failure::Failure;
+use crate::mqtt::link::{Arrival, Link};
+use crate::session::endpoint::Endpoint;
+use crate::session::renew::Renewal;
+use crate::status::device::DeviceState;
+use crate::stop::Stop;
+use crate::wait::after;
+use crate::wait::until;
+
+/// Why a session ended.
+#[derive(Debug)]
+pub enum SessionEnd {
+    /// On purpose, to log in anew.
+    Renew(Renewal),
+    /// On purpose, for good.
+    Stopped,
+    /// By the other side, or by its silence.
+    Failed(Failure),
+}
+
+/// One accepted connection.
+pub struct Session<'a> {
+    pub(super) link: Link,
+    pub(super) target: Endpoint,
+    pub(super) state: &'a DeviceState,
+    pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
+    pub(super) stop: &'a Stop,
+    pub(super) in_flight: InFlight,
+    /// When the next interval begins.
+    pub(super) tick_at: Instant,
+    /// Whether an oversize event was reported already.
+    pub(super) reported: bool,
+}
+
+/// Which packet carries which message.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    /// By packet id.
+    acknowledged: HashMap<u16, u64>,
+    /// Without a packet id: delivered when they are written.
+    written: VecDeque<u64>,
+}
+
+impl InFlight {
+    fn hand_over(&mut self, packet: u16, message: u64) {
+        match packet {
+            0 => self.written.push_back(message),
+            packet => drop(self.acknowledged.insert(packet, message)),
+        }
+    }
+
+    /// The messages that an arrival delivers.
+    fn delivered(&mut self, arrival: &Arrival) -> Vec<u64> {
+        match arrival {
+            Arrival::Acknowledged(packet) => self.acknowledged.remove(packet).into_iter().collect(),
+            Arrival::Written(count) => self.written.drain(..(*count).min(self.written.len())).collect(),
+            Arrival::Subscribed | Arrival::Message(_) => Vec::new(),
+        }
+    }
+}
+
+/// What the session is about.
+#[derive(Debug)]
+enum Phase {
+    /// Messages go out.
+    Streaming,
+    /// No new ones do; those under way are awaited, to log in anew.
+    Finishing(Renewal),
+    /// Everything goes out, and then the connection ends.
+    Draining,
+}
+
+/// How far the session is.
+enum SessionProgress {
+    Done(SessionEnd),
+    Under {
+        /// Whether events wait for the next interval.
+        waits: bool,
+        /// Since when the hub owes an acknowledgement.
+        owed_since: Option<std::time::Instant>,
+    },
+}
+
+impl Session<'_> {
+    /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
+    pub async fn run(&mut self, successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
+        let ended = self.stream(successor).await;
+        if !matches!(ended, SessionEnd::Failed(_)) {
+            self.link.close().await;
+        }
+        self.state.outbox.lock().rewind();
+        ended
+    }
+
+    async fn stream(&mut self, mut successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
+        let mut phase = Phase::Streaming;
+        loop {
+            let (waits, owed_since) = match self.proceed(&phase) {
+                Ok(SessionProgress::Done(ended)) => return ended,
+                Ok(SessionProgress::Under { waits, owed_since }) => (waits, owed_since),
+                Err(failure) => return SessionEnd::Failed(failure),
+            };
+            let timeout = self.config.borrow().telemetry.timeout.get();
+            let owed_at = owed_since.map(|since| after(Instant::from_std(since), timeout));
+            let (streaming, draining) = (matches!(phase, Phase::Streaming), matches!(phase, Phase::Draining));
+            tokio::select! {
+                arrival = self.link.next() => match arrival {
+                    Ok(arrival) => self.handle(&arrival),
+                    Err(failure) => return SessionEnd::Failed(failure),
+                },
+                () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
+                    self.state.outbox.lock().tick();
+                    self.tick_at = after(Instant::now(), self.config.borrow().telemetry.interval.get());
+                }
+                () = self.state.outbox.filled(), if !waits => {}
+                () = until(owed_at) => return SessionEnd::Failed(self.silence(timeout)),
+                successor = &mut successor, if streaming => phase = Phase::Finishing(successor),
+                Ok(()) = self.config.changed(), if streaming => {
+                    // A shorter interval holds from now on.
+                    let interval = self.config.borrow_and_update().telemetry.interval.get();
+                    self.tick_at = self.tick_at.min(after(Instant::now(), interval));
+                }
+                () = self.stop.asked(), if !draining => phase = Phase::Draining,
+                () = self.stop.expired(), if draining => return SessionEnd::Stopped,
+            }
+        }
+    }
+
+    /// Hands over what the phase allows, and says whether the session is done.
+    fn proceed(&mut self, phase: &Phase) -> Result<SessionProgress, Failure> {
+        if matches!(phase, Phase::Draining) {
+            self.state.outbox.lock().tick();
+        }
+        if !matches!(phase, Phase::Finishing(_)) {
+            self.submit()?;
+        }
+        let outbox = self.state.outbox.lock();
+        Ok(match phase {
+            Phase::Finishing(successor) if outbox.is_quiet() => {
+                SessionProgress::Done(SessionEnd::Renew(successor.clone()))
+            }
+            Phase::Draining if outbox.is_empty() => SessionProgress::Done(SessionEnd::Stopped),
+            _ => SessionProgress::Under { waits: outbox.waits(), owed_since: outbox.owed_since() },
+        })
+    }
+
+    /// Hands over what is due, as far as the window allows.
+    fn submit(&mut self) -> Result<(), Failure> {
+        let device = Arc::clone(&self.config.borrow());
+        let qos = if device.telemetry.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+        loop {
+            let next = self.state.outbox.lock().next(
+                &device.telemetry,
+                std::time::Instant::now(),
+                Timestamp::now().as_millisecond(),
+            );
+            match next {
+                Next::Nothing => return Ok(()),
+                Next::Send(message) => {
+                    let topic = topic::telemetry(self.target.device_id.as_str(), &message.properties);
+                    let packet = self.link.publish(topic, qos, &message.body)?;
+                    self.in_flight.hand_over(packet, message.number);
+                }
+                Next::TooLarge { tag, bytes } => {
+                    if !std::mem::replace(&mut self.reported, true) {
+                        tracing::error!(
+                            device = self.state.name,
+                            tag = &*tag,
+                            "an event of {bytes} bytes is larger than a hub takes (262144 with properties) and was dropped: \
+                             read the tag in smaller parts; further such events are only counted"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, arrival: &Arrival) {
+        for message in self.in_flight.delivered(arrival) {
+            let latency = self.state.outbox.acknowledge(message, std::time::Instant::now());
+            if let Some(latency) = latency {
+                self.state.metrics.published.inc();
+                self.state.metrics.latency.observe(latency.as_secs_f64());
+            }
+        }
+        if let Arrival::Message(message) = arrival {
+            // Nothing is subscribed to; what the hub kept for earlier software of this device is acknowledged, so that it
+            // is not sent again. A flood of it ends the connection, see `Link`.
+            self.link.acknowledge(message);
+        }
+    }
+
+    fn silence(&self, timeout: Duration) -> Failure {
+        Failure::new(
+            ConnectionReason::Timeout,
+            format!(
+                "{} did not acknowledge a message within {timeout:?}: it is overloaded or throttles; telemetry.timeout allows more",
+                self.target.peer
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_find_their_messages_in_any_order() {
+        let mut in_flight = InFlight::default();
+        for (packet, message) in [(1, 7), (2, 8), (3, 9), (0, 10), (0, 11)] {
+            in_flight.hand_over(packet, message);
+        }
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(2)), [8]);
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(1)), [7]);
+        assert!(in_flight.delivered(&Arrival::Acknowledged(1)).is_empty());
+        assert_eq!(in_flight.delivered(&Arrival::Written(2)), [10, 11], "without QoS, writing is delivering");
+        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(3)), [9]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Times that come from outside: capped when they are read, and added without overflow. Pure.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest wait that a server may ask for. Azure asks for seconds or minutes; a longer wait would park a device
+/// until someone restarts its agent.
+pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A wait that a server asked for, at most [`LONGEST`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskedWait(Duration);
+
+impl AskedWait {
+    /// Takes the seconds that a server named.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        let longest = LONGEST.as_secs();
+        Self(Duration::from_secs(if seconds < longest { seconds } else { longest }))
+    }
+
+    /// Gives the wait, capped.
+    #[must_use]
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+/// Adds a duration to an instant; a sum that the clock cannot hold becomes an instant that is never reached.
+#[must_use]
+pub fn after(start: Instant, wait: Duration) -> Instant {
+    // A year is far beyond every wait of this program and within every clock.
+    const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+    start.checked_add(wait).or_else(|| start.checked_add(NEVER)).unwrap_or(start)
+}
+
+/// Waits until an instant; forever without one.
+pub(crate) async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn m2_asked_wait_is_capped_at_an_hour() {
+        assert_eq!(AskedWait::from_secs(3).get(), Duration::from_secs(3));
+        for seconds in [3600, 3601, 9_999_999_999, u64::MAX] {
+            assert_eq!(AskedWait::from_secs(seconds).get(), LONGEST, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn m2_instant_overflow_becomes_a_far_instant() {
+        let now = Instant::now();
+        assert_eq!(after(now, Duration::from_secs(1)), now + Duration::from_secs(1));
+        assert!(after(now, Duration::MAX) > now + LONGEST);
+    }
+
+    proptest! {
+        #[test]
+        fn m2_any_asked_wait_makes_an_instant(seconds: u64) {
+            let now = Instant::now();
+            prop_assert!(after(now, AskedWait::from_secs(seconds).get()) <= now + LONGEST);
+        }
+    }
+}
