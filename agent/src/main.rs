@@ -18,10 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// How long the end may take: well below the 30 seconds that Kubernetes grants a pod.
+/// Time for the shutdown: well below the 30 seconds that Kubernetes grants a pod.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 
-/// Why the agent cannot start or go on.
+/// Error that ends the agent.
 #[derive(Debug, thiserror::Error)]
 enum AgentError {
     #[error(transparent)]
@@ -119,7 +119,7 @@ async fn run(options: Options) -> Result<(), Vec<AgentError>> {
     Ok(())
 }
 
-/// What the agent needs from outside.
+/// External parts of the agent.
 struct Parts {
     document: Document,
     config: AgentConfig,
@@ -159,7 +159,7 @@ fn build(
 async fn asked_to_end() -> Result<(), AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signal)?;
-    // A terminal that is closed, which would end the process without a word.
+    // A closed terminal would otherwise end the process without a shutdown.
     let mut hangup = signal(SignalKind::hangup()).map_err(AgentError::Signal)?;
     tokio::select! {
         _ = terminate.recv() => {}

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use lanyard_protocol::handoff::interval::Interval;
 use tracing::level_filters::LevelFilter;
 
-/// What the agent calls itself at hub and DPS.
+/// Name of the agent at hub and DPS.
 pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
 
 /// Holds IoT devices' connections to Azure IoT Hub and streams their tags.
@@ -34,19 +34,19 @@ pub struct Options {
     /// PEM certificates that all devices trust besides the public roots and their own ca.crt
     #[arg(long, value_name = "FILE")]
     pub trusted_ca: Option<PathBuf>,
-    /// How log lines are written, to standard error
+    /// Format of log lines on standard error
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "LANYARD_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as lanyard_agent=debug
+    /// Log level: error, warn, info, debug, trace, or a filter such as lanyard_agent=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
     pub log_level: String,
-    /// How long tokens live
+    /// Lifetime of tokens
     #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_TOKEN_TTL", hide = true)]
     pub token_ttl: Interval,
     /// Silence after which the connection is tried with a ping
     #[arg(long, value_name = "TIME", default_value = "60s", env = "LANYARD_KEEP_ALIVE", hide = true)]
     pub keep_alive: Interval,
-    /// How long a credential that the hub refused rests while the one before works; with DPS, a sixtieth at first
+    /// Pause of a credential that the hub refused while the previous one works; with DPS, a sixtieth at first
     #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_CREDENTIAL_RETRY", hide = true)]
     pub credential_retry: Interval,
 }
@@ -71,7 +71,7 @@ const AFTER_HELP: &str = "\
 The agent ends with 0 after SIGTERM, SIGINT or SIGHUP, when what it read is delivered or 8 seconds have passed;
 with 1 when it is told a second time meanwhile, when it cannot start or go on, and with 2 when its command line is wrong.";
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.

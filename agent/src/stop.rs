@@ -28,7 +28,7 @@ impl Stopper {
 }
 
 impl Stop {
-    /// Whether the end was asked for.
+    /// Returns whether a stop was requested.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.borrow().is_some()
@@ -49,7 +49,7 @@ impl Stop {
         let mut receiver = self.0.clone();
         match receiver.wait_for(Option::is_some).await {
             Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-            // Nobody is left who could ask: the device is gone.
+            // The sender is dropped with the device: stop at once.
             Err(_) => Instant::now(),
         }
     }

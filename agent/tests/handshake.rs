@@ -49,7 +49,7 @@ impl Ca {
     }
 }
 
-/// What a connection showed: how many certificates, and the first bytes.
+/// Observation of a connection: number of certificates, and the first bytes.
 type Seen = (usize, Vec<u8>);
 
 /// A server with a certificate of `server`, which wants one of `clients` and answers every login with a welcome.
@@ -115,7 +115,7 @@ async fn the_server_sees_the_whole_chain_and_no_password() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_a_certificate_is_a_refusal_and_no_riddle() {
+async fn untrusted_certificate_is_reported_as_refusal() {
     let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
     let (server, clients) = (Ca::new(), Ca::new());
     for version in VERSIONS {
@@ -127,7 +127,7 @@ async fn what_the_server_says_of_a_certificate_is_a_refusal_and_no_riddle() {
         ];
         for (credential, reason, words) in cases {
             let failure = log_in(&peer, &server, &credential).await.err().unwrap();
-            // A server of TLS 1.2 without a word for a missing certificate says only that the handshake failed.
+            // A TLS 1.2 server has no alert for a missing certificate; it reports a failed handshake only.
             let silent = *version == rustls::version::TLS12 && credential.certificate().is_none();
             if silent && failure.reason == ConnectionReason::TlsFailed {
                 continue;

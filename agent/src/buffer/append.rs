@@ -1,4 +1,4 @@
-//! What is read goes into the buffer, and what must goes out of it: appending, rotating, dropping. Touches disk.
+//! Appending to the buffer, and freeing room: segments, rotation, dropping. Reads and writes disk.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -66,7 +66,8 @@ impl Buffer {
         self.tend_journal(now);
     }
 
-    /// Whether what is read next may be appended: with the policy Block nothing is read before there is room.
+    /// Returns whether the next readings may be appended. With the policy Block, tags are not read before there is
+    /// room.
     #[must_use]
     pub fn has_room(&self) -> bool {
         let spare = self.segment_size();

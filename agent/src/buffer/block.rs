@@ -22,7 +22,7 @@ const LARGEST: usize = 64 << 20;
 
 const MAGIC: [u8; 2] = *b"LB";
 
-/// What a block holds.
+/// Content of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     Events,
@@ -103,12 +103,13 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     (payload <= LARGEST && header.end() < EVENTS).then_some(header)
 }
 
-/// Whether the payload, which has the header's length, is the one that was written.
+/// Returns whether the payload, which has the header's length, is the one that was written.
 pub(super) fn is_sound(header: &Header, payload: &[u8]) -> bool {
     crc32c::crc32c(payload) == header.checksum
 }
 
-/// Where the next header may begin, from `from` on; the last bytes, too few for one, are kept for a second look.
+/// Returns the next position from `from` on where a header may begin. The last bytes, too few for a header, are left
+/// for the next call.
 pub(super) fn resync(bytes: &[u8], from: usize) -> usize {
     let last = bytes.len().saturating_sub(HEADER - 1);
     (from..last).find(|&at| header(&bytes[at..]).is_some()).unwrap_or(last.max(from))

@@ -4,14 +4,14 @@
 //! read once more, and [`EventCounts::recovered`] says how many those were. Over restarts, then, the sum of all
 //! (read - recovered) is the sum of all acknowledged and dropped, and what is buffered now.
 
-/// Why an event was dropped.
+/// Reason for dropping an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
     /// The buffer had no room: see `WhenFull` in the configuration.
     BufferFull,
     /// The disk took nothing, and the little memory that stands in for it had no room.
     StorageFailed,
-    /// What the disk gives back is not what was written.
+    /// The disk returned other bytes than were written.
     Corrupt,
     /// The event alone is larger than a hub takes in a message.
     TooLarge,
@@ -70,7 +70,7 @@ impl EventCounts {
         self.dropped[reason as usize] += events;
     }
 
-    /// Whether nothing was lost and nothing was counted twice.
+    /// Returns whether no event was lost or counted twice.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.read == self.acknowledged + self.events + self.dropped_in_all()

@@ -1,5 +1,5 @@
-//! What is in the buffer goes into messages, over gaps and broken blocks, and is gone when they are acknowledged. Touches
-//! disk.
+//! Reading events for messages: skips gaps and corrupt blocks, deletes events after their acknowledgement. Reads and
+//! writes disk.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::tags::event::{Event, Value};
 /// The tag of events that tell of a gap.
 pub const DROPPED_TAG: &str = "_lanyard.dropped";
 
-/// What is behind a cursor.
+/// Item at a cursor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Behind {
     /// An event: see [`Buffer::event`].
@@ -123,16 +123,16 @@ impl Buffer {
 
     /// The message that an earlier process made next.
     #[must_use]
-    pub fn owed(&self) -> Option<&MessageBounds> {
-        let sent = self.journal.cuts.len().saturating_sub(self.owed);
-        self.journal.cuts.get(sent).filter(|_| self.owed > 0)
+    pub fn inherited(&self) -> Option<&MessageBounds> {
+        let sent = self.journal.cuts.len().saturating_sub(self.inherited);
+        self.journal.cuts.get(sent).filter(|_| self.inherited > 0)
     }
 
-    /// The message owed cannot be made again; its events ride in others.
-    pub fn disown(&mut self, now: Instant) {
-        let sent = self.journal.cuts.len().saturating_sub(self.owed);
-        if self.owed > 0 && self.journal.cuts.remove(sent).is_some() {
-            self.owed -= 1;
+    /// Gives up a message of an earlier process that cannot be made again; its events are sent in other messages.
+    pub fn give_up_inherited(&mut self, now: Instant) {
+        let sent = self.journal.cuts.len().saturating_sub(self.inherited);
+        if self.inherited > 0 && self.journal.cuts.remove(sent).is_some() {
+            self.inherited -= 1;
             // The note of it must not outlive it.
             self.begin_journal(now);
         }
@@ -149,11 +149,11 @@ impl Buffer {
         let oldest = self.window.time(&self.cursor);
         self.advance(cursor);
         self.under_way.push_back(Batch { end: self.cursor.number, events, markers, oldest });
-        if self.owed > 0 && self.owed().is_some_and(|owed| owed.number == cut.number) {
-            self.owed -= 1;
+        if self.inherited > 0 && self.inherited().is_some_and(|inherited| inherited.number == cut.number) {
+            self.inherited -= 1;
             return;
         }
-        let noted = self.journal.cut(cut, self.owed);
+        let noted = self.journal.cut(cut, self.inherited);
         self.noted(noted);
         self.tend_journal(now);
     }
@@ -168,7 +168,7 @@ impl Buffer {
     /// Goes behind what is not to be sent.
     pub fn skip(&mut self, cursor: Cursor) {
         self.advance(cursor);
-        if self.under_way.is_empty() && self.owed == 0 {
+        if self.under_way.is_empty() && self.inherited == 0 {
             self.done(cursor.number);
         }
     }
@@ -183,7 +183,7 @@ impl Buffer {
         let Some(batch) = self.under_way.pop_front() else { return };
         self.account.events = self.account.events.saturating_sub(batch.events);
         self.account.acknowledged += batch.events + batch.markers;
-        // They are read when they are delivered: until then they can be made anew, by another process too.
+        // Markers count as read when they are delivered: until then another process can make them again.
         self.account.read += batch.markers;
         self.done(batch.end);
         self.tend_journal(now);

@@ -1,4 +1,4 @@
-//! What the journal says, entry by entry: length, kind and content, CRC-32C. Pure.
+//! Entries of the journal: length, kind, content, CRC-32C. Pure.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct MessageBounds {
     pub timestamp: i64,
     /// CRC-32C of its body: one that cannot be made again as it was is not sent under the same id.
     pub checksum: u32,
-    /// How it is written.
+    /// Telemetry settings of the message, as JSON.
     pub profile: Arc<str>,
 }
 
@@ -34,7 +34,7 @@ pub(super) enum Entry {
     Hole(Hole),
     /// A message, written as the profile before it says.
     MessageBounds(MessageBounds),
-    /// How the messages behind it are written.
+    /// Telemetry settings of the following messages.
     Profile(Arc<str>),
     /// Everything that an earlier journal said stands before this entry.
     Complete,
@@ -175,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_taken(entries in proptest::collection::vec(any_entry(), 0..8), cut: usize) {
+        fn written_entry_is_read_back(entries in proptest::collection::vec(any_entry(), 0..8), cut: usize) {
             let mut bytes = Vec::new();
             entries.iter().for_each(|entry| write(&mut bytes, entry));
             let (mut rest, mut profile) = (bytes.as_slice(), Arc::from(""));

@@ -13,12 +13,12 @@ pub(super) struct Hole {
     pub(super) from: i64,
     /// The time of the last, as far as it is known.
     pub(super) to: i64,
-    /// Whether an event in its place tells of it.
+    /// True if a marker event stands for the gap.
     pub(super) marked: bool,
 }
 
 impl Hole {
-    /// How many events are gone.
+    /// Returns the number of missing events.
     pub(super) const fn events(&self) -> u64 {
         self.end.saturating_sub(self.first)
     }
@@ -98,7 +98,7 @@ impl Holes {
             .map(|hole| hole.end)
     }
 
-    /// How many numbers of a range are in holes.
+    /// Returns how many numbers of a range are in gaps.
     pub(super) fn events(&self, range: Range<u64>) -> u64 {
         self.within(range).map(|hole| hole.events()).sum()
     }

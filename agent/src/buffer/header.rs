@@ -7,14 +7,14 @@ const MAGIC: [u8; 7] = *b"LANYARD";
 /// Bytes of a stamp.
 pub(super) const LEN: usize = 12;
 
-/// What a stamp says.
+/// Result of reading a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
     /// Written by this version.
     Ours,
     /// Written by a newer agent.
     Newer(u8),
-    /// Broken, or somebody else's.
+    /// Corrupt, or of another program.
     Unknown,
 }
 
@@ -32,7 +32,7 @@ fn of(version: u8) -> [u8; LEN] {
     stamp
 }
 
-/// What stands at the front.
+/// Reads the header at the beginning of a file.
 pub(super) fn read(bytes: &[u8]) -> Stamp {
     let Some(stamp) = bytes.first_chunk::<LEN>() else { return Stamp::Unknown };
     match stamp[7] {

@@ -1,8 +1,8 @@
-//! What became of the events: how far the hub has them, which messages are under way, what is gone. Touches disk.
+//! Journal of the buffer: acknowledged position, messages in flight, gaps. Reads and writes disk.
 //!
-//! A message is noted before it is sent, and an acknowledgement when it comes, each by one small write to the operating
-//! system. A journal that has grown is begun anew, with what still matters; the old one is deleted when the new one is
-//! on the disk, so a power cut finds one of them whole.
+//! A message is recorded before it is sent, and an acknowledgement when it arrives, each with one small write to the
+//! operating system. A large journal is replaced by a new file with the current state. The old file is deleted after
+//! the new one is on disk, so one of them is complete after a power failure.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -22,7 +22,8 @@ use crate::buffer::header::Stamp;
 
 const SUFFIX: &str = ".journal";
 
-/// A journal of this size, or of an eighth of the buffer, is begun anew: small enough to be read in a moment, large enough to be rare.
+/// Size at which the journal is rewritten; an eighth of the buffer is another limit. It is small enough to be read in
+/// a moment, and large enough to be rare.
 const LARGE: u64 = 256 * 1024;
 /// No journal comes near this size: gaps and messages under way are few. A larger one would fill the memory.
 const LARGEST: u64 = 32 << 20;
@@ -83,7 +84,7 @@ fn path(folder: &Path, generation: u64) -> PathBuf {
     folder.join(format!("{generation:020}{SUFFIX}"))
 }
 
-/// Why journals cannot be read.
+/// Error of reading journals.
 #[derive(Debug)]
 pub(super) enum Unreadable {
     Read(io::Error),
@@ -91,7 +92,7 @@ pub(super) enum Unreadable {
 }
 
 impl Journal {
-    /// What journals of earlier processes say: the newest that was begun whole.
+    /// Reads the journals of earlier processes: the newest with a complete beginning counts.
     pub(super) fn read(folder: &Path, generations: &[u64]) -> Result<Self, Unreadable> {
         let mut found: Option<Self> = None;
         for &generation in generations.iter().rev() {
@@ -109,7 +110,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// What a journal says, if it was begun whole.
+    /// Parses a journal; none if its beginning is not complete.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == Stamp::Ours)?;
         let (mut journal, mut profile, mut complete) = (Self::default(), Arc::from(""), false);
@@ -183,12 +184,12 @@ impl Journal {
         bytes
     }
 
-    /// Whether it is being written.
+    /// Returns whether a file is open for writing.
     pub(super) fn is_open(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Whether it is time to begin anew.
+    /// Returns whether the journal must be rewritten.
     pub(super) fn is_large(&self, capacity: u64) -> bool {
         self.file.as_ref().is_some_and(|open| open.len > LARGE.min(capacity / 8))
     }

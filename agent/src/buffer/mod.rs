@@ -1,4 +1,4 @@
-//! What is kept until the hub acknowledges it: events as bytes, in blocks, in segments, with a journal beside them.
+//! Buffer of a device: events are stored until the hub acknowledges them, in blocks, in segments, with a journal.
 
 pub mod counts;
 mod varint;

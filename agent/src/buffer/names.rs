@@ -34,7 +34,7 @@ impl Names {
         number
     }
 
-    /// How many there are.
+    /// Returns the number of names.
     pub(super) fn len(&self) -> usize {
         self.names.len()
     }

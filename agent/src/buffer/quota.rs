@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a device may have in any case.
+/// Memory that each device has in any case.
 const OWN: usize = 64 * 1024;
-/// What a device may have at most: half a million events, more than an interval brings.
+/// Maximum memory of a device: half a million events, more than an interval brings.
 const MOST: usize = 4 << 20;
-/// What is asked for at once.
+/// Memory that is requested at once.
 const STEP: usize = 64 * 1024;
-/// What all devices may have together besides their own.
+/// Memory that all devices share, besides their own.
 const TOTAL: usize = 32 << 20;
 
-/// What is left for all devices.
+/// Memory that is left for all devices.
 #[derive(Debug, Clone)]
 pub struct Allowance(Arc<AtomicUsize>);
 
@@ -22,7 +22,7 @@ impl Default for Allowance {
     }
 }
 
-/// What one device has of it; given back when it is dropped.
+/// Memory of one device; returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Grant {
     allowance: Allowance,
@@ -34,7 +34,7 @@ impl Grant {
         Self { allowance, bytes: 0 }
     }
 
-    /// Whether the device may have so many bytes.
+    /// Returns whether the device may use this many bytes.
     pub(super) fn allows(&mut self, bytes: usize) -> bool {
         let Some(missing) = bytes.checked_sub(OWN + self.bytes).filter(|&missing| missing > 0) else {
             return true;

@@ -4,7 +4,8 @@
 //! head     kind of the value, 3 bits │ good │ continues │ same time as the event before │ wide │ 0
 //! tag      its number among the segment's names
 //! time     milliseconds since the event before, unless it is the same
-//! value    Integer: a number, without sign if wide; Float: 4 bytes, 8 if wide; Text: length and bytes; Array: count, and a head and a value each
+//! value    Integer: a number, without sign if wide; Float: 4 bytes, 8 if wide; Text: length and bytes; Array: count,
+//! and a head and a value each
 //! ```
 
 use super::varint;
@@ -35,13 +36,13 @@ const DOUBLE: u8 = FLOAT | WIDE;
 pub struct EventRef<'a> {
     /// The tag's name.
     pub tag: &'a str,
-    /// What was read.
+    /// Value of the reading.
     pub value: ValueRef<'a>,
-    /// Whether it was read.
+    /// Quality of the reading.
     pub good: bool,
-    /// Whether it continues the record of the event before it, so that both belong in one message.
+    /// True if the event belongs into the same message as the previous event.
     pub continues: bool,
-    /// When it was read, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Time of the reading, in milliseconds since 1970-01-01T00:00:00Z.
     pub time: i64,
 }
 
@@ -213,7 +214,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_taken(
+        fn written_event_is_read_back(
             value in any_value(), good: bool, continues: bool, time: i64, before: i64, tag in 0_u32..3
         ) {
             let event = Event { tag: Arc::from(format!("t{tag}")), value, good, continues, time };

@@ -1,4 +1,4 @@
-//! What an earlier process left in a buffer's folder. Touches disk.
+//! Recovery of a buffer's folder after an earlier process. Reads disk.
 
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
@@ -14,7 +14,7 @@ use crate::buffer::header::Stamp;
 /// Held by the process that uses the folder; the operating system takes it away when the process ends.
 const LOCK: &str = "lock";
 
-/// What was found.
+/// Content of a folder.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub(super) lock: File,
@@ -25,7 +25,7 @@ pub(super) struct Recovered {
     pub(super) next: u64,
 }
 
-/// Why a folder is not used.
+/// Reason for not using a folder.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// Nothing is in it, and nothing can be put there now.
@@ -33,9 +33,9 @@ pub(super) enum Unusable {
         "failed to make it, or to write in it: {0}; make it writable for the agent, or name another with --buffer"
     )]
     Empty(#[source] io::Error),
-    /// There may be events, which must not be mixed with others.
+    /// The folder may contain events, which must not be mixed with others.
     #[error(
-        "failed to read or to write it: {0}; make it readable and writable for the agent, and start the agent anew"
+        "failed to read or to write it: {0}; make it readable and writable for the agent, and restart the agent"
     )]
     Refused(#[source] io::Error),
     #[error(
@@ -43,7 +43,8 @@ pub(super) enum Unusable {
     )]
     Taken,
     #[error(
-        "its events were written by a newer agent (format {0}, this agent knows 1): run that agent until they are delivered, or move the folder away"
+        "its events were written by a newer agent (format {0}, this agent knows 1): run that agent until they are \
+            delivered, or move the folder away"
     )]
     Newer(u8),
 }

@@ -5,7 +5,7 @@ use std::io;
 use super::block::{self, HEADER, Header};
 use super::segment::Segment;
 
-/// How much is read at once.
+/// Size of a read.
 const AHEAD: usize = 64 * 1024;
 
 /// A place in a segment from which blocks are read.
@@ -23,7 +23,7 @@ pub(super) struct ScannedBlock<'a> {
     pub(super) header: Header,
     /// Header and payload, if they are as they were written.
     pub(super) sound: Option<&'a [u8]>,
-    /// Where it ends in the segment.
+    /// End of the block in the segment.
     pub(super) end: u64,
 }
 

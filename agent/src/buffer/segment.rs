@@ -13,7 +13,7 @@ use crate::buffer::header;
 /// Ends the names of segments' files; before it stands the number of the first event.
 const SUFFIX: &str = ".events";
 
-/// Where the first block stands.
+/// Position of the first block.
 pub(super) const START: u64 = header::LEN as u64;
 
 /// A segment.
@@ -142,7 +142,7 @@ impl Segment {
         }
     }
 
-    /// Whether it ends with the process.
+    /// Returns whether the segment is lost when the process ends.
     pub(super) fn is_in_memory(&self) -> bool {
         matches!(self.body, SegmentBody::Memory(_))
     }

@@ -16,13 +16,13 @@ const SIZES: std::ops::RangeInclusive<u64> = 4 * 1024..=8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     list: VecDeque<Segment>,
-    /// Whether the last one takes more.
+    /// True while the last segment takes more blocks.
     open: bool,
     bytes: u64,
     bytes_in_memory: u64,
 }
 
-/// How large a segment becomes before the next one begins.
+/// Returns the size at which the next segment begins.
 pub(super) fn size(capacity: u64) -> u64 {
     (capacity / SHARE).clamp(*SIZES.start(), *SIZES.end())
 }

@@ -1,27 +1,26 @@
-//! The buffer: a first-in-first-out store of events, on disk. Touches disk.
+//! Buffer of a device: a first-in-first-out store of events, on disk. Reads and writes disk.
 //!
-//! An event is unread, then under way in a message, and is gone when its message is acknowledged; messages are
-//! acknowledged in the order in which they were made. Events are numbered without a gap; numbers and not times order
-//! them, so a clock that steps does no harm. A folder holds:
+//! An event is unread, then in flight in a message, and deleted when its message is acknowledged. Messages are
+//! acknowledged in the order in which they were made. Events have consecutive numbers; numbers and not times order
+//! them, so a clock change does no harm. A folder contains:
 //!
-//! - `<number>.events`: segments, see [`super::block`]; deleted as a whole once all their events are acknowledged.
-//! - `<generation>.journal`: see [`super::journal`]: how far the hub has the events, which are gone, and of every
-//!   message under way its id, its first and last event, its time and how it is written. So a message that is sent
-//!   again after `kill -9` is the same, byte for byte, under the same id, although only its events are stored. Ids
-//!   begin with the process's own random number, so that none is ever used twice, whatever a power cut has taken away.
-//! - `lock`: held by the one process that uses the folder.
+//! - `<number>.events`: segments, see [`super::block`]; a segment is deleted once all its events are acknowledged.
+//! - `<generation>.journal`: see [`super::journal`]: the acknowledged position, gaps, and of every message in flight its
+//!   id, its first and last event, its time and its settings. So a message that is sent again after `kill -9` has the
+//!   same bytes and the same id, although only its events are stored. Ids begin with a random number of the process, so
+//!   no id is used twice, whatever a power failure removes.
+//! - `lock`: locked by the process that uses the folder.
 //!
-//! What a crash can lose: an end of the process, `kill -9` included, nothing, because events and messages are handed
-//! to the operating system before they count; a power cut what [`Sync`](lanyard_protocol::handoff::buffer::Sync) says.
+//! The end of the process, including `kill -9`, loses nothing, because events and messages are written to the operating
+//! system before they count. [`Sync`](lanyard_protocol::handoff::buffer::Sync) limits the loss by a power failure.
 //!
-//! While the disk takes nothing, segments are kept in memory, a few megabytes of them, and moved to the disk when it
-//! does again. A folder that cannot be used at all leaves the buffer in memory until the agent is started anew.
+//! While the disk does not accept writes, segments are kept in memory, up to a limit, and moved to the disk when it
+//! does again. If the folder cannot be used at all, the buffer stays in memory until the agent restarts.
 //!
-//! Why no library: those that are kept do one half each. Write-ahead logs (okaywal, wal-db) are read once, at the start,
-//! and keep no reader's place; queues on files (yaque, queue-file, disk_backed_queue) want a write or even a transaction
-//! per event and acknowledge one by one; databases (fjall, sled) write everything twice. None is bounded in bytes with a
-//! choice of what to drop, reads while blocks are broken, or compresses names and times. Of libraries, then, the
-//! checksum.
+//! No library fits. Write-ahead logs (okaywal, wal-db) are read once, at the start, and have no reader position. File
+//! queues (yaque, queue-file, disk_backed_queue) need a write or a transaction for each event and acknowledge one by
+//! one. Databases (fjall, sled) write everything twice. None has a byte limit with a drop policy, reads beyond corrupt
+//! blocks, or compresses names and times. The checksum comes from a library.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -43,10 +42,10 @@ use crate::buffer::counts::EventCounts;
 use crate::buffer::quota::{Allowance, Grant};
 use crate::buffer::recovery::Recovered;
 
-/// What all buffers of a process share.
+/// Resources that all buffers of a process share.
 #[derive(Debug, Clone, Default)]
 pub struct SharedBuffers {
-    /// Who forces what was written to the disk.
+    /// Syncs written files to disk.
     pub syncer: Syncer,
     /// Memory for reading ahead.
     pub allowance: Allowance,
@@ -60,7 +59,7 @@ pub struct Buffer {
     /// Nothing when it is in memory for good.
     pub(super) home: Option<Home>,
     pub(super) problem: Option<String>,
-    /// When the disk is tried again, while it takes nothing.
+    /// Time of the next attempt to write, while the disk does not accept writes.
     pub(super) retry_at: Option<Instant>,
     pub(super) segments: Segments,
     pub(super) names: Names,
@@ -73,10 +72,10 @@ pub struct Buffer {
     /// The number of the next event.
     pub(super) next: u64,
     pub(super) journal: Journal,
-    /// When the journal was told how many events there are.
+    /// Time at which the journal last recorded the number of events.
     pub(super) told_at: Option<Instant>,
-    /// How many of the journal's messages an earlier process made, and this one has not made again yet.
-    pub(super) owed: usize,
+    /// Number of messages in the journal that an earlier process made and this one has not made again yet.
+    pub(super) inherited: usize,
     pub(super) under_way: VecDeque<Batch>,
     pub(super) account: EventCounts,
     pub(super) scratch: Vec<u8>,
@@ -153,7 +152,7 @@ impl Buffer {
             window,
             cursor: Cursor::at(position),
             next,
-            owed: journal.cuts.len(),
+            inherited: journal.cuts.len(),
             journal,
             told_at: None,
             under_way: VecDeque::new(),
@@ -205,7 +204,7 @@ impl Buffer {
         }
     }
 
-    /// Why events are not kept on the disk, if they are not.
+    /// Returns the reason why events are not stored on disk.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, HistogramOpts};
 
-/// How long what was written may wait for the disk.
+/// Maximum time until written data is synced.
 const DELAY: Duration = Duration::from_secs(1);
-/// When work is taken up so late, another thread helps: a disk does much at once that takes long one by one.
+/// Delay of a job after which another thread helps: a disk handles many slow requests in parallel.
 const LATE: Duration = Duration::from_millis(100);
 /// No more threads than this: then the disk itself is at its end.
 const THREADS: usize = 8;
@@ -32,7 +32,7 @@ struct Queue {
 #[derive(Debug)]
 pub(super) struct Synced {
     file: Arc<File>,
-    /// Whether a job for it is waiting.
+    /// True while a job for the file is waiting.
     waits: Arc<AtomicBool>,
 }
 
@@ -41,11 +41,11 @@ struct Job {
     file: Arc<File>,
     waits: Arc<AtomicBool>,
     written: Instant,
-    /// What the file takes the place of, and which is deleted then.
+    /// Files that this file replaces, and that are deleted afterwards.
     replaces: Vec<PathBuf>,
 }
 
-/// What the threads share.
+/// State that the threads share.
 struct Work {
     /// In the order in which they are due.
     jobs: Mutex<Receiver<Job>>,
@@ -66,7 +66,7 @@ impl Default for Queue {
 }
 
 impl Syncer {
-    /// How long what is written waits for the disk.
+    /// Returns the histogram of the time until written data is synced.
     #[must_use]
     pub fn delay(&self) -> Histogram {
         self.0.delay.clone()

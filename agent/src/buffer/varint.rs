@@ -69,7 +69,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_is_taken(number: u64, signed: i64) {
+        fn written_number_is_read_back(number: u64, signed: i64) {
             let mut bytes = Vec::new();
             put(&mut bytes, number);
             put_signed(&mut bytes, signed);

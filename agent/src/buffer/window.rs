@@ -22,7 +22,7 @@ const KEPT: usize = 4 * 1024;
 #[derive(Debug)]
 pub(super) struct Window {
     parts: VecDeque<Part>,
-    /// What is read from a segment when the parts are used up; nothing while they reach to the end of the buffer.
+    /// Position from which blocks are read when the parts are used up; none while they reach the end of the buffer.
     next: Option<Place>,
     grant: Grant,
 }
@@ -48,7 +48,7 @@ pub struct Cursor {
     block_end: usize,
 }
 
-/// What is behind a cursor.
+/// Result of moving a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CursorStep {
     /// An event, see [`Window::event`], or something that makes no sense: then [`Window::leave`] its block.

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Which of the two texts is meant.
+/// One of the two PEM texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PemPart {
     /// The certificates.
@@ -20,7 +20,7 @@ pub enum PemPart {
     Key,
 }
 
-/// Why two texts are no certificate with its key. No variant carries any of them.
+/// Error of a certificate and its key. No variant contains any of the texts.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// No file or nothing in it: a writer is not done, or forgot it.
@@ -37,7 +37,7 @@ pub enum CertificateError {
         /// Counted from 1.
         position: usize,
     },
-    /// A key that nobody signs TLS with.
+    /// The kind of key is not supported by TLS.
     #[error("its private key cannot be used: use ECDSA P-256 or P-384, or RSA of 2048 bits or more")]
     KeyKind,
     /// Each is right, together they are not.
@@ -48,7 +48,7 @@ pub enum CertificateError {
 }
 
 impl CertificateError {
-    /// Which text it is about.
+    /// Returns the text with the error.
     #[must_use]
     pub const fn part(&self) -> PemPart {
         match self {
@@ -67,10 +67,10 @@ pub struct Certificate {
     own: SymmetricKey,
     /// Its SHA-256 thumbprint.
     pub fingerprint: Fingerprint,
-    /// When the certificate and all above it are valid from.
+    /// Start of the validity of the certificate and all above it.
     pub not_before: Timestamp,
-    /// When the first of the certificate and those above it ends. A root at the end of the chain may have ended, because
-    /// servers have their own copy of it.
+    /// Earliest expiry of the certificate and those above it. A root at the end of the chain may have expired,
+    /// because servers have their own copy of it.
     pub not_after: Timestamp,
     /// Place in the chain of the certificate that ends first, counted from 1.
     pub ends_first: usize,
@@ -205,7 +205,7 @@ S/slOwekWhfUXg/sDgRkIW89aZl/LcyuiClDi721t279IblNwFmWUtvZ
         assert!(!format!("{certificate:?}").contains("key"), "{certificate:?}");
     }
 
-    /// What `openssl x509 -req -signkey` makes without an extension file, as Azure's tutorial says (ref §9.5).
+    /// `openssl x509 -req -signkey` without an extension file makes version 1, as in Azure's tutorial (ref §9.5).
     #[test]
     fn a_certificate_of_version_1_is_read() {
         let certificate = include_str!("../../../operator/tests/stages/version-1.crt");
@@ -250,7 +250,7 @@ S/slOwekWhfUXg/sDgRkIW89aZl/LcyuiClDi721t279IblNwFmWUtvZ
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_text() {
+    fn errors_name_the_wrong_text() {
         let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
         let whole = VECTOR_CERTIFICATE;
         let cut = &whole[..whole.len() / 2];

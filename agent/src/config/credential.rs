@@ -1,4 +1,4 @@
-//! What a device can prove itself with: a key or a certificate. Pure.
+//! Credential of a device: a key or a certificate. Pure.
 
 use std::time::Duration;
 
@@ -26,19 +26,19 @@ pub enum Proof {
     Certificate(Certificate),
 }
 
-/// Where a moment lies in a credential's life.
+/// Position of a moment in a credential's validity period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
     /// Before it.
     Before {
-        /// When it begins.
+        /// Start of the validity.
         begins: Timestamp,
     },
     /// In it; keys live for ever.
     Within,
     /// Behind it.
     After {
-        /// When it ended.
+        /// End of the validity.
         ended: Timestamp,
     },
 }
@@ -74,7 +74,7 @@ impl Credential {
         }
     }
 
-    /// Where `now` lies in its life.
+    /// Returns the position of `now` in the validity period.
     #[must_use]
     pub fn life(&self, now: Timestamp) -> Validity {
         match self.certificate() {
@@ -88,7 +88,7 @@ impl Credential {
         }
     }
 
-    /// How long it takes until its life begins, if it has not, and a second for clocks that differ.
+    /// Returns the time until the validity begins, and one second for differing clocks; none if it has begun.
     #[must_use]
     pub fn begins_in(&self, now: Timestamp) -> Option<Duration> {
         match self.life(now) {

@@ -15,28 +15,29 @@ use super::certificate::{Certificate, CertificateError};
 use super::credential::Credential;
 use crate::config::certificate::PemPart;
 
-/// What a device may log in with.
+/// Credentials that a device may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Newest first, and at least one: the one to use, and the one before.
     pub offered: Vec<Arc<Credential>>,
-    /// Why one of them is missing.
+    /// Error of a missing one.
     pub problem: Option<Arc<CredentialsError>>,
     /// Certificates it believes besides the public roots, as PEM.
     pub ca: Option<Arc<[u8]>>,
-    /// Where those come from, for messages.
+    /// Path of the CA file, for messages.
     pub ca_path: PathBuf,
 }
 
-/// Why a device has no credentials. No variant carries a secret.
+/// Error of a device's credentials. No variant contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The directory of all devices cannot be read.
-    #[error("failed to read the credentials directory {}: {error}; make it, readable for the agent, or name another with --credentials", path.display())]
+    #[error("failed to read the credentials directory {}: {error}; make it, readable for the agent, or name another \
+        with --credentials", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         #[source]
         error: std::io::Error,
     },
@@ -45,16 +46,17 @@ pub enum CredentialsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What it is there for.
+        /// Purpose of the file.
         what: &'static str,
-        /// Why.
+        /// Cause of the failure.
         #[source]
         error: std::io::Error,
     },
     /// Neither a key nor a certificate is there.
-    #[error("{} is missing: put the device's key in base64 there, or its certificate and private key into {CERTIFICATE} and {PRIVATE_KEY} beside it", path.display())]
+    #[error("{} is missing: put the device's key in base64 there, or its certificate and private key into \
+        {CERTIFICATE} and {PRIVATE_KEY} beside it", path.display())]
     Missing {
-        /// Where the key would be.
+        /// Path of the missing key.
         path: PathBuf,
     },
     /// The file's text is no key.
@@ -62,7 +64,7 @@ pub enum CredentialsError {
     Key {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Error of the key.
         #[source]
         error: KeyError,
     },
@@ -71,7 +73,7 @@ pub enum CredentialsError {
     Certificate {
         /// The file that is wrong.
         path: PathBuf,
-        /// Why.
+        /// Error of the certificate.
         #[source]
         error: CertificateError,
     },
@@ -88,7 +90,7 @@ pub enum CredentialsError {
 }
 
 impl CredentialsError {
-    /// Whether it is the same for all devices.
+    /// Returns whether the error is the same for all devices.
     #[must_use]
     pub const fn is_of_directory(&self) -> bool {
         matches!(self, Self::Directory { .. })
@@ -103,7 +105,7 @@ impl PartialEq for CredentialsError {
 
 impl Eq for CredentialsError {}
 
-/// Whether there can be credentials at all.
+/// Checks the credentials directory.
 ///
 /// # Errors
 /// [`CredentialsError::Directory`].
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_broken_does_not_hide_the_other() {
+    fn broken_credential_does_not_hide_the_other() {
         let ((certificate, _), (_, other)) = (pair(), pair());
         let half = [("tls.crt", certificate.as_str()), ("tls.key", other.as_str())];
         let found = of(&[half[0], half[1], ("previousSharedAccessKey", KEYS[0])]).unwrap();
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_too_much_is_named() {
+    fn missing_and_extra_files_are_named() {
         let (certificate, key) = pair();
         let cases: [(&[(&str, &str)], &str); 6] = [
             (&[], "d/sharedAccessKey is missing: put the device's key"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lanyard_protocol::handoff::config::{AgentConfig, ConfigError};
 use lanyard_protocol::handoff::validation::Problem;
 
-/// Why there is no configuration.
+/// Error of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// The file cannot be read.
@@ -15,7 +15,7 @@ pub enum DocumentError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         #[source]
         error: std::io::Error,
     },
@@ -24,7 +24,7 @@ pub enum DocumentError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Errors in the document.
         #[source]
         error: ConfigError,
     },
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_same_is_read_once_and_after_a_mistake_again() {
+    fn unchanged_document_is_read_once_except_after_an_error() {
         let folder = std::env::temp_dir().join(format!("lanyard-document-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("agent.yaml");

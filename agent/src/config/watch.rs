@@ -1,4 +1,4 @@
-//! Hears when handoff files change: by the system's notifications, and by looking anew now and then. Touches disk.
+//! Watch for changes of handoff files: by notifications of the system, and by polling. Reads disk.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// Files are looked at anew so often even without a notification: network file systems send none.
+/// Interval of polling. It is needed for network file systems, which send no notifications.
 const POLL: Duration = Duration::from_secs(30);
 /// After a notification, more are awaited so long: writers and Kubernetes change several files at once.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ impl FileWatch {
         let touched = Arc::new(Notify::new());
         let notify = Arc::clone(&touched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is no change, or looking anew would notify itself for ever.
+            // Reading a file is not a change: polling would otherwise notify itself forever.
             if !matches!(event, Ok(notify::Event { kind: notify::EventKind::Access(_), .. })) {
                 notify.notify_one();
             }
@@ -53,7 +53,7 @@ impl FileWatch {
             // It may be gone from the disk, and its watch with it.
             let _ = watcher.unwatch(gone);
         }
-        // All of them, not only the new: a folder that was replaced has lost its watch without a word.
+        // All folders are watched again: a replaced folder has silently lost its watch.
         self.watched = wanted.into_iter().filter(|folder| watch(watcher, folder)).collect();
     }
 

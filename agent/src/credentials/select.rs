@@ -1,8 +1,8 @@
-//! Which credential to log in with, given what hub and DPS said of each and when. Pure; the caller brings time and
-//! chance.
+//! Selection of the credential, from the answers of hub and DPS and their times. Pure; time and randomness are
+//! parameters.
 //!
-//! The newest comes first. While it is set back, the one that the hub accepted last holds the connection, whether the
-//! files still have it or not; when none is left that was not set back, they take turns.
+//! The newest credential comes first. While it is paused, the credential that the hub accepted last keeps the
+//! connection, even if the files no longer contain it. If all credentials are paused, they take turns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use crate::config::credential::Credential;
 use crate::wait::after;
 
-/// How long a credential rests after a setback.
+/// Rule for the pause of a credential after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryRule {
     /// The hub refused it: trying again costs the connection that another one holds.
     Hub,
     /// DPS refused it: asking again costs no connection, but DPS counts requests.
     Dps,
-    /// Nobody said a word about it: DPS was not reached.
+    /// DPS was not reached, so the credential is neither accepted nor refused.
     Unheard,
     /// The hub was reached and ended the login without refusing it. That is a setback only when it repeats itself, and
     /// trying again costs a connection.
@@ -33,7 +33,7 @@ pub(crate) enum RetryRule {
 const UNHEARD: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(100);
 /// So many logins that break in a row set a credential back that was never accepted: fewer may be the network's.
 const BROKEN: u32 = 3;
-/// What the first wait after DPS's refusal is of the one after the hub's: with an hour, a minute.
+/// Ratio of the first pause after a refusal by DPS to the one after a refusal by the hub: a minute for an hour.
 const DPS_SHARE: f64 = 60.0;
 
 /// The credentials of one device, and how each fared.
@@ -41,18 +41,18 @@ const DPS_SHARE: f64 = 60.0;
 pub(crate) struct Selection {
     /// Newest first.
     standings: Vec<Candidate>,
-    /// How long one that the hub refused rests.
+    /// Pause after a refusal by the hub.
     retry: Duration,
 }
 
 #[derive(Debug, Clone)]
 struct Candidate {
     credential: Arc<Credential>,
-    /// Whether the files have it.
+    /// True if the files contain it.
     offered: bool,
-    /// Whether it is the one that the hub accepted last.
+    /// True if the hub accepted it last.
     accepted: bool,
-    /// How many logins broke since it was offered or accepted.
+    /// Number of broken logins since it was offered or accepted.
     broken: u32,
     setback: Option<Pause>,
 }
@@ -110,17 +110,17 @@ impl Selection {
         Some(&standing.credential)
     }
 
-    /// When the newest is to be tried again, if it rests.
+    /// Returns the end of the newest credential's pause.
     pub(crate) fn again_at(&self) -> Option<Instant> {
         self.standings.first()?.setback.map(|setback| setback.again)
     }
 
-    /// Whether it is the newest.
+    /// Returns whether it is the newest.
     pub(crate) fn is_newest(&self, fingerprint: &Fingerprint) -> bool {
         self.standings.first().is_some_and(|newest| newest.is(fingerprint))
     }
 
-    /// Whether there is one beside it.
+    /// Returns whether there is another one.
     pub(crate) fn has_other(&self, fingerprint: &Fingerprint) -> bool {
         self.standings.iter().any(|standing| !standing.is(fingerprint))
     }
@@ -140,7 +140,8 @@ impl Selection {
         }
     }
 
-    /// It did not work. Says whether another one is to be tried at once: each has its turn, and then all of them wait.
+    /// Records a failure. Returns whether to try another credential at once: each has its turn, then all of them
+    /// wait.
     pub(crate) fn set_back(
         &mut self,
         fingerprint: &Fingerprint,
@@ -167,7 +168,8 @@ impl Selection {
         another || self.standings.iter().any(|standing| standing.setback.is_none())
     }
 
-    /// Whether a login that broke is one too many: of the newest, never accepted, when there is another to go on with.
+    /// Returns whether this broken login was one too many: of the newest credential, never accepted, if there is
+    /// another one.
     fn breaks_for_good(&mut self, fingerprint: &Fingerprint) -> bool {
         let other = self.has_other(fingerprint);
         let Some(newest) = self.standings.first_mut().filter(|newest| newest.is(fingerprint)) else {
@@ -213,8 +215,8 @@ mod tests {
         Arc::new(Credential::of_key(key.unwrap()))
     }
 
-    /// What happens, as letters: `+A` accepted, `hA` the hub refuses A, `dA` DPS does, `uA` DPS is not reached,
-    /// `bA` the login with A breaks, `3m` time passes, `[AB]` the files have A and, before it, B.
+    /// Runs a story of letters: `+A` accepted, `hA` the hub refuses A, `dA` DPS refuses A, `uA` DPS is not reached,
+    /// `bA` the login with A breaks, `3m` time passes, `[AB]` the files contain A and, before it, B.
     fn run(story: &str) -> (Selection, Instant) {
         let (mut choice, mut now) = (Selection::new(Duration::from_secs(3600)), Instant::now());
         for event in story.split_whitespace() {
@@ -239,7 +241,7 @@ mod tests {
 
     /// Every line: what happened, and who is next.
     #[test]
-    fn the_newest_is_tried_first_and_the_proven_one_holds_the_connection() {
+    fn newest_is_tried_first_and_the_accepted_one_stays() {
         let table = [
             // At the start.
             ("[A]", 'A'),
@@ -341,7 +343,7 @@ mod tests {
 
     /// A certificate with another chain is the same certificate.
     #[test]
-    fn of_one_fingerprint_only_the_newest_counts_and_nobody_hurries() {
+    fn duplicate_fingerprint_counts_once() {
         let certificates = one_leaf_with_two_chains();
         let fingerprint = &certificates[0].fingerprint;
         for rest in [RetryRule::Hub, RetryRule::Dps, RetryRule::Unheard, RetryRule::Broken] {
@@ -391,7 +393,7 @@ mod tests {
         /// Whatever happened before, a credential that works is found before anybody waits, unless it is of those that
         /// the files no longer have and the hub has not accepted last.
         #[test]
-        fn one_that_works_is_found_at_once(
+        fn working_credential_is_found_at_once(
             story in "(([hdub][A-C]|[0-9]m|\\+[A-C]) ){0,12}",
             works in prop::sample::select(vec!['A', 'B', 'C']),
         ) {

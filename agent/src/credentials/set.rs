@@ -1,5 +1,5 @@
-//! What a device can log in with right now: takes new files when they are usable and keeps what it has when they are
-//! not, and tells what became of each credential. Reads no file itself.
+//! Set of a device's credentials: takes new files if they are usable, keeps the current ones otherwise, and reports
+//! the result of each credential. Pure; another task reads the files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,24 +20,24 @@ use crate::status::device::DeviceState;
 /// A device's credentials, or why there are none.
 pub type CredentialsWatch = watch::Receiver<Result<Arc<Credentials>, Arc<CredentialsError>>>;
 
-/// What a device can log in with.
+/// Set of a device's credentials.
 pub(crate) struct CredentialSet {
     state: Arc<DeviceState>,
     trust: Trust,
     watch: CredentialsWatch,
     choice: Selection,
     ca: Option<Arc<[u8]>>,
-    /// Why the files as they are now are not in use, wholly or in part.
+    /// Error of the current files, as a whole or in part.
     problem: Option<String>,
-    /// Whether that is one of all devices, which the fleet tells.
+    /// True if the error concerns all devices; it is then logged once for all of them.
     told: bool,
 }
 
-/// How an attempt with a credential failed.
+/// Failed attempt with a credential.
 pub(crate) struct CredentialFailure<'a> {
     pub(crate) failure: &'a Failure,
     pub(crate) rest: RetryRule,
-    /// Whether hub or DPS refused it, and not the network.
+    /// True if the hub or DPS refused it, false for errors of the network.
     pub(crate) refused: bool,
 }
 
@@ -109,7 +109,7 @@ impl CredentialSet {
         })
     }
 
-    /// Whether the fleet tells of the failure, in one line for all devices.
+    /// Returns whether the failure is logged once for all devices.
     pub(crate) const fn is_told(&self) -> bool {
         self.told
     }
@@ -120,7 +120,7 @@ impl CredentialSet {
         (next.fingerprint != in_use.fingerprint).then(|| Arc::clone(next))
     }
 
-    /// When there may be a better one.
+    /// Returns the time at which there may be a better one.
     pub(crate) fn again_at(&self, in_use: &Credential) -> Option<Instant> {
         if self.choice.is_newest(&in_use.fingerprint) { None } else { self.choice.again_at() }
     }
@@ -135,8 +135,8 @@ impl CredentialSet {
             .map_err(|error| Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
     }
 
-    /// Whether the calendar alone forbids it, and for how long. One that is not valid yet is tried all the same when
-    /// there is no other: it may be this machine's clock that is wrong.
+    /// Returns the failure and the pause if the validity period alone forbids a certificate. One that is not valid
+    /// yet is used if there is no other, because the clock of this machine may be wrong.
     pub(crate) fn forbidden(&self, credential: &Credential, now: Timestamp) -> Option<(Failure, RetryRule)> {
         let fingerprint = &credential.fingerprint;
         let (words, rest) = match credential.life(now) {
@@ -173,7 +173,7 @@ impl CredentialSet {
         self.state.credential_accepted(&credential.fingerprint, newest);
     }
 
-    /// It did not work; says whether another one is to be tried at once.
+    /// Records a failure; returns whether to try another credential at once.
     pub(crate) fn set_back(&mut self, credential: &Credential, setback: &CredentialFailure<'_>) -> bool {
         let CredentialFailure { failure, rest, refused } = setback;
         let fingerprint = &credential.fingerprint;
@@ -187,7 +187,8 @@ impl CredentialSet {
         let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, rand::random());
         if at_once {
             let (device, reason) = (self.state.name.as_str(), failure.reason.as_str());
-            tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes on with another: {}", failure.message);
+            tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \
+                on with another: {}", failure.message);
         }
         at_once
     }

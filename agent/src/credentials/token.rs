@@ -1,4 +1,4 @@
-//! How long tokens live and when they are renewed (ref §2.3). Pure; the caller brings time and chance.
+//! Lifetime and renewal of tokens (ref §2.3). Pure; time and randomness are parameters.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
 /// fail for minutes before the token ends. The range spreads devices that started together.
 const RENEWAL: std::ops::Range<f64> = 0.80..0.90;
 
-/// When a token that is signed at `now` ends, in seconds since 1970-01-01T00:00:00Z.
+/// Returns the expiry of a token that is signed at `now`, in seconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn expiry(now: jiff::Timestamp, lifetime: Duration) -> u64 {
     u64::try_from(now.as_second()).unwrap_or(0).saturating_add(lifetime.as_secs())
 }
 
-/// How long after `now` a token that ends at `expiry` is renewed. `chance` is from 0 to 1.
+/// Returns the time from `now` to the renewal of a token that expires at `expiry`. `chance` is from 0 to 1.
 #[must_use]
 pub fn renewal(now: jiff::Timestamp, expiry: u64, chance: f64) -> Duration {
     // From the token's own end, which is in whole seconds: that matters for a lifetime of seconds.

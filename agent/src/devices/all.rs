@@ -20,10 +20,10 @@ use crate::mqtt::trust::Trust;
 use crate::options::Options;
 use crate::status::page::StatusPage;
 
-/// How long a device that is taken out or given another hub may finish what is under way.
+/// Time for a removed or moved device to finish messages in flight.
 const CHANGE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Why the fleet cannot go on.
+/// Error that ends the agent.
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesError {
     /// Something that runs as long as the process ended before it.
@@ -39,14 +39,14 @@ pub struct Devices {
     config: PathBuf,
     document: Document,
     credentials: PathBuf,
-    /// What the device trusts whose credentials were read last.
+    /// CA certificates of the device whose credentials were read last.
     ca: Option<Arc<[u8]>>,
     board: Arc<StatusPage>,
     shared: ProcessResources,
     ended: mpsc::UnboundedReceiver<String>,
     members: BTreeMap<String, DeviceTasks>,
     watch: FileWatch,
-    /// What was said last of the credentials directory.
+    /// Last reported error of the credentials directory.
     directory_problem: Option<String>,
 }
 

@@ -25,14 +25,14 @@ use crate::stop::Stopper;
 /// A device's credentials, or why there are none.
 pub(super) type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsError>>;
 
-/// What all devices of the process share.
+/// Resources that all devices of the process share.
 #[derive(Clone)]
 pub(super) struct ProcessResources {
     pub(super) trust: Trust,
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
     pub(super) credential_retry: Duration,
-    /// Who may dial now.
+    /// Permits to connect.
     pub(super) slots: Arc<Semaphore>,
     pub(super) buffer: PathBuf,
     /// Memory and disk of all devices' buffers.
@@ -95,7 +95,7 @@ impl DeviceTasks {
         self.connection = Some((task, stopper));
     }
 
-    /// Whether a configuration leaves the device the same client of the same hub.
+    /// Returns whether the device stays the same client of the same hub with a configuration.
     pub(super) fn is_same_client(&self, device: &Device) -> bool {
         let now = self.config.borrow();
         now.device_id == device.device_id
@@ -169,7 +169,7 @@ impl DeviceTasks {
     }
 }
 
-/// What a task that was asked to end may take beyond its limit: DISCONNECT and the server's close.
+/// Additional time for a stopped task: DISCONNECT, and closing by the server.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// A task whose end is reported, unless it was asked for.
@@ -188,7 +188,7 @@ struct Report {
 impl Drop for Report {
     fn drop(&mut self) {
         if !self.asked.is_cancelled() {
-            // Nobody listens any more when the process itself ends.
+            // The receiver is gone when the process ends.
             let _ = self.ended.send(std::mem::take(&mut self.name));
         }
     }

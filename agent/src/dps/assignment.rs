@@ -23,7 +23,7 @@ const LARGEST: u64 = 16 * 1024;
 /// Stands before what is signed. Azure has keys sign `…\n…` and registration ids, which have no zero and no slash.
 const PURPOSE: &[u8] = b"lanyard.dev/assignment\0";
 
-/// What DPS answered.
+/// Assignment by DPS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assignment {
@@ -47,13 +47,14 @@ pub enum AssignmentError {
     Unsigned,
     /// Another program wrote it, or changed it.
     #[error(
-        "its signature is not by the device's key: find out who else may write in the buffer folder, and give each device a folder of its own"
+        "its signature is not by the device's key: find out who else may write in the buffer folder, and give each \
+            device a folder of its own"
     )]
     Forged,
 }
 
-/// Whom it was asked from, for and with: an answer to another question is of no use. The hub learns of a changed
-/// credential only by a registration (ref §9.3).
+/// Parameters of the request to DPS; an answer to another request is not used. The hub learns a changed credential
+/// only by a registration (ref §9.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {

@@ -23,9 +23,9 @@ use crate::mqtt::link::{Arrival, KEEP_ALIVE, Link};
 use crate::mqtt::login::Login;
 use crate::wait::{AskedWait, after};
 
-/// How long DPS may take for one answer.
+/// Time for one answer of DPS.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long DPS may take to assign a hub; a custom allocation calls other services meanwhile.
+/// Time for DPS to assign a hub; a custom allocation calls other services meanwhile.
 const ASSIGN_TIMEOUT: Duration = Duration::from_secs(300);
 /// The wait between two polls when DPS names none (ref §14.4).
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ const LONGEST_OPERATION_ID: usize = 1024;
 /// So many characters of an error text of DPS are kept; more would fill logs and status.
 const LONGEST_TEXT: usize = 512;
 
-/// Who registers where.
+/// Registration of a device at DPS.
 pub struct Registration<'a> {
     /// The instance.
     pub dps: &'a Dps,
@@ -44,11 +44,11 @@ pub struct Registration<'a> {
     pub registration_id: &'a str,
     /// Announced to the allocation.
     pub model_id: Option<&'a str>,
-    /// What proves who it is.
+    /// Credential of the device.
     pub credential: &'a Credential,
-    /// When the token for DPS ends.
+    /// Expiry of the token for DPS.
     pub expiry: u64,
-    /// Who may dial now.
+    /// Permits to connect.
     pub slots: &'a Semaphore,
 }
 

@@ -1,4 +1,4 @@
-//! What the process answers over HTTP: `/metrics`, `/livez`, `/readyz`, `/status`.
+//! HTTP server of the process: `/metrics`, `/livez`, `/readyz`, `/status`.
 
 pub mod readiness;
 pub mod process;

@@ -1,9 +1,9 @@
-//! Whether the agent does what it is there for, and what is missing if not. Pure.
+//! Readiness of the agent, and the missing parts. Pure.
 
 use lanyard_protocol::handoff::status::{AgentStatus, ConnectionReason, ConnectionState, DeviceStatus};
 
-/// Whether all is well, and the words for it. Ready is an agent all of whose devices are connected, or are just
-/// logging in anew by themselves; the hub's absence never makes it less alive.
+/// Returns the readiness and its description. The agent is ready if all devices are connected or renew their login.
+/// The absence of the hub does not affect liveness.
 #[must_use]
 pub fn readiness(status: &AgentStatus) -> (bool, String) {
     let mut missing = Vec::new();
@@ -28,7 +28,7 @@ pub fn readiness(status: &AgentStatus) -> (bool, String) {
     (ready, lines.join("\n") + "\n")
 }
 
-/// What is wrong with a device's newest credential, which another one may make up for.
+/// Returns the errors of a device's newest credential; an older one may still work.
 fn credential_problems(device: &DeviceStatus) -> Vec<String> {
     let Some(credential) = &device.credential else { return Vec::new() };
     let refused = credential.refused.as_ref().map(|refused| ("is refused", &refused.message));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_parts_are_named() {
         assert_eq!(
             readiness(&status(ConnectionReason::Connected, ConnectionState::Connected)),
             (true, "ready\n".to_owned())

@@ -11,7 +11,7 @@ use crate::messages::json;
 /// A body while it grows.
 pub(super) struct Body<'t> {
     bytes: Vec<u8>,
-    /// Where the newest event begins.
+    /// Position of the newest event.
     newest: usize,
     form: Form<'t>,
 }
@@ -50,7 +50,7 @@ impl<'t> Body<'t> {
         }
     }
 
-    /// How many bytes it has if it ends now.
+    /// Returns the length of the body in bytes if it ends now.
     pub(super) fn length(&self) -> usize {
         match &self.form {
             Form::Kepware { .. } => self.bytes.len() + json::CLOSE.len(),
@@ -183,7 +183,8 @@ mod tests {
                     for (place, (tag, value, good, time)) in kept.iter().enumerate() {
                         let row = &read["values"][place];
                         prop_assert_eq!(row.as_object().unwrap().len(), fields);
-                        prop_assert_eq!((&row["id"], &row["q"], &row["t"]), (&Value::from(tag.as_str()), &Value::from(*good), &Value::from(*time)));
+                        prop_assert_eq!((&row["id"], &row["q"], &row["t"]), (&Value::from(tag.as_str()),
+                            &Value::from(*good), &Value::from(*time)));
                         prop_assert!(reads_as(&row["v"], value), "{}: {value:?}", row["v"]);
                         if fields == 7 {
                             prop_assert_eq!(&row["i"], &Value::from(place));

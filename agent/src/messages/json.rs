@@ -52,7 +52,8 @@ fn text(body: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether JSON escapes none of these bytes: eight at a time, the last eight overlapping those before.
+/// Returns whether JSON escapes none of these bytes. It tests eight at a time; the last eight overlap the previous
+/// ones.
 fn is_plain(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
         return bytes.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
@@ -149,7 +150,7 @@ mod tests {
 
     /// Every byte, at every place in texts around eight and sixteen bytes.
     #[test]
-    fn what_json_escapes_is_seen_wherever_it_stands() {
+    fn bytes_to_escape_are_found_at_any_position() {
         for (byte, length) in (0..=u8::MAX).flat_map(|byte| (1..=20).map(move |length| (byte, length))) {
             let escaped = byte < 0x20 || byte == b'"' || byte == b'\\';
             for (around, place) in
@@ -177,7 +178,7 @@ mod tests {
         })
     }
 
-    /// Whether an independent reader finds the value.
+    /// Returns whether an independent parser reads the same value.
     fn reads_as(read: &serde_json::Value, value: &Value) -> bool {
         match value {
             Value::Null => read.is_null(),

@@ -23,19 +23,19 @@ pub struct Message {
     pub properties: PropertyBag,
     /// The JSON.
     pub body: Bytes,
-    /// How many events it carries.
+    /// Number of events.
     pub events: usize,
 }
 
 impl Message {
-    /// What the hub counts against its limit.
+    /// Returns the size that counts against the hub's limit.
     #[must_use]
     pub fn counted_bytes(&self) -> usize {
         self.body.len() + properties_bytes(&self.properties)
     }
 }
 
-/// What a message would carry.
+/// Result of filling a message.
 #[derive(Debug)]
 pub(super) enum Filled {
     /// Nothing is there to be sent before this cursor.
@@ -46,19 +46,19 @@ pub(super) enum Filled {
     Message { message: Message, after: Cursor, markers: u64 },
 }
 
-/// What a message is called, and when it is published.
+/// Id and time of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heading<'a> {
     pub(super) id: &'a str,
     pub(super) number: u64,
     /// In milliseconds since 1970-01-01T00:00:00Z.
     pub(super) timestamp: i64,
-    /// How many events and bytes the message before had.
+    /// Number of events and bytes of the previous message.
     pub(super) before: (usize, usize),
 }
 
 impl Heading<'_> {
-    /// How long the body becomes if its events are like those of the message before, and not many more.
+    /// Returns the expected length of the body, from the previous message's events.
     fn expected(&self, unread: u64) -> usize {
         let (events, bytes) = self.before;
         let unread = usize::try_from(unread).unwrap_or(usize::MAX);
@@ -241,7 +241,7 @@ mod tests {
         assert!(message.counted_bytes() <= MAX_MESSAGE_BYTES);
     }
 
-    /// What the others have in front of the next event counts as well as what the last one has.
+    /// The text before the next event counts as well as the end after the last one.
     #[test]
     fn templates_are_cut_at_the_hubs_limit_too() {
         let text = "[|#each VALUES|{\"v\":|VALUE|}|#if @last|\n\n\n|else|,|/if||/each|]";

@@ -15,8 +15,9 @@ use crate::messages::message;
 use crate::messages::message::{Filled, Heading, Message};
 use crate::tags::event::Event;
 
-/// How many messages may be unacknowledged at once. One at a time would wait a round trip for each; 32 fill a line of
-/// 100 ms and 300 messages a second, a hub unit's own limit being lower, and bound what a reconnect sends again.
+/// Maximum number of unacknowledged messages. With one at a time each would wait for a round trip. 32 fill a
+/// connection with 100 ms and 300 messages a second, more than the limit of a hub unit, and limit the messages that a
+/// reconnect sends again.
 pub const IN_FLIGHT: usize = 32;
 
 /// A device's events on their way to the hub. It outlives connections and configurations.
@@ -27,13 +28,13 @@ pub struct Outbox {
     due: u64,
     run: u64,
     style: Style,
-    /// How many events and bytes the newest message has.
+    /// Number of events and bytes of the newest message.
     newest: (usize, usize),
-    /// When the oldest message became the oldest: from then on the hub's time to acknowledge it runs.
+    /// Time since which the oldest message is the oldest: the hub's time to acknowledge it starts then.
     front_since: Option<Instant>,
 }
 
-/// How messages are written, and how the journal has it.
+/// Telemetry settings of messages, and their form in the journal.
 #[derive(Debug)]
 struct Style {
     telemetry: Telemetry,
@@ -60,7 +61,7 @@ enum State {
     Acknowledged,
 }
 
-/// What [`Outbox::next`] has to say.
+/// Result of [`Outbox::next`].
 #[derive(Debug)]
 pub enum Next {
     /// Send this.
@@ -69,7 +70,7 @@ pub enum Next {
     TooLarge {
         /// The tag.
         tag: Arc<str>,
-        /// How large the event is.
+        /// Size of the event.
         bytes: usize,
     },
     /// Nothing for now.
@@ -89,7 +90,7 @@ impl Outbox {
         self.buffer.append(events, now)
     }
 
-    /// Whether there is room for what is read next.
+    /// Returns whether there is room for the next readings.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.buffer.has_room()
@@ -100,19 +101,19 @@ impl Outbox {
         self.due = self.buffer.end();
     }
 
-    /// Whether anything waits for the next interval.
+    /// Returns whether events wait for the next interval.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.buffer.unread() < self.buffer.end()
     }
 
-    /// Whether every event accepted so far is acknowledged or dropped.
+    /// Returns whether all accepted events are acknowledged or dropped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.window.is_empty() && !self.waits()
     }
 
-    /// Whether no message is unacknowledged.
+    /// Returns whether no message is in flight.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.window.is_empty()
@@ -129,15 +130,15 @@ impl Outbox {
         if self.window.len() >= IN_FLIGHT {
             return Next::Nothing;
         }
-        while let Some(owed) = self.buffer.owed().cloned() {
-            if self.buffer.unread() < owed.first {
+        while let Some(inherited) = self.buffer.inherited().cloned() {
+            if self.buffer.unread() < inherited.first {
                 // Between messages of an earlier process there may be events that no message could take.
-                return self.make(telemetry, owed.first, now, timestamp);
+                return self.make(telemetry, inherited.first, now, timestamp);
             }
-            if let Some(message) = self.again(&owed, now) {
+            if let Some(message) = self.again(&inherited, now) {
                 return Next::Send(message);
             }
-            self.buffer.disown(now);
+            self.buffer.give_up_inherited(now);
         }
         self.make(telemetry, self.due, now, timestamp)
     }
@@ -173,22 +174,22 @@ impl Outbox {
     }
 
     /// The message that an earlier process made, once more, if it comes out as it was.
-    fn again(&mut self, owed: &MessageBounds, now: Instant) -> Option<Arc<Message>> {
-        let telemetry: Telemetry = serde_json::from_str(&owed.profile).ok()?;
-        if self.buffer.unread() != owed.first {
+    fn again(&mut self, inherited: &MessageBounds, now: Instant) -> Option<Arc<Message>> {
+        let telemetry: Telemetry = serde_json::from_str(&inherited.profile).ok()?;
+        if self.buffer.unread() != inherited.first {
             return None;
         }
         let heading = Heading {
-            id: &id(owed.run, owed.number),
-            number: owed.number,
-            timestamp: owed.timestamp,
+            id: &id(inherited.run, inherited.number),
+            number: inherited.number,
+            timestamp: inherited.timestamp,
             before: self.newest,
         };
-        match message::fill(&mut self.buffer, &telemetry, heading, owed.end) {
+        match message::fill(&mut self.buffer, &telemetry, heading, inherited.end) {
             Filled::Message { message, after, markers }
-                if after.number() == owed.end && crc32c::crc32c(&message.body) == owed.checksum =>
+                if after.number() == inherited.end && crc32c::crc32c(&message.body) == inherited.checksum =>
             {
-                self.buffer.take(after, message.events as u64 - markers, markers, owed.clone(), now);
+                self.buffer.take(after, message.events as u64 - markers, markers, inherited.clone(), now);
                 Some(self.fly(message, now))
             }
             _ => None,
@@ -228,7 +229,7 @@ impl Outbox {
 
     /// Since when the hub owes the next acknowledgement.
     #[must_use]
-    pub fn owed_since(&self) -> Option<Instant> {
+    pub fn oldest_in_flight_since(&self) -> Option<Instant> {
         self.front_since
     }
 
@@ -237,7 +238,7 @@ impl Outbox {
         self.buffer.configure(settings, now);
     }
 
-    /// Why events are not kept on the disk, if they are not.
+    /// Returns the reason why events are not stored on disk.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         self.buffer.problem()
@@ -303,16 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_repeats_what_is_unacknowledged_with_the_same_ids() {
+    fn unacknowledged_messages_are_resent_with_the_same_ids() {
         let telemetry = Telemetry { max_events: 1, ..Telemetry::default() };
         let mut outbox = outbox();
         append(&mut outbox, 0..4);
         outbox.tick();
         let first: Vec<_> = (0..3).map(|_| send(&mut outbox, &telemetry).unwrap()).collect();
         assert!(outbox.acknowledge(first[1].number, Instant::now()).is_some());
-        assert_eq!(outbox.account().acknowledged, 0, "its elder is still owed");
+        assert_eq!(outbox.account().acknowledged, 0, "the message before it is still in flight");
         outbox.rewind();
-        assert_eq!(outbox.owed_since(), None);
+        assert_eq!(outbox.oldest_in_flight_since(), None);
         let again: Vec<_> = std::iter::from_fn(|| send(&mut outbox, &telemetry)).collect();
         assert_eq!(
             again.iter().map(|m| id(m)).collect::<Vec<_>>(),

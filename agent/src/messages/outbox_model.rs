@@ -60,14 +60,14 @@ struct Plant {
     lives: u64,
     /// Events read so far; they are numbered.
     read: i64,
-    /// What the connection carried, in order.
+    /// Messages that the connection carried, in order.
     sent: Vec<Arc<Message>>,
-    /// What the hub has, by id; and the ids in the order in which they came, each with the life that sent it first.
+    /// Bodies that the hub has, by message id; and the ids in order of arrival, each with the run that sent it first.
     hub: BTreeMap<String, Bytes>,
     came: Vec<(u64, String)>,
     /// The books of earlier lives.
     past: Vec<EventCounts>,
-    /// Whether no file was hurt.
+    /// True if no file was damaged.
     intact: bool,
     /// Goes on with every event that is read, for time passes.
     now: Instant,
@@ -346,7 +346,7 @@ proptest! {
         prop_assert!(once.iter().all(|&number| number < plant.read));
         let missing = plant.read as u64 - once.len() as u64;
         let corrupt: u64 = plant.past.iter().map(|life| life.dropped(DropReason::Corrupt)).sum();
-        // Without its journal nobody knows how many events a lost end had.
+        // Without its journal the number of events in a lost end is unknown.
         prop_assert!(journals || missing <= corrupt, "{missing} are missing, {corrupt} are counted");
         let read: u64 = plant.past.iter().map(|life| life.read - life.recovered).sum();
         let acknowledged: u64 = plant.past.iter().map(|life| life.acknowledged).sum();
@@ -405,7 +405,7 @@ fn first(folder: &Path, suffix: &str) -> PathBuf {
 }
 
 #[test]
-fn a_flipped_bit_costs_its_block_and_the_gap_is_told_where_it_is() {
+fn flipped_bit_loses_its_block_and_is_marked_in_place() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 1000);
     for _ in 0..10 {
         plant.append(10, 10);

@@ -11,11 +11,11 @@ use tokio_rustls::client::TlsStream;
 
 use crate::mqtt::failure::{Failure, Peer};
 
-/// How long the DNS may take.
+/// Time for DNS.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long one address may take to accept; a lost packet is repeated after 1 s, 3 s and 7 s.
+/// Time for one address to accept; a lost packet is repeated after 1 s, 3 s and 7 s.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the handshake may take.
+/// Time for the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An encrypted line to a server whose certificate is trusted.

@@ -1,4 +1,4 @@
-//! Why a connection could not be made or ended: errors of network, TLS and MQTT as a reason, a cause and a fix. Pure.
+//! Errors of network, TLS and MQTT, as reason, cause and fix. Pure.
 
 use lanyard_protocol::handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
@@ -7,12 +7,12 @@ use rustls::{AlertDescription, CertificateError};
 
 use crate::wait::AskedWait;
 
-/// Who is at the other end.
+/// Server at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// `hub`, `gateway` or `DPS`.
     pub role: &'static str,
-    /// Where it is dialled.
+    /// Address of the server.
     pub at: HostPort,
 }
 
@@ -25,7 +25,7 @@ impl std::fmt::Display for Peer {
 /// So many bytes of a message are kept. What servers say of themselves, names in certificates say, stands in it.
 const LONGEST_MESSAGE: usize = 2048;
 
-/// Why a connection could not be made or ended.
+/// Failure of a connect attempt or a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The stable word.
@@ -97,7 +97,8 @@ impl Failure {
     #[must_use]
     pub fn closed(peer: &Peer) -> Self {
         let message = format!(
-            "{peer} closed the connection without saying why: if that repeats itself, see that nobody else connects with this device's id, and that it is enabled there"
+            "{peer} closed the connection without a reason: if that repeats, check that no other client connects \
+                with this device's id, and that it is enabled there"
         );
         Self::new(ConnectionReason::ConnectionLost, message)
     }
@@ -163,11 +164,13 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
         Some(rustls::Error::InvalidCertificate(cause)) => match cause {
             // A CA of the same name with another key signs badly.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => trusted(format!(
-                "the certificate of {peer} is not signed by a CA that is trusted: add the CA's certificate to the device's trustedCA (ca.crt in its credentials folder), or to --trusted-ca"
+                "the certificate of {peer} is not signed by a CA that is trusted: add the CA's certificate to the \
+                    device's trustedCA (ca.crt in its credentials folder), or to --trusted-ca"
             )),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 trusted(format!(
-                    "the certificate of {peer} is not for the name {host:?}: dial it by a name in the certificate, or give it a certificate for this one ({cause})"
+                    "the certificate of {peer} is not for the name {host:?}: dial it by a name in the certificate, \
+                        or give it a certificate for this one ({cause})"
                 ))
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => trusted(format!(
@@ -195,8 +198,8 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
     }
 }
 
-/// What a server says of a client's certificate. Hubs let every certificate pass and refuse at CONNECT (ref §1.4);
-/// gateways need not.
+/// Returns whether a TLS alert concerns the client's certificate. Hubs accept every certificate and refuse at CONNECT
+/// (ref §1.4); gateways may refuse in the handshake.
 const fn is_of_certificate(alert: AlertDescription) -> bool {
     use AlertDescription as A;
     matches!(

@@ -26,30 +26,29 @@ use crate::mqtt::failure::{Failure, Peer};
 use crate::mqtt::login::Login;
 use crate::wait::after;
 
-/// How many devices of the process may dial at once. Handshakes are costly at both ends: hundreds of devices that
-/// start together take turns, and none is given up while it waits for its own.
+/// Number of devices that may connect at the same time. Handshakes are costly at both ends: hundreds of devices that
+/// start together take turns, and waiting does not count as a failure.
 pub const DIALLING: usize = 16;
 /// Silence after which a ping is sent. A dead line is noticed within two of them; hubs allow up to 1177 s (ref §1.5),
 /// but routers forget quiet connections after a few minutes.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// How long the server may take to answer CONNECT; the C SDK waits as long (ref §12.4).
+/// Time for the answer to CONNECT; the C SDK waits as long (ref §12.4).
 const CONNACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for the largest message with the longest topic.
 pub const MAX_PACKET_BYTES: usize = MAX_MESSAGE_BYTES + 2 * 65_535;
-/// What the buffers of each direction have room for at first; they grow as messages need it. Most devices of many are
-/// idle most of the time.
+/// Initial size of the buffers of each direction; they grow with messages. Most devices are idle most of the time.
 const IDLE_BUFFER: usize = 128;
 /// So many bytes are written before more are encoded.
 const WRITTEN_AT: usize = 8192;
 /// So many acknowledgements may wait to be written; then nothing is read until the server takes some. A server that sends
 /// and does not read fills its own buffers then, and not this process's memory.
-const MAX_OWED: usize = 256;
+const MAX_UNSENT_ACKNOWLEDGEMENTS: usize = 256;
 /// So many packets more than were asked for may come between two pings: a hub keeps at most 50 messages for a device
 /// (ref §12.3), so this is a flood.
 const MAX_UNASKED: u32 = 10_000;
 /// Time for which a dial holds its turn. A silent server takes longer, but keeps no other device waiting.
 const TURN: Duration = Duration::from_secs(5);
-/// How long the server may take to close after our DISCONNECT, so that it has let go of this connection before the next.
+/// Time for the server to close after DISCONNECT, so that it has released this connection before the next one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reads and writes packets, none larger than a hub's.
@@ -58,7 +57,7 @@ pub const fn codec() -> Codec {
     Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES }
 }
 
-/// What happened on a connection.
+/// Packet or event of a connection.
 #[derive(Debug, PartialEq)]
 pub enum Arrival {
     /// So many messages without a packet id are written.
@@ -77,9 +76,9 @@ pub struct Link {
     /// In a box: every function that a connection is handed to keeps room for it in the task of its device.
     line: Box<Framed<Line, Codec>>,
     waiting: VecDeque<Packet>,
-    /// Whether anything was handed to the line that it may not have written yet.
+    /// True if bytes may not be written yet.
     unwritten: bool,
-    /// How many messages without a packet id are among that.
+    /// Number of messages without a packet id among them.
     unwritten_messages: usize,
     packet_id: u16,
     /// Number of acknowledgements in `waiting`.
@@ -90,7 +89,7 @@ pub struct Link {
     unasked: u32,
     keep_alive: Duration,
     ping: Pin<Box<Sleep>>,
-    pong_owed: bool,
+    pong_expected: bool,
 }
 
 impl Link {
@@ -133,7 +132,7 @@ impl Link {
             unasked: 0,
             keep_alive,
             ping: Box::pin(tokio::time::sleep(keep_alive)),
-            pong_owed: false,
+            pong_expected: false,
         };
         let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(&login)).await;
         answer.unwrap_or_else(|_| {
@@ -212,7 +211,7 @@ impl Link {
             if !self.unwritten && self.unwritten_messages > 0 {
                 return Poll::Ready(Ok(Arrival::Written(std::mem::take(&mut self.unwritten_messages))));
             }
-            if self.acknowledgements >= MAX_OWED {
+            if self.acknowledgements >= MAX_UNSENT_ACKNOWLEDGEMENTS {
                 // The line is full, and wakes us when it has room again; if it never does, the ping ends it.
                 return Poll::Pending;
             }
@@ -226,7 +225,7 @@ impl Link {
                 Packet::PubAck(ack) => return Poll::Ready(Ok(Arrival::Acknowledged(ack.pkid))),
                 Packet::Publish(message) => return Poll::Ready(Ok(Arrival::Message(message))),
                 Packet::SubAck(answer) => return Poll::Ready(self.subscribed(&answer)),
-                Packet::PingResp => self.pong_owed = false,
+                Packet::PingResp => self.pong_expected = false,
                 _ => {
                     return Poll::Ready(Err(Failure::not_mqtt(
                         &self.peer,
@@ -248,7 +247,8 @@ impl Link {
         }
         let (peer, keep_alive) = (&self.peer, self.keep_alive);
         let message = format!(
-            "{peer} sent more than {MAX_UNASKED} packets within {keep_alive:?} that this device did not ask for: check that it is an IoT Hub, and which service sends messages to this device"
+            "{peer} sent more than {MAX_UNASKED} packets within {keep_alive:?} that this device did not ask for: \
+                check that it is an IoT Hub, and which service sends messages to this device"
         );
         Err(Failure::new(ConnectionReason::ProtocolRefused, message))
     }
@@ -264,7 +264,7 @@ impl Link {
     /// Pings whatever else goes on: it is the server's answer that shows a dead line.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while self.ping.as_mut().poll(cx).is_ready() {
-            if std::mem::replace(&mut self.pong_owed, true) {
+            if std::mem::replace(&mut self.pong_expected, true) {
                 let message = format!("{} did not answer a ping: the network is gone", self.peer);
                 return Err(Failure::new(ConnectionReason::Timeout, message));
             }

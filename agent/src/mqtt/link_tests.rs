@@ -162,7 +162,7 @@ async fn m3_hub_that_floods_and_does_not_read_is_bounded() {
     let mut link = open(&peer, &pem, &Semaphore::new(1)).await.unwrap();
     let (most, failure) = answer_all(&mut link, Duration::from_secs(4), true).await;
     assert_eq!(failure, None, "the link waits until the hub reads, or the ping ends it");
-    assert_eq!(most, MAX_OWED, "so many acknowledgements waited when reading stopped");
+    assert_eq!(most, MAX_UNSENT_ACKNOWLEDGEMENTS, "so many acknowledgements waited when reading stopped");
 }
 
 #[tokio::test]

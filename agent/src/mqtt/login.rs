@@ -1,5 +1,5 @@
-//! What a device presents to hub and DPS: a token in MQTT's CONNECT, or nothing there because the TLS handshake had its
-//! certificate (ref §1.2, §8.1). Pure.
+//! Login at hub and DPS: a token in the CONNECT packet, or none because the TLS handshake presented the certificate
+//! (ref §1.2, §8.1). Pure.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use rumqttc::mqttbytes::v4::{self as packet, Connect};
 use crate::config::credential::{Credential, Proof};
 use crate::options::CLIENT;
 
-/// Who logs in.
+/// Login of a device.
 #[derive(Debug)]
 pub struct Login {
     /// The MQTT client id.
@@ -22,17 +22,17 @@ pub struct Login {
     pub user_name: String,
     /// The MQTT password; none beside a certificate.
     pub token: Option<SasToken>,
-    /// Whether the server forgets subscriptions when the connection ends.
+    /// True if the server deletes subscriptions when the connection ends.
     pub clean_session: bool,
     /// Silence after which a ping is sent.
     pub keep_alive: Duration,
-    /// What to look at when the server refuses the device.
+    /// Hints for the case that the server refuses the device.
     pub checks: String,
-    /// What the server is to send when the connection ends without a word.
+    /// Message that the server sends if the connection ends unexpectedly.
     pub will: Option<Will>,
 }
 
-/// What the hub is to send in the device's name, with QoS 1 (ref §1.7).
+/// Last will: the message that the hub sends on behalf of the device, with QoS 1 (ref §1.7).
 #[derive(Debug)]
 pub struct Will {
     topic: String,
@@ -61,7 +61,8 @@ impl Login {
         let checks = match &credential.proof {
             Proof::Key(_) => "that sharedAccessKey is its primary or secondary key".to_owned(),
             Proof::Certificate(certificate) => format!(
-                "that the hub knows its certificate, whose SHA-256 thumbprint is {}, or has verified the CA that signed it for the name {device_id:?}, and that tls.crt has every CA between the two",
+                "that the hub knows its certificate, whose SHA-256 thumbprint is {}, or has verified the CA that \
+                    signed it for the name {device_id:?}, and that tls.crt has every CA between the two",
                 certificate.fingerprint
             ),
         };
@@ -89,7 +90,8 @@ impl Login {
         let checks = match &credential.proof {
             Proof::Key(_) => "that the key is its, or derived from its group's".to_owned(),
             Proof::Certificate(certificate) => format!(
-                "that it knows the certificate, whose SHA-256 thumbprint is {}, or its group has a verified CA that signed it for the name {registration_id:?}, and that tls.crt has every CA between the two",
+                "that it knows the certificate, whose SHA-256 thumbprint is {}, or its group has a verified CA that \
+                    signed it for the name {registration_id:?}, and that tls.crt has every CA between the two",
                 certificate.fingerprint
             ),
         };

@@ -1,4 +1,4 @@
-//! Whom the agent believes: the public roots, the process's own CA file and a device's `ca.crt`. Pure.
+//! Trust anchors of the agent: the public roots, the CA file of the process, and `ca.crt` of a device. Pure.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::config::certificate::Certificate;
 
-/// Why certificates cannot be used.
+/// Error of CA certificates or a client certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Not PEM, or PEM with a block that is no certificate to trust.
@@ -22,7 +22,7 @@ pub enum TrustError {
     Certificate {
         /// Counted from 1.
         position: usize,
-        /// Why.
+        /// Cause of the failure.
         #[source]
         error: rustls::Error,
     },
@@ -34,7 +34,7 @@ pub enum TrustError {
     Roots(#[source] VerifierBuilderError),
 }
 
-/// What devices that believe the same share.
+/// TLS configurations, shared by devices with the same trust anchors.
 #[derive(Debug, Clone)]
 struct Made {
     verifier: Arc<WebPkiServerVerifier>,
@@ -49,7 +49,7 @@ impl Made {
     }
 }
 
-/// Whom every device of the process believes.
+/// Trust anchors of every device of the process.
 #[derive(Debug, Clone)]
 pub struct Trust {
     provider: Arc<rustls::crypto::CryptoProvider>,
@@ -102,7 +102,7 @@ impl Trust {
             return Ok(made.clone());
         }
         let new = self.make(pem)?;
-        // Certificates that were replaced are used by nobody any more.
+        // Replaced certificates are no longer in use.
         made.retain(|_, made| made.is_used());
         made.insert(pem.map(<[u8]>::to_vec), new.clone());
         Ok(new)

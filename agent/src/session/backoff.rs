@@ -1,5 +1,4 @@
-//! When to try again after a failure, and whom to ask: capped, jittered, and never hammering. Pure; the caller brings
-//! chance.
+//! Back-off after failures, and the time to ask DPS again: capped, with jitter. Pure; randomness is a parameter.
 
 use std::time::Duration;
 
@@ -19,16 +18,16 @@ const HUB_FAILURES: u32 = 10;
 /// because of what is sent, and would end at once again.
 const STABLE: Duration = Duration::from_secs(20);
 
-/// What comes next.
+/// Next attempt.
 #[derive(Debug, PartialEq)]
 pub struct Retry {
-    /// How long to wait; `None` is until the credentials change.
+    /// Time to wait; `None` means until the credentials change.
     pub wait: Option<Duration>,
-    /// Whether the hub that DPS assigned is to be forgotten.
+    /// True if DPS must be asked for the hub again.
     pub ask_dps: bool,
 }
 
-/// How things went lately.
+/// Consecutive failures and refusals.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
@@ -65,7 +64,7 @@ impl Backoff {
                 };
                 Retry { wait: Some(wait), ask_dps: true }
             }
-            // Nobody is asked, only the clock is looked at again: it may be the clock that is wrong.
+            // No server is asked; the clock is read again, because it may have been wrong.
             R::CredentialExpired => {
                 self.refusals = self.refusals.saturating_add(1);
                 Retry {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_credentials_wait_for_new_ones_and_servers_may_ask_for_more_time() {
+    fn unreadable_credentials_wait_for_new_ones() {
         let mut pace = Backoff::default();
         assert_eq!(pace.after(ConnectionReason::CredentialsUnreadable, None, 0.5).wait, None);
         let asked = AskedWait::from_secs(40);

@@ -26,16 +26,16 @@ use crate::wait::after;
 /// TLS for a credential.
 pub(super) type Tls = Arc<rustls::ClientConfig>;
 
-/// What a connection is made with, besides a credential.
+/// Parameters of a connection, besides the credential.
 pub(super) struct Connector {
     pub(super) state: Arc<DeviceState>,
     /// Identity and hub stay the same as long as this lives.
     pub(super) device: Arc<Device>,
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
-    /// Who may dial now.
+    /// Permits to connect.
     pub(super) slots: Arc<Semaphore>,
-    /// Where the assignment is remembered.
+    /// Folder of the stored assignment.
     pub(super) folder: PathBuf,
 }
 
@@ -43,11 +43,11 @@ pub(super) struct Connector {
 pub(super) struct OpenConnection {
     pub(super) link: Link,
     pub(super) target: Endpoint,
-    /// When the token that was used is renewed; certificates are not.
+    /// Time at which the token is renewed; none for certificates.
     pub(super) renew_at: Option<Instant>,
 }
 
-/// Who failed.
+/// Stage of connecting that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectStage {
     /// DPS, or the way there.

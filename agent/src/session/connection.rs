@@ -27,7 +27,7 @@ use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
 
-/// What a device's connection needs.
+/// Parameters of a device's connection.
 pub struct Connection {
     /// The device, as its readers see it.
     pub state: Arc<DeviceState>,
@@ -35,19 +35,19 @@ pub struct Connection {
     pub config: watch::Receiver<Arc<Device>>,
     /// Its credentials.
     pub credentials: CredentialsWatch,
-    /// Whom the process believes.
+    /// Trust anchors of the process.
     pub trust: Trust,
-    /// How long tokens live.
+    /// Lifetime of tokens.
     pub token_lifetime: Duration,
     /// Silence after which a ping is sent.
     pub keep_alive: Duration,
-    /// How long a credential that the hub refused rests while another one works.
+    /// Pause of a credential that the hub refused while another one works.
     pub credential_retry: Duration,
-    /// Who may dial now.
+    /// Permits to connect.
     pub slots: Arc<Semaphore>,
-    /// Where its assignment is remembered.
+    /// Folder of the stored assignment.
     pub folder: PathBuf,
-    /// When to end.
+    /// Request to stop.
     pub stop: Stop,
 }
 
@@ -80,19 +80,19 @@ struct ConnectionLoop {
     pace: Backoff,
 }
 
-/// How an attempt failed.
+/// Failed attempt to connect.
 struct FailedAttempt {
     failure: Failure,
-    /// Whether that says something of the credential, and how long it rests then.
+    /// Pause of the credential, if the failure concerns it.
     setback: Option<RetryRule>,
 }
 
-/// How a connection ended, or why there was none.
+/// End of a connection or of an attempt.
 enum AttemptEnd {
     Stopped,
-    /// There are other credentials now.
+    /// The credentials have changed.
     Outdated,
-    /// To log in anew.
+    /// Reconnect with a renewed token or another credential.
     Renew(Renewal),
     /// And with which credential, if there was any.
     Failed(FailedAttempt, Option<Arc<Credential>>),
@@ -137,7 +137,7 @@ impl ConnectionLoop {
         self.state.disconnected(ConnectionReason::ShuttingDown, "");
     }
 
-    /// Whether another credential is to be tried at once.
+    /// Returns whether to try another credential at once.
     fn another_is_left(&mut self, credential: Option<&Credential>, failed: &FailedAttempt) -> bool {
         let (Some(credential), Some(rest)) = (credential, failed.setback) else { return false };
         let failure = &failed.failure;
@@ -216,7 +216,7 @@ impl ConnectionLoop {
             let setback = match stage {
                 ConnectStage::Registering => Some(rest_after_dps(&failure)),
                 ConnectStage::Hub => rest_at_hub(failure.reason),
-                // A hub of old may have lost the device.
+                // The stored assignment may be stale.
                 ConnectStage::Remembered => None,
             };
             failed(FailedAttempt { failure, setback })

@@ -1,4 +1,4 @@
-//! Where a device logs in, and as whom. Pure.
+//! Endpoint of a device's login: server, hub and device id. Pure.
 
 use lanyard_protocol::handoff::config::{Device, Dps, Hub};
 use lanyard_protocol::hub::host::HostPort;
@@ -7,11 +7,11 @@ use lanyard_protocol::hub::id::DeviceId;
 use crate::dps::assignment::Assignment;
 use crate::mqtt::failure::Peer;
 
-/// Where to log in, and as whom.
+/// Endpoint of a login.
 pub(super) struct Endpoint {
-    /// What is dialled.
+    /// Server to connect to.
     pub(super) peer: Peer,
-    /// Whose name stands in user name and token, even when a gateway is dialled (ref §1.13).
+    /// Hub in user name and token, also with a gateway (ref §1.13).
     pub(super) hub: HostPort,
     /// The id there.
     pub(super) device_id: DeviceId,

@@ -1,5 +1,5 @@
-//! While a device streams: waits for what gives it a reason to log in anew, and prepares that as far as it can be done
-//! beside the connection that works. Talks to the network: to DPS, never to a hub.
+//! Renewal while a device streams: decides when to reconnect, and prepares it as far as the working connection
+//! allows. Talks to the network: to DPS, never to a hub.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::session::connect::Connector;
 use crate::wait::AskedWait;
 use crate::wait::until;
 
-/// How to log in anew.
+/// Credential and preparation of a reconnect.
 #[derive(Debug, Clone)]
 pub struct Renewal {
     /// With this.
@@ -45,7 +45,7 @@ pub(super) async fn find(
             match prepared {
                 Ok(registered) => {
                     let (device, fingerprint) = (&approach.state.name, &better.fingerprint);
-                    tracing::info!(device, %fingerprint, "the device logs in anew, with another credential");
+                    tracing::info!(device, %fingerprint, "reconnecting with another credential");
                     return Renewal { credential: better, registered };
                 }
                 Err((failure, rest)) => {
@@ -94,7 +94,7 @@ async fn register(
     approach.register(dps, better, &tls).await.map(drop)
 }
 
-/// Whether hub or DPS said no, be it to the credential itself or to the device that has it.
+/// Returns whether the hub or DPS refused the credential or its device.
 pub(super) const fn is_refusal(reason: ConnectionReason) -> bool {
     use ConnectionReason as R;
     matches!(
@@ -107,8 +107,8 @@ pub(super) const fn is_refusal(reason: ConnectionReason) -> bool {
     )
 }
 
-/// How long a credential rests with which the hub accepted no login; `None` when that says nothing of the credential:
-/// nobody was reached, the hub is busy, or it is the hub that is not trusted.
+/// Returns the pause of a credential after a failed login at the hub; `None` if the failure does not concern the
+/// credential: the hub was not reached, is busy, or is not trusted.
 pub(super) const fn rest_at_hub(reason: ConnectionReason) -> Option<RetryRule> {
     use ConnectionReason as R;
     match reason {
@@ -118,7 +118,7 @@ pub(super) const fn rest_at_hub(reason: ConnectionReason) -> Option<RetryRule> {
     }
 }
 
-/// How long a credential rests with which DPS assigned no hub.
+/// Returns the pause of a credential after a registration without a hub.
 pub(super) fn rest_after_dps(failure: &Failure) -> RetryRule {
     match failure.reason {
         reason if is_refusal(reason) => RetryRule::Dps,
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_hub_does_says_something_of_the_credential_and_the_network_does_not() {
+    fn network_failures_do_not_pause_the_credential() {
         use ConnectionReason as R;
         let table = [
             (R::Unauthorized, Some(RetryRule::Hub)),

@@ -23,10 +23,10 @@ use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
 
-/// Why a session ended.
+/// End of a session.
 #[derive(Debug)]
 pub enum SessionEnd {
-    /// On purpose, to log in anew.
+    /// Reconnect with a renewed token or another credential.
     Renew(Renewal),
     /// On purpose, for good.
     Stopped,
@@ -42,13 +42,13 @@ pub struct Session<'a> {
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
     pub(super) stop: &'a Stop,
     pub(super) in_flight: InFlight,
-    /// When the next interval begins.
+    /// Start of the next interval.
     pub(super) tick_at: Instant,
-    /// Whether an oversize event was reported already.
+    /// True after an oversize event was reported.
     pub(super) reported: bool,
 }
 
-/// Which packet carries which message.
+/// Message of each packet.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     /// By packet id.
@@ -75,25 +75,25 @@ impl InFlight {
     }
 }
 
-/// What the session is about.
+/// Phase of a session.
 #[derive(Debug)]
 enum Phase {
     /// Messages go out.
     Streaming,
-    /// No new ones do; those under way are awaited, to log in anew.
+    /// Waits for messages in flight, and then reconnects.
     Finishing(Renewal),
     /// Everything goes out, and then the connection ends.
     Draining,
 }
 
-/// How far the session is.
+/// Progress of a session.
 enum SessionProgress {
     Done(SessionEnd),
     Under {
-        /// Whether events wait for the next interval.
+        /// True if events wait for the next interval.
         waits: bool,
         /// Since when the hub owes an acknowledgement.
-        owed_since: Option<std::time::Instant>,
+        oldest_in_flight_since: Option<std::time::Instant>,
     },
 }
 
@@ -111,13 +111,15 @@ impl Session<'_> {
     async fn stream(&mut self, mut successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
         let mut phase = Phase::Streaming;
         loop {
-            let (waits, owed_since) = match self.proceed(&phase) {
+            let (waits, oldest_in_flight_since) = match self.proceed(&phase) {
                 Ok(SessionProgress::Done(ended)) => return ended,
-                Ok(SessionProgress::Under { waits, owed_since }) => (waits, owed_since),
+                Ok(SessionProgress::Under { waits, oldest_in_flight_since }) => {
+                    (waits, oldest_in_flight_since)
+                }
                 Err(failure) => return SessionEnd::Failed(failure),
             };
             let timeout = self.config.borrow().telemetry.timeout.get();
-            let owed_at = owed_since.map(|since| after(Instant::from_std(since), timeout));
+            let timeout_at = oldest_in_flight_since.map(|since| after(Instant::from_std(since), timeout));
             let (streaming, draining) = (matches!(phase, Phase::Streaming), matches!(phase, Phase::Draining));
             tokio::select! {
                 arrival = self.link.next() => match arrival {
@@ -129,7 +131,7 @@ impl Session<'_> {
                     self.tick_at = after(Instant::now(), self.config.borrow().telemetry.interval.get());
                 }
                 () = self.state.outbox.filled(), if !waits => {}
-                () = until(owed_at) => return SessionEnd::Failed(self.silence(timeout)),
+                () = until(timeout_at) => return SessionEnd::Failed(self.silence(timeout)),
                 successor = &mut successor, if streaming => phase = Phase::Finishing(successor),
                 Ok(()) = self.config.changed(), if streaming => {
                     // A shorter interval holds from now on.
@@ -156,7 +158,10 @@ impl Session<'_> {
                 SessionProgress::Done(SessionEnd::Renew(successor.clone()))
             }
             Phase::Draining if outbox.is_empty() => SessionProgress::Done(SessionEnd::Stopped),
-            _ => SessionProgress::Under { waits: outbox.waits(), owed_since: outbox.owed_since() },
+            _ => SessionProgress::Under {
+                waits: outbox.waits(),
+                oldest_in_flight_since: outbox.oldest_in_flight_since(),
+            },
         })
     }
 

@@ -81,7 +81,7 @@ impl EventSeries {
     }
 }
 
-/// What the registry scrapes for one device.
+/// Collector of a device's metrics.
 #[derive(Clone)]
 pub struct DeviceCollector {
     state: Arc<DeviceState>,

@@ -1,4 +1,4 @@
-//! What is known of one device right now: its tasks write it, status, readiness and metrics read it.
+//! State of one device: its tasks write it; status, readiness and metrics read it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -109,7 +109,8 @@ impl DeviceState {
         }
     }
 
-    /// Hub or DPS refused the newest credential, or nobody has done so yet. Since when is kept while it is the same.
+    /// Records that the hub or DPS refused the newest credential, or clears it. The time stays while the credential
+    /// is the same.
     pub fn credential_refused(&self, refused: Option<Refused>) {
         let mut known = self.known();
         let since =
@@ -120,7 +121,7 @@ impl DeviceState {
         });
     }
 
-    /// Why the files as they are now cannot be used.
+    /// Records the error of the current files.
     pub fn credentials_unreadable(&self, problem: Option<String>) {
         self.known().credential.unreadable = problem;
     }
@@ -135,7 +136,7 @@ impl DeviceState {
         self.known().problems = problems;
     }
 
-    /// How the device is.
+    /// Returns the status of the device.
     #[must_use]
     pub fn status(&self) -> DeviceStatus {
         let buffer = self.outbox.lock().problem().map(str::to_owned);

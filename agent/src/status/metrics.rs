@@ -17,13 +17,13 @@ const LATENCY_BUCKETS: [f64; 14] =
 /// Counters and gauges that the device's tasks change.
 #[derive(Debug)]
 pub struct DeviceMetrics {
-    /// Whether the hub has accepted the device and has not gone away since.
+    /// 1 while the hub has accepted the device and the connection is open.
     pub connected: IntGauge,
     /// Attempts to connect, by how they ended.
     pub attempts: IntCounterVec,
     /// Ends of connections, by why.
     pub disconnections: IntCounterVec,
-    /// When the credential in use expires.
+    /// Expiry of the credential in use.
     pub expiry: IntGaugeVec,
     /// Tags that could not be read the last time.
     pub tags_bad: IntGauge,

@@ -1,4 +1,4 @@
-//! What is known of all devices right now, for those who ask over HTTP.
+//! Status of all devices, for HTTP.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use prometheus::{IntGauge, Registry};
 use crate::status::collector::DeviceCollector;
 use crate::status::device::DeviceState;
 
-/// What is known of all devices.
+/// Status of all devices.
 pub struct StatusPage {
     registry: Registry,
     configuration_problem: IntGauge,
@@ -59,7 +59,7 @@ impl StatusPage {
         self.known().devices = devices;
     }
 
-    /// Why the newest configuration is not in use, if it is not; says whether that is news.
+    /// Sets the error of the newest configuration; returns whether it changed.
     pub(crate) fn set_problem(&self, problem: Option<String>) -> bool {
         self.configuration_problem.set(i64::from(problem.is_some()));
         let mut known = self.known();
@@ -68,7 +68,7 @@ impl StatusPage {
         news
     }
 
-    /// How everything is.
+    /// Returns the status of the agent.
     #[must_use]
     pub fn status(&self) -> AgentStatus {
         let (devices, configuration_problem) = {

@@ -1,12 +1,12 @@
-//! Whether a value differs enough from the one that was told last. Pure.
+//! Comparison of a value with the last sent one. Pure.
 
 use lanyard_protocol::handoff::config::Deadband;
 
 use super::event::Value;
 
-/// Whether `now` is to be told after `told`. Numbers differ when they leave the deadband around what was told; so a slow
-/// drift is told as soon as it has gone far enough. Arrays differ when their lengths or any of their elements do. What is no
-/// number has no deadband.
+/// Returns whether `now` must be sent after `told`. Numbers must leave the deadband around the last sent value, so a
+/// slow drift is sent as soon as it is large enough. Arrays differ if their lengths or one of their elements do.
+/// Other values have no deadband.
 pub(super) fn leaves(deadband: Option<&Deadband>, told: &Value, now: &Value) -> bool {
     let Some(deadband) = deadband else { return !same(told, now) };
     match (told, now) {
@@ -108,9 +108,9 @@ mod tests {
     }
 
     proptest! {
-        /// What the cloud side has is never further away than the deadband, however slowly a value moves.
+        /// The last sent value differs from the current one by at most the deadband, however slowly the value moves.
         #[test]
-        fn what_was_told_is_never_far_away(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
+        fn sent_value_stays_within_the_deadband(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
             let deadband = absolute(width.into());
             let (mut told, mut now) = (0_i64, 0_i64);
             for step in steps {

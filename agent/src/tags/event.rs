@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What a tag can hold. Cheap to clone: texts and arrays are shared.
+/// Value of a tag. Cheap to clone: texts and arrays are shared.
 // A kind of one byte would be moved together with the seven behind it in pieces that overlap, which processors wait for.
 #[derive(Debug, Clone, PartialEq)]
 #[repr(u64)]
@@ -30,12 +30,12 @@ pub enum Value {
 pub struct Event {
     /// The tag's name.
     pub tag: Arc<str>,
-    /// What was read; the last good value when the quality is bad.
+    /// Value of the reading; the last good value if the quality is bad.
     pub value: Value,
     /// Quality: whether the value was read.
     pub good: bool,
-    /// Whether it belongs in one message with the event before it: both are of one picture of all tags.
+    /// True if the event belongs into the same message as the previous event: both are of one scan of all tags.
     pub continues: bool,
-    /// When it was read, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Time of the reading, in milliseconds since 1970-01-01T00:00:00Z.
     pub time: i64,
 }

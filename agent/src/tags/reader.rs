@@ -1,4 +1,4 @@
-//! What a tag reads from: its source, resolved, and its address, understood. Pure.
+//! Source of a tag and its parsed address. Pure.
 
 use std::time::Duration;
 

@@ -18,20 +18,20 @@ use crate::tags::reader::TagIndex;
 pub struct Sampling {
     field: Field,
     tags: Vec<Sampled>,
-    /// What each of them is, as it was configured; kept apart, so that what is looked at in every scan lies together.
+    /// Configuration of each tag; stored apart, so that the data of every scan lies together.
     configs: Vec<config::Tag>,
-    /// Whether there are tags that were never read.
+    /// True if there are tags that were not read yet.
     unread: bool,
     schedule: Schedule,
     /// In Wide, all tags become one record every interval.
     pictures: Option<Schedule>,
     /// Tags due at one instant; kept for its room.
     due: Vec<usize>,
-    /// Whether a first read is an event.
+    /// Event for the first reading.
     initial: InitialUpdate,
-    /// How many tags could not be read the last time.
+    /// Number of tags whose last read failed.
     bad: usize,
-    /// When the configuration was taken. New tags are read then, for the first time; timetables begin behind it.
+    /// Time of the configuration. New tags are read then for the first time; schedules begin after it.
     configured: Duration,
 }
 
@@ -43,7 +43,7 @@ struct Sampled {
     rule: Rule,
 }
 
-/// Which reads become events.
+/// Rule for the readings that become events.
 #[derive(Debug)]
 enum Rule {
     /// Those that differ from the one before.
@@ -136,13 +136,13 @@ impl Sampling {
         problems
     }
 
-    /// How many tags could not be read the last time.
+    /// Returns the number of tags whose last read failed.
     #[must_use]
     pub fn bad(&self) -> usize {
         self.bad
     }
 
-    /// When [`Sampling::scan`] has something to do next: at once for tags that were never read.
+    /// Returns the time at which [`Sampling::scan`] has work: at once for tags that were not read yet.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
         if self.unread {
@@ -257,7 +257,8 @@ impl Rule {
         }
     }
 
-    /// Whether a read of the same quality as the one before becomes an event. A failure does once, however often it repeats.
+    /// Returns whether a reading with the quality of the previous one becomes an event. A failure does so once,
+    /// however often it repeats.
     fn speaks(&self, before: &Reading, reading: &Reading) -> bool {
         match self {
             Self::OnChange => reading.good && !deadband::same(&before.value, &reading.value),
@@ -374,7 +375,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: RAMP(rate, low, high, increment) is the form, but there are 2 arguments"
+                "tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: RAMP(rate, low, high, increment) is the form, \
+                    but there are 2 arguments"
             ]
         );
         let events = flat(&scan(&mut sampling, ms(0)));
@@ -477,7 +479,7 @@ mod tests {
         let tags = [tag("R", "R0001", ", enabled: false"), tag("S", "R0001", "")].join(",");
         let events = flat(&scan_all(&tags, "", 2));
         assert_eq!(events.iter().map(|event| event.0.as_str()).collect::<Vec<_>>(), ["S", "S", "S"]);
-        assert_eq!(events[2].1, Value::Integer(2), "nobody else counts the register up");
+        assert_eq!(events[2].1, Value::Integer(2), "only this tag counts the register up");
     }
 
     #[test]

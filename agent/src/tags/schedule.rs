@@ -1,13 +1,13 @@
-//! When which tags are due: tags with the same interval share one place in the timetable. Pure.
+//! Schedule of tags: tags with the same interval share one entry. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How far a timetable may lag before instants are skipped. A busy machine catches up without a gap; a machine that
-/// was suspended does not repeat hours.
+/// Maximum lag of a schedule before instants are skipped. A busy machine catches up without a gap; a suspended
+/// machine does not repeat hours.
 const LONGEST_LAG: Duration = Duration::from_secs(60);
 
-/// Instants are multiples of the interval since the start, so a timetable made anew goes on where the old one was.
+/// Multiples of the interval since the start, so a new schedule continues the old one.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     groups: Box<[Group]>,

@@ -1,11 +1,11 @@
-//! What an address of the simulator means: `RAMP(1000, 0, 100, 1)`, `K0100.00`, `R0440 [4]`. Pure.
+//! Addresses of the simulator: `RAMP(1000, 0, 100, 1)`, `K0100.00`, `R0440 [4]`. Pure.
 
 use super::address_error::AddressError;
 use super::function::{Function, Ramp, Random, Sine, User};
 use super::literal;
 use super::register::Register;
 
-/// What an address means.
+/// Parsed address.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Address {
     /// A function of time.

@@ -2,12 +2,13 @@
 
 use lanyard_protocol::handoff::config::DataType;
 
-/// Why a text is no address; every message says how to mend it.
+/// Error of an address; every message names the fix.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AddressError {
     /// Neither a function nor a register.
     #[error(
-        "{0:?} is no address of the simulator: use RAMP, RANDOM, SINE or USER with arguments in parentheses, or a register such as K0001, R0001, S0001 or B0001"
+        "{0:?} is no address of the simulator: use RAMP, RANDOM, SINE or USER with arguments in parentheses, or a \
+            register such as K0001, R0001, S0001 or B0001"
     )]
     Unknown(String),
     /// An opening parenthesis without its partner at the end.
@@ -16,17 +17,17 @@ pub enum AddressError {
     /// Too few or too many arguments.
     #[error("{usage} is the form, but there are {found} arguments")]
     Arguments {
-        /// How the function is written.
+        /// Syntax of the function.
         usage: &'static str,
-        /// How many arguments stand there.
+        /// Number of arguments.
         found: usize,
     },
     /// An argument is no number.
     #[error("{what} {text:?} is not a number: write it like 10 or -0.25")]
     Number {
-        /// Which argument.
+        /// Name of the argument.
         what: &'static str,
-        /// What stands there.
+        /// Text of the argument.
         text: String,
     },
     /// The rate is not a whole number in the driver's range.
@@ -58,7 +59,7 @@ pub enum AddressError {
     Type {
         /// The type.
         data_type: DataType,
-        /// What it can have.
+        /// Suitable data types.
         fits: &'static str,
     },
     /// A value that the data type does not have.
@@ -76,7 +77,7 @@ pub enum AddressError {
     Words {
         /// The type.
         data_type: DataType,
-        /// How many registers a value takes.
+        /// Number of registers of a value.
         words: u16,
     },
     /// An array that does not fit.

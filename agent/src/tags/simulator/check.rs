@@ -58,7 +58,7 @@ mod tests {
         Ok((0..count).map(|tick| controller.read(&address, Some(data_type), at(tick))).collect())
     }
 
-    /// What the vendor's demo project has, with its types.
+    /// Tags of the vendor's demo project, with their types.
     #[test]
     fn the_shipped_examples_have_their_types() {
         use DataType as T;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn unsuitable_data_types_are_refused() {
         use DataType as T;
         for (address, data_type, words) in [
             ("RAMP(10, 0, 256, 1)", T::Byte, "256 does not fit into the data type Byte"),

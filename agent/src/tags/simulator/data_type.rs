@@ -1,4 +1,4 @@
-//! What simulated values become as one of Kepware's data types, and which addresses can have which. Pure.
+//! Conversion of simulated values to Kepware's data types. Pure.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use lanyard_protocol::handoff::config::DataType;
 
 use crate::tags::event::Value;
 
-/// How many 16-bit registers a value takes, the lowest first; `None` where a register cannot hold it.
+/// Returns the number of 16-bit registers of a value, the lowest first; `None` if registers cannot hold it.
 pub(super) const fn words(data_type: DataType) -> Option<u16> {
     match data_type {
         DataType::Short | DataType::Word | DataType::Bcd => Some(1),

@@ -11,7 +11,7 @@ use super::data_type;
 use super::literal::{self, Number};
 use crate::tags::event::Value;
 
-/// How often a simulated value may change, in milliseconds: the driver's own limits.
+/// Limits of the time between two changes of a simulated value, in milliseconds, as in Kepware's driver.
 const RATES: std::ops::RangeInclusive<u64> = 10..=3_600_000;
 
 /// A function of time.
@@ -89,7 +89,7 @@ pub struct Ramp {
     rate: Rate,
     start: Number,
     increment: Number,
-    /// How many values there are before it wraps.
+    /// Number of values before it wraps.
     values: u64,
 }
 

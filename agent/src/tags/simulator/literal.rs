@@ -32,7 +32,7 @@ impl Number {
         }
     }
 
-    /// Whether it was written without a decimal point.
+    /// Returns whether it was written without a decimal point.
     #[must_use]
     pub fn is_whole(self) -> bool {
         matches!(self, Self::Whole(_))

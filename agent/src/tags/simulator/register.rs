@@ -14,7 +14,7 @@ const LAST: u16 = 9999;
 /// Longest array.
 const LONGEST_ARRAY: u16 = 1000;
 
-/// What a register holds.
+/// Kind of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RegisterKind {
     /// `K`: a word that keeps what is written; 0 until then.
@@ -27,7 +27,7 @@ pub enum RegisterKind {
     Boolean,
 }
 
-/// Which part of it is read.
+/// Part of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegisterPart {
     /// All of it.
@@ -84,7 +84,7 @@ impl Register {
         Ok(Self { kind, number, part })
     }
 
-    /// Whether it can be read as this type.
+    /// Checks whether it can be read as this type.
     pub(super) fn check(self, data_type: DataType) -> Result<(), AddressError> {
         let fits = match (self.kind, self.part) {
             (RegisterKind::Text, _) => "String",
@@ -111,7 +111,7 @@ impl Register {
     }
 }
 
-/// What the registers hold. Only what was counted takes room.
+/// Content of the registers. Only counters need memory.
 #[derive(Debug, Default)]
 pub struct Memory {
     counters: HashMap<u16, u16>,
