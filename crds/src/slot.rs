@@ -14,6 +14,15 @@ pub enum InUse {
 }
 
 impl InUse {
+    /// Returns the name of the slot, as Azure calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "Primary",
+            Self::Secondary => "Secondary",
+        }
+    }
+
     /// Returns the name of the key in the group's Secret.
     #[must_use]
     pub const fn secret_key(self) -> &'static str {

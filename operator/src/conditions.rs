@@ -1,5 +1,6 @@
 //! How both kinds say how they are, so that kubectl, kstatus, Argo CD and Flux read it right. Pure.
 
+use crate::fault::Fault;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -69,6 +70,11 @@ impl Aspect {
     /// One aspect.
     pub fn new(truth: impl Into<Truth>, reason: &'static str, message: impl Into<String>) -> Self {
         Self { truth: truth.into(), reason, message: message.into() }
+    }
+
+    /// Returns the aspect of an error that a user must fix.
+    pub fn from_fault(fault: &Fault) -> Self {
+        Self::new(false, fault.reason.as_str(), fault.message.clone())
     }
 }
 

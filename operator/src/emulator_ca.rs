@@ -54,7 +54,7 @@ pub enum EmulatorCaError {
 }
 
 /// Certificate and key in PEM.
-struct Ca {
+struct StoredCa {
     certificate: String,
     key: Zeroizing<String>,
 }
@@ -83,7 +83,7 @@ pub async fn run(client: &Client, arguments: &EmulatorCa, now: Timestamp) -> Res
     Ok(())
 }
 
-async fn existing(secrets: &Api<Secret>, name: &str) -> Result<Ca, EmulatorCaError> {
+async fn existing(secrets: &Api<Secret>, name: &str) -> Result<StoredCa, EmulatorCaError> {
     let secret = secrets.get(name).await.map_err(|error| EmulatorCaError::Read(name.to_owned(), error))?;
     of_secret(&secret).ok_or_else(|| EmulatorCaError::NoCa(name.to_owned()))
 }
@@ -94,7 +94,7 @@ async fn kept(
     name: &str,
     arguments: &EmulatorCa,
     now: Timestamp,
-) -> Result<Ca, EmulatorCaError> {
+) -> Result<StoredCa, EmulatorCaError> {
     loop {
         let secret =
             secrets.get(name).await.map_err(|error| EmulatorCaError::Read(name.to_owned(), error))?;
@@ -118,18 +118,18 @@ async fn kept(
     }
 }
 
-fn of_secret(secret: &Secret) -> Option<Ca> {
+fn of_secret(secret: &Secret) -> Option<StoredCa> {
     let data = secret.data.as_ref()?;
     let text = |name: &str| data.get(name).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
     let pair = |certificate: &str, key: &str| {
-        Some(Ca { certificate: text(certificate)?, key: Zeroizing::new(text(key)?) })
+        Some(StoredCa { certificate: text(certificate)?, key: Zeroizing::new(text(key)?) })
     };
     pair(CERTIFICATE, KEY).or_else(|| pair("tls.crt", "tls.key"))
 }
 
 /// A CA that can vouch for these domains, the names below them and loopback addresses, and for nothing else: whoever steals
 /// it cannot play a real hub to the devices that trust it.
-fn make(domains: &[String], now: Timestamp) -> Result<Ca, rcgen::Error> {
+fn make(domains: &[String], now: Timestamp) -> Result<StoredCa, rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -143,7 +143,7 @@ fn make(domains: &[String], now: Timestamp) -> Result<Ca, rcgen::Error> {
     params.name_constraints =
         Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: Vec::new() });
     let certificate = params.self_signed(&key)?;
-    Ok(Ca { certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
+    Ok(StoredCa { certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
 }
 
 fn moment(time: Timestamp) -> time::OffsetDateTime {

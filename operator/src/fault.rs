@@ -169,3 +169,7 @@ impl Fault {
         Self { reason, message: message.into() }
     }
 }
+
+pub(crate) fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
+    Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
+}

@@ -7,9 +7,9 @@ use lanyard_crds::status::{ConnectionState, CredentialsProof, ProvisioningState,
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::cluster::claims::Key;
 use crate::conditions::{AGENT_READY, find};
 use crate::device::state::connects_elsewhere;
+use crate::kubernetes::key::Key;
 
 /// Every provisioning state with its word, so that each has a series from the start.
 const STATES: [(ProvisioningState, &str); 5] = [

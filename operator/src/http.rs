@@ -9,9 +9,9 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::cluster::view::View;
 use crate::metrics::Metrics;
 use crate::overlap::Yielded;
+use crate::snapshot::View;
 
 /// How far the process is.
 #[derive(Debug, Clone, PartialEq, Eq)]

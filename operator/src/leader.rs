@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use crate::cluster::scope::Scope;
+use crate::kubernetes::scope::Scope;
 use crate::overlap;
 
 /// The Lease and its times.
@@ -60,19 +60,19 @@ pub enum LeaderError {
 pub struct Election {
     api: Api<Lease>,
     settings: LeaseSettings,
-    judge: Judge,
+    judge: LeaseJudge,
 }
 
 /// Decides whose turn it is; touches nothing.
-struct Judge {
+struct LeaseJudge {
     identity: String,
     duration: Duration,
-    seen: Option<(Seen, Instant)>,
+    seen: Option<(SeenLease, Instant)>,
 }
 
 /// What somebody else's Lease looks like. Since when is told by this machine's clock: clocks of two machines differ.
 #[derive(PartialEq, Eq)]
-struct Seen {
+struct SeenLease {
     holder: String,
     renewed: Option<MicroTime>,
 }
@@ -88,7 +88,7 @@ pub enum Tried {
 
 /// What to do with the Lease as it is.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum LeaseStep {
     Create,
     Take,
     Renew,
@@ -99,7 +99,7 @@ impl Election {
     /// Nobody holds anything yet.
     #[must_use]
     pub fn new(client: Client, settings: LeaseSettings, identity: String) -> Self {
-        let judge = Judge { identity, duration: settings.duration, seen: None };
+        let judge = LeaseJudge { identity, duration: settings.duration, seen: None };
         Self { api: Api::namespaced(client, &settings.namespace), settings, judge }
     }
 
@@ -165,10 +165,10 @@ impl Election {
         let before = found.clone();
         let turn = self.judge.turn(found.as_ref(), Instant::now());
         let lease = match turn {
-            Turn::Leave(holder) => return Ok(Tried::HeldBy(holder)),
-            Turn::Create => self.judge.held(Lease::default(), true),
-            Turn::Take => self.judge.held(found.unwrap_or_default(), true),
-            Turn::Renew => self.judge.held(found.unwrap_or_default(), false),
+            LeaseStep::Leave(holder) => return Ok(Tried::HeldBy(holder)),
+            LeaseStep::Create => self.judge.held(Lease::default(), true),
+            LeaseStep::Take => self.judge.held(found.unwrap_or_default(), true),
+            LeaseStep::Renew => self.judge.held(found.unwrap_or_default(), false),
         };
         let mut lease = self.named(lease);
         overlap::declare(&mut lease, before.as_ref(), &self.settings.scope, Timestamp::now());
@@ -193,18 +193,18 @@ impl Election {
     }
 }
 
-impl Judge {
-    fn turn(&mut self, found: Option<&Lease>, now: Instant) -> Turn {
-        let Some(lease) = found else { return Turn::Create };
+impl LeaseJudge {
+    fn turn(&mut self, found: Option<&Lease>, now: Instant) -> LeaseStep {
+        let Some(lease) = found else { return LeaseStep::Create };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.unwrap_or_default();
         if holder == self.identity {
-            return Turn::Renew;
+            return LeaseStep::Renew;
         }
         if holder.is_empty() {
-            return Turn::Take;
+            return LeaseStep::Take;
         }
-        let seen = Seen { holder: holder.clone(), renewed: spec.renew_time };
+        let seen = SeenLease { holder: holder.clone(), renewed: spec.renew_time };
         let since = match &self.seen {
             Some((before, since)) if *before == seen => *since,
             _ => {
@@ -216,7 +216,7 @@ impl Judge {
             .lease_duration_seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(self.duration, Duration::from_secs);
-        if now.duration_since(since) > held_for { Turn::Take } else { Turn::Leave(holder) }
+        if now.duration_since(since) > held_for { LeaseStep::Take } else { LeaseStep::Leave(holder) }
     }
 
     fn held(&self, mut lease: Lease, taken: bool) -> Lease {
@@ -255,17 +255,17 @@ mod tests {
         Lease { spec: Some(spec), ..Lease::default() }
     }
 
-    fn judge() -> (Judge, Instant) {
+    fn judge() -> (LeaseJudge, Instant) {
         let duration = Duration::from_secs(15);
-        (Judge { identity: "me".to_owned(), duration, seen: None }, Instant::now())
+        (LeaseJudge { identity: "me".to_owned(), duration, seen: None }, Instant::now())
     }
 
     #[test]
     fn a_lease_of_nobody_is_taken_and_ones_own_renewed() {
         let (mut judge, now) = judge();
-        assert_eq!(judge.turn(None, now), Turn::Create);
-        assert_eq!(judge.turn(Some(&seen("", 1)), now), Turn::Take);
-        assert_eq!(judge.turn(Some(&seen("me", 1)), now), Turn::Renew);
+        assert_eq!(judge.turn(None, now), LeaseStep::Create);
+        assert_eq!(judge.turn(Some(&seen("", 1)), now), LeaseStep::Take);
+        assert_eq!(judge.turn(Some(&seen("me", 1)), now), LeaseStep::Renew);
     }
 
     /// However wrong the other machine's clock is: what counts is that its Lease does not change.
@@ -273,11 +273,11 @@ mod tests {
     fn a_lease_is_taken_only_when_it_has_not_changed_for_its_whole_time() {
         let (mut judge, start) = judge();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let leave = || Turn::Leave("other".to_owned());
+        let leave = || LeaseStep::Leave("other".to_owned());
         assert_eq!(judge.turn(Some(&seen("other", 1)), start), leave());
         assert_eq!(judge.turn(Some(&seen("other", 1)), after(14)), leave());
         assert_eq!(judge.turn(Some(&seen("other", 2)), after(16)), leave());
         assert_eq!(judge.turn(Some(&seen("other", 2)), after(30)), leave());
-        assert_eq!(judge.turn(Some(&seen("other", 2)), after(32)), Turn::Take);
+        assert_eq!(judge.turn(Some(&seen("other", 2)), after(32)), LeaseStep::Take);
     }
 }

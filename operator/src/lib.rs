@@ -1,24 +1,31 @@
-//! The operator: from what users ask for to credentials, configuration and agents, and back to conditions.
+//! Operator: custom resources become credentials, configuration and agents, and their state becomes conditions.
 //!
 //! ```text
-//! arguments   how the program is called
-//! derive_key  a device's key for people with a shell
-//! check       whether the API server has what the operator needs
-//! emulator_ca a CA for an emulator in the cluster
-//! leader      who of several operators works
-//! overlap     which of two installations works on a namespace
-//! installations  older installations, as their Leases tell them
-//! cluster     what the operator sees: mirrors of objects, who refers to whom, what wakes whom
-//! credential  keys and certificates: made, checked, exchanged and renewed
-//! device      IoTDevice: observe → validate → issue → plan → apply → report
-//! group       ProvisioningGroup: observe → validate → lists in and out → report
-//! fault       what somebody has to change, with its stable reason
-//! conditions  how both kinds say how they are
-//! work        mirrors, queues and controllers together
-//! backoff     how long a failed object waits
-//! metrics     what Prometheus reads: counters
-//! fleet       what Prometheus reads: gauges over the mirrored objects
-//! http        /metrics, /livez, /readyz
+//! arguments       command line
+//! derive_key      command: key of a device
+//! check           command: kinds and permissions at the API server
+//! emulator_ca     command: CA for an emulator in the cluster
+//! leader          election of the working replica
+//! overlap         two installations with a shared namespace
+//! installations   older installations, from their Leases
+//! kubernetes      vocabulary: keys, labels, owners, stores, watches, queues
+//! snapshot        cached objects, and queries on them
+//! reader          reads of referenced Secrets and ConfigMaps
+//! triggers        changes of objects, and the devices and groups to reconcile
+//! identity        identities of devices: of several objects, one connects
+//! credential      keys and certificates: issued, checked, renewed, replaced
+//! agents          pods of agents, and their polled status
+//! device          IoTDevice: observe → validate → issue → plan → apply → report
+//! group           ProvisioningGroup: observe → validate → lists → report
+//! fault           errors that a user must fix, with stable reasons
+//! permit          consent and limits of references
+//! conditions      conditions of both kinds
+//! controller      caches, queues and controllers
+//! backoff         delay of a failed object
+//! status_writer   writes statuses and events
+//! metrics         counters for Prometheus
+//! fleet           gauges for Prometheus, from the cached objects
+//! http            /metrics, /livez, /readyz
 //! ```
 
 pub mod arguments;
@@ -28,15 +35,21 @@ pub mod emulator_ca;
 pub mod leader;
 pub mod overlap;
 pub mod installations;
-pub mod cluster;
+pub mod kubernetes;
+pub mod snapshot;
+pub mod reader;
+pub mod triggers;
+pub mod identity;
 pub mod credential;
+pub mod agents;
 pub mod device;
 pub mod group;
 pub mod fault;
 pub mod permit;
 pub mod conditions;
-pub mod work;
+pub mod controller;
 pub mod backoff;
+pub mod status_writer;
 pub mod metrics;
 pub mod fleet;
 pub mod http;

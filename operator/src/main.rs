@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use clap::Parser;
 use lanyard_operator::arguments::{Arguments, Check, Command, EmulatorCa, LogFormat, Openshift, Run};
-use lanyard_operator::cluster::scope::Scope;
+use lanyard_operator::controller::{Controller, EndedEarly};
 use lanyard_operator::credential::bounds::Endpoints;
 use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::http::{Pages, Phase, serve};
 use lanyard_operator::installations::Installations;
+use lanyard_operator::kubernetes::scope::Scope;
 use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
 use lanyard_operator::permit::Rules;
-use lanyard_operator::work::{EndedEarly, Work};
 use lanyard_operator::{check, derive_key, emulator_ca};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -47,7 +47,7 @@ enum Failure {
     #[error("{0}; ending, so that two operators never work at once")]
     Leader(#[source] LeaderError),
     #[error("{0}")]
-    Work(#[source] EndedEarly),
+    Controller(#[source] EndedEarly),
     #[error("{0}")]
     Arguments(String),
     #[error("cannot ask the API server which APIs it serves: {0}")]
@@ -160,8 +160,16 @@ async fn run(arguments: Run) -> Result<(), Failure> {
             metrics.leads(true);
             let scope = Scope::new(arguments.namespaces.clone());
             let rules = Arc::new(rules(&arguments));
-            let work =
-                Work { client, scope, defaults, rules, identity, metrics: metrics.clone(), view, yielded };
+            let work = Controller {
+                client,
+                scope,
+                defaults,
+                rules,
+                identity,
+                metrics: metrics.clone(),
+                view,
+                yielded,
+            };
             // Installations that start at once see each other: both have their Lease before they look.
             let working = async {
                 installations.first().await;
@@ -171,7 +179,7 @@ async fn run(arguments: Run) -> Result<(), Failure> {
                 }
             };
             tokio::select! {
-                worked = working => worked.map_err(Failure::Work),
+                worked = working => worked.map_err(Failure::Controller),
                 error = election.keep() => Err(Failure::Leader(error)),
             }
         };

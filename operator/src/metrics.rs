@@ -10,10 +10,9 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::cluster::claims::Key;
-use crate::credential::held::slot_name;
-use crate::device::reconcile::ReconcileError;
 use crate::fleet::FleetGauges;
+use crate::kubernetes::error::ReconcileError;
+use crate::kubernetes::key::Key;
 
 /// The operator's counters. Cheap to clone.
 #[derive(Clone)]
@@ -153,7 +152,7 @@ impl Metrics {
     /// When the CAs of a group end; those that are not among them are gone.
     pub fn issuers(&self, group: &Key, ends: &[(InUse, Timestamp)]) {
         for slot in [InUse::Primary, InUse::Secondary] {
-            let labels = [group.namespace.as_str(), group.name.as_str(), slot_name(slot)];
+            let labels = [group.namespace.as_str(), group.name.as_str(), slot.as_str()];
             match ends.iter().find(|(other, _)| *other == slot) {
                 Some((_, end)) => self.0.issuers.with_label_values(&labels).set(end.as_second()),
                 // An error means that there was none.

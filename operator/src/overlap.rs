@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 
-use crate::cluster::scope::Scope;
+use crate::kubernetes::scope::Scope;
 
 /// On the Leases of operators, so that they can be listed.
 pub const LABEL: (&str, &str) = ("lanyard.dev/lease", "operator");

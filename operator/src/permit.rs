@@ -4,13 +4,15 @@ use lanyard_crds::slot::InUse;
 use lanyard_protocol::hub::host::HostPort;
 
 use crate::credential::bounds::{self, Endpoints, Way};
-use crate::credential::consent::{self, Asked, Use};
-use crate::device::claim::{ClaimSeen, SHARED_LABEL, SHARED_VALUE};
-use crate::device::observe::{CaSecret, Observed};
-use crate::device::origin::Origin;
+use crate::credential::consent::{self, Use, UseRequest};
+use crate::device::observation::DeviceObservation;
+use crate::device::references::Origin;
 use crate::device::validate::{Destination, Valid};
 use crate::fault::{Fault, Reason};
 use crate::group;
+use crate::kubernetes::found::CaSecret;
+use crate::kubernetes::found::ClaimSeen;
+use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
 
 /// What the administrator allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Rules {
 ///
 /// # Errors
 /// [`Fault`]: what its owner, or the owner of the Secret or claim, has to change.
-pub fn device(observed: &Observed, valid: &Valid, rules: &Rules) -> Result<(), Fault> {
+pub fn device(observed: &DeviceObservation, valid: &Valid, rules: &Rules) -> Result<(), Fault> {
     let way = match &valid.destination {
         Destination::Hub(hub) => Way::Hub { hostname: &hub.hostname, gateway: hub.gateway_hostname.as_ref() },
         Destination::Dps(dps) => {
@@ -47,7 +49,7 @@ pub fn device(observed: &Observed, valid: &Valid, rules: &Rules) -> Result<(), F
     let namespace = valid.namespace.as_str();
     if let (Some((secret, wanted)), Some(data)) = (asked, &observed.key) {
         let group = observed.key_of_group.as_deref();
-        consent::check(Asked { namespace, secret, wanted, group, explicit: rules.explicit_use }, data)?;
+        consent::check(UseRequest { namespace, secret, wanted, group, explicit: rules.explicit_use }, data)?;
         bounds::check(secret, data, way, Some(valid.device_id.as_str()))?;
     }
     trusted_ca(namespace, observed.ca_secret.as_ref(), rules)?;
@@ -57,7 +59,10 @@ pub fn device(observed: &Observed, valid: &Valid, rules: &Rules) -> Result<(), F
 fn trusted_ca(namespace: &str, found: Option<&CaSecret>, rules: &Rules) -> Result<(), Fault> {
     let Some(CaSecret { name, marks }) = found else { return Ok(()) };
     let explicit = rules.explicit_use;
-    consent::check(Asked { namespace, secret: name, wanted: Use::TrustedCa, group: None, explicit }, marks)
+    consent::check(
+        UseRequest { namespace, secret: name, wanted: Use::TrustedCa, group: None, explicit },
+        marks,
+    )
 }
 
 fn claim(valid: &Valid, seen: ClaimSeen) -> Result<(), Fault> {
@@ -80,7 +85,7 @@ fn claim(valid: &Valid, seen: ClaimSeen) -> Result<(), Fault> {
 ///
 /// # Errors
 /// [`Fault`]: what its owner, or the owner of a Secret, has to change.
-pub fn group(observed: &group::observe::Observed, rules: &Rules) -> Result<(), Fault> {
+pub fn group(observed: &group::observe::GroupObservation, rules: &Rules) -> Result<(), Fault> {
     let (spec, namespace) = (&observed.group.spec, namespace(observed));
     let invalid =
         |error: &dyn std::fmt::Display| Fault::new(Reason::InvalidSpec, format!("dps.endpoint: {error}"));
@@ -89,7 +94,7 @@ pub fn group(observed: &group::observe::Observed, rules: &Rules) -> Result<(), F
     rules.endpoints.check(&endpoint, "dps.endpoint")?;
     if let (Some(key), Some(data)) = (&spec.attestation.symmetric_key, &observed.key) {
         let (secret, explicit) = (key.secret_ref.name.as_str(), rules.explicit_use);
-        consent::check(Asked { namespace, secret, wanted: Use::GroupKey, group: None, explicit }, data)?;
+        consent::check(UseRequest { namespace, secret, wanted: Use::GroupKey, group: None, explicit }, data)?;
         let way = Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope };
         bounds::check(secret, data, way, None)?;
     }
@@ -100,12 +105,12 @@ pub fn group(observed: &group::observe::Observed, rules: &Rules) -> Result<(), F
 ///
 /// # Errors
 /// [`Fault`]: what the owner of the Secret has to change.
-pub fn issuer(observed: &group::observe::Observed, slot: InUse, rules: &Rules) -> Result<(), Fault> {
+pub fn issuer(observed: &group::observe::GroupObservation, slot: InUse, rules: &Rules) -> Result<(), Fault> {
     let Some(seen) = observed.issuers.iter().find(|seen| seen.slot == slot) else { return Ok(()) };
     let (Some(data), spec) = (&seen.data, &observed.group.spec) else { return Ok(()) };
     let (secret, explicit) = (seen.secret.as_str(), rules.explicit_use);
     let namespace = namespace(observed);
-    consent::check(Asked { namespace, secret, wanted: Use::Issuer, group: None, explicit }, data)?;
+    consent::check(UseRequest { namespace, secret, wanted: Use::Issuer, group: None, explicit }, data)?;
     match HostPort::parse(&spec.dps.endpoint) {
         Ok(endpoint) => {
             bounds::check(secret, data, Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope }, None)
@@ -115,6 +120,6 @@ pub fn issuer(observed: &group::observe::Observed, slot: InUse, rules: &Rules) -
     }
 }
 
-fn namespace(observed: &group::observe::Observed) -> &str {
+fn namespace(observed: &group::observe::GroupObservation) -> &str {
     observed.group.metadata.namespace.as_deref().unwrap_or_default()
 }

@@ -10,14 +10,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lanyard_agent::config::{certificate, credentials};
 use lanyard_emulator::config::check;
-use lanyard_operator::cluster::read::{CaFound, SecretData};
+use lanyard_operator::credential::issuer::Issuer;
 use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
-use lanyard_operator::credential::turns::Turn;
-use lanyard_operator::credential::{held::Held, issuer::Issuer};
-use lanyard_operator::device::issue::{Known, Means, group_key, issue, trusted_ca};
-use lanyard_operator::device::observe::Observed;
+use lanyard_operator::credential::rollover_queue::RolloverTurn;
+use lanyard_operator::credential::stored::StoredCredentials;
+use lanyard_operator::device::issue::{Environment, KnownCredential, group_key, issue, trusted_ca};
+use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::validate::validate;
 use lanyard_operator::group::csv;
+use lanyard_operator::kubernetes::found::CaFound;
+use lanyard_operator::kubernetes::secret::SecretData;
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::key::SymmetricKey;
@@ -104,7 +106,7 @@ fn forms(key: &str) -> Vec<String> {
 
 struct Fixed;
 
-impl Means for Fixed {
+impl Environment for Fixed {
     fn pair(&self, _: KeyKind) -> Result<Option<Pair>, PairError> {
         Ok(None)
     }
@@ -113,8 +115,8 @@ impl Means for Fixed {
         [7; 16]
     }
 
-    fn turn(&self, _: &Fingerprint) -> Turn {
-        Turn::Now
+    fn turn(&self, _: &Fingerprint) -> RolloverTurn {
+        RolloverTurn::Now
     }
 
     fn now(&self) -> Timestamp {
@@ -154,10 +156,12 @@ fn operator(bytes: &[u8], said: &mut String) {
         );
         let device = serde_saphyr::from_str(&yaml).unwrap();
         let data = secret(&[(field, bytes), ("tls.crt", bytes), ("tls.key", bytes)]);
-        let _ = write!(said, "{data:?} {:?}", Held::read(&data, &std::collections::BTreeMap::new()));
-        let observed = Observed { device: Arc::new(device), key: Some(data), ..Observed::default() };
+        let _ =
+            write!(said, "{data:?} {:?}", StoredCredentials::read(&data, &std::collections::BTreeMap::new()));
+        let observed =
+            DeviceObservation { device: Arc::new(device), key: Some(data), ..DeviceObservation::default() };
         let valid = validate(&observed).unwrap();
-        let issued = issue(&valid, &observed, Known::default(), &Fixed);
+        let issued = issue(&valid, &observed, KnownCredential::default(), &Fixed);
         let _ = write!(said, "{issued:?}");
         note(said, issued);
     }

@@ -3,8 +3,8 @@
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::HostPort;
 
-use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::secret::SecretData;
 
 /// The DPS endpoints of Azure's clouds.
 pub const AZURE_ENDPOINTS: [&str; 3] = [

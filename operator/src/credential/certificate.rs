@@ -43,7 +43,7 @@ pub struct Certificate {
     /// What key that is; `None` for one that the operator does not make.
     pub key_kind: Option<KeyKind>,
     /// What it says of the subject as a CA.
-    pub ca: Ca,
+    pub ca: CaFields,
     /// Whether it may be shown by a TLS client.
     pub for_clients: bool,
     serial: Vec<u8>,
@@ -51,7 +51,7 @@ pub struct Certificate {
 
 /// What a certificate says of its subject as a CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ca {
+pub struct CaFields {
     /// basicConstraints says CA:TRUE.
     pub is: bool,
     /// keyUsage, if it is there, has keyCertSign.
@@ -86,7 +86,7 @@ impl Certificate {
             not_after: time(parsed.validity().not_after.timestamp())?,
             public_key: parsed.public_key().subject_public_key.data.to_vec(),
             key_kind: key_kind(&parsed),
-            ca: Ca {
+            ca: CaFields {
                 is: constraints.is_some_and(|constraints| constraints.ca),
                 may_sign: usage.is_none_or(|usage| usage.key_cert_sign()),
                 path_length: constraints.and_then(|constraints| constraints.path_len_constraint),

@@ -10,10 +10,11 @@ use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::handoff::status as said;
 
 use super::certified::Certified;
-use super::held::{Credential, Held};
 use super::issuer::Issuer;
-use super::leaf::{BACKDATED, Wanted};
+use super::leaf::BACKDATED;
 use super::schedule;
+use crate::credential::leaf::LeafRequest;
+use crate::credential::stored::{Credential, StoredCredentials};
 
 /// So long a certificate that somebody registered stays after its end: a clock that jumped ahead may come back.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -73,7 +74,12 @@ pub enum LetGo {
 
 /// The credential before, next to one that stays.
 #[must_use]
-pub fn staying(held: &Held, proof: CredentialsProof, let_go: LetGo, now: Timestamp) -> Option<Credential> {
+pub fn staying(
+    held: &StoredCredentials,
+    proof: CredentialsProof,
+    let_go: LetGo,
+    now: Timestamp,
+) -> Option<Credential> {
     let previous = held.previous.clone()?;
     let current = held.current.as_ref();
     let is_needed = match let_go {
@@ -99,7 +105,7 @@ fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: 
 /// up yet needs no other. What has ended stays only where somebody has registered it and nothing better is there.
 #[must_use]
 pub fn leaving(
-    held: &Held,
+    held: &StoredCredentials,
     wanted: &Credential,
     proof: CredentialsProof,
     let_go: LetGo,
@@ -123,7 +129,7 @@ pub fn leaving(
 
 /// The slot of a new certificate: not that of the one which stays beside it.
 #[must_use]
-pub fn slot(held: &Held, stays: Option<&Credential>) -> InUse {
+pub fn slot(held: &StoredCredentials, stays: Option<&Credential>) -> InUse {
     let current_stays = stays.is_some() && stays == held.current.as_ref();
     match (held.slot, current_stays) {
         (None, _) | (Some(InUse::Secondary), true) | (Some(InUse::Primary), false) => InUse::Primary,
@@ -146,7 +152,7 @@ pub enum Verdict {
 #[must_use]
 pub fn judge(
     credential: &Credential,
-    wanted: &Wanted,
+    wanted: &LeafRequest,
     issuer: Option<&Issuer>,
     spread: f64,
     now: Timestamp,
@@ -188,8 +194,12 @@ mod tests {
         Credential::Key(SymmetricKey::from_base64(&STANDARD.encode([number; 32])).unwrap())
     }
 
-    fn held(current: u8, previous: Option<u8>) -> Held {
-        Held { current: Some(key(current)), previous: previous.map(key), ..Held::default() }
+    fn held(current: u8, previous: Option<u8>) -> StoredCredentials {
+        StoredCredentials {
+            current: Some(key(current)),
+            previous: previous.map(key),
+            ..StoredCredentials::default()
+        }
     }
 
     #[test]
@@ -264,7 +274,7 @@ mod tests {
                             held.previous = staying(&held, proof, LetGo::WhenProven, now);
                         } else {
                             let previous = leaving(&held, &wanted, proof, LetGo::WhenProven, now);
-                            held = Held { current: Some(wanted), previous, ..Held::default() };
+                            held = StoredCredentials { current: Some(wanted), previous, ..StoredCredentials::default() };
                             proof = CredentialsProof::Untried;
                         }
                     }
@@ -310,7 +320,7 @@ mod tests {
 
     #[test]
     fn slots_take_turns_and_spare_the_one_that_works() {
-        let certificate = |slot| Held { slot, ..held(1, Some(2)) };
+        let certificate = |slot| StoredCredentials { slot, ..held(1, Some(2)) };
         let (current, previous) = (key(1), key(2));
         for (slot_, stays, expected) in [
             (None, None, InUse::Primary),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::secret::Marks;
+use crate::kubernetes::secret::SecretData;
 
 /// The label by which the owner of a Secret says its use; a Secret type `lanyard.dev/<use>` says the same.
 pub const USE_LABEL: &str = "lanyard.dev/use";
@@ -44,17 +45,6 @@ impl Use {
     }
 }
 
-/// Facts outside a Secret's data that bear on its use.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// The use that the owner declares by type or label; unknown words are kept, because they are no consent either.
-    pub declared: Option<String>,
-    /// Whether the type belongs to other software.
-    pub foreign: bool,
-    /// Whether the operator made the Secret.
-    pub made_by_operator: bool,
-}
-
 impl Marks {
     /// Reads the marks of a Secret.
     #[must_use]
@@ -77,7 +67,7 @@ impl Marks {
 
 /// A use that is asked of a Secret.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct UseRequest<'a> {
     /// Namespace of the Secret, for the command in a message.
     pub namespace: &'a str,
     /// Name of the Secret.
@@ -97,8 +87,8 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// [`Fault`] with the command that declares the use.
-pub fn check(asked: Asked<'_>, data: &SecretData) -> Result<(), Fault> {
-    let Asked { secret, wanted, .. } = asked;
+pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
+    let UseRequest { secret, wanted, .. } = asked;
     let marks = data.marks();
     let wrong = |message: String| Err(Fault::new(Reason::SecretUseMismatch, message));
     if marks.made_by_operator {
@@ -160,11 +150,11 @@ mod tests {
         keys.iter().map(|key| ((*key).to_owned(), b"x".to_vec())).collect::<SecretData>().marked(marks)
     }
 
-    fn asked(wanted: Use) -> Asked<'static> {
-        Asked { namespace: "plant", secret: "s", wanted, group: None, explicit: false }
+    fn asked(wanted: Use) -> UseRequest<'static> {
+        UseRequest { namespace: "plant", secret: "s", wanted, group: None, explicit: false }
     }
 
-    fn reason(asked: Asked<'_>, data: &SecretData) -> &'static str {
+    fn reason(asked: UseRequest<'_>, data: &SecretData) -> &'static str {
         check(asked, data).map_or_else(|fault| fault.reason.as_str(), |()| "")
     }
 
@@ -220,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_groups_secret_never_reaches_a_device() {
-        let theirs = |wanted| Asked { group: Some("plant-a"), ..asked(wanted) };
+        let theirs = |wanted| UseRequest { group: Some("plant-a"), ..asked(wanted) };
         let plain = data(&["primaryKey", "tls.crt"], Marks::default());
         for wanted in [Use::DeviceKey, Use::DeviceCertificate] {
             assert_eq!(reason(theirs(wanted), &plain), "SecretUseMismatch");
@@ -236,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_explicit_operator_names_the_command_that_consents() {
-        let explicit = Asked { explicit: true, ..asked(Use::Issuer) };
+        let explicit = UseRequest { explicit: true, ..asked(Use::Issuer) };
         let fault = check(explicit, &data(&["tls.crt"], Marks::default())).unwrap_err();
         assert_eq!(fault.reason, Reason::SecretUseMissing);
         assert!(

@@ -5,8 +5,8 @@ use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 use super::certificate::{Certificate, within_time};
 use super::pair::Pair;
-use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::secret::SecretData;
 
 /// The CA's certificate first, then its chain.
 pub const CERTIFICATE: &str = "tls.crt";

@@ -21,7 +21,7 @@ pub const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
 /// What a device's certificate is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LeafRequest {
     /// The subject's common name: the device's or the registration's id (ref §9.1, §9.5).
     pub common_name: String,
     /// For how long it is valid.
@@ -59,7 +59,7 @@ pub fn serial(random: [u8; 16]) -> Vec<u8> {
 /// # Errors
 /// [`LeafError`]
 pub fn self_signed(
-    wanted: &Wanted,
+    wanted: &LeafRequest,
     pair: &Pair,
     serial: &[u8],
     now: Timestamp,
@@ -81,7 +81,7 @@ pub fn self_signed(
 /// # Errors
 /// [`LeafError`]
 pub fn issued(
-    wanted: &Wanted,
+    wanted: &LeafRequest,
     pair: &Pair,
     issuer: &Issuer,
     serial: &[u8],

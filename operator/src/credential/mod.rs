@@ -1,4 +1,4 @@
-//! What devices prove themselves with: made, checked, exchanged and renewed. Pure, but for [`forge`], which keeps threads busy.
+//! Credentials of devices: issued, checked, replaced and renewed. Pure, except for [`key_generator`], which uses threads.
 
 pub mod pem;
 pub mod pair;
@@ -6,12 +6,12 @@ pub mod certificate;
 pub mod certified;
 pub mod issuer;
 pub mod leaf;
-pub mod kept;
+pub mod external;
 pub mod trusted_ca;
 pub mod consent;
 pub mod bounds;
 pub mod schedule;
-pub mod held;
+pub mod stored;
 pub mod change;
-pub mod turns;
-pub mod forge;
+pub mod rollover_queue;
+pub mod key_generator;

@@ -7,7 +7,8 @@ use lanyard_crds::certificate::{Leaf, Lifetime};
 use sha2::{Digest, Sha256};
 
 use super::certificate::Certificate;
-use super::leaf::{BACKDATED, Wanted};
+use super::leaf::BACKDATED;
+use crate::credential::leaf::LeafRequest;
 
 /// A year.
 const DURATION: Duration = Duration::from_secs(8760 * 3600);
@@ -61,7 +62,7 @@ pub fn spread(uid: &str) -> f64 {
 #[must_use]
 pub fn renewal(
     leaf: &Certificate,
-    wanted: &Wanted,
+    wanted: &LeafRequest,
     spread: f64,
     issuer_ends: Option<Timestamp>,
 ) -> Option<Timestamp> {
@@ -119,15 +120,15 @@ mod tests {
         assert_eq!(lengths(&leaf("1d")).map(hours), Err("duration"));
     }
 
-    fn made(at: i64, wanted: &Wanted) -> Certificate {
+    fn made(at: i64, wanted: &LeafRequest) -> Certificate {
         let pair = Pair::generate(KeyKind::P256).unwrap();
         let now = Timestamp::from_second(at).unwrap();
         leaf::self_signed(wanted, &pair, &leaf::serial([1; 16]), now).unwrap().leaf().clone()
     }
 
-    fn wanted(duration: u64, renew_before: u64) -> Wanted {
+    fn wanted(duration: u64, renew_before: u64) -> LeafRequest {
         let (duration, renew_before) = (Duration::from_secs(duration), Duration::from_secs(renew_before));
-        Wanted { common_name: "a".to_owned(), duration, renew_before, key: KeyKind::P256 }
+        LeafRequest { common_name: "a".to_owned(), duration, renew_before, key: KeyKind::P256 }
     }
 
     #[test]
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(renewal(&leaf, &wanted, 0.0, Some(at(11_001))), Some(at(10_700)));
         assert_eq!(renewal(&leaf, &wanted, 0.0, Some(leaf.not_after)), None);
         // A shorter duration counts for what is there.
-        let shorter = Wanted { duration: Duration::from_secs(500), ..wanted };
+        let shorter = LeafRequest { duration: Duration::from_secs(500), ..wanted };
         assert_eq!(renewal(&leaf, &shorter, 0.0, None), Some(at(10_200)));
         assert_eq!(expiring(&leaf), at(10_900));
     }

@@ -2,32 +2,33 @@
 
 use lanyard_protocol::handoff::status as said;
 
-use super::agents::Report;
-use super::apply::{Applied, Written};
-use super::ask::MAX_ENTRIES;
-use super::observe::{AgentSeen, Observed};
-use super::pod::{of_pod, replaced, starting};
-use super::report::{Outcome, from_fault, ignored};
 use super::state::connects_elsewhere;
+use crate::agents::client::MAX_ENTRIES;
+use crate::agents::pod::{of_pod, replaced, starting};
+use crate::agents::report::AgentSeen;
+use crate::agents::report::Report;
 use crate::conditions::{Aspect, Truth};
+use crate::device::observation::DeviceObservation;
+use crate::device::outcome::Outcome;
+use crate::device::written::{Applied, Written};
 
 /// The reason where no agent is wanted.
 pub(super) const NO_AGENT: &str = "NoAgent";
 
 /// Whether the agent does its work, and if not, why.
 pub(super) fn agent_ready(
-    observed: &Observed,
+    observed: &DeviceObservation,
     outcome: &Outcome,
     said: Option<&said::DeviceStatus>,
     stuck: Option<Aspect>,
 ) -> Aspect {
     let agent = &observed.agent;
     match outcome {
-        Outcome::Withdrawn(fault) => return from_fault(fault),
+        Outcome::Withdrawn(fault) => return Aspect::from_fault(fault),
         Outcome::Applied(
             _,
             Applied { configuration: Err(fault), .. } | Applied { workload: Err(fault), .. },
-        ) => return from_fault(fault),
+        ) => return Aspect::from_fault(fault),
         Outcome::Applied(_, Applied { workload: Ok(Written::Waiting(why)), .. }) => {
             return stuck.unwrap_or_else(|| Aspect::new(false, "Waiting", why.clone()));
         }
@@ -48,7 +49,7 @@ pub(super) fn agent_ready(
 }
 
 /// Whether something else connects the device, and no agent of before does.
-pub(super) fn nobody(observed: &Observed) -> bool {
+pub(super) fn nobody(observed: &DeviceObservation) -> bool {
     connects_elsewhere(&observed.device, observed.group.as_deref()) && observed.agent.pod.is_none()
 }
 
@@ -103,4 +104,11 @@ fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
         count => format!("{first}; and {count} more tags cannot be read"),
     };
     Some(Aspect::new(false, "TagsRejected", message))
+}
+
+/// An answer that is not heeded.
+pub(super) fn ignored(why: &str) -> String {
+    format!(
+        "the answer of the agent's pod is ignored: {why}; if it stays so, delete the pod, and look for who else changes it"
+    )
 }

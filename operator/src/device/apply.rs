@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -17,72 +17,26 @@ use serde_json::Value;
 
 use super::compare::{SHAPE, covers, differs_for_good, digest, shape};
 use super::created::{Answer, applied, refusal};
-use super::issue::Issued;
-use super::observe::Observed;
 use super::plan::{Plan, Withdrawal};
-use super::remembered::Remembered;
-use super::standing::{
-    How, Standing, in_the_way, no_write_helps, standing, without_claim, without_credentials,
+use crate::credential::stored::StoredCredentials;
+use crate::device::cache::Remembered;
+use crate::device::observation::DeviceObservation;
+use crate::device::ownership::{
+    How, Ownership, in_the_way, no_write_helps, standing, without_claim, without_credentials,
 };
-use crate::cluster::claims::Key;
-use crate::cluster::view::{View, to_ref};
-use crate::credential::held::Held;
+use crate::device::written::Applied;
+use crate::device::written::WriteResult;
+use crate::device::written::Written;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::key::Key;
+use crate::kubernetes::key::to_ref;
+use crate::kubernetes::labels::FIELD_MANAGER;
+use crate::kubernetes::owner::Owner;
 use crate::metrics::Metrics;
-
-/// Owner of every field that the operator writes.
-pub const FIELD_MANAGER: &str = "lanyard";
-
-/// What became of a planned object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
-    /// It was not there.
-    Created,
-    /// It was different.
-    Updated {
-        /// Whether its specification was, so that its pod may be replaced.
-        specification: bool,
-    },
-    /// It was as it should be; nothing was written.
-    Unchanged,
-    /// It is not to be there.
-    Absent,
-    /// Something has to end first; the words say what.
-    Waiting(String),
-    /// Somebody else changes it again and again; it is put right after a while.
-    Contested(String, Duration),
-}
-
-/// What became of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// What the credentials are.
-    pub issued: Box<Issued>,
-    /// The credentials.
-    pub credentials: Result<Written, Fault>,
-    /// The agent's configuration.
-    pub configuration: Result<Written, Fault>,
-    /// The agent.
-    pub workload: Result<Written, Fault>,
-}
-
-/// For whom something is written: its controller, who takes it along when it is deleted.
-#[derive(Debug, Clone)]
-pub struct Owner {
-    pub(super) kind: std::borrow::Cow<'static, str>,
-    pub(super) key: Key,
-    pub(super) uid: Option<String>,
-}
-
-impl Owner {
-    /// A device or a group.
-    pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
-        Self { kind: K::kind(&()), key: Key::of(object), uid: object.meta().uid.clone() }
-    }
-}
+use crate::snapshot::View;
 
 /// With what the stage works.
-pub struct Hands<'a> {
+pub struct Applier<'a> {
     /// The API server.
     pub client: &'a Client,
     /// What is there already.
@@ -95,12 +49,12 @@ pub struct Hands<'a> {
     pub common_labels: &'a BTreeMap<String, String>,
 }
 
-impl Hands<'_> {
+impl Applier<'_> {
     /// Makes the cluster agree with the plan.
     ///
     /// # Errors
     /// What the API server says where trying again may help.
-    pub async fn apply(&self, observed: &Observed, plan: Plan) -> Result<Applied, kube::Error> {
+    pub async fn apply(&self, observed: &DeviceObservation, plan: Plan) -> Result<Applied, kube::Error> {
         let device = &*observed.device;
         // A field that is forgotten here does not compile.
         let Plan { issued, credentials, claim, configuration, workload, former_credentials } = plan;
@@ -108,7 +62,7 @@ impl Hands<'_> {
         let secret_key = Key::of(&credentials);
         let mirrored_secret = self.view.secrets.get(&to_ref(&secret_key)).map(|known| known.metadata.clone());
         let owner = &Owner::of(device);
-        let held = Held::from(issued.holding.clone());
+        let held = StoredCredentials::from(issued.holding.clone());
         let how = How::Holds { seen: observed.own_seen, device, held: &held };
         let secret = self.put(owner, &credentials, mirrored_secret.clone(), how);
         let agent = Key::new(&namespace, &super::name::workload(&owner.key.name));
@@ -174,7 +128,7 @@ impl Hands<'_> {
     ///
     /// # Errors
     /// What the API server says where trying again may help.
-    pub async fn secret(&self, owner: &Owner, planned: &Secret) -> Result<Verdict, kube::Error> {
+    pub async fn secret(&self, owner: &Owner, planned: &Secret) -> Result<WriteResult, kube::Error> {
         let mirrored = self.view.secrets.get(&to_ref(&Key::of(planned)));
         self.put(owner, planned, mirrored.map(|known| known.metadata.clone()), How::Plain).await
     }
@@ -195,7 +149,7 @@ impl Hands<'_> {
         &self,
         owner: &Owner,
         planned: Option<&PersistentVolumeClaim>,
-    ) -> Result<Verdict, kube::Error> {
+    ) -> Result<WriteResult, kube::Error> {
         let Some(planned) = planned else { return Ok(Ok(Written::Absent)) };
         let mirrored = self.view.volume_claims.get(&to_ref(&Key::of(planned)));
         self.put(owner, planned, mirrored.map(|known| known.metadata.clone()), How::Outlives).await
@@ -209,7 +163,7 @@ impl Hands<'_> {
         planned: Option<&K>,
         mirrored: Option<ObjectMeta>,
         how: How<'_>,
-    ) -> Result<Verdict, kube::Error>
+    ) -> Result<WriteResult, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -308,7 +262,7 @@ impl Hands<'_> {
         desired: Value,
         digest: [u8; 32],
         how: How<'_>,
-    ) -> Result<Verdict, kube::Error>
+    ) -> Result<WriteResult, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -352,7 +306,7 @@ impl Hands<'_> {
         found: &K,
         desired: &Value,
         digest: [u8; 32],
-    ) -> Result<Option<Verdict>, kube::Error>
+    ) -> Result<Option<WriteResult>, kube::Error>
     where
         K: Resource<DynamicType = ()> + Serialize,
     {
@@ -374,7 +328,7 @@ impl Hands<'_> {
 
     /// A new agent waits for the pods of a former one: they have the name that its pod needs, and who asks for it too early
     /// is put off by Kubernetes for longer and longer.
-    fn after_former_pods(&self, device: &Key, how: How<'_>) -> Option<Verdict> {
+    fn after_former_pods(&self, device: &Key, how: How<'_>) -> Option<WriteResult> {
         if matches!(how, How::StartsPods { beside_another: true }) {
             let why = "an agent of another IoTDevice with the same identity has not ended yet";
             return Some(Ok(Written::Waiting(why.to_owned())));
@@ -440,7 +394,7 @@ impl Hands<'_> {
         let namespace = owner.key.namespace.clone();
         let api: Api<kube::core::PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &namespace);
         let Some(found) = api.get_metadata_opt(name).await? else { return Ok(()) };
-        if !matches!(standing(owner, &found), Standing::Ours) {
+        if !matches!(standing(owner, &found), Ownership::Ours) {
             return Ok(());
         }
         let preconditions = Preconditions { uid: found.metadata.uid.clone(), resource_version: None };
@@ -458,9 +412,6 @@ impl Hands<'_> {
         }
     }
 }
-
-/// What becomes of an object without a write.
-pub type Verdict = Result<Written, Fault>;
 
 fn to_value(object: &impl Serialize) -> Result<Value, kube::Error> {
     serde_json::to_value(object).map_err(kube::Error::SerdeError)

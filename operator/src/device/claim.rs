@@ -13,40 +13,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use lanyard_crds::buffer::{Claim, Storage, WhenDeleted};
-use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use serde_json::Value;
 
 use super::compare::amount;
 use super::name;
 use super::validate::Valid;
 use crate::fault::{Fault, Reason};
-
-/// The label by which the owner of a claim gives it to buffers.
-pub const SHARED_LABEL: &str = "lanyard.dev/buffer";
-/// Its value.
-pub const SHARED_VALUE: &str = "shared";
-
-/// The claim that a device names and somebody else made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ClaimSeen {
-    /// The device names none.
-    #[default]
-    NotAsked,
-    /// There is no such claim.
-    Missing,
-    /// Its owner does not give it to buffers.
-    Unlabelled,
-    /// Its owner gives it to buffers.
-    Shared,
-}
-
-/// The name of the claim that a device names, itself or through its group.
-#[must_use]
-pub fn existing<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
-    let inherited = || group?.spec.template.as_ref()?.buffer.as_ref();
-    let buffer = device.spec.buffer.as_ref().or_else(inherited)?;
-    Some(buffer.storage.as_ref()?.existing_claim.as_ref()?.name.as_str())
-}
 
 /// A part of the capacity that the volume is larger: ext4 keeps a twentieth for root and takes a sixtieth for its tables, and
 /// files end in the middle of blocks.

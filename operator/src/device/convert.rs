@@ -11,8 +11,8 @@ use lanyard_protocol::templates::template::Template;
 use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
 
 use super::compare::amount;
-use super::validate::invalid;
 use crate::fault::Fault;
+use crate::fault::invalid;
 
 pub(super) fn source(source: stream::Source) -> Source {
     Source { name: source.name, simulator: source.simulator.map(|stream::Simulator {}| Simulator {}) }

@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
-use super::apply::FIELD_MANAGER;
-use crate::cluster::claims::Key;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::key::Key;
+use crate::kubernetes::labels::FIELD_MANAGER;
 
 /// The managed fields of an object that the operator created, as if it had applied them; `None` where nothing is to be done.
 pub(super) fn applied(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {

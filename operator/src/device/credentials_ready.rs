@@ -6,18 +6,20 @@ use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CertificateStatus, CredentialsProof, CredentialsStatus, IoTDeviceStatus};
 use lanyard_protocol::handoff::status as said;
 
-use super::apply::{Applied, Written};
 use super::issue::{Issued, Pending};
-use super::observe::Observed;
-use super::origin::Origin;
-use super::report::{Happened, Outcome, from_fault, normal};
 use super::validate::Valid;
 use crate::conditions::{Aspect, CREDENTIALS_EXPIRING, find, whole_seconds};
 use crate::credential::certificate::Certificate;
-use crate::credential::held::{Credential, Held, slot_name};
 use crate::credential::leaf::BACKDATED;
+use crate::credential::rollover_queue::RolloverTurn;
 use crate::credential::schedule;
-use crate::credential::turns::Turn;
+use crate::credential::stored::{Credential, StoredCredentials};
+use crate::device::observation::DeviceObservation;
+use crate::device::outcome::Outcome;
+use crate::device::references::Origin;
+use crate::device::written::{Applied, Written};
+use crate::kubernetes::event::UserEvent;
+use crate::kubernetes::event::normal;
 
 /// So long a new certificate may be without proof before the one before counts as the one in use.
 const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -31,14 +33,14 @@ pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued
             let message = format!("{}; the agent goes on with the files that it has", fault.message);
             return Aspect::new(false, fault.reason.as_str(), message);
         }
-        Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return from_fault(fault),
+        Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return Aspect::from_fault(fault),
         Outcome::Making => {
             return Aspect::new(false, "KeyBeingMade", "the device's private key is being made");
         }
         Outcome::Applied(valid, applied) => (valid, applied),
     };
     match &applied.credentials {
-        Err(fault) => from_fault(fault),
+        Err(fault) => Aspect::from_fault(fault),
         Ok(Written::Waiting(why)) => Aspect::new(false, "Waiting", why.clone()),
         Ok(Written::Contested(why, _)) => Aspect::new(false, "Contested", why.clone()),
         Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => {
@@ -50,13 +52,13 @@ pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued
 fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> Aspect {
     let secret = &valid.secret_name;
     match issued.pending {
-        Some(Pending::Turn(Turn::Paused(_))) => {
+        Some(Pending::RolloverTurn(RolloverTurn::Paused(_))) => {
             let message = format!(
                 "Secret {secret} holds the credential of before: others of the group were refused with the new one, see status.rollover of the ProvisioningGroup"
             );
             return Aspect::new(true, "RolloverPaused", message);
         }
-        Some(Pending::Turn(_)) => {
+        Some(Pending::RolloverTurn(_)) => {
             let message = format!(
                 "Secret {secret} holds the credential of before; the new one follows when it is the device's turn (rollover.devicesPerMinute of the ProvisioningGroup)"
             );
@@ -99,7 +101,7 @@ pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
         return None;
     }
     let told = issued.holding.current.certified()?.leaf().told();
-    let slot = slot_name(issued.holding.slot.unwrap_or_default()).to_ascii_lowercase();
+    let slot = issued.holding.slot.unwrap_or_default().as_str().to_ascii_lowercase();
     Some(format!(
         "; register its {slot} thumbprint at the hub: SHA-256 {}, SHA-1 {}",
         told.sha256_thumbprint, told.sha1_thumbprint
@@ -151,7 +153,7 @@ fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
 
 /// Whether the certificate that the device shows ends soon; `None` where it shows none.
 pub(super) fn expiring(
-    observed: &Observed,
+    observed: &DeviceObservation,
     outcome: &Outcome,
     before: &IoTDeviceStatus,
     now: Timestamp,
@@ -164,7 +166,7 @@ pub(super) fn expiring(
         _ => None,
     };
     let (held, proof, renewal_at) = match issued {
-        Some(issued) => (Held::from(issued.holding.clone()), issued.proof, issued.renewal_at),
+        Some(issued) => (StoredCredentials::from(issued.holding.clone()), issued.proof, issued.renewal_at),
         None => {
             let told = before.credentials.as_ref();
             let proof = told.and_then(|told| told.proof).unwrap_or(CredentialsProof::Untried);
@@ -191,7 +193,7 @@ pub(super) fn expiring(
 }
 
 /// The certificate that the device shows, as far as is known, and whether it is the newest.
-fn shown(held: &Held, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
+fn shown(held: &StoredCredentials, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
     let current =
         held.current.as_ref().and_then(Credential::certified).map(|certified| certified.leaf_within_chain());
     let previous =
@@ -230,7 +232,7 @@ pub(super) fn written(
     after: &IoTDeviceStatus,
     valid: &Valid,
     applied: &Applied,
-) -> Option<Happened> {
+) -> Option<UserEvent> {
     let fingerprint =
         |status: &IoTDeviceStatus| status.credentials.as_ref().map(|told| told.fingerprint.clone());
     let word = match applied.credentials {
@@ -244,12 +246,12 @@ pub(super) fn written(
 }
 
 /// That the certificate in use ends soon, once.
-pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<Happened> {
+pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<UserEvent> {
     let told = |status: &IoTDeviceStatus| {
         find(&status.conditions, CREDENTIALS_EXPIRING).filter(|told| told.status == "True").cloned()
     };
     let (before, after) = (told(before), told(after)?);
     let is_news = before.is_none_or(|before| before.reason != after.reason);
     let reason = format!("Credentials{}", after.reason);
-    is_news.then_some(Happened { warning: true, reason, action: "Observe", message: after.message })
+    is_news.then_some(UserEvent { warning: true, reason, action: "Observe", message: after.message })
 }

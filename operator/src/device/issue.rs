@@ -1,5 +1,5 @@
 //! Third stage: the credential that a device's Secret shall hold: derived, taken, made or kept, and the one before beside it.
-//! Pure: keys, serial numbers and turns come from [`Means`].
+//! Pure: keys, serial numbers and turns come from [`Environment`].
 
 use jiff::Timestamp;
 use lanyard_crds::status::{CredentialsProof, CredentialsStatus};
@@ -9,21 +9,22 @@ use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 use lanyard_protocol::hub::key::SymmetricKey;
 
-use super::observe::Observed;
-use super::origin::Origin;
 use super::validate::{Destination, Valid};
-use crate::cluster::read::{CaFound, SecretData};
 use crate::credential::change::{self, LetGo, Verdict, judge};
-use crate::credential::held::{Credential, Held, Holding};
 use crate::credential::issuer::Issuer;
-use crate::credential::leaf::{self, LeafError, Wanted};
+use crate::credential::leaf::{self, LeafError, LeafRequest};
 use crate::credential::pair::{KeyKind, Pair, PairError};
-use crate::credential::turns::Turn;
-use crate::credential::{self, kept, schedule};
+use crate::credential::rollover_queue::RolloverTurn;
+use crate::credential::stored::{Credential, Holding, StoredCredentials};
+use crate::credential::{self, external, schedule};
+use crate::device::observation::DeviceObservation;
+use crate::device::references::Origin;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::found::CaFound;
+use crate::kubernetes::secret::SecretData;
 
 /// What the stage cannot work out.
-pub trait Means {
+pub trait Environment {
     /// A new key; `None` while it is being made.
     ///
     /// # Errors
@@ -32,7 +33,7 @@ pub trait Means {
     /// A random number.
     fn serial(&self) -> [u8; 16];
     /// Whether it is the device's turn to move to this key or CA of its group.
-    fn turn(&self, to: &Fingerprint) -> Turn;
+    fn turn(&self, to: &Fingerprint) -> RolloverTurn;
     /// What time it is.
     fn now(&self) -> Timestamp;
 }
@@ -56,7 +57,7 @@ pub struct Issued {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pending {
     /// Others of its group come first.
-    Turn(Turn),
+    RolloverTurn(RolloverTurn),
     /// The next key is being made.
     Key,
 }
@@ -72,7 +73,7 @@ pub enum Issue {
 
 /// What is known of the device's credential before this look.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Known<'a> {
+pub struct KnownCredential<'a> {
     /// What the agent says.
     pub said: Option<&'a said::Credential>,
     /// What was told.
@@ -85,11 +86,11 @@ pub struct Known<'a> {
 /// [`Fault`]: what somebody has to change; never a part of a key.
 pub fn issue(
     valid: &Valid,
-    observed: &Observed,
-    known: Known<'_>,
-    means: &dyn Means,
+    observed: &DeviceObservation,
+    known: KnownCredential<'_>,
+    means: &dyn Environment,
 ) -> Result<Issue, Fault> {
-    let nothing = Held::default();
+    let nothing = StoredCredentials::default();
     let held = observed.held.as_ref().unwrap_or(&nothing);
     let fingerprint = held.current.as_ref().map(Credential::fingerprint);
     let proof = fingerprint
@@ -106,7 +107,7 @@ pub fn issue(
         }
         Origin::Own { secret } => stage.given(Credential::Key(own_key(valid, secret, key)?), None),
         Origin::Kept { secret, name, letters } => {
-            let certified = kept::read(secret, key, (name, *letters), means.now())?;
+            let certified = external::read(secret, key, (name, *letters), means.now())?;
             stage.given(Credential::Certificate(Box::new(certified)), None)
         }
         Origin::SelfSigned(wanted) => stage.made(wanted, None)?,
@@ -121,10 +122,10 @@ pub fn issue(
 
 /// With what a credential is chosen.
 struct Stage<'a> {
-    held: &'a Held,
+    held: &'a StoredCredentials,
     proof: CredentialsProof,
     uid: &'a str,
-    means: &'a dyn Means,
+    means: &'a dyn Environment,
 }
 
 struct Chosen {
@@ -156,7 +157,7 @@ impl Stage<'_> {
     }
 
     /// A certificate that the operator makes.
-    fn made(&self, wanted: &Wanted, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
+    fn made(&self, wanted: &LeafRequest, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
         let now = self.means.now();
         let spread = schedule::spread(self.uid);
         let judged = |credential: &Credential| judge(credential, wanted, issuer, spread, now);
@@ -210,8 +211,8 @@ impl Stage<'_> {
     ) -> Option<Pending> {
         has.filter(|has| !change::has_ended(has, now))?;
         match self.means.turn(group?) {
-            Turn::Now => None,
-            turn => Some(Pending::Turn(turn)),
+            RolloverTurn::Now => None,
+            turn => Some(Pending::RolloverTurn(turn)),
         }
     }
 
@@ -238,7 +239,7 @@ impl Stage<'_> {
         previous: Option<Credential>,
         slot: Option<lanyard_crds::slot::InUse>,
         proof: CredentialsProof,
-        (wanted, issuer): (&Wanted, Option<&Issuer>),
+        (wanted, issuer): (&LeafRequest, Option<&Issuer>),
     ) -> Chosen {
         let ends = issuer.map(Issuer::not_after);
         let renewal_at = current.certified().and_then(|certified| {

@@ -1,28 +1,29 @@
-//! `IoTDevice`, stage by stage; only observe and apply touch the cluster.
+//! `IoTDevice`, stage by stage; only observe and apply access the cluster.
 
-pub mod ask;
-pub mod agents;
-pub mod heed;
-pub mod identity;
+pub mod references;
+pub mod context;
+pub mod observation;
+pub mod look_up;
 pub mod observe;
-pub mod origin;
 mod convert;
 pub mod validate;
 pub mod issue;
 pub mod name;
 pub mod defaults;
+pub mod labels;
 pub mod plan;
 pub mod workload;
 pub mod claim;
 pub mod compare;
-pub mod remembered;
-mod standing;
+pub mod cache;
+pub mod written;
+mod ownership;
 mod created;
 pub mod apply;
-pub mod pod;
+pub mod outcome;
 mod agent_ready;
 pub mod credentials_ready;
 pub mod state;
 pub mod report;
-mod workshop;
+mod environment;
 pub mod reconcile;

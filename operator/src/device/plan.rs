@@ -20,8 +20,8 @@ use super::issue::Issued;
 use super::name;
 use super::validate::{Destination, Valid};
 use super::workload;
-use crate::cluster::view::DEVICE_LABEL;
-use crate::credential::held::Credential;
+use crate::credential::stored::Credential;
+use crate::device::labels::labels;
 use crate::fault::{Fault, Reason};
 
 /// The objects that a device needs. None of them is written yet.
@@ -129,28 +129,6 @@ fn owner(device: &IoTDevice) -> Result<OwnerReference, Fault> {
     owner.ok_or_else(|| {
         Fault::new(Reason::InvalidSpec, "the object has no name or uid, which the API server always gives")
     })
-}
-
-/// On everything that belongs to an agent.
-pub(super) const NAME_LABEL: &str = "app.kubernetes.io/name";
-/// Its value.
-pub(super) const NAME: &str = "lanyard-agent";
-/// On everything that the operator makes.
-pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Its value.
-pub(super) const MANAGER: &str = "lanyard-operator";
-
-/// Labels of everything the operator makes for a device.
-pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
-    let labels = [
-        (NAME_LABEL, NAME),
-        ("app.kubernetes.io/instance", device),
-        ("app.kubernetes.io/component", "agent"),
-        ("app.kubernetes.io/part-of", "lanyard"),
-        (MANAGED_BY, MANAGER),
-        (DEVICE_LABEL, device),
-    ];
-    labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The type that other software looks for.

@@ -1,7 +1,6 @@
 //! One look at one device, stage by stage, and how often devices are looked at. Writes the cluster.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,29 +9,28 @@ use kube::runtime::controller::Action;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::IoTDeviceStatus;
 
-use super::agents::Agents;
-use super::apply::Hands;
 use super::credentials_ready;
-use super::defaults::AgentDefaults;
-use super::issue::{Issue, Known, Pending, issue};
-use super::observe::{AgentSeen, Observed, observe};
+use super::issue::{Issue, Pending, issue};
+use super::observe::observe;
 use super::plan::{plan, withdrawal};
-use super::pod::overdue_in;
-use super::remembered::Remembered;
-use super::report::{self, Outcome};
+use super::report;
 use super::validate::validate;
-use super::workshop::Workshop;
-use crate::backoff::{Backoff, spread_over};
-use crate::cluster::answer::Answers;
-use crate::cluster::claims::Key;
-use crate::cluster::read::Reads;
-use crate::cluster::view::View;
+use crate::agents::pod::overdue_in;
+use crate::agents::report::AgentSeen;
+use crate::agents::report::said_of;
+use crate::backoff::spread_over;
 use crate::conditions::{self, READY};
-use crate::credential::forge::Forge;
-use crate::credential::turns::{Turn, Turns};
+use crate::credential::rollover_queue::RolloverTurn;
+use crate::device::apply::Applier;
+use crate::device::context::DeviceContext;
+use crate::device::environment::ReconcileEnvironment;
+use crate::device::issue::KnownCredential;
+use crate::device::observation::DeviceObservation;
+use crate::device::outcome::Outcome;
 use crate::fault::Reason;
-use crate::metrics::Metrics;
-use crate::permit::{self, Rules};
+use crate::kubernetes::error::ReconcileError;
+use crate::kubernetes::key::Key;
+use crate::permit::{self};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
@@ -47,92 +45,14 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 /// Why Kubernetes makes no pod stands in events, which are not watched.
 const POD_MUST_APPEAR: Duration = Duration::from_secs(5);
 
-/// With what devices are looked at.
-pub struct Context {
-    /// The API server, for reads and writes of one object.
-    pub client: kube::Client,
-    /// Secrets and trusted CAs.
-    pub reads: Arc<Reads>,
-    /// The mirrors.
-    pub view: Arc<View>,
-    /// What agents say.
-    pub agents: Agents,
-    /// What was written.
-    pub remembered: Arc<Remembered>,
-    /// Where private keys are made.
-    pub forge: Arc<Forge>,
-    /// Who of a group moves to another key or CA when.
-    pub turns: Arc<Turns>,
-    /// Status and events.
-    pub answers: Answers,
-    /// Settings for all agents.
-    pub defaults: AgentDefaults,
-    /// What the administrator allows.
-    pub rules: Arc<Rules>,
-    /// Counters.
-    pub metrics: Metrics,
-    /// Failures in a row.
-    pub backoff: Backoff<Key>,
-    /// Statuses that the mirror does not have yet.
-    pub told: Told<IoTDeviceStatus>,
-}
-
-/// The last status that was written, until the mirror has it: a look in between must not take the older one for the last.
-pub struct Told<S>(Mutex<HashMap<Key, (Option<String>, S)>>);
-
-impl<S> Default for Told<S> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<S: Clone> Told<S> {
-    /// The status before this look: the written one while the mirror still has the version that it was written upon.
-    pub fn before(&self, key: &Key, version: Option<&String>) -> Option<S> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.get(key) {
-            Some((upon, status)) if upon.as_ref() == version => Some(status.clone()),
-            Some(_) => {
-                told.remove(key);
-                None
-            }
-            None => None,
-        }
-    }
-
-    /// A status was written upon this version.
-    pub fn put(&self, key: Key, version: Option<String>, status: S) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (version, status));
-    }
-}
-
-/// A look that is tried again.
-#[derive(Debug, thiserror::Error)]
-#[error("the API server did not do what was asked: {0}")]
-pub struct ReconcileError(#[source] pub kube::Error);
-
-impl ReconcileError {
-    /// Every reason.
-    pub const REASONS: [&str; 5] = ["ApiConflict", "ApiForbidden", "ApiBusy", "ApiError", "ApiUnreachable"];
-
-    /// In one word, for metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match &self.0 {
-            kube::Error::Api(status) if status.code == 409 => "ApiConflict",
-            kube::Error::Api(status) if status.code == 403 => "ApiForbidden",
-            kube::Error::Api(status) if status.code == 429 => "ApiBusy",
-            kube::Error::Api(_) => "ApiError",
-            _ => "ApiUnreachable",
-        }
-    }
-}
-
 /// One look at one device.
 ///
 /// # Errors
 /// What trying again may help.
-pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+pub async fn reconcile(
+    device: Arc<IoTDevice>,
+    context: Arc<DeviceContext>,
+) -> Result<Action, ReconcileError> {
     let started = Instant::now();
     let key = Key::of(&*device);
     if device.metadata.deletion_timestamp.is_some() {
@@ -143,7 +63,7 @@ pub async fn reconcile(device: Arc<IoTDevice>, context: Arc<Context>) -> Result<
     }
     let looked = Box::pin(look(device, &context, &key)).await;
     match looked {
-        Ok((outcome, Seen { agent, turn })) => {
+        Ok((outcome, LastSeen { agent, turn })) => {
             let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("IoTDevice", started.elapsed(), fault.map(Reason::as_str));
             context.backoff.succeeded(&key);
@@ -184,7 +104,9 @@ fn next_look(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
 /// When something has to be done with the credentials at a moment that is known: then, and neither before nor after.
 fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
     let Outcome::Applied(_, applied) = outcome else { return None };
-    if let Some(Pending::Turn(Turn::In(wait) | Turn::Paused(wait))) = applied.issued.pending {
+    if let Some(Pending::RolloverTurn(RolloverTurn::In(wait) | RolloverTurn::Paused(wait))) =
+        applied.issued.pending
+    {
         return Some(wait);
     }
     let next = credentials_ready::next(&applied.issued, now)?;
@@ -192,22 +114,22 @@ fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
 }
 
 /// What decides on the next look, besides the outcome.
-struct Seen {
+struct LastSeen {
     agent: AgentSeen,
     turn: Option<Duration>,
 }
 
-impl Seen {
-    fn of(observed: Observed) -> Self {
+impl LastSeen {
+    fn of(observed: DeviceObservation) -> Self {
         Self { agent: observed.agent, turn: observed.contest.turn }
     }
 }
 
 async fn look(
     mut device: Arc<IoTDevice>,
-    context: &Context,
+    context: &DeviceContext,
     key: &Key,
-) -> Result<(Outcome, Seen), kube::Error> {
+) -> Result<(Outcome, LastSeen), kube::Error> {
     // Admission and proof stand in the status: one that the mirror does not have yet counts already.
     if let Some(told) = context.told.before(key, device.metadata.resource_version.as_ref()) {
         Arc::make_mut(&mut device).status = Some(told);
@@ -221,18 +143,18 @@ async fn look(
     let after = report::status(&observed, &before, &outcome, Timestamp::now());
     if after != before {
         if !context.answers.status(&**device, &after).await? {
-            return Ok((outcome, Seen::of(observed)));
+            return Ok((outcome, LastSeen::of(observed)));
         }
         context.told.put(key.clone(), version, after.clone());
     }
     for event in report::happened(&before, &after, &outcome) {
         context.answers.event(&**device, event);
     }
-    Ok((outcome, Seen::of(observed)))
+    Ok((outcome, LastSeen::of(observed)))
 }
 
-fn hands(context: &Context) -> Hands<'_> {
-    Hands {
+fn hands(context: &DeviceContext) -> Applier<'_> {
+    Applier {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,
@@ -243,16 +165,18 @@ fn hands(context: &Context) -> Hands<'_> {
 
 /// Validate, issue, plan, apply, as far as it goes.
 async fn act(
-    observed: &Observed,
+    observed: &DeviceObservation,
     before: &IoTDeviceStatus,
-    context: &Context,
+    context: &DeviceContext,
 ) -> Result<Outcome, kube::Error> {
     let device = &observed.device;
     let hands = hands(context);
-    let means = Workshop::new(context, observed);
-    let said = report::said_of(&observed.agent, &device.name_any());
-    let known =
-        Known { said: said.and_then(|said| said.credential.as_ref()), told: before.credentials.as_ref() };
+    let means = ReconcileEnvironment::new(context, observed);
+    let said = said_of(&observed.agent, &device.name_any());
+    let known = KnownCredential {
+        said: said.and_then(|said| said.credential.as_ref()),
+        told: before.credentials.as_ref(),
+    };
     let planned = validate(observed).and_then(|valid| {
         permit::device(observed, &valid, &context.rules)?;
         match issue(&valid, observed, known, &means)? {
@@ -288,7 +212,7 @@ async fn act(
 
 /// How long a failed device waits.
 #[must_use]
-pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<Context>) -> Action {
+pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<DeviceContext>) -> Action {
     let key = Key::of(&**device);
     let wait = context.backoff.failed(key.clone(), rand::random());
     tracing::warn!(device = %key, %error, ?wait, "trying again");

@@ -1,80 +1,35 @@
 //! Last stage: what the user is told, in status and events. Pure.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lanyard_crds::status::{ClaimStatus, Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
 
-use super::agent_ready::{NO_AGENT, agent_ready, nobody};
-use super::agents::Report;
-use super::apply::{Applied, Written};
+use super::agent_ready::{NO_AGENT, agent_ready, ignored, nobody};
 use super::credentials_ready;
-use super::identity::is_accepted;
-use super::observe::{AgentSeen, Observed};
-use super::pod::{AGENT_STARTING, stuck};
 use super::state;
-use super::validate::{Destination, Valid};
-use crate::cluster::claims::{Identity, identity};
+use super::validate::Destination;
+use crate::agents::pod::{AGENT_STARTING, stuck};
+use crate::agents::report::AgentSeen;
+use crate::agents::report::Report;
+use crate::agents::report::is_accepted;
+use crate::agents::report::said_of;
 use crate::conditions::{
     AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
     progress, whole_seconds,
 };
-use crate::fault::Fault;
-
-/// How far a look at a device came.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// To the end.
-    Applied(Box<Valid>, Applied),
-    /// To something that somebody has to change; nothing was written, and what is there stays.
-    Faulty(Fault),
-    /// To the device's first private key, which is being made.
-    Making,
-    /// The device was taken away from the hub.
-    Withdrawn(Fault),
-}
-
-impl Outcome {
-    /// The first thing that somebody has to change.
-    #[must_use]
-    pub fn fault(&self) -> Option<&Fault> {
-        match self {
-            Self::Making => None,
-            Self::Faulty(fault) | Self::Withdrawn(fault) => Some(fault),
-            Self::Applied(_, Applied { issued: _, credentials, configuration, workload }) => {
-                [credentials, configuration, workload].into_iter().find_map(|written| written.as_ref().err())
-            }
-        }
-    }
-
-    /// Whether something else connects the device.
-    #[must_use]
-    pub fn wants_no_agent(&self) -> bool {
-        matches!(self, Self::Applied(_, Applied { workload: Ok(Written::Absent), .. }))
-    }
-
-    /// How long to wait when something has to end or calm down first.
-    #[must_use]
-    pub fn waits(&self) -> Option<Duration> {
-        let Self::Applied(_, Applied { issued: _, credentials, configuration, workload }) = self else {
-            return None;
-        };
-        let waits = [credentials, configuration, workload].into_iter().filter_map(|written| match written {
-            Ok(Written::Waiting(_)) => Some(Duration::ZERO),
-            Ok(Written::Contested(_, wait)) => Some(*wait),
-            _ => None,
-        });
-        waits.min()
-    }
-}
+use crate::device::observation::DeviceObservation;
+use crate::device::outcome::Outcome;
+use crate::device::written::Written;
+use crate::identity::index::{Identity, identity};
+use crate::kubernetes::event::UserEvent;
+use crate::kubernetes::event::normal;
 
 /// The status after a look at the device.
 #[must_use]
 pub fn status(
-    observed: &Observed,
+    observed: &DeviceObservation,
     before: &IoTDeviceStatus,
     outcome: &Outcome,
     now: Timestamp,
@@ -137,27 +92,8 @@ pub fn status(
     }
 }
 
-/// What the agent said of this device.
-pub(super) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a said::DeviceStatus> {
-    match &agent.report {
-        Some(Report::Said(status)) => status.devices.iter().find(|device| device.name == name),
-        _ => None,
-    }
-}
-
-pub(super) fn from_fault(fault: &Fault) -> Aspect {
-    Aspect::new(false, fault.reason.as_str(), fault.message.clone())
-}
-
-/// An answer that is not heeded.
-pub(super) fn ignored(why: &str) -> String {
-    format!(
-        "the answer of the agent's pod is ignored: {why}; if it stays so, delete the pod, and look for who else changes it"
-    )
-}
-
 fn connection(
-    observed: &Observed,
+    observed: &DeviceObservation,
     outcome: &Outcome,
     said: Option<&said::DeviceStatus>,
     before: Option<&Connection>,
@@ -212,7 +148,7 @@ fn in_words(said: &said::DeviceStatus) -> String {
 }
 
 fn connection_reason(
-    observed: &Observed,
+    observed: &DeviceObservation,
     outcome: &Outcome,
     said: Option<&said::DeviceStatus>,
 ) -> &'static str {
@@ -266,7 +202,7 @@ fn assigned_hub(
 
 /// The identities that the device has proven. The time of the first proof stays as long as the identity does.
 fn claim(
-    observed: &Observed,
+    observed: &DeviceObservation,
     before: &IoTDeviceStatus,
     said: Option<&said::DeviceStatus>,
     assigned_hub: Option<&str>,
@@ -287,14 +223,14 @@ fn claim(
 }
 
 fn provisioning_state(
-    observed: &Observed,
+    observed: &DeviceObservation,
     before: &IoTDeviceStatus,
     assigned_hub: Option<&str>,
     issued: bool,
 ) -> (ProvisioningState, Option<ProvisioningState>) {
     let (device, group) = (&observed.device, observed.group.as_deref());
     let was = state::Before { state: before.provisioning_state, before_block: before.state_before_block };
-    let seen = state::Seen {
+    let seen = state::StateInputs {
         blocked: device.spec.blocked,
         waits: state::waits_for_approval(device, group),
         template: state::has_template(device, group),
@@ -304,22 +240,9 @@ fn provisioning_state(
     state::next(was, seen)
 }
 
-/// Something worth an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happened {
-    /// Whether it is a warning.
-    pub warning: bool,
-    /// In one word.
-    pub reason: String,
-    /// What the operator did or saw.
-    pub action: &'static str,
-    /// In words.
-    pub message: String,
-}
-
 /// What happened between two statuses; nothing when nothing changed.
 #[must_use]
-pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Outcome) -> Vec<Happened> {
+pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Outcome) -> Vec<UserEvent> {
     let mut events = Vec::new();
     if let Outcome::Applied(valid, applied) = outcome {
         events.extend(credentials_ready::written(before, after, valid, applied));
@@ -348,7 +271,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
             .is_some_and(|stalled| stalled.status == "True");
         // Somebody wanted it so.
         let blocked = after.provisioning_state == Some(ProvisioningState::Blocked);
-        events.push(Happened {
+        events.push(UserEvent {
             warning: !is_ready && !blocked && (was_ready || stalled),
             reason: ready.reason.clone(),
             action: "Observe",
@@ -356,8 +279,4 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         });
     }
     events
-}
-
-pub(super) fn normal(reason: &str, action: &'static str, message: String) -> Happened {
-    Happened { warning: false, reason: reason.to_owned(), action, message }
 }

@@ -17,7 +17,7 @@ pub struct Before {
 
 /// What is seen of a device in this look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct StateInputs {
     /// spec.blocked is set.
     pub blocked: bool,
     /// Its group wants somebody's consent, and nobody has given it.
@@ -32,7 +32,7 @@ pub struct Seen {
 
 /// The state after this look, and the one to return to when it is unblocked, which stays until it has credentials again.
 #[must_use]
-pub fn next(before: Before, seen: Seen) -> (State, Option<State>) {
+pub fn next(before: Before, seen: StateInputs) -> (State, Option<State>) {
     let unblocked = if seen.waits {
         State::WaitingForApproval
     } else if !seen.template {
@@ -159,7 +159,7 @@ mod tests {
             for before_block in STATES {
                 for (what, waits, template, was_at_hub, unblocked) in SEEN {
                     let told_of = |blocked, issued| {
-                        let seen = Seen { blocked, waits, template, was_at_hub, issued };
+                        let seen = StateInputs { blocked, waits, template, was_at_hub, issued };
                         next(Before { state: before, before_block }, seen)
                     };
                     let told = |blocked| told_of(blocked, false);
@@ -182,12 +182,12 @@ mod tests {
     #[test]
     fn unblocking_returns_to_every_state() {
         for (what, waits, template, was_at_hub, state) in SEEN {
-            let seen = Seen { blocked: false, waits, template, was_at_hub, issued: false };
+            let seen = StateInputs { blocked: false, waits, template, was_at_hub, issued: false };
             let first = next(Before { state: None, before_block: None }, seen);
             assert_eq!(first.0, state, "{what}");
             let mut told = first;
             for blocked in [true, true, false] {
-                let seen = Seen { blocked, issued: !blocked, ..seen };
+                let seen = StateInputs { blocked, issued: !blocked, ..seen };
                 told = next(Before { state: Some(told.0), before_block: told.1 }, seen);
                 assert_eq!(told.1, blocked.then_some(state), "{what}");
             }

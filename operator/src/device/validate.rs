@@ -12,12 +12,14 @@ use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
 use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
-use super::observe::Observed;
-use super::origin::{self, Origin};
 use super::state;
-use crate::cluster::claims::Key;
-use crate::credential::kept::Letters;
+use crate::credential::external::DeviceNames;
+use crate::device::observation::DeviceObservation;
+use crate::device::references;
+use crate::device::references::Origin;
+use crate::fault::invalid;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::key::Key;
 
 /// A device that can be worked for: everything inherited, every name checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +69,7 @@ pub enum Destination {
 ///
 /// # Errors
 /// [`Fault`]: what somebody has to change.
-pub fn validate(observed: &Observed) -> Result<Valid, Fault> {
+pub fn validate(observed: &DeviceObservation) -> Result<Valid, Fault> {
     let device = &observed.device;
     let spec = &device.spec;
     if spec.blocked {
@@ -138,11 +140,7 @@ fn reference_of(spec: &IoTDeviceSpec) -> &str {
     spec.group_ref.as_ref().map_or("", |reference| reference.name.as_str())
 }
 
-pub(super) fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
-    Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
-}
-
-fn where_to(observed: &Observed, device_id: &DeviceId) -> Result<(Destination, Origin), Fault> {
+fn where_to(observed: &DeviceObservation, device_id: &DeviceId) -> Result<(Destination, Origin), Fault> {
     let spec = &observed.device.spec;
     match (&spec.hub, &spec.dps, &spec.group_ref) {
         (Some(hub), None, None) => {
@@ -151,14 +149,14 @@ fn where_to(observed: &Observed, device_id: &DeviceId) -> Result<(Destination, O
                 hostname: HostPort::parse(&hub.hostname).map_err(|error| invalid("hub.hostname", error))?,
                 gateway_hostname: gateway.map_err(|error| invalid("hub.gatewayHostname", error))?,
             });
-            Ok((destination, origin::own(&hub.auth, "hub.auth", device_id.as_str(), Letters::Exact)?))
+            Ok((destination, references::own(&hub.auth, "hub.auth", device_id.as_str(), DeviceNames::Exact)?))
         }
         (None, Some(individual), None) => {
             let id = individual.registration_id.as_deref();
             let field = if id.is_some() { "dps.registrationId" } else { "deviceId" };
             let id = RegistrationId::new(id.unwrap_or(device_id.as_str()))
                 .map_err(|error| invalid(field, error))?;
-            let origin = origin::own(&individual.auth, "dps.auth", id.as_str(), Letters::AnyCase)?;
+            let origin = references::own(&individual.auth, "dps.auth", id.as_str(), DeviceNames::AnyCase)?;
             Ok((to_dps(&individual.service, device_id, id, |field| format!("dps.{field}"))?, origin))
         }
         (None, None, Some(reference)) => in_group(observed, &reference.name, device_id),
@@ -166,7 +164,11 @@ fn where_to(observed: &Observed, device_id: &DeviceId) -> Result<(Destination, O
     }
 }
 
-fn in_group(observed: &Observed, name: &str, device_id: &DeviceId) -> Result<(Destination, Origin), Fault> {
+fn in_group(
+    observed: &DeviceObservation,
+    name: &str,
+    device_id: &DeviceId,
+) -> Result<(Destination, Origin), Fault> {
     let Some(group) = &observed.group else {
         let message = format!(
             "there is no ProvisioningGroup {name:?} in this namespace: create it or correct groupRef.name"
@@ -181,7 +183,7 @@ fn in_group(observed: &Observed, name: &str, device_id: &DeviceId) -> Result<(De
     };
     // DPS registers fewer ids than hubs take, and metadata.name may stand for the id.
     let id = RegistrationId::new(text).map_err(|error| invalid("deviceId", error))?;
-    let origin = origin::of_group(name, group, id.as_str())?;
+    let origin = references::of_group(name, group, id.as_str())?;
     let field = |field: &str| format!("dps.{field} of ProvisioningGroup {name}");
     Ok((to_dps(&group.spec.dps, device_id, id, field)?, origin))
 }

@@ -19,12 +19,12 @@ use lanyard_protocol::handoff::config::FILE_NAME;
 use super::claim;
 use super::defaults::AgentDefaults;
 use super::name;
-use super::plan::{NAME, NAME_LABEL, labels};
 use super::validate::Valid;
-use crate::cluster::view::DEVICE_LABEL;
+use crate::device::labels::labels;
+use crate::kubernetes::labels::DEVICE_LABEL;
+use crate::kubernetes::labels::HTTP_PORT;
+use crate::kubernetes::labels::{NAME, NAME_LABEL};
 
-/// Where the agent serves /metrics, /livez, /readyz and /status.
-pub const HTTP_PORT: u16 = 9090;
 /// The user of the image, who owns nothing.
 const USER: i64 = 65532;
 /// Longer than the agent takes to drain.

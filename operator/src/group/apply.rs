@@ -11,8 +11,9 @@ use kube::{Api, Client};
 use lanyard_crds::status::ImportMistake;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-use super::import::{Wanted, Work, object};
-use crate::cluster::claims::Key;
+use super::import::object;
+use crate::group::import::{DesiredDevice, ImportWork};
+use crate::kubernetes::key::Key;
 use crate::metrics::Metrics;
 
 /// Owner of the fields that a list says, and of no others.
@@ -51,20 +52,20 @@ pub struct Refusals(Mutex<HashMap<(Key, String), Refused>>);
 
 #[derive(Debug)]
 struct Refused {
-    wanted: Wanted,
+    wanted: DesiredDevice,
     since: Instant,
     why: String,
 }
 
 impl Refusals {
-    fn of(&self, group: &Key, wanted: &Wanted, now: Instant) -> Option<String> {
+    fn of(&self, group: &Key, wanted: &DesiredDevice, now: Instant) -> Option<String> {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = refused.get(&(group.clone(), wanted.name.clone()))?;
         let still = refused.wanted == *wanted && now.duration_since(refused.since) < RETRY_REFUSED;
         still.then(|| refused.why.clone())
     }
 
-    fn put(&self, group: &Key, wanted: &Wanted, now: Instant, why: &str) {
+    fn put(&self, group: &Key, wanted: &DesiredDevice, now: Instant, why: &str) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         refused.retain(|_, refused| now.duration_since(refused.since) < RETRY_REFUSED);
         let entry = Refused { wanted: wanted.clone(), since: now, why: why.to_owned() };
@@ -73,7 +74,7 @@ impl Refusals {
 }
 
 /// With what lists are worked for.
-pub struct Hands<'a> {
+pub struct ImportApplier<'a> {
     /// The API server.
     pub client: &'a Client,
     /// What it has refused.
@@ -83,7 +84,7 @@ pub struct Hands<'a> {
 }
 
 /// What became of one row.
-enum Row {
+enum ImportRow {
     Done,
     /// Something has to end first, which is heard of.
     Waits,
@@ -93,16 +94,16 @@ enum Row {
 /// One thing to do.
 enum Step {
     Delete(String, String),
-    Write(Wanted, Option<String>),
+    Write(DesiredDevice, Option<String>),
 }
 
-impl Hands<'_> {
+impl ImportApplier<'_> {
     /// Does a part of the work; the rest is for the next look.
     ///
     /// # Errors
     /// What the API server says where trying again may help; what was done until then stays.
-    pub async fn import(&self, group: &ProvisioningGroup, work: Work) -> Result<Imported, kube::Error> {
-        let Work { create, change, delete, spared, settled, ending, mistakes } = work;
+    pub async fn import(&self, group: &ProvisioningGroup, work: ImportWork) -> Result<Imported, kube::Error> {
+        let ImportWork { create, change, delete, spared, settled, ending, mistakes } = work;
         let mut told = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
         let (now, key) = (Instant::now(), Key::of(group));
         let mut steps: Vec<Step> = delete.into_iter().map(|(name, uid)| Step::Delete(name, uid)).collect();
@@ -122,9 +123,9 @@ impl Hands<'_> {
         let mut failed = None;
         while let Some(row) = done.next().await {
             match row {
-                Ok(Some(Row::Done)) => told.done += 1,
-                Ok(Some(Row::Waits)) => told.left += 1,
-                Ok(Some(Row::Refused(mistake))) => told.refuse(mistake),
+                Ok(Some(ImportRow::Done)) => told.done += 1,
+                Ok(Some(ImportRow::Waits)) => told.left += 1,
+                Ok(Some(ImportRow::Refused(mistake))) => told.refuse(mistake),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
@@ -140,7 +141,7 @@ impl Hands<'_> {
         key: &Key,
         now: Instant,
         step: Step,
-    ) -> Result<Option<Row>, kube::Error> {
+    ) -> Result<Option<ImportRow>, kube::Error> {
         match step {
             Step::Delete(name, uid) => self.delete(key, &name, uid).await.map(|()| None),
             Step::Write(wanted, uid) => {
@@ -154,15 +155,15 @@ impl Hands<'_> {
         &self,
         group: &ProvisioningGroup,
         key: &Key,
-        wanted: &Wanted,
+        wanted: &DesiredDevice,
         uid: Option<&str>,
         now: Instant,
-    ) -> Result<Row, kube::Error> {
+    ) -> Result<ImportRow, kube::Error> {
         if uid.is_none() {
             // The mirror may not have it yet, be it another's or one of the look before.
             let api: Api<PartialObjectMeta<IoTDevice>> = Api::namespaced(self.client.clone(), &key.namespace);
             if api.get_metadata_opt(&wanted.name).await?.is_some() {
-                return Ok(Row::Waits);
+                return Ok(ImportRow::Waits);
             }
         }
         let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &key.namespace);
@@ -170,17 +171,17 @@ impl Hands<'_> {
         let how = PatchParams { force: uid.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
         self.metrics.wrote("IoTDevice", "apply");
         match api.patch(&wanted.name, &how, &Patch::Apply(object(group, wanted, uid))).await {
-            Ok(_) => Ok(Row::Done),
+            Ok(_) => Ok(ImportRow::Done),
             // It has gone or changed hands meanwhile, which is heard of.
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(Row::Waits),
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(ImportRow::Waits),
             Err(kube::Error::Api(status))
                 if status.code == 403 && status.message.contains("being terminated") =>
             {
-                Ok(Row::Waits)
+                Ok(ImportRow::Waits)
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
                 self.refusals.put(key, wanted, now, &status.message);
-                Ok(Row::Refused(refusal(wanted, &status.message)))
+                Ok(ImportRow::Refused(refusal(wanted, &status.message)))
             }
             Err(error) => Err(error),
         }
@@ -209,7 +210,7 @@ impl Imported {
     }
 }
 
-fn refusal(wanted: &Wanted, why: &str) -> ImportMistake {
+fn refusal(wanted: &DesiredDevice, why: &str) -> ImportMistake {
     let message = format!("the API server refuses IoTDevice {}: {why}", wanted.name);
     ImportMistake { line: wanted.entry.line, message }
 }

@@ -51,7 +51,7 @@ struct Reader<'a> {
 }
 
 /// What follows a cell.
-enum End {
+enum RecordEnd {
     Cell,
     Row,
 }
@@ -67,7 +67,7 @@ impl Reader<'_> {
                 Ok(cell) => cells.push(cell),
                 Err(what) => mistake = mistake.or(Some(what)),
             }
-            if matches!(end, End::Row) {
+            if matches!(end, RecordEnd::Row) {
                 return Some(
                     mistake.map_or(Ok(Row { line, cells }), |mistake| Err(Unreadable { line, mistake })),
                 );
@@ -75,13 +75,13 @@ impl Reader<'_> {
         }
     }
 
-    fn cell(&mut self) -> (Result<String, Mistake>, End) {
+    fn cell(&mut self) -> (Result<String, Mistake>, RecordEnd) {
         while self.left.next_if(|&c| c == ' ' || c == '\t').is_some() {}
         if self.left.next_if_eq(&'"').is_none() {
             let (text, end) = self.until_end();
             return (Ok(text.trim_end().to_owned()), end);
         }
-        let Some(quoted) = self.quoted() else { return (Err(Mistake::Unclosed), End::Row) };
+        let Some(quoted) = self.quoted() else { return (Err(Mistake::Unclosed), RecordEnd::Row) };
         let (rest, end) = self.until_end();
         let cell =
             if rest.trim().is_empty() { Ok(quoted.trim().to_owned()) } else { Err(Mistake::AfterQuote) };
@@ -89,19 +89,19 @@ impl Reader<'_> {
     }
 
     /// What stands before the next comma or end of line.
-    fn until_end(&mut self) -> (String, End) {
+    fn until_end(&mut self) -> (String, RecordEnd) {
         let mut text = String::new();
         while let Some(c) = self.left.next() {
             match c {
-                ',' => return (text, End::Cell),
+                ',' => return (text, RecordEnd::Cell),
                 '\n' | '\r' => {
                     self.end_line(c);
-                    return (text, End::Row);
+                    return (text, RecordEnd::Row);
                 }
                 c => text.push(c),
             }
         }
-        (text, End::Row)
+        (text, RecordEnd::Row)
     }
 
     /// What stands before the closing quote, if there is one.

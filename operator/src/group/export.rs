@@ -14,11 +14,11 @@ use lanyard_protocol::hub::key::SymmetricKey;
 use zeroize::Zeroizing;
 
 use super::csv::cell;
-use super::list::{DEVICE_ID, DEVICE_NAME, guarded};
 use super::pace::Listing;
 use super::possession;
-use crate::cluster::read::SecretData;
 use crate::fault::{Fault, Reason};
+use crate::group::device_list::{DEVICE_ID, DEVICE_NAME, guarded};
+use crate::kubernetes::secret::SecretData;
 
 /// The list's key in its Secret.
 pub const KEY: &str = "devices.csv";
@@ -150,8 +150,8 @@ pub fn secret(group: &ProvisioningGroup, name: &str, export: &Export) -> Secret 
 #[cfg(test)]
 mod tests {
     use super::super::csv::rows;
-    use super::super::list::read;
     use super::*;
+    use crate::group::device_list::read;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const K64: &str =

@@ -10,7 +10,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::list::{Entry, List};
+use crate::group::device_list::{Entry, List};
 
 /// On an imported device: which row it was made from, so that a name that was taken out of the list goes, and one that
 /// somebody else has set stays.
@@ -25,11 +25,11 @@ const HASH: usize = 10;
 
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Work {
+pub struct ImportWork {
     /// Devices that are not there.
-    pub create: Vec<Wanted>,
+    pub create: Vec<DesiredDevice>,
     /// Devices that differ from their row, with their uid.
-    pub change: Vec<(Wanted, String)>,
+    pub change: Vec<(DesiredDevice, String)>,
     /// Devices without a row, with their uid.
     pub delete: Vec<(String, String)>,
     /// Devices without a row that stay, because too many would go at once.
@@ -44,7 +44,7 @@ pub struct Work {
 
 /// A device as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DesiredDevice {
     /// Name of the object.
     pub name: String,
     /// Its row.
@@ -80,13 +80,13 @@ fn ends_as_hash(id: &str) -> bool {
 
 /// What the list asks for, where these devices are in the namespace.
 #[must_use]
-pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> Work {
+pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> ImportWork {
     let there = There::of(group, devices);
-    let mut work = Work { mistakes: list.mistakes.clone(), ..Work::default() };
-    let wanted: Vec<Wanted> = list
+    let mut work = ImportWork { mistakes: list.mistakes.clone(), ..ImportWork::default() };
+    let wanted: Vec<DesiredDevice> = list
         .entries
         .iter()
-        .map(|entry| Wanted { name: name(&entry.device_id), entry: entry.clone() })
+        .map(|entry| DesiredDevice { name: name(&entry.device_id), entry: entry.clone() })
         .collect();
     // Which of two rows with one id is meant nobody knows; the device of neither goes.
     let repeated = list.repeated.iter().map(|id| name(id));
@@ -96,7 +96,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
         policy == OnRemoval::Delete && list.complete && !names.contains(&device.name_any())
     };
     for (device, standing) in there.by_name.values() {
-        if *standing == Standing::Ours && removed(device) {
+        if *standing == RowOwnership::Ours && removed(device) {
             work.delete.push((device.name_any(), device.uid().unwrap_or_default()));
         }
     }
@@ -104,7 +104,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
     let import = group.spec.import.as_ref();
     let percent = import.and_then(|import| import.max_removed_percent);
     let percent = percent.unwrap_or(Import::DEFAULT_MAX_REMOVED_PERCENT);
-    let ours = there.by_name.values().filter(|(_, standing)| *standing == Standing::Ours).count();
+    let ours = there.by_name.values().filter(|(_, standing)| *standing == RowOwnership::Ours).count();
     if work.delete.len() > ALWAYS_REMOVED && work.delete.len() * 100 > ours * percent as usize {
         work.spared = std::mem::take(&mut work.delete).len();
     }
@@ -112,10 +112,12 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
     let mut room = (max as usize).saturating_sub(ours - work.delete.len());
     for wanted in wanted {
         match there.by_name.get(wanted.name.as_str()) {
-            Some((_, Standing::Ending)) => work.ending += 1,
-            Some((device, Standing::Ours)) if agrees(group, device, &wanted) => work.settled += 1,
-            Some((device, Standing::Ours)) => work.change.push((wanted, device.uid().unwrap_or_default())),
-            Some((_, Standing::Foreign(whose))) => {
+            Some((_, RowOwnership::Ending)) => work.ending += 1,
+            Some((device, RowOwnership::Ours)) if agrees(group, device, &wanted) => work.settled += 1,
+            Some((device, RowOwnership::Ours)) => {
+                work.change.push((wanted, device.uid().unwrap_or_default()))
+            }
+            Some((_, RowOwnership::Foreign(whose))) => {
                 work.mistakes.push(clash(&wanted.entry, &wanted.name, whose));
             }
             None => match there.rival(&wanted.entry, removed) {
@@ -147,7 +149,7 @@ fn clash(entry: &Entry, name: &str, whose: &str) -> ImportMistake {
 
 /// Whose a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Standing {
+enum RowOwnership {
     /// Of this list.
     Ours,
     /// On its way out.
@@ -158,7 +160,7 @@ enum Standing {
 
 /// The devices of the namespace.
 struct There<'a> {
-    by_name: HashMap<&'a str, (&'a IoTDevice, Standing)>,
+    by_name: HashMap<&'a str, (&'a IoTDevice, RowOwnership)>,
     /// Those of the group, by their id in lower case, as DPS compares them.
     by_id: HashMap<String, Vec<&'a str>>,
 }
@@ -180,12 +182,12 @@ impl<'a> There<'a> {
     fn rival(&self, entry: &Entry, removed: impl Fn(&IoTDevice) -> bool) -> Option<(String, String)> {
         let names = self.by_id.get(&entry.device_id.to_ascii_lowercase())?;
         names.iter().find_map(|name| match self.by_name.get(name)? {
-            (device, Standing::Ours) if removed(device) => None,
-            (_, Standing::Ending) => None,
-            (_, Standing::Ours) => {
+            (device, RowOwnership::Ours) if removed(device) => None,
+            (_, RowOwnership::Ending) => None,
+            (_, RowOwnership::Ours) => {
                 Some(((*name).to_owned(), "its row was written in other letters before".to_owned()))
             }
-            (_, Standing::Foreign(whose)) => Some(((*name).to_owned(), whose.clone())),
+            (_, RowOwnership::Foreign(whose)) => Some(((*name).to_owned(), whose.clone())),
         })
     }
 }
@@ -198,27 +200,27 @@ fn refers(device: &IoTDevice, group: &ProvisioningGroup) -> bool {
         .is_some_and(|reference| Some(&reference.name) == group.metadata.name.as_ref())
 }
 
-fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> Standing {
+fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> RowOwnership {
     let owner = device.owner_references().iter().find(|owner| owner.controller == Some(true));
     match owner {
-        None => Standing::Foreign("it was made by hand".to_owned()),
+        None => RowOwnership::Foreign("it was made by hand".to_owned()),
         Some(owner) if Some(&owner.uid) == group.metadata.uid.as_ref() => {
             let ends = device.metadata.deletion_timestamp.is_some();
-            if ends { Standing::Ending } else { Standing::Ours }
+            if ends { RowOwnership::Ending } else { RowOwnership::Ours }
         }
         // The garbage collector takes what a deleted group of the same name has left.
         Some(owner)
             if owner.kind == ProvisioningGroup::kind(&())
                 && Some(&owner.name) == group.metadata.name.as_ref() =>
         {
-            Standing::Ending
+            RowOwnership::Ending
         }
-        Some(owner) => Standing::Foreign(format!("it belongs to {} {}", owner.kind, owner.name)),
+        Some(owner) => RowOwnership::Foreign(format!("it belongs to {} {}", owner.kind, owner.name)),
     }
 }
 
 /// Whether a device is as its row has it. What a row does not say, others may.
-fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &Wanted) -> bool {
+fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &DesiredDevice) -> bool {
     let name = wanted.entry.display_name.as_ref();
     device.annotations().get(ROW) == Some(&row(&wanted.entry))
         && refers(device, group)
@@ -234,8 +236,8 @@ fn row(entry: &Entry) -> String {
 
 /// What is applied for a row. What others set on the device is not in it and stays.
 #[must_use]
-pub fn object(group: &ProvisioningGroup, wanted: &Wanted, uid: Option<&str>) -> Value {
-    let Wanted { name, entry } = wanted;
+pub fn object(group: &ProvisioningGroup, wanted: &DesiredDevice, uid: Option<&str>) -> Value {
+    let DesiredDevice { name, entry } = wanted;
     let mut object = json!({
         "apiVersion": IoTDevice::api_version(&()),
         "kind": IoTDevice::kind(&()),
@@ -261,8 +263,8 @@ pub fn object(group: &ProvisioningGroup, wanted: &Wanted, uid: Option<&str>) -> 
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::list;
     use super::*;
+    use crate::group::device_list;
 
     fn group(policy: &str) -> ProvisioningGroup {
         let yaml = format!(
@@ -293,11 +295,11 @@ spec:
     }
 
     fn rows(rows: &[&str]) -> List {
-        list::read(&format!("IOTC_DEVICEID,IOTC_DEVICENAME\n{}\n", rows.join("\n"))).unwrap()
+        device_list::read(&format!("IOTC_DEVICEID,IOTC_DEVICENAME\n{}\n", rows.join("\n"))).unwrap()
     }
 
     /// The devices after the work was done, as the API server has them.
-    fn done(group: &ProvisioningGroup, work: &Work, before: &[Arc<IoTDevice>]) -> Vec<Arc<IoTDevice>> {
+    fn done(group: &ProvisioningGroup, work: &ImportWork, before: &[Arc<IoTDevice>]) -> Vec<Arc<IoTDevice>> {
         let mut after: HashMap<String, Arc<IoTDevice>> =
             before.iter().map(|device| (device.name_any(), Arc::clone(device))).collect();
         for (name, _) in &work.delete {
@@ -312,7 +314,7 @@ spec:
         after.into_values().collect()
     }
 
-    fn names(wanted: &[Wanted]) -> Vec<&str> {
+    fn names(wanted: &[DesiredDevice]) -> Vec<&str> {
         wanted.iter().map(|wanted| wanted.name.as_str()).collect()
     }
 

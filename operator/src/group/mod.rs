@@ -1,4 +1,4 @@
-//! `ProvisioningGroup`, stage by stage; it issues and plans nothing of its own.
+//! `ProvisioningGroup`, stage by stage; it issues and plans nothing itself.
 
 pub mod observe;
 pub mod validate;
@@ -6,12 +6,13 @@ pub mod possession;
 pub mod verify;
 pub mod rollover;
 pub mod csv;
-pub mod list;
+pub mod context;
+pub mod device_list;
 pub mod import;
 pub mod apply;
 pub mod export;
 pub mod pace;
-pub mod lists;
-pub mod listed;
+pub mod process_lists;
+pub mod list_status;
 pub mod report;
 pub mod reconcile;

@@ -7,14 +7,16 @@ use lanyard_crds::slot::InUse;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::possession;
-use crate::cluster::claims::Key;
-use crate::cluster::read::{CaFound, ListFound, Reads, SecretData};
-use crate::cluster::view::View;
-use crate::device::observe::CaSecret;
+use crate::kubernetes::found::CaSecret;
+use crate::kubernetes::found::{CaFound, ListFound};
+use crate::kubernetes::key::Key;
+use crate::kubernetes::secret::SecretData;
+use crate::reader::Reads;
+use crate::snapshot::View;
 
 /// Everything that the later stages look at.
 #[derive(Debug, Clone, Default)]
-pub struct Observed {
+pub struct GroupObservation {
     /// What the user asks for.
     pub group: Arc<ProvisioningGroup>,
     /// The devices that refer to it.
@@ -54,7 +56,7 @@ pub async fn observe(
     reads: &Reads,
     view: &View,
     group: Arc<ProvisioningGroup>,
-) -> Result<Observed, kube::Error> {
+) -> Result<GroupObservation, kube::Error> {
     let namespace = group.namespace().unwrap_or_default();
     let secret = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
     let read_key = reads.key(view, &namespace, secret);
@@ -66,7 +68,7 @@ pub async fn observe(
     let (key, trusted_ca, ca_secret, list, issuers) =
         futures::try_join!(read_key, read_ca, read_ca_secret, read_list, read_issuers)?;
     let neighbours = if list == ListFound::NotAsked { Vec::new() } else { view.devices_in(&namespace) };
-    Ok(Observed {
+    Ok(GroupObservation {
         devices: view.devices_of(&Key::of(&*group)),
         neighbours,
         group,

@@ -12,12 +12,12 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::slot::InUse;
 
-use crate::cluster::read::SecretData;
 use crate::credential::certificate::Certificate;
 use crate::credential::issuer::Issuer;
 use crate::credential::leaf::{self, LeafError};
 use crate::credential::pem;
 use crate::fault::{Fault, Reason};
+use crate::kubernetes::secret::SecretData;
 
 /// The certificate to upload, in the Secret.
 pub const CERTIFICATE: &str = "verification.crt";

@@ -1,32 +1,26 @@
 //! One look at one group, and how often groups are looked at. Writes the cluster.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use lanyard_crds::ProvisioningGroup;
-use lanyard_crds::status::ProvisioningGroupStatus;
 
-use super::apply::{RETRY_REFUSED, Refusals};
+use super::apply::RETRY_REFUSED;
 use super::observe::observe;
-use super::pace::Paces;
+use super::report;
 use super::report::Looked;
 use super::validate::{ends, issuers, validate};
 use super::verify::verify;
-use super::{lists, report};
-use crate::backoff::{Backoff, spread_over};
-use crate::cluster::answer::Answers;
-use crate::cluster::claims::Key;
-use crate::cluster::read::Reads;
-use crate::cluster::view::View;
+use crate::backoff::spread_over;
 use crate::device;
-use crate::device::reconcile::{ReconcileError, Told};
-use crate::device::remembered::Remembered;
 use crate::fault::Reason;
-use crate::metrics::Metrics;
-use crate::permit::{self, Rules};
+use crate::group::context::GroupContext;
+use crate::group::process_lists;
+use crate::kubernetes::error::ReconcileError;
+use crate::kubernetes::key::Key;
+use crate::permit::{self};
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -36,41 +30,13 @@ const NEXT_PART: Duration = Duration::from_millis(100);
 /// Something ends soon.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// With what groups are looked at.
-pub struct Context {
-    /// The API server, for devices of lists.
-    pub client: kube::Client,
-    /// What was written.
-    pub remembered: Arc<Remembered>,
-    /// Devices that it has refused.
-    pub refusals: Refusals,
-    /// Lists that were written a short while ago.
-    pub paces: Paces,
-    /// Secrets and trusted CAs.
-    pub reads: Arc<Reads>,
-    /// The mirrors.
-    pub view: Arc<View>,
-    /// Status and events.
-    pub answers: Answers,
-    /// What the administrator allows.
-    pub rules: Arc<Rules>,
-    /// Counters.
-    pub metrics: Metrics,
-    /// Labels of every object that is made.
-    pub common_labels: BTreeMap<String, String>,
-    /// Failures in a row.
-    pub backoff: Backoff<Key>,
-    /// Statuses that the mirror does not have yet.
-    pub told: Told<ProvisioningGroupStatus>,
-}
-
 /// One look at one group.
 ///
 /// # Errors
 /// What trying again may help.
 pub async fn reconcile(
     group: Arc<ProvisioningGroup>,
-    context: Arc<Context>,
+    context: Arc<GroupContext>,
 ) -> Result<Action, ReconcileError> {
     let started = Instant::now();
     let key = Key::of(&*group);
@@ -116,14 +82,18 @@ fn next_work(looked: &Looked) -> Duration {
     }
 }
 
-async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Result<Looked, kube::Error> {
+async fn look(
+    group: Arc<ProvisioningGroup>,
+    context: &GroupContext,
+    key: &Key,
+) -> Result<Looked, kube::Error> {
     let observed = observe(&context.reads, &context.view, group).await?;
     let now = Timestamp::now();
     context.metrics.issuers(key, &ends(&observed));
     let mut usables = issuers(&observed, now);
     usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
     let valid = permit::group(&observed, &context.rules).and_then(|()| validate(&observed, &usables));
-    let hands = device::apply::Hands {
+    let hands = device::apply::Applier {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,
@@ -131,7 +101,7 @@ async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Re
         common_labels: &context.common_labels,
     };
     let verification = verify(&observed, &usables, &hands, now).await?;
-    let lists = lists::work(&observed, valid.as_ref().err(), context).await?;
+    let lists = process_lists::work(&observed, valid.as_ref().err(), context).await?;
     let looked = Looked { valid, verification, lists };
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();
@@ -149,7 +119,11 @@ async fn look(group: Arc<ProvisioningGroup>, context: &Context, key: &Key) -> Re
 
 /// How long a failed group waits.
 #[must_use]
-pub fn after_error(group: &Arc<ProvisioningGroup>, error: &ReconcileError, context: &Arc<Context>) -> Action {
+pub fn after_error(
+    group: &Arc<ProvisioningGroup>,
+    error: &ReconcileError,
+    context: &Arc<GroupContext>,
+) -> Action {
     let key = Key::of(&**group);
     let wait = context.backoff.failed(key.clone(), rand::random());
     tracing::warn!(group = %key, %error, ?wait, "trying again");

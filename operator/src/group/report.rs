@@ -5,13 +5,13 @@ use lanyard_crds::status::{
     ConnectionState, DeviceCounts, ProvisioningGroupStatus, ProvisioningState, VerificationStatus,
 };
 
-use super::listed::{Lists, export_status, import_status};
-use super::observe::Observed;
 use super::rollover;
 use super::validate::Usable;
 use crate::conditions::{Aspect, READY, Truth, conditions, find, progress};
-use crate::device::report::Happened;
 use crate::fault::Fault;
+use crate::group::list_status::{Lists, export_status, import_status};
+use crate::group::observe::GroupObservation;
+use crate::kubernetes::event::UserEvent;
 
 /// What was answered to verification codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Looked {
 /// The status after a look at the group.
 #[must_use]
 pub fn status(
-    observed: &Observed,
+    observed: &GroupObservation,
     before: &ProvisioningGroupStatus,
     looked: &Looked,
     now: Timestamp,
@@ -59,10 +59,10 @@ pub fn status(
     let generation = observed.group.metadata.generation.unwrap_or_default();
     let usable = match &looked.valid {
         Ok(usable) => Aspect::new(true, usable.reason, usable.message.clone()),
-        Err(fault) => from_fault(fault),
+        Err(fault) => Aspect::from_fault(fault),
     };
     let beside = looked.spare().or(looked.verification.fault.as_ref());
-    let verified = beside.map(from_fault);
+    let verified = beside.map(Aspect::from_fault);
     let lists = looked.lists.worst();
     let worst = [Some(&usable), verified.as_ref(), lists.as_ref()]
         .into_iter()
@@ -88,11 +88,7 @@ pub fn status(
     }
 }
 
-fn from_fault(fault: &Fault) -> Aspect {
-    Aspect::new(false, fault.reason.as_str(), fault.message.clone())
-}
-
-fn counts(observed: &Observed) -> DeviceCounts {
+fn counts(observed: &GroupObservation) -> DeviceCounts {
     let mut counts = DeviceCounts::default();
     for device in &observed.devices {
         let status = device.status.as_ref();
@@ -114,7 +110,7 @@ fn counts(observed: &Observed) -> DeviceCounts {
 
 /// What happened between two statuses; nothing when only counts changed.
 #[must_use]
-pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<Happened> {
+pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<UserEvent> {
     // How far an import is stands in the status; each step of it is no event.
     let told = |status: &ProvisioningGroupStatus| {
         find(&status.conditions, READY).map(|ready| {
@@ -125,7 +121,7 @@ pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatu
     let ready = find(&after.conditions, READY)?;
     let works =
         find(&after.conditions, crate::conditions::RECONCILING).is_some_and(|works| works.status == "True");
-    (told(before) != told(after)).then(|| Happened {
+    (told(before) != told(after)).then(|| UserEvent {
         warning: ready.status != "True" && !works,
         reason: ready.reason.clone(),
         action: "Observe",

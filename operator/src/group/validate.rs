@@ -7,12 +7,12 @@ use lanyard_protocol::handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::IdScope;
 
-use super::observe::Observed;
 use crate::conditions::whole_seconds;
 use crate::credential::certificate::{Certificate, within_time};
 use crate::credential::issuer::{self, Issuer};
 use crate::device::issue::{group_key, trusted_ca};
 use crate::fault::{Fault, Reason};
+use crate::group::observe::GroupObservation;
 
 /// What the devices' credentials come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Usables {
 
 /// Checks every CA of the group.
 #[must_use]
-pub fn issuers(observed: &Observed, now: Timestamp) -> Usables {
+pub fn issuers(observed: &GroupObservation, now: Timestamp) -> Usables {
     let mut usable = Usables { issuers: Vec::new(), faults: Vec::new() };
     for seen in &observed.issuers {
         match Issuer::read(&seen.secret, seen.data.as_ref(), now) {
@@ -65,8 +65,8 @@ pub fn issuers(observed: &Observed, now: Timestamp) -> Usables {
 
 /// When each CA of the group ends, whatever else is wrong with it.
 #[must_use]
-pub fn ends(observed: &Observed) -> Vec<(InUse, Timestamp)> {
-    let end = |data: &crate::cluster::read::SecretData| {
+pub fn ends(observed: &GroupObservation) -> Vec<(InUse, Timestamp)> {
+    let end = |data: &crate::kubernetes::secret::SecretData| {
         let chain = Certificate::read_all(data.bytes(issuer::CERTIFICATE)?).ok()?;
         within_time(&chain).map(|certificate| certificate.not_after).min()
     };
@@ -78,7 +78,7 @@ pub fn ends(observed: &Observed) -> Vec<(InUse, Timestamp)> {
 ///
 /// # Errors
 /// [`Fault`]: what somebody has to change; never a part of a key.
-pub fn validate(observed: &Observed, usables: &Usables) -> Result<Usable, Fault> {
+pub fn validate(observed: &GroupObservation, usables: &Usables) -> Result<Usable, Fault> {
     let spec = &observed.group.spec;
     let invalid = |field: &str, error: &dyn std::fmt::Display| {
         Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
@@ -94,7 +94,7 @@ pub fn validate(observed: &Observed, usables: &Usables) -> Result<Usable, Fault>
     Ok(usable)
 }
 
-fn with_key(key: &GroupKey, observed: &Observed) -> Result<Usable, Fault> {
+fn with_key(key: &GroupKey, observed: &GroupObservation) -> Result<Usable, Fault> {
     let group = group_key(&key.secret_ref.name, key.in_use.secret_key(), observed.key.as_ref())?;
     let message = format!(
         "the devices' keys are derived from {} in Secret {}",

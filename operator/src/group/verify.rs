@@ -5,13 +5,14 @@ use kube::ResourceExt;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{Verification, VerificationStatus};
 
-use super::observe::Observed;
 use super::possession;
 use super::report::Verified;
 use super::validate::Usables;
 use crate::credential::issuer::Issuer;
-use crate::device::apply::{Hands, Owner};
+use crate::device::apply::Applier;
 use crate::fault::Fault;
+use crate::group::observe::GroupObservation;
+use crate::kubernetes::owner::Owner;
 
 /// What became of one code.
 enum Answered {
@@ -30,9 +31,9 @@ enum Answered {
 /// # Errors
 /// What the API server says where trying again may help.
 pub async fn verify(
-    observed: &Observed,
+    observed: &GroupObservation,
     usables: &Usables,
-    hands: &Hands<'_>,
+    hands: &Applier<'_>,
     now: Timestamp,
 ) -> Result<Verified, kube::Error> {
     let group = &observed.group;
@@ -64,10 +65,10 @@ pub async fn verify(
 }
 
 async fn answer(
-    observed: &Observed,
+    observed: &GroupObservation,
     slot: InUse,
     issuer: Option<&Issuer>,
-    hands: &Hands<'_>,
+    hands: &Applier<'_>,
     now: Timestamp,
 ) -> Result<Answered, kube::Error> {
     let (group, owner) = (&observed.group, Owner::of(&*observed.group));

@@ -1,7 +1,7 @@
 //! CAs, and the time that it is. Pure but for the randomness of keys.
 
 use jiff::Timestamp;
-use lanyard_operator::cluster::read::SecretData;
+use lanyard_operator::kubernetes::secret::SecretData;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
 use crate::given::secret;

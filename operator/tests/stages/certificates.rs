@@ -9,13 +9,13 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::credential::certificate::Certificate;
 use lanyard_operator::credential::certified::Certified;
 use lanyard_operator::credential::change::{LetGo, leaving};
-use lanyard_operator::credential::held::{Credential, Held, Holding};
 use lanyard_operator::credential::issuer::Issuer;
-use lanyard_operator::credential::leaf::{self, Wanted};
+use lanyard_operator::credential::leaf::{self, LeafRequest};
 use lanyard_operator::credential::pair::{KeyKind, Pair};
-use lanyard_operator::credential::turns::Turn;
-use lanyard_operator::device::issue::{Issue, Issued, Known, Pending, issue};
-use lanyard_operator::device::observe::Observed;
+use lanyard_operator::credential::rollover_queue::RolloverTurn;
+use lanyard_operator::credential::stored::{Credential, Holding, StoredCredentials};
+use lanyard_operator::device::issue::{Issue, Issued, KnownCredential, Pending, issue};
+use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::plan::plan;
 use lanyard_operator::device::validate::{Destination, validate};
 use lanyard_protocol::handoff::status as said;
@@ -31,9 +31,9 @@ fn after(days: i64) -> Timestamp {
 }
 
 /// A device straight to a hub that makes its own certificates, of a hundred days.
-fn self_signed() -> Observed {
+fn self_signed() -> DeviceObservation {
     let spec = "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, renewBefore: 720h}}}}";
-    Observed { device: Arc::new(device(spec)), ..Observed::default() }
+    DeviceObservation { device: Arc::new(device(spec)), ..DeviceObservation::default() }
 }
 
 fn x509_group() -> ProvisioningGroup {
@@ -51,12 +51,12 @@ spec:
 }
 
 /// A device of a group whose CA is this.
-fn in_group(ca: lanyard_operator::cluster::read::SecretData) -> Observed {
-    Observed {
+fn in_group(ca: lanyard_operator::kubernetes::secret::SecretData) -> DeviceObservation {
+    DeviceObservation {
         device: Arc::new(device("{groupRef: {name: a}, deviceId: Press_17}")),
         group: Some(Arc::new(x509_group())),
         key: Some(ca),
-        ..Observed::default()
+        ..DeviceObservation::default()
     }
 }
 
@@ -77,8 +77,8 @@ fn given(now: Timestamp) -> Given {
     Given { now, ..Given::default() }
 }
 
-fn look(observed: &Observed, said: Option<&said::Credential>, given: &Given) -> Issued {
-    let known = Known { said, told: None };
+fn look(observed: &DeviceObservation, said: Option<&said::Credential>, given: &Given) -> Issued {
+    let known = KnownCredential { said, told: None };
     match issue(&validate(observed).unwrap(), observed, known, given).unwrap() {
         Issue::Done(issued) => *issued,
         Issue::Making => panic!("the key is being made"),
@@ -86,11 +86,15 @@ fn look(observed: &Observed, said: Option<&said::Credential>, given: &Given) -> 
 }
 
 /// Writes what was issued, as the next look finds it.
-fn written(observed: &mut Observed, issued: &Issued) {
+fn written(observed: &mut DeviceObservation, issued: &Issued) {
     let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &defaults()).unwrap();
     let data = plan.credentials.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
-    observed.held = Some(Held::read(&data, &plan.credentials.metadata.annotations.unwrap()));
-    assert_eq!(observed.held, Some(Held::from(issued.holding.clone())), "a Secret says all that was meant");
+    observed.held = Some(StoredCredentials::read(&data, &plan.credentials.metadata.annotations.unwrap()));
+    assert_eq!(
+        observed.held,
+        Some(StoredCredentials::from(issued.holding.clone())),
+        "a Secret says all that was meant"
+    );
 }
 
 fn leaf(credential: &Credential) -> &Certificate {
@@ -179,9 +183,9 @@ fn a_groups_certificate_of_a_time_to_come_stays_and_waits_for_its_turn() {
     let known = said(Some(&first.holding.current), None);
     assert_eq!(look(&observed, Some(&known), &given(after(5))).holding, first.holding);
     observed.key = Some(root("Other"));
-    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let waits = look(&observed, Some(&known), &Given { turn, ..given(after(5)) });
-    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Turn(turn))));
+    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::RolloverTurn(turn))));
 }
 
 #[test]
@@ -201,9 +205,9 @@ fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_
     // Another CA: in its turn.
     observed.key = Some(other);
     let known = said(Some(&first.holding.current), None);
-    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let waits = look(&observed, Some(&known), &Given { turn, ..given(after(1)) });
-    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Turn(turn))));
+    assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::RolloverTurn(turn))));
     let moved = look(&observed, Some(&known), &given(after(1)));
     assert_eq!((moved.holding.previous.as_ref(), moved.pending), (Some(&first.holding.current), None));
     written(&mut observed, &moved);
@@ -212,7 +216,7 @@ fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_
     assert_eq!(look(&observed, Some(&refused), &given(after(2))).holding, moved.holding);
     let mut back = observed.clone();
     back.key = Some(one);
-    let never = Turn::Paused(std::time::Duration::from_secs(9));
+    let never = RolloverTurn::Paused(std::time::Duration::from_secs(9));
     assert_eq!(look(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding, first.holding);
     // Accepted: nobody needs the one before.
     let accepted = said(Some(&moved.holding.current), None);
@@ -222,7 +226,7 @@ fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_
 /// Whatever else is wanted, a device without anything that works waits for nobody.
 #[test]
 fn who_has_nothing_that_works_waits_for_nobody() {
-    let turn = Turn::In(std::time::Duration::from_secs(9));
+    let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let mut observed = in_group(root("One"));
     assert_eq!(look(&observed, None, &Given { turn, ..given(noon()) }).pending, None);
     let first = look(&observed, None, &given(noon()));
@@ -299,7 +303,7 @@ fn keys_of_older_tools_are_written_in_one_form() {
 fn a_key_that_is_being_made_holds_nobody_up_who_has_one() {
     let none = Given { keys: false, ..given(noon()) };
     let mut observed = self_signed();
-    let known = Known::default();
+    let known = KnownCredential::default();
     assert_eq!(issue(&validate(&observed).unwrap(), &observed, known, &none), Ok(Issue::Making));
     let first = look(&observed, None, &given(noon()));
     written(&mut observed, &first);
@@ -338,10 +342,10 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
         let spec = format!(
             "{{deviceId: Gate, dps: {{idScope: 0ne1, endpoint: dps.azure-devices-provisioning.net, registrationId: gate-7, auth: {auth}}}}}"
         );
-        Observed {
+        DeviceObservation {
             device: Arc::new(device(&spec)),
             key: Some(secret(&[("primaryKey", K32)])),
-            ..Observed::default()
+            ..DeviceObservation::default()
         }
     };
     let key = auth("{symmetricKey: {secretRef: {name: own}}}");
@@ -355,7 +359,9 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
     let issued = look(&auth("{selfSigned: {}}"), None, &given(noon()));
     assert_eq!(leaf(&issued.holding.current).common_name.as_deref(), Some("gate-7"));
     let long = format!("{{hub: {{hostname: h, auth: {{selfSigned: {{}}}}}}, deviceId: {}}}", "d".repeat(65));
-    let fault = validate(&Observed { device: Arc::new(device(&long)), ..Observed::default() }).unwrap_err();
+    let fault =
+        validate(&DeviceObservation { device: Arc::new(device(&long)), ..DeviceObservation::default() })
+            .unwrap_err();
     assert!(fault.message.contains("64 characters"), "{}", fault.message);
 }
 
@@ -363,7 +369,7 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
 fn a_leaf_never_outlives_its_ca() {
     let ca = domain();
     let issuer = Issuer::read("ca", Some(&ca), after(1)).unwrap();
-    let wanted = Wanted {
+    let wanted = LeafRequest {
         common_name: "a".to_owned(),
         duration: std::time::Duration::from_secs(200 * 365 * 24 * 3600),
         renew_before: std::time::Duration::from_secs(1),
@@ -406,10 +412,10 @@ proptest! {
         let authorities = [root("One"), root("Other")];
         let keys = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
         let mut observed = in_group(authorities[0].clone());
-        let (mut day, mut turn, mut known) = (0, Turn::Now, None::<said::Credential>);
+        let (mut day, mut turn, mut known) = (0, RolloverTurn::Now, None::<said::Credential>);
         let mut worked: Option<Credential> = None;
         for step in steps {
-            turn = if matches!(step, Step::NotMyTurn) { Turn::In(std::time::Duration::from_secs(1)) } else { Turn::Now };
+            turn = if matches!(step, Step::NotMyTurn) { RolloverTurn::In(std::time::Duration::from_secs(1)) } else { RolloverTurn::Now };
             match step {
                 Step::UseCa(which) => {
                     (observed.group, observed.key) = (Some(Arc::new(x509_group())), Some(authorities[which].clone()));

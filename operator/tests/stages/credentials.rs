@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CredentialsProof, IoTDeviceStatus};
-use lanyard_operator::credential::held::{Credential, Held, Holding};
-use lanyard_operator::credential::leaf::{self, Wanted};
+use lanyard_operator::agents::report::Report;
+use lanyard_operator::credential::leaf::{self, LeafRequest};
 use lanyard_operator::credential::pair::{KeyKind, Pair};
-use lanyard_operator::credential::turns::Turn;
-use lanyard_operator::device::agents::Report;
-use lanyard_operator::device::apply::{Applied, Written};
+use lanyard_operator::credential::rollover_queue::RolloverTurn;
+use lanyard_operator::credential::stored::{Credential, Holding, StoredCredentials};
 use lanyard_operator::device::issue::{Issued, Pending};
-use lanyard_operator::device::observe::Observed;
-use lanyard_operator::device::report::{Outcome, happened, status};
+use lanyard_operator::device::observation::DeviceObservation;
+use lanyard_operator::device::outcome::Outcome;
+use lanyard_operator::device::report::{happened, status};
 use lanyard_operator::device::validate::validate;
+use lanyard_operator::device::written::{Applied, Written};
 use lanyard_operator::fault::{Fault, Reason};
 use lanyard_operator::group::rollover;
 use lanyard_protocol::handoff::status::AgentStatus;
@@ -32,7 +33,7 @@ fn after(hours: i64) -> Timestamp {
 
 /// A certificate of a hundred hours that was made at this hour.
 fn made(hour: i64) -> Credential {
-    let wanted = Wanted {
+    let wanted = LeafRequest {
         common_name: "press-17".to_owned(),
         duration: Duration::from_secs(100 * 3600),
         renew_before: Duration::from_secs(30 * 3600),
@@ -59,10 +60,10 @@ fn issued(current: &Credential, previous: Option<&Credential>, proof: Credential
     }
 }
 
-fn observed(said: &str) -> Observed {
-    let mut observed = Observed {
+fn observed(said: &str) -> DeviceObservation {
+    let mut observed = DeviceObservation {
         device: Arc::new(device("{hub: {hostname: hub.example, auth: {selfSigned: {}}}}")),
-        ..Observed::default()
+        ..DeviceObservation::default()
     };
     let text = format!(
         r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","credential":{said},
@@ -72,7 +73,7 @@ fn observed(said: &str) -> Observed {
     observed
 }
 
-fn applied(observed: &Observed, issued: Issued) -> Outcome {
+fn applied(observed: &DeviceObservation, issued: Issued) -> Outcome {
     let unchanged = || Ok(Written::Unchanged);
     let applied = Applied {
         issued: Box::new(issued),
@@ -89,7 +90,7 @@ fn told<'a>(status: &'a IoTDeviceStatus, type_: &str) -> Option<(&'a str, &'a st
     Some((&found.status, &found.reason, &found.message))
 }
 
-fn tell(observed: &Observed, issued: Issued, now: Timestamp) -> IoTDeviceStatus {
+fn tell(observed: &DeviceObservation, issued: Issued, now: Timestamp) -> IoTDeviceStatus {
     status(observed, &IoTDeviceStatus::default(), &applied(observed, issued), now)
 }
 
@@ -140,9 +141,13 @@ fn a_first_credential_that_is_refused_is_told_by_the_connection() {
 #[test]
 fn who_waits_for_its_turn_is_in_order() {
     let (one, wait) = (made(0), Duration::from_secs(60));
-    for (turn, reason) in [(Turn::In(wait), "RolloverPending"), (Turn::Paused(wait), "RolloverPaused")] {
-        let issued =
-            Issued { pending: Some(Pending::Turn(turn)), ..issued(&one, None, CredentialsProof::Accepted) };
+    for (turn, reason) in
+        [(RolloverTurn::In(wait), "RolloverPending"), (RolloverTurn::Paused(wait), "RolloverPaused")]
+    {
+        let issued = Issued {
+            pending: Some(Pending::RolloverTurn(turn)),
+            ..issued(&one, None, CredentialsProof::Accepted)
+        };
         let status = tell(&observed("{}"), issued, after(1));
         let (ready, told_reason, _) = told(&status, "CredentialsReady").unwrap();
         assert_eq!((ready, told_reason), ("True", reason));
@@ -209,7 +214,7 @@ fn an_end_is_told_once_by_an_event_and_although_the_ca_is_gone() {
     assert_eq!(events, [(true, "CredentialsExpiring".to_owned())]);
     assert!(happened(&near, &status(&observed, &near, &outcome, after(92)), &outcome).is_empty());
     // Nothing could be made: what is there is told of all the same.
-    observed.held = Some(Held::from(holding.holding));
+    observed.held = Some(StoredCredentials::from(holding.holding));
     let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));
     let told_ = status(&observed, &before, &faulty, after(91));
     assert_eq!(told(&told_, "CredentialsExpiring").unwrap().0, "True");

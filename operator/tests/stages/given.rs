@@ -5,16 +5,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::arguments::PullPolicy;
-use lanyard_operator::cluster::read::SecretData;
-use lanyard_operator::credential::held::Credential;
 use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
-use lanyard_operator::credential::turns::Turn;
+use lanyard_operator::credential::rollover_queue::RolloverTurn;
+use lanyard_operator::credential::stored::Credential;
 use lanyard_operator::device::defaults::AgentDefaults;
-use lanyard_operator::device::issue::{Issue, Issued, Known, Means, issue};
-use lanyard_operator::device::observe::Observed;
+use lanyard_operator::device::issue::{Environment, Issue, Issued, KnownCredential, issue};
+use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::plan::{Plan, plan};
 use lanyard_operator::device::validate::{Valid, validate};
 use lanyard_operator::fault::Fault;
+use lanyard_operator::kubernetes::secret::SecretData;
 use lanyard_operator::permit::{self, Rules};
 use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
@@ -56,39 +56,43 @@ pub(crate) fn secret(entries: &[(&str, &str)]) -> SecretData {
 }
 
 /// A device of the group, whose Secret holds K64 and K32.
-pub(crate) fn in_group(spec: &str) -> Observed {
-    Observed {
+pub(crate) fn in_group(spec: &str) -> DeviceObservation {
+    DeviceObservation {
         device: Arc::new(device(spec)),
         group: Some(Arc::new(group())),
         key: Some(secret(&[("primaryKey", K64), ("secondaryKey", K32)])),
-        ..Observed::default()
+        ..DeviceObservation::default()
     }
 }
 
 /// A device straight to a hub.
-pub(crate) fn at_hub(entries: &[(&str, &str)]) -> Observed {
+pub(crate) fn at_hub(entries: &[(&str, &str)]) -> DeviceObservation {
     let spec = "{hub: {hostname: hub.example, auth: {symmetricKey: {secretRef: {name: own}}}}}";
-    Observed { device: Arc::new(device(spec)), key: Some(secret(entries)), ..Observed::default() }
+    DeviceObservation {
+        device: Arc::new(device(spec)),
+        key: Some(secret(entries)),
+        ..DeviceObservation::default()
+    }
 }
 
 pub(crate) fn defaults() -> AgentDefaults {
     AgentDefaults::new("agent:1".to_owned(), PullPolicy::IfNotPresent)
 }
 
-/// Means that a test sets.
+/// Environment that a test sets.
 pub(crate) struct Given {
     pub(crate) now: Timestamp,
-    pub(crate) turn: Turn,
+    pub(crate) turn: RolloverTurn,
     pub(crate) keys: bool,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { now: Timestamp::from_second(1_790_000_000).unwrap(), turn: Turn::Now, keys: true }
+        Self { now: Timestamp::from_second(1_790_000_000).unwrap(), turn: RolloverTurn::Now, keys: true }
     }
 }
 
-impl Means for Given {
+impl Environment for Given {
     fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError> {
         if self.keys { Pair::generate(kind).map(Some) } else { Ok(None) }
     }
@@ -97,7 +101,7 @@ impl Means for Given {
         [7; 16]
     }
 
-    fn turn(&self, _: &Fingerprint) -> Turn {
+    fn turn(&self, _: &Fingerprint) -> RolloverTurn {
         self.turn
     }
 
@@ -107,10 +111,10 @@ impl Means for Given {
 }
 
 /// As far as the pure stages go.
-pub(crate) fn through(observed: &Observed) -> Result<(Valid, Issued, Plan), Fault> {
+pub(crate) fn through(observed: &DeviceObservation) -> Result<(Valid, Issued, Plan), Fault> {
     let valid = validate(observed)?;
     permit::device(observed, &valid, &Rules::default())?;
-    let Issue::Done(issued) = issue(&valid, observed, Known::default(), &Given::default())? else {
+    let Issue::Done(issued) = issue(&valid, observed, KnownCredential::default(), &Given::default())? else {
         panic!("keys are there at once")
     };
     let plan = plan(&observed.device, &valid, (*issued).clone(), &defaults())?;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lanyard_crds::slot::InUse;
-use lanyard_operator::cluster::claims::Key;
-use lanyard_operator::cluster::read::CaFound;
-use lanyard_operator::device::observe::Observed;
+use lanyard_operator::device::observation::DeviceObservation;
+use lanyard_operator::kubernetes::found::CaFound;
+use lanyard_operator::kubernetes::key::Key;
 
 use crate::given::{K32, K64, at_hub, in_group, key_of, secret, through};
 
@@ -25,13 +25,13 @@ fn keys_are_derived_over_the_exact_text_of_the_id() {
     }
 }
 
-fn reason(observed: &Observed) -> (&'static str, String) {
+fn reason(observed: &DeviceObservation) -> (&'static str, String) {
     let fault = through(observed).unwrap_err();
     (fault.reason.as_str(), fault.message)
 }
 
 /// Takes something away from what is in order.
-type Spoil = fn(&mut Observed);
+type Spoil = fn(&mut DeviceObservation);
 
 #[test]
 fn what_is_missing_is_named_in_the_order_of_need() {

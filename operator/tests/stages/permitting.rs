@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use lanyard_operator::credential::bounds::Endpoints;
-use lanyard_operator::credential::consent::Marks;
-use lanyard_operator::device::claim::ClaimSeen;
-use lanyard_operator::device::observe::{CaSecret, Observed};
+use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::validate::validate;
+use lanyard_operator::kubernetes::found::CaSecret;
+use lanyard_operator::kubernetes::found::ClaimSeen;
+use lanyard_operator::kubernetes::secret::Marks;
 use lanyard_operator::permit::{self, Rules};
 use lanyard_protocol::hub::key::SymmetricKey;
 
 use crate::given::{K32, K64, at_hub, device, in_group, secret, through};
 
-fn refused(observed: &Observed, rules: &Rules) -> (&'static str, String) {
+fn refused(observed: &DeviceObservation, rules: &Rules) -> (&'static str, String) {
     let valid = validate(observed).unwrap();
     let fault = permit::device(observed, &valid, rules).unwrap_err();
     (fault.reason.as_str(), fault.message)
@@ -73,7 +74,7 @@ fn h2_every_secret_needs_its_use_where_it_is_required() {
     assert_eq!(permit::device(&observed, &valid, &rules), Ok(()));
     // Nothing is asked of a device whose certificate the operator makes.
     let own = "{hub: {hostname: h.example, auth: {selfSigned: {}}}}";
-    let observed = Observed { device: Arc::new(device(own)), ..Observed::default() };
+    let observed = DeviceObservation { device: Arc::new(device(own)), ..DeviceObservation::default() };
     let valid = validate(&observed).unwrap();
     assert_eq!(permit::device(&observed, &valid, &rules), Ok(()));
 }

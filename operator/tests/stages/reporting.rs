@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use lanyard_crds::status::{ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_operator::cluster::claims::Key;
-use lanyard_operator::device::agents::Report;
-use lanyard_operator::device::apply::{Applied, Written};
-use lanyard_operator::device::observe::Observed;
-use lanyard_operator::device::report::{Outcome, happened, status};
+use lanyard_operator::agents::report::Report;
+use lanyard_operator::device::observation::DeviceObservation;
+use lanyard_operator::device::outcome::Outcome;
+use lanyard_operator::device::report::{happened, status};
+use lanyard_operator::device::written::{Applied, Written};
 use lanyard_operator::fault::{Fault, Reason};
+use lanyard_operator::kubernetes::key::Key;
 use lanyard_protocol::handoff::status::AgentStatus;
 
 use crate::given::{K32, at_hub, in_group, through};
@@ -20,7 +21,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
 }
 
-fn applied(observed: &Observed) -> Outcome {
+fn applied(observed: &DeviceObservation) -> Outcome {
     let unchanged = || Ok(Written::Unchanged);
     let (valid, issued, _) = through(observed).unwrap();
     let issued = Box::new(issued);
@@ -30,7 +31,7 @@ fn applied(observed: &Observed) -> Outcome {
 }
 
 /// What validate says, when it takes the device away from the hub.
-fn withdrawn(observed: &Observed) -> Outcome {
+fn withdrawn(observed: &DeviceObservation) -> Outcome {
     let fault = through(observed).unwrap_err();
     assert!(fault.reason.withdraws());
     Outcome::Withdrawn(fault)
@@ -55,7 +56,7 @@ fn summary(told: &IoTDeviceStatus) -> (String, String) {
     (words, find("Ready").reason.clone())
 }
 
-fn tell(observed: &Observed, outcome: &Outcome) -> IoTDeviceStatus {
+fn tell(observed: &DeviceObservation, outcome: &Outcome) -> IoTDeviceStatus {
     status(observed, &IoTDeviceStatus::default(), outcome, now())
 }
 
@@ -90,7 +91,8 @@ fn h1_a_connection_is_recorded_as_the_proof() {
     // It stays while the agent is away, and begins again with another identity or another object.
     observed.agent.report = None;
     let before = IoTDeviceStatus { claim: Some(told.clone()), ..IoTDeviceStatus::default() };
-    let later = |observed: &Observed| status(observed, &before, &applied(observed), Timestamp::MAX).claim;
+    let later =
+        |observed: &DeviceObservation| status(observed, &before, &applied(observed), Timestamp::MAX).claim;
     assert_eq!(later(&observed), Some(told));
     Arc::make_mut(observed.group.as_mut().unwrap()).spec.dps.id_scope = "0neOTHER".to_owned();
     assert_eq!(later(&observed), None);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use lanyard_operator::cluster::read::{CaFound, SecretData};
-use lanyard_operator::device::issue::{Issue, Known, issue};
-use lanyard_operator::device::observe::Observed;
+use lanyard_operator::device::issue::{Issue, KnownCredential, issue};
+use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::validate::validate;
+use lanyard_operator::kubernetes::found::CaFound;
+use lanyard_operator::kubernetes::secret::SecretData;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::authority::noon;
@@ -14,14 +15,14 @@ use crate::given::{Given, K32, K64, at_hub, device, in_group, key_of, secret, th
 /// What `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes: version 1, no extensions (ref §9.5). A throw-away key.
 const VERSION_1: (&str, &str) = (include_str!("version-1.crt"), include_str!("version-1.key"));
 
-fn with_certificate(certificates: &str, key: &str) -> Observed {
+fn with_certificate(certificates: &str, key: &str) -> DeviceObservation {
     let spec =
         "{deviceId: dev1, hub: {hostname: hub.example, auth: {certificate: {secretRef: {name: own}}}}}";
     let data = secret(&[("tls.crt", certificates), ("tls.key", key)]);
-    Observed { device: Arc::new(device(spec)), key: Some(data), ..Observed::default() }
+    DeviceObservation { device: Arc::new(device(spec)), key: Some(data), ..DeviceObservation::default() }
 }
 
-fn refused(observed: &Observed) -> (&'static str, String) {
+fn refused(observed: &DeviceObservation) -> (&'static str, String) {
     let fault = through(observed).unwrap_err();
     (fault.reason.as_str(), fault.message)
 }
@@ -82,7 +83,7 @@ fn device_id_with_semicolon_gets_no_connection_string() {
 fn version_1_certificate_is_issued() {
     let observed = with_certificate(VERSION_1.0, VERSION_1.1);
     let later = Given { now: noon(), ..Given::default() };
-    let issued = issue(&validate(&observed).unwrap(), &observed, Known::default(), &later).unwrap();
+    let issued = issue(&validate(&observed).unwrap(), &observed, KnownCredential::default(), &later).unwrap();
     assert!(matches!(issued, Issue::Done(issued) if issued.holding.current.certified().is_some()));
 }
 

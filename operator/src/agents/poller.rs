@@ -1,0 +1,220 @@
+//! Who asks which agent when: at once when its pod moved, else on a slow spread round. Talks to the network.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use k8s_openapi::api::core::v1::Pod;
+use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
+use tokio::task::JoinSet;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use crate::agents::client::{AskError, ask};
+use crate::agents::report::Report;
+use crate::backoff::spread_over;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::labels::HTTP_PORT;
+use crate::kubernetes::queues::Queues;
+use crate::metrics::Metrics;
+
+/// Between two questions to an agent with which all is well.
+const SLOW: Duration = Duration::from_secs(60);
+/// Between two questions to an agent that may just start.
+const SOON: Duration = Duration::from_millis(700);
+/// Between two questions to one that is not: the first wait and the longest.
+const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+/// Questions in vain before it counts as silent: an agent that starts opens its port a moment after its container runs.
+const PATIENCE: u32 = 3;
+/// Questions under way at any moment.
+const AT_ONCE: usize = 32;
+
+/// The last report of every agent. Cheap to clone.
+#[derive(Clone)]
+pub struct Agents {
+    reports: Arc<Mutex<HashMap<Key, Report>>>,
+    untried: Arc<Mutex<HashSet<Key>>>,
+    news: UnboundedSender<(Key, News)>,
+}
+
+/// What changes when an agent is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Its pods changed: it is here now, or nowhere.
+    Address(Option<IpAddr>),
+    /// It has a credential that it has not tried yet.
+    Credential,
+}
+
+impl Agents {
+    /// Nobody is asked yet; the second part is for [`rounds`].
+    #[must_use]
+    pub fn new() -> (Self, UnboundedReceiver<(Key, News)>) {
+        let (news, heard) = unbounded();
+        (Self { reports: Arc::default(), untried: Arc::default(), news }, heard)
+    }
+
+    /// The agent's pod changed: it is this one now.
+    pub fn moved(&self, device: &Key, pod: Option<Arc<Pod>>) {
+        let address = pod.filter(|pod| pod.metadata.deletion_timestamp.is_none()).and_then(|pod| {
+            let status = pod.status.as_ref()?;
+            let runs = status
+                .container_statuses
+                .iter()
+                .flatten()
+                .any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
+            // An agent never has its node's address.
+            let own = status.pod_ip.as_ref().filter(|own| status.host_ip.as_ref() != Some(*own));
+            if runs { own?.parse().ok() } else { None }
+        });
+        let _ = self.news.unbounded_send((device.clone(), News::Address(address)));
+    }
+
+    /// Whether the device has a credential whose proof is waited for: then its agent is asked more often.
+    pub fn untried(&self, device: &Key, untried: bool) {
+        let mut all = self.untried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !untried {
+            all.remove(device);
+        } else if all.insert(device.clone()) {
+            let _ = self.news.unbounded_send((device.clone(), News::Credential));
+        }
+    }
+
+    fn is_untried(&self, device: &Key) -> bool {
+        self.untried.lock().unwrap_or_else(PoisonError::into_inner).contains(device)
+    }
+
+    /// What the agent said last; `None` while none runs or none was asked.
+    #[must_use]
+    pub fn report(&self, device: &Key) -> Option<Report> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+    }
+
+    /// Keeps a report; says whether it is news.
+    fn keep(&self, device: &Key, report: Option<Report>) -> bool {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.get(device) == report.as_ref() {
+            return false;
+        }
+        match report {
+            Some(report) => reports.insert(device.clone(), report),
+            None => reports.remove(device),
+        };
+        true
+    }
+}
+
+/// An agent that is asked again and again.
+struct PolledAgent {
+    address: IpAddr,
+    timer: Option<delay_queue::Key>,
+    wait: Duration,
+    in_vain: u32,
+}
+
+/// Asks agents for ever, and wakes their devices when there is news.
+pub async fn rounds(
+    agents: Agents,
+    mut heard: UnboundedReceiver<(Key, News)>,
+    queues: Queues,
+    metrics: Metrics,
+) {
+    let mut round = Round {
+        agents,
+        queues,
+        metrics,
+        asked: HashMap::new(),
+        due: DelayQueue::new(),
+        answers: JoinSet::new(),
+    };
+    loop {
+        tokio::select! {
+            Some((device, news)) = heard.next() => match news {
+                News::Address(address) => round.moved(device, address),
+                News::Credential => round.hurry(&device),
+            },
+            Some(due) = round.due.next(), if round.answers.len() < AT_ONCE => round.ask(due.into_inner()),
+            Some(Ok((device, address, answer))) = round.answers.join_next() => round.answered(&device, address, answer),
+            else => return,
+        }
+    }
+}
+
+/// Whether all is connected and nobody is about to put something right.
+fn is_well(status: &AgentStatus) -> bool {
+    let well = |device: &DeviceStatus| {
+        device.connection.state == ConnectionState::Connected && device.problems.is_empty()
+    };
+    status.configuration_problem.is_none() && !status.devices.is_empty() && status.devices.iter().all(well)
+}
+
+struct Round {
+    agents: Agents,
+    queues: Queues,
+    metrics: Metrics,
+    asked: HashMap<Key, PolledAgent>,
+    due: DelayQueue<Key>,
+    answers: JoinSet<(Key, IpAddr, Result<AgentStatus, AskError>)>,
+}
+
+impl Round {
+    fn moved(&mut self, device: Key, address: Option<IpAddr>) {
+        if let Some(PolledAgent { timer: Some(timer), .. }) = self.asked.remove(&device) {
+            self.due.remove(&timer);
+        }
+        match address {
+            Some(address) => {
+                let timer = Some(self.due.insert(device.clone(), Duration::ZERO));
+                self.asked.insert(device, PolledAgent { address, timer, wait: FAST.0, in_vain: 0 });
+            }
+            None => {
+                self.agents.untried(&device, false);
+                if self.agents.keep(&device, None) {
+                    self.queues.device(&device);
+                }
+            }
+        }
+    }
+
+    /// Soon, and not when it would be its turn.
+    fn hurry(&mut self, device: &Key) {
+        let Some(asked) = self.asked.get_mut(device) else { return };
+        asked.wait = FAST.0;
+        if let Some(timer) = &asked.timer {
+            self.due.reset(timer, spread_over(FAST.0, rand::random()));
+        }
+    }
+
+    fn ask(&mut self, device: Key) {
+        let Some(asked) = self.asked.get_mut(&device) else { return };
+        asked.timer = None;
+        let address = asked.address;
+        self.answers.spawn(async move { (device, address, ask(SocketAddr::new(address, HTTP_PORT)).await) });
+    }
+
+    fn answered(&mut self, device: &Key, address: IpAddr, answer: Result<AgentStatus, AskError>) {
+        self.metrics.asked(answer.is_ok());
+        let Some(asked) =
+            self.asked.get_mut(device).filter(|asked| asked.address == address && asked.timer.is_none())
+        else {
+            return;
+        };
+        let well = answer.as_ref().is_ok_and(is_well) && !self.agents.is_untried(device);
+        asked.in_vain = if answer.is_ok() { 0 } else { asked.in_vain + 1 };
+        if (1..PATIENCE).contains(&asked.in_vain) {
+            asked.timer = Some(self.due.insert(device.clone(), SOON));
+            return;
+        }
+        let report = answer
+            .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
+        let news = self.agents.keep(device, Some(report));
+        let wait = if well { SLOW } else { asked.wait };
+        asked.wait = if well || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
+        asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, rand::random())));
+        if news {
+            self.queues.device(device);
+        }
+    }
+}

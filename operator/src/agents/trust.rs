@@ -1,0 +1,63 @@
+//! Whether an agent's answer is about the device that it was issued to. Pure.
+
+use kube::ResourceExt;
+use lanyard_crds::IoTDevice;
+use lanyard_protocol::handoff::status::DeviceStatus;
+
+use crate::agents::report::Report;
+
+/// The report as it counts: an answer that contradicts what the agent was given counts for nothing, and says why.
+#[must_use]
+pub fn trusted(report: Report, device: &IoTDevice) -> Report {
+    let Report::Said(status) = &report else { return report };
+    let own = status.devices.iter().find(|said| said.name == device.name_any());
+    match own.and_then(|said| contradiction(said, device)) {
+        Some(why) => Report::Contradicts(why),
+        None => report,
+    }
+}
+
+fn contradiction(said: &DeviceStatus, device: &IoTDevice) -> Option<String> {
+    if said.uid != device.metadata.uid {
+        let said = said.uid.as_deref().unwrap_or("none");
+        let own = device.metadata.uid.as_deref().unwrap_or_default();
+        return Some(format!("it answers for the object with uid {said}, and this one has {own}"));
+    }
+    let hub = device.spec.hub.as_ref()?;
+    if said.device_id != device.device_id() {
+        return Some(format!(
+            "it answers for device id {:?}, and this is {:?}",
+            said.device_id,
+            device.device_id()
+        ));
+    }
+    let host = |text: &str| text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let at = said.assigned_hub.as_deref().filter(|at| host(at) != host(&hub.hostname))?;
+    Some(format!("it says that it is at hub {at:?}, and hub.hostname is {:?}", hub.hostname))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m7_an_answer_for_another_object_or_hub_is_ignored() {
+        let text = "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n, uid: u}, spec: {hub: {hostname: hub.example, auth: {selfSigned: {}}}}}";
+        let device: IoTDevice = serde_saphyr::from_str(text).unwrap();
+        let heeded = |uid: &str, id: &str, hub: &str| {
+            let text = format!(
+                r#"{{"version":1,"agentVersion":"0","devices":[{{"name":"a","deviceId":"{id}"{uid},"assignedHub":"{hub}","connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}}}}]}}"#
+            );
+            match trusted(Report::Said(Box::new(serde_json::from_str(&text).unwrap())), &device) {
+                Report::Contradicts(why) => why,
+                Report::Said(_) | Report::Silent(_) => String::new(),
+            }
+        };
+        let own = r#","uid":"u""#;
+        assert_eq!(heeded(own, "a", "HUB.example"), "");
+        assert!(heeded("", "a", "hub.example").contains("uid none"));
+        assert!(heeded(r#","uid":"v""#, "a", "hub.example").contains("uid v"));
+        assert!(heeded(own, "b", "hub.example").contains("device id \"b\""));
+        assert!(heeded(own, "a", "evil.example").contains("evil.example"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Makes private keys: quick ones at once, slow ones on threads of their own, never more at a time than there are processors.
+//! Touches no disk and no network.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::credential::pair::{KeyKind, Pair, PairError};
+use crate::kubernetes::key::Key;
+
+/// Told when a device's key is there.
+type Tell = Box<dyn Fn(&Key) + Send + Sync>;
+
+/// Where keys are made.
+pub struct KeyGenerator {
+    works: Mutex<HashMap<Key, KeyRequest>>,
+    at_once: Semaphore,
+    tell: Tell,
+}
+
+enum KeyRequest {
+    Making(KeyKind),
+    Made(KeyKind, Result<Pair, PairError>),
+    /// It was given out, and nobody has said yet that it is stored.
+    Given(KeyKind, Pair),
+}
+
+impl KeyGenerator {
+    /// Nothing is made yet; `tell` hears of devices whose key is there.
+    #[must_use]
+    pub fn new(tell: impl Fn(&Key) + Send + Sync + 'static) -> Arc<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Arc::new(Self { works: Mutex::default(), at_once: Semaphore::new(processors), tell: Box::new(tell) })
+    }
+
+    /// A key for a device; `None` while it is being made. A slow one is the same until it is [`stored`](Self::stored): where
+    /// it cannot be, each attempt would keep a processor busy with another one.
+    ///
+    /// # Errors
+    /// [`PairError`]
+    pub fn pair(self: &Arc<Self>, device: &Key, kind: KeyKind) -> Result<Option<Pair>, PairError> {
+        if !kind.is_slow() {
+            return Pair::generate(kind).map(Some);
+        }
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        match works.remove(device) {
+            Some(KeyRequest::Made(made, Err(error))) if made == kind => return Err(error),
+            Some(KeyRequest::Made(made, Ok(pair)) | KeyRequest::Given(made, pair)) if made == kind => {
+                let copy = pair.copy();
+                works.insert(device.clone(), KeyRequest::Given(kind, pair));
+                return copy.map(Some);
+            }
+            Some(KeyRequest::Making(making)) if making == kind => {
+                works.insert(device.clone(), KeyRequest::Making(kind));
+                return Ok(None);
+            }
+            _ => {}
+        }
+        works.insert(device.clone(), KeyRequest::Making(kind));
+        tokio::spawn(Arc::clone(self).make(device.clone(), kind));
+        Ok(None)
+    }
+
+    async fn make(self: Arc<Self>, device: Key, kind: KeyKind) {
+        let Ok(_permit) = self.at_once.acquire().await else { return };
+        if !self.is_wanted(&device, kind) {
+            return;
+        }
+        let made = tokio::task::spawn_blocking(move || Pair::generate(kind)).await;
+        let made = made.unwrap_or(Err(PairError::Generation));
+        if self.is_wanted(&device, kind) {
+            let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+            works.insert(device.clone(), KeyRequest::Made(kind, made));
+            drop(works);
+            (self.tell)(&device);
+        }
+    }
+
+    fn is_wanted(&self, device: &Key, kind: KeyKind) -> bool {
+        let works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(works.get(device), Some(KeyRequest::Making(making)) if *making == kind)
+    }
+
+    /// What a device has is stored.
+    pub fn stored(&self, device: &Key) {
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(works.get(device), Some(KeyRequest::Given(..))) {
+            works.remove(device);
+        }
+    }
+
+    /// A device is gone.
+    pub fn forget(&self, device: &Key) {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+
+    async fn made(forge: &Arc<KeyGenerator>, told: &mut UnboundedReceiver<Key>, device: &Key) -> Vec<u8> {
+        assert!(forge.pair(device, KeyKind::Rsa2048).unwrap().is_none());
+        // Something else was stored meanwhile; the work goes on.
+        forge.stored(device);
+        assert_eq!(told.recv().await.as_ref(), Some(device));
+        forge.stored(device);
+        forge.pair(device, KeyKind::Rsa2048).unwrap().unwrap().public_key().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_could_not_be_stored_is_no_other_the_next_time() {
+        let (tell, mut told) = unbounded_channel();
+        let forge = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
+        let device = Key::new("n", "a");
+        let first = made(&forge, &mut told, &device).await;
+        for _ in 0..2 {
+            let again = forge.pair(&device, KeyKind::Rsa2048).unwrap().unwrap();
+            assert_eq!(again.public_key(), first);
+        }
+        forge.stored(&device);
+        assert_ne!(made(&forge, &mut told, &device).await, first);
+    }
+}

@@ -1,0 +1,201 @@
+//! Who of a group moves to another key or CA when: so many a minute, each in its turn. Pure but for the lock.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+
+use crate::kubernetes::key::Key;
+
+/// So many devices that are refused with the new credential stop the others.
+pub const PAUSING_REFUSALS: usize = 3;
+
+/// Whether it is a device's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloverTurn {
+    /// It is.
+    Now,
+    /// It is later.
+    In(Duration),
+    /// It would be, but others were refused; it is asked again then.
+    Paused(Duration),
+}
+
+/// The queues of all groups. What is forgotten with the process costs a new place in the queue.
+#[derive(Debug, Default)]
+pub struct RolloverQueue(Mutex<HashMap<Key, Queue>>);
+
+#[derive(Debug)]
+struct Queue {
+    to: Fingerprint,
+    every: Duration,
+    next: Instant,
+    places: HashMap<Key, Instant>,
+}
+
+impl Queue {
+    fn place(&mut self, device: &Key, now: Instant) -> Instant {
+        let place = self.next.max(now);
+        self.next = place + self.every;
+        self.places.insert(device.clone(), place);
+        place
+    }
+}
+
+/// What a group says of its rollover.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace<'a> {
+    /// The key or CA to move to.
+    pub to: &'a Fingerprint,
+    /// So many devices.
+    pub per_minute: u32,
+}
+
+impl RolloverQueue {
+    /// Whether it is the device's turn, which it has until it is [`done`](Self::done). A queue to another issuer, or at another
+    /// pace, begins anew. `paused` is asked only of a device whose turn it would be.
+    pub fn ask(
+        &self,
+        group: &Key,
+        device: &Key,
+        pace: Pace<'_>,
+        now: Instant,
+        paused: impl FnOnce() -> bool,
+    ) -> RolloverTurn {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|key, queue| key == group || !queue.places.is_empty() || queue.next > now);
+        let every = Duration::from_secs(60) / pace.per_minute.max(1);
+        let fresh = || Queue { to: pace.to.clone(), every, next: now, places: HashMap::new() };
+        let queue = queues.entry(group.clone()).or_insert_with(fresh);
+        if queue.to != *pace.to || queue.every != every {
+            *queue = fresh();
+        }
+        let place = queue.places.get(device).copied();
+        let place = place.unwrap_or_else(|| queue.place(device, now));
+        if place > now {
+            return RolloverTurn::In(place - now);
+        }
+        if paused() {
+            // As many ask in vain as would move: a group of thousands makes no crowd.
+            return RolloverTurn::Paused(queue.place(device, now + queue.every) - now);
+        }
+        RolloverTurn::Now
+    }
+
+    /// A device has moved, or has nothing to move to.
+    pub fn done(&self, group: &Key, device: &Key) {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get_mut(group) {
+            queue.places.remove(device);
+        }
+    }
+
+    /// A device is gone.
+    pub fn forget(&self, device: &Key) {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.values_mut().for_each(|queue| {
+            queue.places.remove(device);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(text: &str) -> Fingerprint {
+        Fingerprint::from(text.to_owned())
+    }
+
+    struct Group {
+        turns: RolloverQueue,
+        start: Instant,
+    }
+
+    impl Group {
+        fn ask(
+            &self,
+            device: &str,
+            issuer: &str,
+            per_minute: u32,
+            second: u64,
+            paused: bool,
+        ) -> RolloverTurn {
+            let pace = Pace { to: &to(issuer), per_minute };
+            let now = self.start + Duration::from_secs(second);
+            self.turns.ask(&Key::new("n", "g"), &Key::new("n", device), pace, now, || paused)
+        }
+
+        fn done(&self, device: &str) {
+            self.turns.done(&Key::new("n", "g"), &Key::new("n", device));
+        }
+    }
+
+    fn group() -> Group {
+        Group { turns: RolloverQueue::default(), start: Instant::now() }
+    }
+
+    const fn seconds(seconds: u64) -> RolloverTurn {
+        RolloverTurn::In(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn each_has_its_place_and_keeps_it() {
+        let group = group();
+        assert_eq!(group.ask("a", "x", 6, 0, false), RolloverTurn::Now);
+        assert_eq!(group.ask("b", "x", 6, 0, false), seconds(10));
+        assert_eq!(group.ask("c", "x", 6, 0, false), seconds(20));
+        assert_eq!(group.ask("b", "x", 6, 4, false), seconds(6), "asking twice takes no second place");
+        assert_eq!(group.ask("c", "x", 6, 20, false), RolloverTurn::Now);
+        assert_eq!(group.ask("b", "x", 6, 20, false), RolloverTurn::Now);
+        assert_eq!(group.ask("b", "x", 6, 300, false), RolloverTurn::Now, "its key was being made meanwhile");
+        group.done("b");
+        assert_eq!(group.ask("b", "x", 6, 300, false), RolloverTurn::Now, "nobody else waits");
+        group.done("b");
+        assert_eq!(group.ask("b", "x", 6, 300, false), seconds(10), "one move, one turn");
+        // Who comes late pays for nobody.
+        assert_eq!(group.ask("d", "x", 6, 500, false), RolloverTurn::Now);
+    }
+
+    #[test]
+    fn another_issuer_or_pace_begins_anew() {
+        let group = group();
+        assert_eq!(group.ask("a", "x", 1, 0, false), RolloverTurn::Now);
+        assert_eq!(group.ask("b", "x", 1, 0, false), seconds(60));
+        assert_eq!(group.ask("b", "y", 1, 1, false), RolloverTurn::Now);
+        assert_eq!(group.ask("a", "y", 1, 1, false), seconds(60));
+        assert_eq!(group.ask("a", "y", 60, 2, false), RolloverTurn::Now);
+    }
+
+    /// A thousand devices that wait for a mended key ask as often as they would move, and not all the time.
+    #[test]
+    fn a_pause_costs_as_much_as_the_rollover() {
+        let group = group();
+        let mut wakes: Vec<(u64, usize)> = (0..1000).map(|device| (0, device)).collect();
+        let mut asked = 0;
+        for _ in 0..3000 {
+            wakes.sort_unstable();
+            let (second, device) = wakes.remove(0);
+            match group.ask(&device.to_string(), "x", 60, second, true) {
+                RolloverTurn::Now => panic!("nobody moves"),
+                RolloverTurn::In(wait) => wakes.push((second + wait.as_secs(), device)),
+                RolloverTurn::Paused(wait) => {
+                    asked += 1;
+                    wakes.push((second + wait.as_secs(), device));
+                }
+            }
+        }
+        let last = wakes.iter().map(|(second, _)| *second).max().unwrap();
+        assert!(asked as u64 <= last + 1, "{asked} in {last} s");
+    }
+
+    #[test]
+    fn who_is_gone_holds_nobody_up() {
+        let group = group();
+        assert_eq!(group.ask("a", "x", 1, 0, false), RolloverTurn::Now);
+        assert_eq!(group.ask("b", "x", 1, 0, false), seconds(60));
+        group.turns.forget(&Key::new("n", "b"));
+        assert_eq!(group.ask("c", "x", 1, 200, false), RolloverTurn::Now);
+    }
+}

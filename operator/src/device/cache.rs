@@ -1,0 +1,366 @@
+//! What was written and found, so that nothing is asked or written twice without need. Pure but for the locks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use lanyard_crds::IoTDevice;
+
+use crate::credential::stored::StoredCredentials;
+use crate::kubernetes::key::Key;
+
+/// How long a new agent waits for pods of a former one that do not even begin to end; such pods belong to nobody any more.
+const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
+
+/// So many repairs in a row are done at once; then each waits twice as long as the one before.
+const FREE_REPAIRS: u32 = 5;
+/// The longest wait before a repair.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Who has let an object alone for so long is forgiven.
+const QUIET: Duration = Duration::from_secs(120);
+
+/// What was written or found as it should be, so that a look at an unchanged object asks nobody.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    objects: Mutex<HashMap<(String, Key), KnownWrite>>,
+    waiting: Mutex<HashMap<Key, Instant>>,
+    repairs: Mutex<HashMap<(String, Key), Repairs>>,
+    holdings: Mutex<HashMap<Key, Kept>>,
+    intents: Mutex<HashMap<Key, Intent>>,
+}
+
+/// What a credentials Secret is to hold that is being made anew: between the old one and the new one it is nowhere else.
+#[derive(Debug)]
+struct Intent {
+    device: Key,
+    device_uid: Option<String>,
+    held: StoredCredentials,
+}
+
+/// What a credentials Secret holds, so that it is not read at every look.
+#[derive(Debug)]
+struct Kept {
+    device: Key,
+    device_uid: Option<String>,
+    uid: Option<String>,
+    version: Option<String>,
+    /// What the mirror had when this version was read or written: until it has more, this is the newest.
+    mirrored: Option<String>,
+    /// Whether it was made anew, so that the mirror loses the one before first.
+    anew: bool,
+    held: StoredCredentials,
+}
+
+/// Writes of one object in a row that only put right what somebody else had changed.
+#[derive(Debug)]
+struct Repairs {
+    device: Key,
+    digest: [u8; 32],
+    count: u32,
+    last: Instant,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct KnownWrite {
+    device: Key,
+    uid: Option<String>,
+    version: Option<String>,
+    digest: [u8; 32],
+}
+
+impl Remembered {
+    pub(super) fn is_as_planned(
+        &self,
+        kind: &str,
+        key: &Key,
+        mirrored: Option<&ObjectMeta>,
+        digest: &[u8; 32],
+    ) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = objects.get(&(kind.to_owned(), key.clone()));
+        mirrored.zip(known).is_some_and(|(meta, known)| {
+            known.uid == meta.uid && known.version == meta.resource_version && known.digest == *digest
+        })
+    }
+
+    pub(super) fn put(&self, owner: &Key, kind: &str, key: &Key, meta: &ObjectMeta, digest: [u8; 32]) {
+        let known = KnownWrite {
+            device: owner.clone(),
+            uid: meta.uid.clone(),
+            version: meta.resource_version.clone(),
+            digest,
+        };
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((kind.to_owned(), key.clone()), known);
+    }
+
+    /// Whether this version of an object is the operator's own last word, so that its coming is no news.
+    #[must_use]
+    pub fn wrote(&self, kind: &str, meta: &ObjectMeta) -> bool {
+        let key =
+            Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = objects.get(&(kind.to_owned(), key));
+        known.is_some_and(|known| known.uid == meta.uid && known.version == meta.resource_version)
+    }
+
+    /// What the device's own credentials Secret holds, if that is known of its newest version, or what it is to hold as soon as
+    /// it is made anew. Another device's Secret, or a namesake's of before, tells nothing.
+    pub(super) fn held(
+        &self,
+        device: &IoTDevice,
+        key: &Key,
+        mirrored: Option<&ObjectMeta>,
+    ) -> Option<StoredCredentials> {
+        let (own, uid) = (Key::of(device), &device.metadata.uid);
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let intent = intents.get(key).filter(|intent| intent.device == own && intent.device_uid == *uid);
+        if let Some(intent) = intent {
+            return Some(intent.held.clone());
+        }
+        let holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
+        let version = mirrored.and_then(|meta| meta.resource_version.as_ref());
+        let between = version.is_none() && kept.anew;
+        let newest = kept.mirrored.as_ref() == version || kept.version.as_ref() == version || between;
+        newest.then(|| kept.held.clone())
+    }
+
+    /// A credentials Secret was read or written; `mirrored` is what the mirror has of it.
+    pub(super) fn hold(
+        &self,
+        device: &IoTDevice,
+        key: &Key,
+        meta: &ObjectMeta,
+        mirrored: Option<&ObjectMeta>,
+        held: StoredCredentials,
+    ) {
+        let kept = Kept {
+            device: Key::of(device),
+            device_uid: device.metadata.uid.clone(),
+            uid: meta.uid.clone(),
+            version: meta.resource_version.clone(),
+            mirrored: mirrored.and_then(|meta| meta.resource_version.clone()),
+            anew: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
+            held,
+        };
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), kept);
+        self.abandon(key);
+    }
+
+    /// A credentials Secret is about to be deleted only to be made anew: this it holds then. It is known until it was written,
+    /// however often that fails.
+    pub(super) fn intend(&self, device: &IoTDevice, key: &Key, held: StoredCredentials) {
+        let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), held };
+        self.intents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), intent);
+    }
+
+    /// A credentials Secret is not to be made anew any more, or it was.
+    pub(super) fn abandon(&self, key: &Key) {
+        self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// A Secret is gone. What it held is not brought back from memory: who deletes a certificate wants another one.
+    pub fn gone(&self, meta: &ObjectMeta) {
+        let key =
+            Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let mut holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        if holdings.get(&key).is_some_and(|kept| kept.uid == meta.uid) {
+            holdings.remove(&key);
+        }
+    }
+
+    /// The version of an object that was written or found last.
+    pub(super) fn version(&self, kind: &str, key: &Key) -> Option<ObjectMeta> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = objects.get(&(kind.to_owned(), key.clone()))?;
+        Some(ObjectMeta {
+            uid: known.uid.clone(),
+            resource_version: known.version.clone(),
+            ..ObjectMeta::default()
+        })
+    }
+
+    pub(super) fn forget(&self, kind: &str, key: &Key) {
+        if kind == "Secret" {
+            self.holdings.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind.to_owned(), key.clone()));
+    }
+
+    /// Forgets a device that is gone.
+    pub fn forget_device(&self, device: &Key) {
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, known| known.device != *device);
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, kept| kept.device != *device);
+        self.intents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, intent| intent.device != *device);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.repairs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, repairs| repairs.device != *device);
+    }
+
+    /// Whether pods of a former agent are still worth waiting for.
+    pub(super) fn may_wait(&self, device: &Key, pods: bool) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pods {
+            waiting.remove(device);
+            return false;
+        }
+        waiting.entry(device.clone()).or_insert_with(Instant::now).elapsed() < PODS_MUST_END_WITHIN
+    }
+
+    /// An object is about to be put right: how long to wait before, so that two who want different things do not write
+    /// as fast as they can. What is planned anew is no repair and never waits.
+    pub(super) fn before_repair(
+        &self,
+        device: &Key,
+        kind: &str,
+        key: &Key,
+        digest: [u8; 32],
+        now: Instant,
+    ) -> Duration {
+        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Repairs { device: device.clone(), digest, count: 0, last: now };
+        let repair = repairs.entry((kind.to_owned(), key.clone())).or_insert(fresh);
+        let since = now.duration_since(repair.last);
+        if repair.digest != digest || since > QUIET {
+            *repair = Repairs { device: device.clone(), digest, count: 0, last: now };
+        }
+        let wait = match repair.count {
+            0..FREE_REPAIRS => Duration::ZERO,
+            count => Duration::from_secs(1 << (count - FREE_REPAIRS).min(6)).min(MAX_WAIT),
+        };
+        if since < wait {
+            return wait - since;
+        }
+        repair.count += 1;
+        repair.last = now;
+        Duration::ZERO
+    }
+
+    /// It was not put right, because the API server refused it: that is nobody's quarrel.
+    pub(super) fn unrepaired(&self, kind: &str, key: &Key) {
+        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        repairs.remove(&(kind.to_owned(), key.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_changes_an_object_again_and_again_slows_its_repair() {
+        let remembered = Remembered::default();
+        let (device, key) = (Key::new("n", "a"), Key::new("n", "a-agent"));
+        let start = Instant::now();
+        let ask = |digest: u8, after| {
+            let now = start + Duration::from_millis(after);
+            remembered.before_repair(&device, "StatefulSet", &key, [digest; 32], now).as_millis()
+        };
+        // The first ones are free.
+        assert_eq!([0, 10, 20, 30, 40].map(|after| ask(1, after)), [0; 5]);
+        assert_eq!(ask(1, 50), 990);
+        assert_eq!(ask(1, 1040), 0);
+        assert_eq!(ask(1, 1050), 1990);
+        // What is planned anew does not wait.
+        assert_eq!(ask(2, 1060), 0);
+        // And after a quiet time all is forgiven.
+        for after in 0..20 {
+            ask(2, 1070 + after);
+        }
+        assert_eq!(ask(2, 200_000), 0);
+        assert_eq!(ask(2, 200_010), 0);
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_known_until_the_mirror_has_something_newer() {
+        let remembered = Remembered::default();
+        let (device, key) = (IoTDevice::default(), Key::new("n", "a-credentials"));
+        let meta = |uid: &str, version: &str| ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some("a-credentials".to_owned()),
+            uid: Some(uid.to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let known = |mirrored: Option<&ObjectMeta>| remembered.held(&device, &key, mirrored).is_some();
+        assert!(!known(None));
+        // Made, and the mirror follows; then somebody else changes it.
+        remembered.hold(&device, &key, &meta("u", "1"), None, StoredCredentials::default());
+        assert!(known(None) && known(Some(&meta("u", "1"))) && !known(Some(&meta("u", "2"))));
+        // Made anew: the mirror loses the one before first.
+        remembered.hold(&device, &key, &meta("v", "4"), Some(&meta("u", "2")), StoredCredentials::default());
+        assert!(known(Some(&meta("u", "2"))));
+        remembered.gone(&meta("u", "2"));
+        assert!(known(None) && known(Some(&meta("v", "4"))));
+        remembered.gone(&meta("v", "4"));
+        assert!(!known(None));
+        // Changed, and deleted before the mirror had the change.
+        remembered.hold(&device, &key, &meta("w", "6"), Some(&meta("w", "5")), StoredCredentials::default());
+        assert!(!known(None));
+    }
+    fn device(name: &str, uid: &str) -> IoTDevice {
+        let metadata = ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some(name.to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        };
+        IoTDevice { metadata, ..IoTDevice::default() }
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_known_for_its_own_device_only() {
+        let remembered = Remembered::default();
+        let key = Key::new("n", "shared");
+        let meta = ObjectMeta { uid: Some("s".to_owned()), ..ObjectMeta::default() };
+        remembered.hold(&device("a", "u"), &key, &meta, None, StoredCredentials::default());
+        let known = |device: &IoTDevice| remembered.held(device, &key, None).is_some();
+        assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
+        remembered.intend(&device("a", "u"), &key, StoredCredentials::default());
+        assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
+    }
+
+    #[test]
+    fn what_is_made_anew_is_known_until_it_is_written() {
+        let remembered = Remembered::default();
+        let (device, key) = (device("a", "u"), Key::new("n", "a-credentials"));
+        let meta = |uid: &str| ObjectMeta {
+            namespace: Some("n".to_owned()),
+            name: Some("a-credentials".to_owned()),
+            uid: Some(uid.to_owned()),
+            resource_version: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let (old, new) = (
+            StoredCredentials::default(),
+            StoredCredentials { issuer: Some("F".to_owned().into()), ..StoredCredentials::default() },
+        );
+        remembered.hold(&device, &key, &meta("1"), None, old);
+        remembered.intend(&device, &key, new.clone());
+        // Deleted, and the mirror hears of it before a new one could be made.
+        remembered.forget("Secret", &key);
+        assert_eq!(remembered.held(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
+        remembered.gone(&meta("1"));
+        assert_eq!(remembered.held(&device, &key, None).as_ref(), Some(&new));
+        // Written: from now on it goes with its Secret, as always.
+        remembered.hold(&device, &key, &meta("2"), None, new.clone());
+        assert_eq!(remembered.held(&device, &key, None), Some(new.clone()));
+        remembered.gone(&meta("2"));
+        assert_eq!(remembered.held(&device, &key, None), None);
+        remembered.intend(&device, &key, new);
+        remembered.forget_device(&Key::of(&device));
+        assert_eq!(remembered.held(&device, &key, None), None);
+    }
+}

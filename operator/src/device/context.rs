@@ -1,0 +1,49 @@
+//! Shared resources of all reconciles of devices.
+
+use std::sync::Arc;
+
+use lanyard_crds::status::IoTDeviceStatus;
+
+use super::defaults::AgentDefaults;
+use crate::agents::poller::Agents;
+use crate::backoff::Backoff;
+use crate::credential::key_generator::KeyGenerator;
+use crate::credential::rollover_queue::RolloverQueue;
+use crate::device::cache::Remembered;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::written_status::WrittenStatuses;
+use crate::metrics::Metrics;
+use crate::permit::Rules;
+use crate::reader::Reads;
+use crate::snapshot::View;
+use crate::status_writer::Answers;
+
+/// With what devices are looked at.
+pub struct DeviceContext {
+    /// The API server, for reads and writes of one object.
+    pub client: kube::Client,
+    /// Secrets and trusted CAs.
+    pub reads: Arc<Reads>,
+    /// The mirrors.
+    pub view: Arc<View>,
+    /// What agents say.
+    pub agents: Agents,
+    /// What was written.
+    pub remembered: Arc<Remembered>,
+    /// Where private keys are made.
+    pub forge: Arc<KeyGenerator>,
+    /// Who of a group moves to another key or CA when.
+    pub turns: Arc<RolloverQueue>,
+    /// Status and events.
+    pub answers: Answers,
+    /// Settings for all agents.
+    pub defaults: AgentDefaults,
+    /// What the administrator allows.
+    pub rules: Arc<Rules>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Failures in a row.
+    pub backoff: Backoff<Key>,
+    /// Statuses that the mirror does not have yet.
+    pub told: WrittenStatuses<IoTDeviceStatus>,
+}

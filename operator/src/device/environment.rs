@@ -1,0 +1,75 @@
+//! What a look at a device needs besides what it sees: new keys, random numbers, turns and the time. Reads memory only.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lanyard_crds::ProvisioningGroup;
+use lanyard_crds::group::Rollover;
+use lanyard_crds::status::CredentialsProof;
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+
+use crate::credential::change::refused;
+use crate::credential::pair::{KeyKind, Pair, PairError};
+use crate::credential::rollover_queue::{PAUSING_REFUSALS, Pace, RolloverTurn};
+use crate::device::context::DeviceContext;
+use crate::device::issue::Environment;
+use crate::device::observation::DeviceObservation;
+use crate::device::written::{Applied, Written};
+use crate::kubernetes::key::Key;
+
+/// Keys, random numbers and turns for one device.
+pub(super) struct ReconcileEnvironment<'a> {
+    context: &'a DeviceContext,
+    group: Option<&'a ProvisioningGroup>,
+    device: Key,
+}
+
+impl<'a> ReconcileEnvironment<'a> {
+    pub(super) fn new(context: &'a DeviceContext, observed: &'a DeviceObservation) -> Self {
+        Self { context, group: observed.group.as_deref(), device: Key::of(&*observed.device) }
+    }
+
+    /// What became of the credentials: agents are asked more often for a proof that is waited for, a turn that was used is
+    /// given back, and a key that was stored is forgotten.
+    pub(super) fn applied(&self, applied: &Applied) {
+        let DeviceContext { agents, turns, forge, .. } = self.context;
+        agents.untried(&self.device, applied.issued.proof == CredentialsProof::Untried);
+        let written = matches!(
+            applied.credentials,
+            Ok(Written::Created | Written::Updated { .. } | Written::Unchanged)
+        );
+        if written {
+            forge.stored(&self.device);
+        }
+        if let (Some(group), None, true) = (self.group, applied.issued.pending, written) {
+            turns.done(&Key::of(group), &self.device);
+        }
+    }
+}
+
+impl Environment for ReconcileEnvironment<'_> {
+    fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError> {
+        self.context.forge.pair(&self.device, kind)
+    }
+
+    fn serial(&self) -> [u8; 16] {
+        rand::random()
+    }
+
+    fn turn(&self, to: &Fingerprint) -> RolloverTurn {
+        let Some(group) = self.group else { return RolloverTurn::Now };
+        let rollover = group.spec.rollover.as_ref().and_then(|rollover| rollover.devices_per_minute);
+        let per_minute = rollover.unwrap_or(Rollover::DEFAULT_DEVICES_PER_MINUTE);
+        let group = Key::of(group);
+        let paused = || {
+            let devices = self.context.view.devices_of(&group);
+            devices.iter().filter(|device| refused(device, to)).take(PAUSING_REFUSALS).count()
+                >= PAUSING_REFUSALS
+        };
+        self.context.turns.ask(&group, &self.device, Pace { to, per_minute }, Instant::now(), paused)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

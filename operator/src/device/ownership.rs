@@ -1,0 +1,219 @@
+//! What is minded before an object is written: whose it is, and whether it holds something that must not get lost. Pure.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::{Resource, ResourceExt};
+use lanyard_crds::IoTDevice;
+use serde_json::Value;
+
+use crate::credential::stored::StoredCredentials;
+use crate::device::claim;
+use crate::device::written::{WriteResult, Written};
+use crate::fault::{Fault, Reason};
+use crate::kubernetes::key::Key;
+use crate::kubernetes::labels::DEVICE_LABEL;
+use crate::kubernetes::labels::{MANAGED_BY, MANAGER};
+use crate::kubernetes::owner::Owner;
+
+/// What is to be minded with an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How<'a> {
+    /// Nothing.
+    Plain,
+    /// It starts pods, which must not meet those of before.
+    StartsPods {
+        /// Whether an agent of another device may still be connected with the same identity.
+        beside_another: bool,
+    },
+    /// It is a claim, which may outlive its device, and of which little can be changed.
+    Outlives,
+    /// It holds a device's credential, which must not get lost.
+    Holds {
+        /// Whether what is there was seen; else the planned one was made without regard to it.
+        seen: bool,
+        device: &'a IoTDevice,
+        held: &'a StoredCredentials,
+    },
+}
+
+impl How<'_> {
+    /// One that is there after all may hold a credential that works: the next look sees it.
+    pub(super) fn spares(self, kind: &str, key: &Key) -> Option<WriteResult> {
+        let why = || Written::Waiting(format!("{kind} {} is there and was not seen yet", key.name));
+        matches!(self, Self::Holds { seen: false, .. }).then(|| Ok(why()))
+    }
+
+    /// Whose an object is. One that outlives its device has no owner, and is told by its labels.
+    pub(super) fn standing(self, owner: &Owner, found: &impl ResourceExt) -> Ownership {
+        let labelled = |name: &str, value: &str| found.labels().get(name).is_some_and(|label| label == value);
+        let ours = matches!(self, Self::Outlives)
+            && !found.owner_references().iter().any(|owner| owner.controller == Some(true))
+            && labelled(MANAGED_BY, MANAGER)
+            && labelled(DEVICE_LABEL, &owner.key.name);
+        match (ours, found.meta().deletion_timestamp.is_some()) {
+            (false, _) => standing(owner, found),
+            (true, true) => Ownership::Ending,
+            (true, false) => Ownership::Ours,
+        }
+    }
+
+    /// What of a planned object can be written over the one that is there.
+    pub(super) fn fitted(self, planned: Value, found: &Value) -> Result<Value, Fault> {
+        if matches!(self, Self::Outlives) { claim::fitted(planned, found) } else { Ok(planned) }
+    }
+
+    /// What an object that is being deleted waits for.
+    pub(super) fn ending(self) -> &'static str {
+        let outlives = matches!(self, Self::Outlives);
+        if outlives {
+            ", which waits for its pod to end: delete the pod too, unless it ends already"
+        } else {
+            ""
+        }
+    }
+}
+
+/// Why an agent that is wanted is left as it is: the Secret of its name is not the planned one, and may be another's.
+pub(super) fn without_credentials(
+    workload: Option<&StatefulSet>,
+    credentials: &WriteResult,
+) -> Option<Fault> {
+    // One that is not wanted can go at any time.
+    workload.and(credentials.as_ref().err().cloned())
+}
+
+/// Why agent and configuration are left as they are: the claim of their buffer is not as it should be.
+pub(super) fn without_claim(claim: &WriteResult) -> Option<WriteResult> {
+    match claim {
+        Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => None,
+        Ok(Written::Waiting(_) | Written::Contested(..)) | Err(_) => Some(claim.clone()),
+    }
+}
+
+/// Whether an object was made immutable, or is a Secret of another type, which no write can change.
+pub(super) fn no_write_helps(desired: &Value, actual: &Value) -> bool {
+    let is_immutable = actual["immutable"] == Value::Bool(true);
+    is_immutable || (desired["kind"] == "Secret" && desired["type"] != actual["type"])
+}
+
+/// Whose an object is.
+pub(super) enum Ownership {
+    Ours,
+    /// Ours or a namesake's of before, and on its way out.
+    Ending,
+    Foreign(String),
+}
+
+pub(super) fn standing(owner: &Owner, found: &impl ResourceExt) -> Ownership {
+    let controller = found.owner_references().iter().find(|owner| owner.controller == Some(true));
+    match controller {
+        Some(holder) if Some(&holder.uid) == owner.uid.as_ref() => {
+            if found.meta().deletion_timestamp.is_some() { Ownership::Ending } else { Ownership::Ours }
+        }
+        // The garbage collector takes what a deleted object of the same name has left.
+        Some(holder) if holder.kind == owner.kind && holder.name == owner.key.name => Ownership::Ending,
+        Some(holder) => Ownership::Foreign(format!("{} {}", holder.kind, holder.name)),
+        None => Ownership::Foreign("somebody else".to_owned()),
+    }
+}
+
+/// Why an object that is there is not to be written over at all.
+pub(super) fn in_the_way<K: Resource<DynamicType = ()>>(
+    owner: &Owner,
+    found: &K,
+    how: How<'_>,
+) -> Option<WriteResult> {
+    let (kind, name) = (K::kind(&()), found.name_any());
+    match how.standing(owner, found) {
+        Ownership::Foreign(holder) => {
+            let hint = hint(owner, &kind);
+            let message =
+                format!("{kind} {name} belongs to {holder} and is not touched: rename it or delete it{hint}");
+            Some(Err(Fault::new(Reason::Conflict, message)))
+        }
+        Ownership::Ending => {
+            Some(Ok(Written::Waiting(format!("{kind} {name} of before is being deleted{}", how.ending()))))
+        }
+        Ownership::Ours => None,
+    }
+}
+
+pub(super) fn hint(owner: &Owner, kind: &str) -> &'static str {
+    let own_name = kind == "Secret" && owner.kind == IoTDevice::kind(&());
+    if own_name { ", or set credentials.secretName to another name" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_no_write_can_change_is_made_anew() {
+        let desired = serde_json::to_value(Secret { type_: Some("Opaque".to_owned()), ..Secret::default() });
+        let desired = desired.unwrap();
+        assert!(no_write_helps(&desired, &json!({"type": "kubernetes.io/tls"})));
+        assert!(no_write_helps(&desired, &json!({"type": "Opaque", "immutable": true})));
+        // Refused for another reason: a quota, an admission rule, its size.
+        assert!(!no_write_helps(&desired, &json!({"type": "Opaque"})));
+        assert!(!no_write_helps(&desired, &json!({"type": "Opaque", "immutable": false})));
+        let workload = serde_json::to_value(StatefulSet::default()).unwrap();
+        assert!(!no_write_helps(&workload, &json!({"spec": {"replicas": 2}})));
+    }
+
+    #[test]
+    fn a_claim_without_an_owner_is_told_by_its_labels() {
+        let owner = Owner::of(&serde_json::from_value::<IoTDevice>(json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": {}})).unwrap());
+        let way = |labels: &serde_json::Value, more: &serde_json::Value, how: How<'_>| {
+            let mut claim =
+                json!({"metadata": {"name": "a-agent-buffer", "namespace": "n", "labels": labels}});
+            more.as_object()
+                .unwrap()
+                .iter()
+                .for_each(|(name, value)| claim["metadata"][name] = value.clone());
+            in_the_way::<PersistentVolumeClaim>(&owner, &serde_json::from_value(claim).unwrap(), how)
+        };
+        let ours = json!({"app.kubernetes.io/managed-by": "lanyard-operator", "lanyard.dev/device": "a"});
+        let kept = How::Outlives;
+        assert_eq!(way(&ours, &json!({}), kept), None);
+        let foreign = |verdict: Option<WriteResult>| {
+            matches!(verdict, Some(Err(Fault { reason: Reason::Conflict, .. })))
+        };
+        assert!(foreign(way(&ours, &json!({}), How::Plain)), "what else has no owner is somebody's");
+        assert!(foreign(way(&json!({"lanyard.dev/device": "a"}), &json!({}), kept)));
+        assert!(foreign(way(
+            &json!({"app.kubernetes.io/managed-by": "lanyard-operator", "lanyard.dev/device": "b"}),
+            &json!({}),
+            kept
+        )));
+        let controller = |kind: &str, uid: &str| json!({"ownerReferences": [{"apiVersion": "v", "kind": kind, "name": "a", "uid": uid, "controller": true}]});
+        assert!(foreign(way(&ours, &controller("Database", "v"), kept)));
+        assert_eq!(way(&ours, &controller("IoTDevice", "u"), kept), None);
+        let waits = |more| match way(&ours, &more, kept) {
+            Some(Ok(Written::Waiting(why))) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(waits(controller("IoTDevice", "former")).contains("of before is being deleted"));
+        assert!(
+            waits(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))
+                .ends_with("delete the pod too, unless it ends already")
+        );
+    }
+
+    #[test]
+    fn an_agent_is_left_alone_while_the_secret_of_its_name_is_not_the_planned_one() {
+        let (agent, fault) = (StatefulSet::default(), Fault::new(Reason::Conflict, "m"));
+        assert_eq!(without_credentials(Some(&agent), &Err(fault.clone())), Some(fault.clone()));
+        assert_eq!(without_credentials(Some(&agent), &Ok(Written::Unchanged)), None);
+        assert_eq!(without_credentials(None, &Err(fault)), None, "it goes where none is wanted");
+    }
+
+    #[test]
+    fn a_secret_that_nobody_has_seen_is_not_written_over() {
+        let (device, held, key) = (IoTDevice::default(), StoredCredentials::default(), Key::new("n", "a"));
+        let spares =
+            |seen| How::Holds { seen, device: &device, held: &held }.spares("Secret", &key).is_some();
+        assert!(spares(false) && !spares(true) && How::Plain.spares("Secret", &key).is_none());
+    }
+}

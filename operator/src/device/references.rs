@@ -1,0 +1,221 @@
+//! Where a device's credential comes from: its group's key or CA, a Secret of its own, or the operator itself. Pure.
+
+use lanyard_crds::certificate::Leaf;
+use lanyard_crds::device::Auth;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use crate::credential::external::DeviceNames;
+use crate::credential::leaf::LeafRequest;
+use crate::credential::pair::KeyKind;
+use crate::credential::schedule;
+use crate::fault::{Fault, Reason};
+use crate::kubernetes::reference::Referent;
+use lanyard_crds::refer::TrustedCa;
+
+/// Longest common name of a certificate (ref §9.1).
+const MAX_COMMON_NAME: usize = 64;
+
+/// Where a device's credential comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A key derived from the key of its group.
+    Group {
+        /// Name of the group.
+        group: String,
+        /// Name of the group's Secret.
+        secret: String,
+        /// Name of the key in it.
+        key: &'static str,
+    },
+    /// Its own key, from this Secret.
+    Own {
+        /// Name of the Secret.
+        secret: String,
+    },
+    /// A certificate that its own key signs.
+    SelfSigned(LeafRequest),
+    /// A certificate that the group's CA signs.
+    Issued {
+        /// Name of the group.
+        group: String,
+        /// Name of the CA's Secret.
+        secret: String,
+        /// What it is to be.
+        wanted: LeafRequest,
+    },
+    /// A certificate that somebody else keeps in this Secret.
+    Kept {
+        /// Name of the Secret.
+        secret: String,
+        /// Its common name.
+        name: String,
+        /// How that is compared.
+        letters: DeviceNames,
+    },
+}
+
+impl Origin {
+    /// What the operator's own certificates are to be.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&LeafRequest> {
+        match self {
+            Self::SelfSigned(wanted) | Self::Issued { wanted, .. } => Some(wanted),
+            Self::Group { .. } | Self::Own { .. } | Self::Kept { .. } => None,
+        }
+    }
+}
+
+/// The Secret that a device's credential comes from, its own or its group's; `None` where the operator needs none.
+#[must_use]
+pub fn secret<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
+    match (auth(device), group) {
+        (Some(auth), _) => {
+            let key = auth.symmetric_key.as_ref().map(|key| &key.secret_ref);
+            key.or_else(|| auth.certificate.as_ref().map(|kept| &kept.secret_ref))
+                .map(|secret| secret.name.as_str())
+        }
+        (None, Some(group)) => {
+            let attestation = &group.spec.attestation;
+            let key = attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
+            key.or_else(|| {
+                attestation
+                    .x509
+                    .as_ref()
+                    .and_then(|x509| x509.issuer_in_use())
+                    .map(|issuer| issuer.secret_ref.name.as_str())
+            })
+        }
+        (None, None) => None,
+    }
+}
+
+/// The Secrets with a group's key and CAs.
+pub fn secrets(group: &ProvisioningGroup) -> impl Iterator<Item = &str> {
+    let attestation = &group.spec.attestation;
+    let issuers =
+        attestation.x509.iter().flat_map(|x509| std::iter::once(&x509.issuer).chain(&x509.secondary_issuer));
+    let key = attestation.symmetric_key.iter().map(|key| &key.secret_ref);
+    key.chain(issuers.map(|issuer| &issuer.secret_ref)).map(|secret| secret.name.as_str())
+}
+
+/// How a device without a group proves who it is.
+#[must_use]
+pub fn auth(device: &IoTDevice) -> Option<&Auth> {
+    let spec = &device.spec;
+    spec.hub.as_ref().map(|hub| &hub.auth).or_else(|| spec.dps.as_ref().map(|dps| &dps.auth))
+}
+
+/// Of a device without a group. `name` is who it is where it logs in; `field` where its `auth` stands.
+///
+/// # Errors
+/// [`Fault`]: what somebody has to change.
+pub fn own(auth: &Auth, field: &str, name: &str, letters: DeviceNames) -> Result<Origin, Fault> {
+    match (&auth.symmetric_key, &auth.self_signed, &auth.certificate) {
+        (Some(key), None, None) => Ok(Origin::Own { secret: key.secret_ref.name.clone() }),
+        (None, Some(leaf), None) => {
+            Ok(Origin::SelfSigned(wanted(leaf, &format!("{field}.selfSigned"), name)?))
+        }
+        (None, None, Some(kept)) => {
+            Ok(Origin::Kept { secret: kept.secret_ref.name.clone(), name: name.to_owned(), letters })
+        }
+        _ => Err(invalid(field, "set exactly one of symmetricKey, selfSigned and certificate")),
+    }
+}
+
+/// Of a device of a group.
+///
+/// # Errors
+/// [`Fault`]: what somebody has to change.
+pub fn of_group(name: &str, group: &ProvisioningGroup, registration: &str) -> Result<Origin, Fault> {
+    let attestation = &group.spec.attestation;
+    let field = |field: &str| format!("{field} of ProvisioningGroup {name}");
+    match (&attestation.symmetric_key, &attestation.x509) {
+        (Some(key), None) => Ok(Origin::Group {
+            group: name.to_owned(),
+            secret: key.secret_ref.name.clone(),
+            key: key.in_use.secret_key(),
+        }),
+        (None, Some(x509)) => {
+            let issuer = x509.issuer_in_use();
+            let issuer = issuer
+                .ok_or_else(|| invalid(&field("attestation.x509"), "set secondaryIssuer, or use: Primary"))?;
+            let leaf = x509.leaf.clone().unwrap_or_default();
+            let wanted = wanted(&leaf, &field("attestation.x509.leaf"), registration)?;
+            Ok(Origin::Issued { group: name.to_owned(), secret: issuer.secret_ref.name.clone(), wanted })
+        }
+        _ => Err(invalid(&field("attestation"), "set exactly one of symmetricKey and x509")),
+    }
+}
+
+fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
+    if name.chars().count() > MAX_COMMON_NAME {
+        let message = format!(
+            "{name:?} is longer than the {MAX_COMMON_NAME} characters that a certificate's common name has: use a key instead, or a shorter id"
+        );
+        return Err(invalid(field, message));
+    }
+    let (duration, renew_before) = schedule::lengths(leaf)
+        .map_err(|wrong| invalid(&format!("{field}.{wrong}"), "use a length of time such as 8760h"))?;
+    let key = KeyKind::wanted(leaf.private_key.as_ref());
+    let key = key.ok_or_else(|| {
+        invalid(&format!("{field}.privateKey.size"), "use 256 or 384 for ECDSA; 2048, 3072 or 4096 for RSA")
+    })?;
+    Ok(LeafRequest { common_name: name.to_owned(), duration, renew_before, key })
+}
+
+fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
+    Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
+}
+
+/// The name of the claim that a device names, itself or through its group.
+#[must_use]
+pub fn existing_claim<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
+    let inherited = || group?.spec.template.as_ref()?.buffer.as_ref();
+    let buffer = device.spec.buffer.as_ref().or_else(inherited)?;
+    Some(buffer.storage.as_ref()?.existing_claim.as_ref()?.name.as_str())
+}
+
+/// Objects that a device refers to, by itself or through its group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct References<'a> {
+    /// Secret of the credential, the group's key or the CA.
+    pub key: Option<&'a str>,
+    /// CA certificates.
+    pub trusted_ca: Option<&'a TrustedCa>,
+    /// Claim of the buffer that the operator did not create.
+    pub existing_claim: Option<&'a str>,
+}
+
+impl References<'_> {
+    /// Returns whether a Secret or ConfigMap is among them.
+    #[must_use]
+    pub fn contain(&self, referent: Referent, name: &str) -> bool {
+        (referent == Referent::Secret && self.key == Some(name)) || ca_is(self.trusted_ca, referent, name)
+    }
+}
+
+/// Returns the objects that a device refers to. The same function decides what is read for a device, and which devices
+/// a changed object triggers.
+#[must_use]
+pub fn references<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> References<'a> {
+    let spec = &device.spec;
+    let own = spec.hub.as_ref().map(|hub| hub.trusted_ca.as_ref());
+    let own = own.or_else(|| spec.dps.as_ref().map(|dps| dps.service.trusted_ca.as_ref()));
+    let trusted_ca = own.unwrap_or_else(|| group.and_then(|group| group.spec.dps.trusted_ca.as_ref()));
+    References { key: secret(device, group), trusted_ca, existing_claim: existing_claim(device, group) }
+}
+
+/// Returns whether a group refers to a Secret or ConfigMap for its devices.
+#[must_use]
+pub fn group_contains(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
+    (referent == Referent::Secret && secrets(group).any(|secret| secret == name))
+        || ca_is(group.spec.dps.trusted_ca.as_ref(), referent, name)
+}
+
+fn ca_is(ca: Option<&TrustedCa>, referent: Referent, name: &str) -> bool {
+    let reference = ca.and_then(|ca| match referent {
+        Referent::Secret => ca.secret_key_ref.as_ref(),
+        Referent::ConfigMap => ca.config_map_key_ref.as_ref(),
+    });
+    reference.is_some_and(|reference| reference.name == name)
+}

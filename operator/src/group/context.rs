@@ -1,0 +1,44 @@
+//! Shared resources of all reconciles of groups.
+
+use crate::backoff::Backoff;
+use crate::device::cache::Remembered;
+use crate::group::apply::Refusals;
+use crate::group::pace::Paces;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::written_status::WrittenStatuses;
+use crate::metrics::Metrics;
+use crate::permit::Rules;
+use crate::reader::Reads;
+use crate::snapshot::View;
+use crate::status_writer::Answers;
+use lanyard_crds::status::ProvisioningGroupStatus;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// With what groups are looked at.
+pub struct GroupContext {
+    /// The API server, for devices of lists.
+    pub client: kube::Client,
+    /// What was written.
+    pub remembered: Arc<Remembered>,
+    /// Devices that it has refused.
+    pub refusals: Refusals,
+    /// Lists that were written a short while ago.
+    pub paces: Paces,
+    /// Secrets and trusted CAs.
+    pub reads: Arc<Reads>,
+    /// The mirrors.
+    pub view: Arc<View>,
+    /// Status and events.
+    pub answers: Answers,
+    /// What the administrator allows.
+    pub rules: Arc<Rules>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Labels of every object that is made.
+    pub common_labels: BTreeMap<String, String>,
+    /// Failures in a row.
+    pub backoff: Backoff<Key>,
+    /// Statuses that the mirror does not have yet.
+    pub told: WrittenStatuses<ProvisioningGroupStatus>,
+}

@@ -1,0 +1,178 @@
+//! The conditions `Imported` and `Exported`, and what status tells of a group's lists. Pure.
+
+use std::time::Duration;
+
+use lanyard_crds::status::{ExportStatus, ImportStatus, ProvisioningGroupStatus};
+
+use crate::conditions::{Aspect, EXPORTED, IMPORTED, Truth};
+use crate::fault::Fault;
+use crate::group::apply::Imported;
+
+/// Most mistakes of a list that a status repeats.
+const MAX_MISTAKES: usize = 20;
+
+/// How far a group's lists are after a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// The devices that come in, if there is a list of them.
+    pub import: Option<Result<Imported, Fault>>,
+    /// The devices that go out, if there is to be a list of them.
+    pub export: Option<Result<Exported, Fault>>,
+}
+
+/// How far the list that goes out is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Name of its Secret.
+    pub secret_name: String,
+    /// Devices in it.
+    pub devices: usize,
+    /// What has to end or calm down first, if something has.
+    pub waits: Option<String>,
+    /// When a newer one may be written, if there is one.
+    pub later: Option<Duration>,
+}
+
+impl Lists {
+    /// The first thing that somebody has to change.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        let import = self.import.as_ref().and_then(|import| import.as_ref().err());
+        import.or_else(|| self.export.as_ref().and_then(|export| export.as_ref().err()))
+    }
+
+    /// Whether something of the first of them that is not done goes on by itself.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        self.worst().is_some_and(|aspect| matches!(aspect.reason, "Importing" | "Waiting"))
+    }
+
+    /// When the list that goes out may be written again, if it has changed.
+    #[must_use]
+    pub fn later(&self) -> Option<Duration> {
+        self.export.as_ref()?.as_ref().ok()?.later
+    }
+
+    /// Their conditions.
+    #[must_use]
+    pub fn aspects(&self) -> Vec<(&'static str, Aspect)> {
+        let import = self.import.as_ref().map(|import| (IMPORTED, import_aspect(import)));
+        let export = self.export.as_ref().map(|export| (EXPORTED, export_aspect(export)));
+        import.into_iter().chain(export).collect()
+    }
+
+    /// The first of them that is not done.
+    #[must_use]
+    pub fn worst(&self) -> Option<Aspect> {
+        self.aspects().into_iter().map(|(_, aspect)| aspect).find(|aspect| aspect.truth != Truth::True)
+    }
+}
+
+fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
+    let imported = match import {
+        Ok(imported) => imported,
+        Err(fault) => return Aspect::from_fault(fault),
+    };
+    let Imported { rows, done, mistakes, incomplete, left, spared, .. } = imported;
+    if *left > 0 {
+        return Aspect::new(false, "Importing", format!("{done} of {rows} rows have their device"));
+    }
+    if *spared > 0 {
+        let message = format!(
+            "{spared} devices have no row any more, which is too large a part to delete at once, so all of them stay: put the rows \
+             back, take rows out in smaller parts, or raise import.maxRemovedPercent"
+        );
+        return Aspect::new(false, "RemovalRefused", message);
+    }
+    let Some(first) = mistakes.first() else {
+        return Aspect::new(true, "Imported", format!("all {rows} rows have their device"));
+    };
+    let kept = if *incomplete { "; until every row can be read no device is deleted" } else { "" };
+    let message = format!(
+        "{} of {rows} rows are wrong, status.import.mistakes has the first {MAX_MISTAKES}; line {}: {}{kept}",
+        mistakes.len(),
+        first.line,
+        first.message
+    );
+    Aspect::new(false, "RowsRejected", message)
+}
+
+fn export_aspect(export: &Result<Exported, Fault>) -> Aspect {
+    match export {
+        Err(fault) => Aspect::from_fault(fault),
+        Ok(Exported { waits: Some(why), .. }) => Aspect::new(false, "Waiting", why.clone()),
+        Ok(Exported { secret_name, devices, waits: None, .. }) => {
+            Aspect::new(true, "Exported", format!("Secret {secret_name} lists {devices} devices"))
+        }
+    }
+}
+
+/// What status tells of the list that comes in. One that cannot be read leaves the answer to the one before.
+#[must_use]
+pub fn import_status(lists: &Lists, before: &ProvisioningGroupStatus) -> Option<ImportStatus> {
+    match lists.import.as_ref()? {
+        Ok(imported) => Some(ImportStatus {
+            rows: count(imported.rows),
+            imported: count(imported.done),
+            failed: count(imported.mistakes.len()),
+            mistakes: imported.mistakes.iter().take(MAX_MISTAKES).cloned().collect(),
+        }),
+        Err(_) => before.import.clone(),
+    }
+}
+
+/// What status tells of the list that goes out. One that cannot be written stays where it was.
+#[must_use]
+pub fn export_status(lists: &Lists, before: &ProvisioningGroupStatus) -> Option<ExportStatus> {
+    match lists.export.as_ref()? {
+        Ok(exported) => {
+            Some(ExportStatus { secret_name: exported.secret_name.clone(), devices: count(exported.devices) })
+        }
+        Err(_) => before.export.clone(),
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_crds::status::ImportMistake;
+
+    use super::*;
+    use crate::fault::Reason;
+
+    fn imported(left: usize, mistakes: u32) -> Option<Result<Imported, Fault>> {
+        let mistake = |line| ImportMistake { line, message: format!("m{line}") };
+        let mistakes = (2..2 + mistakes).map(mistake).collect();
+        Some(Ok(Imported { rows: 100, done: 60, mistakes, left, ..Imported::default() }))
+    }
+
+    #[test]
+    fn what_goes_on_is_told_before_what_is_wrong() {
+        let fault = || Some(Err(Fault::new(Reason::ImportNotFound, "f")));
+        for (import, reason, works) in [
+            (imported(0, 0), None, false),
+            (imported(7, 3), Some("Importing"), true),
+            (imported(0, 3), Some("RowsRejected"), false),
+            (fault(), Some("ImportNotFound"), false),
+            (None, None, false),
+        ] {
+            let lists = Lists { import, export: None };
+            assert_eq!((lists.worst().map(|aspect| aspect.reason), lists.works()), (reason, works));
+        }
+    }
+
+    #[test]
+    fn a_status_repeats_the_first_mistakes_only() {
+        let before = ProvisioningGroupStatus::default();
+        let told = import_status(&Lists { import: imported(0, 90), export: None }, &before).unwrap();
+        assert_eq!((told.failed, told.mistakes.len(), told.mistakes[19].line), (90, 20, 21));
+        // A list that is lost for a while does not take the answer along.
+        let before = ProvisioningGroupStatus { import: Some(told.clone()), ..before };
+        let lost = Lists { import: Some(Err(Fault::new(Reason::ImportNotFound, "f"))), export: None };
+        assert_eq!(import_status(&lost, &before), Some(told));
+        assert_eq!(import_status(&Lists::default(), &before), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! Whose identity it is: a device among the others that claim the same one. Reads the cluster.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_protocol::handoff::status::{ConnectionReason as R, DeviceStatus};
+
+use crate::agents::poller::Agents;
+use crate::agents::report::AgentSeen;
+use crate::agents::report::is_accepted;
+use crate::agents::report::said_of;
+use crate::agents::trust::trusted;
+use crate::credential::pair::{KeyKind, Pair, PairError};
+use crate::credential::rollover_queue::RolloverTurn;
+use crate::device::issue::{Environment, KnownCredential, issue};
+use crate::device::look_up::referred;
+use crate::device::observation::DeviceObservation;
+use crate::device::state::{connects_elsewhere, waits_for_approval};
+use crate::device::validate::validate;
+use crate::identity::contest::Contest;
+use crate::identity::index::{Identity, identities, proven_since};
+use crate::identity::precedence::{Claimant, Evidence};
+use crate::kubernetes::key::Key;
+use crate::reader::Reads;
+use crate::snapshot::View;
+
+/// A pod of another device holds a new agent up for so long after it was to end: it may be a stranger's.
+const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
+
+/// With what claims are judged.
+pub struct IdentityJudge<'a> {
+    /// Secrets and trusted CAs.
+    pub reads: &'a Reads,
+    /// The mirrors.
+    pub view: &'a View,
+    /// What agents say.
+    pub agents: &'a Agents,
+}
+
+impl IdentityJudge<'_> {
+    /// Compares the device with the others of its identity.
+    ///
+    /// # Errors
+    /// What the API server says; missing things are no errors.
+    pub async fn contest(&self, observed: &DeviceObservation) -> Result<Contest, kube::Error> {
+        let (device, now) = (&*observed.device, Instant::now());
+        let own = identities(device, observed.group.as_deref());
+        let former = self.view.former(&Key::of(device), &own);
+        let mut contest = Contest {
+            connected: former.iter().any(|key| self.may_be_connected(key, false)),
+            ..Contest::default()
+        };
+        let mut contested = Vec::new();
+        let mut rivals = Vec::new();
+        for rival in self.view.rivals_of(device) {
+            let group = self.view.group_of(&rival);
+            let theirs = identities(&rival, group.as_deref());
+            let same: Vec<Identity> = theirs.into_iter().filter(|theirs| own.contains(theirs)).collect();
+            if same.is_empty() {
+                continue;
+            }
+            let workload = self.view.workload_of(&rival).is_some();
+            contest.connected |= self.may_be_connected(&Key::of(&*rival), workload);
+            let usable =
+                is_usable(&referred(self.reads, self.view, Arc::clone(&rival), group.clone()).await?);
+            rivals.extend(self.claimant(&rival, group.as_deref(), &same, usable, now));
+            contested.extend(same);
+        }
+        let Some(first) = rivals.into_iter().min() else { return Ok(contest) };
+        let usable = is_usable(observed);
+        let claim = |now| self.claimant(device, observed.group.as_deref(), &contested, usable, now);
+        // Without a claim the device's own fault is told.
+        let Some(mut claimant) = claim(now) else { return Ok(contest) };
+        if claimant < first && !claimant.is_proven() {
+            let left = self.view.trials.spend(&device.uid().unwrap_or_default(), now);
+            contest.turn = (!left.is_zero()).then_some(left);
+            claimant = claim(now).unwrap_or(claimant);
+        }
+        contest.holder = (first < claimant).then_some(first.key);
+        Ok(contest)
+    }
+
+    /// What speaks for a device; nothing where it has no claim: it is blocked, it ends, it waits for approval, or it has no
+    /// credential.
+    fn claimant(
+        &self,
+        device: &IoTDevice,
+        group: Option<&ProvisioningGroup>,
+        contested: &[Identity],
+        usable: bool,
+        now: Instant,
+    ) -> Option<Claimant> {
+        let issued = device.status.as_ref().is_some_and(|status| status.credentials.is_some());
+        let runs = self.view.workload_of(device).is_some() || issued && connects_elsewhere(device, group);
+        let out = device.spec.blocked
+            || device.metadata.deletion_timestamp.is_some()
+            || waits_for_approval(device, group);
+        if out || !(usable || runs) {
+            return None;
+        }
+        let key = Key::of(device);
+        let uid = device.uid().unwrap_or_default();
+        let report = self.agents.report(&key).map(|report| trusted(report, device));
+        let agent = AgentSeen { report, ..AgentSeen::default() };
+        let said = self.view.agent_of(device).and_then(|_| said_of(&agent, &key.name));
+        let seen = said.is_some_and(is_accepted);
+        let told = proven_since(device, contested);
+        let evidence = match (seen || told.is_some(), runs) {
+            (true, true) => Evidence::Running,
+            (true, false) => Evidence::Accepted,
+            (false, _) => {
+                if said.is_some_and(is_refused) {
+                    self.view.trials.refused(&uid, now);
+                }
+                if self.view.trials.is_used(&uid, now) { Evidence::TriedInVain } else { Evidence::Untried }
+            }
+        };
+        let since = match evidence {
+            Evidence::Running | Evidence::Accepted => Some(told.unwrap_or_else(Timestamp::now)),
+            Evidence::Untried | Evidence::TriedInVain => None,
+        };
+        let created = device.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+        Some(Claimant { evidence, by_status_only: !seen, since, idle: !runs, created, key })
+    }
+
+    /// Whether an agent of that device may be connected: its pod is there.
+    fn may_be_connected(&self, device: &Key, has_workload: bool) -> bool {
+        let still = |pod: &Arc<Pod>| match &pod.metadata.deletion_timestamp {
+            Some(end) => {
+                Timestamp::now().duration_since(end.0).unsigned_abs() < PODS_MUST_END_WITHIN
+                    || Timestamp::now() < end.0
+            }
+            None => has_workload || is_young(pod),
+        };
+        self.view.pods_of(device).iter().any(still)
+    }
+}
+
+/// Kubernetes has not begun to end the pod of a device that was deleted a moment ago.
+fn is_young(pod: &Pod) -> bool {
+    pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"))
+}
+
+/// Whether hub or DPS do not want the device with what it has.
+fn is_refused(said: &DeviceStatus) -> bool {
+    matches!(
+        said.connection.reason,
+        R::Unauthorized | R::RegistrationUnauthorized | R::EnrollmentDisabled | R::RegistrationFailed
+    )
+}
+
+/// Whether the device has a credential, or could be given one at once. It says nothing of the identity's holder.
+fn is_usable(observed: &DeviceObservation) -> bool {
+    let observed = DeviceObservation { contest: Contest::default(), ..observed.clone() };
+    let issued = validate(&observed)
+        .and_then(|valid| issue(&valid, &observed, KnownCredential::default(), &Rehearsal));
+    issued.is_ok()
+}
+
+/// Environment that make and count nothing.
+struct Rehearsal;
+
+impl Environment for Rehearsal {
+    fn pair(&self, _: KeyKind) -> Result<Option<Pair>, PairError> {
+        Ok(None)
+    }
+
+    fn serial(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn turn(&self, _: &Fingerprint) -> RolloverTurn {
+        RolloverTurn::Now
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

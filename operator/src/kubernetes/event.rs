@@ -1,0 +1,18 @@
+//! Event for a user. Pure.
+
+/// Something worth an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// In one word.
+    pub reason: String,
+    /// What the operator did or saw.
+    pub action: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+pub(crate) fn normal(reason: &str, action: &'static str, message: String) -> UserEvent {
+    UserEvent { warning: false, reason: reason.to_owned(), action, message }
+}

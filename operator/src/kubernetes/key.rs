@@ -1,0 +1,68 @@
+//! Namespace and name of an object, and of its owner. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+
+use super::labels::DEVICE_LABEL;
+
+/// Namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// Of any namespaced object.
+    pub fn of(object: &impl ResourceExt) -> Self {
+        Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+
+    /// From its parts.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key_of(meta: &ObjectMeta) -> Key {
+    Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// The device that an agent's pod or a claim belongs to, by its label.
+#[must_use]
+pub fn device_of(meta: &ObjectMeta) -> Option<Key> {
+    let name = meta.labels.as_ref()?.get(DEVICE_LABEL)?;
+    Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), name))
+}
+
+/// The device or group that controls an object.
+pub fn owner(meta: &ObjectMeta, kind: &str) -> Option<Key> {
+    let ours = |owner: &&OwnerReference| owner.api_version.split('/').next() == Some("lanyard.dev");
+    let owner = controller(meta, kind).filter(ours)?;
+    Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), &owner.name))
+}
+
+/// The controller of an object, if it is of this kind.
+#[must_use]
+pub fn controller<'a>(meta: &'a ObjectMeta, kind: &str) -> Option<&'a OwnerReference> {
+    let owners = meta.owner_references.iter().flatten();
+    owners.into_iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)
+}
+
+/// As stores and queues name objects.
+#[must_use]
+pub fn to_ref<K: Resource<DynamicType = ()>>(key: &Key) -> ObjectRef<K> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}

@@ -1,0 +1,74 @@
+//! Queues of objects to reconcile, and the debouncer for changes that come in crowds.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use kube::runtime::reflector::ObjectRef;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use super::key::{Key, to_ref};
+
+/// The queues of both kinds.
+#[derive(Clone)]
+pub struct Queues {
+    /// Devices that must look again.
+    pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
+    /// Groups that must look again.
+    pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
+    /// Groups that must count again, and devices whose agent moves: such changes come in crowds, and [`gather`] makes one
+    /// of many.
+    pub crowd: UnboundedSender<Crowd>,
+}
+
+/// One of many changes within a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Crowd {
+    /// A device's pod or `StatefulSet` changed.
+    Device(Key),
+    /// A device of the group changed.
+    Group(Key),
+}
+
+/// How long such a change waits for its like.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// Passes each of a crowd on once.
+pub async fn gather(mut crowd: UnboundedReceiver<Crowd>, queues: Queues) {
+    while let Some(first) = crowd.next().await {
+        tokio::time::sleep(GATHER).await;
+        let mut gathered = HashSet::from([first]);
+        while let Ok(next) = crowd.try_recv() {
+            gathered.insert(next);
+        }
+        for one in gathered {
+            match one {
+                Crowd::Device(key) => queues.device(&key),
+                Crowd::Group(key) => queues.group(&key),
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// This device must look again. A closed queue means that the operator ends.
+    pub fn device(&self, key: &Key) {
+        let _ = self.devices.unbounded_send(to_ref(key));
+    }
+
+    /// This group must look again.
+    pub fn group(&self, key: &Key) {
+        let _ = self.groups.unbounded_send(to_ref(key));
+    }
+
+    /// The same, together with its like.
+    pub fn soon(&self, one: Crowd) {
+        let _ = self.crowd.unbounded_send(one);
+    }
+
+    pub(crate) fn devices(&self, devices: &[Arc<IoTDevice>]) {
+        devices.iter().for_each(|device| self.device(&Key::of(&**device)));
+    }
+}

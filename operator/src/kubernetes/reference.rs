@@ -1,0 +1,21 @@
+//! Kinds of objects that devices and groups refer to. Pure.
+
+/// Which kind of thing somebody refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Referent {
+    /// A Secret.
+    Secret,
+    /// A ConfigMap.
+    ConfigMap,
+}
+
+impl Referent {
+    /// The kind's name.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+}

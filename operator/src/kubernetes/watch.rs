@@ -1,0 +1,334 @@
+//! Starts the mirrors and joins their changes to those who must hear of them. Reads the cluster.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodSpec, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::watcher::Config;
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use tokio::task::JoinSet;
+
+use crate::agents::poller::Agents;
+use crate::credential::key_generator::KeyGenerator;
+use crate::credential::rollover_queue::RolloverQueue;
+use crate::device::cache::Remembered;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::labels::SHARED_LABEL;
+use crate::kubernetes::labels::{DEVICE_LABEL, REVISION_LABEL};
+use crate::kubernetes::queues::{Crowd, Queues};
+use crate::kubernetes::reference::Referent;
+use crate::kubernetes::scope::Scope;
+use crate::kubernetes::store::{Mirror, prune};
+use crate::metrics::Metrics;
+use crate::snapshot::View;
+use crate::triggers;
+
+/// Everybody who hears of changes.
+#[derive(Clone)]
+pub struct Listeners {
+    /// Devices and groups that must look again.
+    pub queues: Queues,
+    /// Who asks agents for their status.
+    pub agents: Agents,
+    /// Who knows which changes are the operator's own.
+    pub remembered: Arc<Remembered>,
+    /// Where private keys are made.
+    pub forge: Arc<KeyGenerator>,
+    /// Who of a group moves to another key or CA when.
+    pub turns: Arc<RolloverQueue>,
+    /// Who counts what cannot be read.
+    pub metrics: Metrics,
+}
+
+/// Starts all mirrors as tasks that never end.
+pub fn follow(client: &Client, scope: &Scope, listeners: &Listeners, tasks: &mut JoinSet<()>) -> Arc<View> {
+    let (view, mirrors) = empty();
+    let view = Arc::new(view);
+    let start = Start { client, scope, listeners, view: &view };
+    tasks.spawn(start.devices(mirrors.devices));
+    tasks.spawn(start.groups(mirrors.groups));
+    tasks.spawn(start.workloads(mirrors.workloads));
+    tasks.spawn(start.pods(mirrors.pods));
+    tasks.spawn(start.volume_claims(mirrors.volume_claims));
+    tasks.spawn(start.secrets(mirrors.secrets));
+    tasks.spawn(start.config_maps(mirrors.config_maps));
+    view
+}
+
+struct Mirrors {
+    devices: Mirror<IoTDevice>,
+    groups: Mirror<ProvisioningGroup>,
+    workloads: Mirror<StatefulSet>,
+    pods: Mirror<Pod>,
+    volume_claims: Mirror<PartialObjectMeta<PersistentVolumeClaim>>,
+    secrets: Mirror<PartialObjectMeta<Secret>>,
+    config_maps: Mirror<PartialObjectMeta<ConfigMap>>,
+}
+
+fn empty() -> (View, Mirrors) {
+    let (devices, device_filled, device_mirror) = Mirror::new();
+    let (groups, group_filled, group_mirror) = Mirror::new();
+    let (workloads, workload_filled, workload_mirror) = Mirror::new();
+    let (pods, pod_filled, pod_mirror) = Mirror::new();
+    let (volume_claims, volume_claim_filled, volume_claim_mirror) = Mirror::new();
+    let (secrets, secret_filled, secret_mirror) = Mirror::new();
+    let (config_maps, config_map_filled, config_map_mirror) = Mirror::new();
+    let filled = vec![
+        ("iotdevices", device_filled),
+        ("provisioninggroups", group_filled),
+        ("statefulsets", workload_filled),
+        ("pods", pod_filled),
+        ("persistentvolumeclaims", volume_claim_filled),
+        ("secrets", secret_filled),
+        ("configmaps", config_map_filled),
+    ];
+    let (claims, trials) = Default::default();
+    let view = View {
+        devices,
+        groups,
+        workloads,
+        pods,
+        volume_claims,
+        secrets,
+        config_maps,
+        claims,
+        trials,
+        filled,
+    };
+    let mirrors = Mirrors {
+        devices: device_mirror,
+        groups: group_mirror,
+        workloads: workload_mirror,
+        pods: pod_mirror,
+        volume_claims: volume_claim_mirror,
+        secrets: secret_mirror,
+        config_maps: config_map_mirror,
+    };
+    (view, mirrors)
+}
+
+/// What each mirror is started with.
+struct Start<'a> {
+    client: &'a Client,
+    scope: &'a Scope,
+    listeners: &'a Listeners,
+    view: &'a Arc<View>,
+}
+
+impl Start<'_> {
+    fn devices(&self, mirror: Mirror<IoTDevice>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let metrics = listeners.metrics.clone();
+        let apis = self.scope.apis::<DeserializeGuard<IoTDevice>>(self.client);
+        mirror.follow(
+            apis,
+            Config::default(),
+            move |object| readable(object, &metrics),
+            move |change| {
+                if change.gone {
+                    let gone = crate::kubernetes::key::key_of(change.meta);
+                    change.meta.uid.iter().for_each(|uid| view.trials.forget(uid));
+                    listeners.remembered.forget_device(&gone);
+                    listeners.forge.forget(&gone);
+                    listeners.turns.forget(&gone);
+                }
+                triggers::device_changed(&view, &listeners.queues, &change);
+            },
+        )
+    }
+
+    fn groups(&self, mirror: Mirror<ProvisioningGroup>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let metrics = listeners.metrics.clone();
+        let apis = self.scope.apis::<DeserializeGuard<ProvisioningGroup>>(self.client);
+        mirror.follow(
+            apis,
+            Config::default(),
+            move |object| readable(object, &metrics),
+            move |change| {
+                if change.gone {
+                    listeners.metrics.issuers(&crate::kubernetes::key::key_of(change.meta), &[]);
+                }
+                triggers::group_changed(&view, &listeners.queues, &change);
+            },
+        )
+    }
+
+    fn workloads(&self, mirror: Mirror<StatefulSet>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let ours = Config::default().labels(DEVICE_LABEL);
+        mirror.follow(self.scope.apis::<StatefulSet>(self.client), ours, without_spec, move |change| {
+            triggers::workload_changed(&listeners.queues, &change);
+            let uid = |workload: &StatefulSet| workload.metadata.uid.clone();
+            let device = crate::kubernetes::key::device_of(change.meta).and_then(|key| view.device(&key));
+            // Its pod may have been seen before it.
+            if let Some(device) = device
+                && change.before.as_deref().map(uid) != change.now.as_deref().map(uid)
+            {
+                listeners.agents.moved(&Key::of(&*device), view.agent_of(&device));
+            }
+        })
+    }
+
+    fn pods(&self, mirror: Mirror<Pod>) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let ours = Config::default().labels(DEVICE_LABEL);
+        mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
+            if let Some(device) = crate::kubernetes::key::device_of(change.meta) {
+                let agent = view.device(&device).and_then(|device| view.agent_of(&device));
+                listeners.agents.moved(&device, agent);
+                listeners.queues.soon(Crowd::Device(device));
+            }
+        })
+    }
+
+    fn volume_claims(
+        &self,
+        mirror: Mirror<PartialObjectMeta<PersistentVolumeClaim>>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        let apis = self.scope.apis::<PartialObjectMeta<PersistentVolumeClaim>>(self.client);
+        mirror.follow(apis, Config::default(), with_device, move |change| {
+            if change.gone || !listeners.remembered.wrote("PersistentVolumeClaim", change.meta) {
+                triggers::volume_claim_changed(&view, &listeners.queues, change.meta);
+            }
+        })
+    }
+
+    fn secrets(&self, mirror: Mirror<PartialObjectMeta<Secret>>) -> impl Future<Output = ()> + use<> {
+        let apis = self.scope.apis::<PartialObjectMeta<Secret>>(self.client);
+        let heard = self.referent::<Secret>(Referent::Secret);
+        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
+    }
+
+    fn config_maps(&self, mirror: Mirror<PartialObjectMeta<ConfigMap>>) -> impl Future<Output = ()> + use<> {
+        let apis = self.scope.apis::<PartialObjectMeta<ConfigMap>>(self.client);
+        let heard = self.referent::<ConfigMap>(Referent::ConfigMap);
+        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
+    }
+
+    fn referent<K: kube::Resource<DynamicType = ()>>(
+        &self,
+        referent: Referent,
+    ) -> impl Fn(&ObjectMeta, bool) + use<K> {
+        let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
+        move |meta, gone| {
+            let by_operator = !gone && listeners.remembered.wrote(&K::kind(&()), meta);
+            if gone && referent == Referent::Secret {
+                listeners.remembered.gone(meta);
+            }
+            triggers::referent_changed(&view, &listeners.queues, referent, meta, by_operator);
+        }
+    }
+}
+
+/// An object that cannot be read is left alone, and the others go on.
+fn readable<K: kube::Resource<DynamicType = ()>>(
+    object: DeserializeGuard<K>,
+    metrics: &Metrics,
+) -> Option<K> {
+    match object.0 {
+        Ok(mut object) => {
+            prune(object.meta_mut());
+            Some(object)
+        }
+        Err(invalid) => {
+            let (kind, meta) = (K::kind(&()), invalid.metadata);
+            let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
+            metrics.unreadable(&kind);
+            tracing::warn!(%kind, namespace, name, error = invalid.error, "cannot read an object, leaving it alone: does it fit the installed CRD?");
+            None
+        }
+    }
+}
+
+/// Of a `StatefulSet` its names and how far its rollout is.
+fn without_spec(mut workload: StatefulSet) -> Option<StatefulSet> {
+    prune(&mut workload.metadata);
+    workload.spec = None;
+    Some(workload)
+}
+
+/// Of a pod its address, its revision, and whether and why it is ready or not.
+fn facts_only(mut pod: Pod) -> Option<Pod> {
+    let meta = std::mem::take(&mut pod.metadata);
+    pod.metadata = ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        creation_timestamp: meta.creation_timestamp,
+        deletion_timestamp: meta.deletion_timestamp,
+        labels: meta.labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect()),
+        owner_references: meta.owner_references,
+        ..ObjectMeta::default()
+    };
+    // Of one that ends also the node, which may be why it does not.
+    pod.spec = pod
+        .spec
+        .filter(|_| pod.metadata.deletion_timestamp.is_some())
+        .map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
+    if let Some(status) = pod.status.take() {
+        pod.status = Some(k8s_openapi::api::core::v1::PodStatus {
+            conditions: status.conditions,
+            container_statuses: status.container_statuses,
+            phase: status.phase,
+            pod_ip: status.pod_ip,
+            host_ip: status.host_ip,
+            ..Default::default()
+        });
+    }
+    Some(pod)
+}
+
+fn is_told(label: &str) -> bool {
+    matches!(label, DEVICE_LABEL | REVISION_LABEL | SHARED_LABEL)
+}
+
+/// Name, version, device, and whether it is given to buffers.
+fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
+    let labels = object.metadata.labels.take();
+    let mut kept = name_only(object)?;
+    kept.metadata.labels =
+        labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect());
+    Some(kept)
+}
+
+/// Name and version.
+fn name_only<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
+    let meta = object.metadata;
+    let metadata = ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        ..ObjectMeta::default()
+    };
+    Some(PartialObjectMeta { types: None, metadata, _phantom: std::marker::PhantomData })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_that_cannot_be_read_is_counted_and_left_alone() {
+        let metrics = Metrics::new().unwrap();
+        let read = |spec: &str| {
+            let head = "apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, managedFields: [{manager: m}]}";
+            let object: DeserializeGuard<IoTDevice> =
+                serde_saphyr::from_str(&format!("{{{head}, spec: {spec}}}")).unwrap();
+            readable(object, &metrics)
+        };
+        assert!(read("{groupRef: 7}").is_none());
+        assert!(
+            metrics
+                .text(&[], &[])
+                .contains(r#"lanyard_operator_unreadable_objects_total{kind="IoTDevice"} 1"#)
+        );
+        let good = read("{groupRef: {name: g}, field: of a newer version}").unwrap();
+        assert!(good.metadata.managed_fields.is_none());
+    }
+}

@@ -1,0 +1,158 @@
+//! What the operator sees: mirrors of all it needs to know, and questions about them. Reads memory only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use crate::device::{name, references};
+use crate::identity::index::{Claims, Identity};
+use crate::identity::precedence::Trials;
+use crate::kubernetes::found::ClaimSeen;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::key::controller;
+use crate::kubernetes::key::to_ref;
+use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
+use crate::kubernetes::store::Filled;
+
+/// Mirrors of all that the operator needs to know.
+pub struct View {
+    /// Every device.
+    pub devices: Store<IoTDevice>,
+    /// Every group.
+    pub groups: Store<ProvisioningGroup>,
+    /// The agents' StatefulSets, without their specs.
+    pub workloads: Store<StatefulSet>,
+    /// The agents' pods, without their specs.
+    pub pods: Store<Pod>,
+    /// Names and versions of all claims.
+    pub volume_claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
+    /// Names and versions of all Secrets.
+    pub secrets: Store<PartialObjectMeta<Secret>>,
+    /// Names and versions of all ConfigMaps.
+    pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// Who claims which device id.
+    pub claims: Mutex<Claims>,
+    /// The turns of devices that claim an identity without proof.
+    pub trials: Trials,
+    /// Which kinds have been listed.
+    pub filled: Vec<(&'static str, Filled)>,
+}
+
+impl View {
+    /// The device of this name.
+    #[must_use]
+    pub fn device(&self, key: &Key) -> Option<Arc<IoTDevice>> {
+        self.devices.get(&to_ref(key))
+    }
+
+    /// The group that the device refers to, if it is there.
+    #[must_use]
+    pub fn group_of(&self, device: &IoTDevice) -> Option<Arc<ProvisioningGroup>> {
+        let name = &device.spec.group_ref.as_ref()?.name;
+        self.groups.get(&ObjectRef::new(name).within(&device.namespace().unwrap_or_default()))
+    }
+
+    /// The devices that refer to the group of this name.
+    #[must_use]
+    pub fn devices_of(&self, group: &Key) -> Vec<Arc<IoTDevice>> {
+        self.devices.state_filter(|device| {
+            device.metadata.namespace.as_deref() == Some(&group.namespace)
+                && device.spec.group_ref.as_ref().is_some_and(|reference| reference.name == group.name)
+        })
+    }
+
+    /// All devices of a namespace.
+    #[must_use]
+    pub fn devices_in(&self, namespace: &str) -> Vec<Arc<IoTDevice>> {
+        self.devices.state_filter(|device| device.metadata.namespace.as_deref() == Some(namespace))
+    }
+
+    /// A group of the namespace that names this Secret as its key or CA.
+    #[must_use]
+    pub fn group_with_secret(&self, namespace: &str, secret: &str) -> Option<String> {
+        let named = |group: &ProvisioningGroup| {
+            group.metadata.namespace.as_deref() == Some(namespace)
+                && references::secrets(group).any(|name| name == secret)
+        };
+        self.groups.state_filter(named).iter().map(|group| group.name_any()).min()
+    }
+
+    /// A claim that the operator did not make.
+    #[must_use]
+    pub fn existing_claim(&self, claim: &Key) -> ClaimSeen {
+        match self.volume_claims.get(&to_ref(claim)) {
+            None => ClaimSeen::Missing,
+            Some(claim) if claim.labels().get(SHARED_LABEL).is_some_and(|value| value == SHARED_VALUE) => {
+                ClaimSeen::Shared
+            }
+            Some(_) => ClaimSeen::Unlabelled,
+        }
+    }
+
+    /// Other devices that might claim the same identity.
+    #[must_use]
+    pub fn rivals_of(&self, device: &IoTDevice) -> Vec<Arc<IoTDevice>> {
+        let keys = self.claims.lock().unwrap_or_else(PoisonError::into_inner).others(device);
+        keys.iter().filter_map(|key| self.device(key)).collect()
+    }
+
+    /// The pods that have the name of a device's agent and are made for its `StatefulSet` or a former one of that name. A
+    /// label alone makes no pod the agent: everyone who may create pods can set it.
+    #[must_use]
+    pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
+        let workload = name::workload(&device.name);
+        let key = Key::new(&device.namespace, &format!("{workload}-0"));
+        let pod = self.pods.get(&to_ref(&key));
+        pod.filter(|pod| controller(&pod.metadata, "StatefulSet").is_some_and(|owner| owner.name == workload))
+            .into_iter()
+            .collect()
+    }
+
+    /// The `StatefulSet` of a device's agent, if the device itself is its controller.
+    #[must_use]
+    pub fn workload_of(&self, device: &IoTDevice) -> Option<Arc<StatefulSet>> {
+        let key = Key::new(&device.namespace().unwrap_or_default(), &name::workload(&device.name_any()));
+        let own = |workload: &Arc<StatefulSet>| {
+            let owner = controller(&workload.metadata, &IoTDevice::kind(&()));
+            owner.is_some_and(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
+        };
+        self.workloads.get(&to_ref(&key)).filter(own)
+    }
+
+    /// The pod that is the agent: the one that the device's own `StatefulSet` controls.
+    #[must_use]
+    pub fn agent_of(&self, device: &IoTDevice) -> Option<Arc<Pod>> {
+        let workload = self.workload_of(device)?;
+        self.pods_of(&Key::of(device)).into_iter().find(|pod| {
+            let owner = controller(&pod.metadata, "StatefulSet");
+            owner.is_some_and(|owner| Some(&owner.uid) == workload.metadata.uid.as_ref())
+        })
+    }
+
+    /// Devices that were deleted a moment ago and had one of these identities.
+    #[must_use]
+    pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.former(own, identities, Instant::now())
+    }
+
+    /// What has not been listed yet, for people who wait.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        self.filled.iter().filter(|(_, filled)| !*filled.borrow()).map(|(kind, _)| *kind).collect()
+    }
+
+    /// Waits until everything has been listed.
+    pub async fn listed(&self) {
+        for (_, filled) in &self.filled {
+            // An error means that the mirror ended, which ends the operator elsewhere.
+            let _ = filled.clone().wait_for(|filled| *filled).await;
+        }
+    }
+}

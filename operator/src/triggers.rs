@@ -1,0 +1,191 @@
+//! What wakes whom: from a change in the cluster to the devices and groups that must look again. Reads memory only.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use lanyard_crds::{IoTDevice, ProvisioningGroup};
+
+use crate::device::{name, references};
+use crate::identity::index::identities;
+use crate::kubernetes::key::Key;
+use crate::kubernetes::key::device_of;
+use crate::kubernetes::key::key_of;
+use crate::kubernetes::key::owner;
+use crate::kubernetes::queues::Crowd;
+use crate::kubernetes::queues::Queues;
+use crate::kubernetes::reference::Referent;
+use crate::kubernetes::store::Change;
+use crate::snapshot::View;
+
+/// A device came, changed or went: itself, who claims the same id, and the group that counts it.
+pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
+    let (before, now) = (change.before.as_deref(), change.now.as_deref());
+    {
+        let mut claims = view.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        before.into_iter().for_each(|device| claims.remove(device));
+        if let (Some(device), None) = (before, now) {
+            // Its agent may be connected until its pod has ended.
+            let had = identities(device, view.group_of(device).as_deref());
+            claims.deleted(Key::of(device), had, Instant::now());
+        }
+        now.into_iter().for_each(|device| claims.add(device));
+    }
+    let asks_anew = before.map(asked) != now.map(asked);
+    // A proof, and a hub that DPS assigned, decide among those with one identity.
+    let proven = |device: &IoTDevice| {
+        let status = device.status.as_ref();
+        status.map(|status| (status.claim.clone(), status.assigned_hub.clone()))
+    };
+    let proof_changed = before.and_then(proven) != now.and_then(proven);
+    if let (Some(device), true) = (now, asks_anew) {
+        queues.device(&Key::of(device));
+    }
+    if let (Some(device), true) = (now.or(before), asks_anew || proof_changed) {
+        queues.devices(&view.rivals_of(device));
+    }
+    if before.map(counted) != now.map(counted) {
+        for device in before.into_iter().chain(now) {
+            if let Some(group) = &device.spec.group_ref {
+                let key = Key::new(&device.namespace().unwrap_or_default(), &group.name);
+                queues.soon(Crowd::Group(key));
+            }
+        }
+    }
+}
+
+/// What the operator answers to; its own answer in the status is not among it.
+fn asked(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
+    (device.uid(), device.metadata.generation, device.metadata.deletion_timestamp.is_some())
+}
+
+/// What a group counts, lists and writes out.
+fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
+    let status = device.status.as_ref();
+    let group = device.spec.group_ref.as_ref().map(|group| group.name.clone());
+    let connection = status.and_then(|status| status.connection.as_ref()).map(|connection| connection.state);
+    let credentials = status.and_then(|status| status.credentials.as_ref());
+    let moved = credentials.map(|credentials| (credentials.issuer_fingerprint.clone(), credentials.proof));
+    let exported =
+        credentials.map(|credentials| (credentials.primary.clone(), credentials.secondary.clone()));
+    let meta = &device.metadata;
+    let object = (
+        meta.uid.clone(),
+        meta.generation,
+        meta.deletion_timestamp.is_some(),
+        meta.owner_references.clone(),
+        meta.annotations.clone(),
+    );
+    (group, status.and_then(|status| status.provisioning_state), connection, moved, exported, object)
+}
+
+/// A group came, changed or went: itself and all its devices.
+pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, ProvisioningGroup>) {
+    let asked = |group: &ProvisioningGroup| (group.uid(), group.metadata.generation);
+    if change.before.as_deref().map(asked) == change.now.as_deref().map(asked) {
+        return;
+    }
+    let key = key_of(change.meta);
+    if change.now.is_some() {
+        queues.group(&key);
+    }
+    let devices = view.devices_of(&key);
+    queues.devices(&devices);
+    // The group tells the identities of its devices.
+    devices.iter().for_each(|device| queues.devices(&view.rivals_of(device)));
+    // A Secret that becomes a group's, or is one no more, decides about devices that name it as their own.
+    let secrets: HashSet<String> = change
+        .before
+        .iter()
+        .chain(&change.now)
+        .flat_map(|group| references::secrets(group).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let mut devices = view.devices_in(&key.namespace);
+    devices.retain(|device| references::secret(device, None).is_some_and(|secret| secrets.contains(secret)));
+    queues.devices(&devices);
+}
+
+/// A Secret or ConfigMap came, changed or went: the device or group it was made for, unless the operator itself changed it, and all
+/// that refer to it.
+pub fn referent_changed(
+    view: &View,
+    queues: &Queues,
+    referent: Referent,
+    meta: &ObjectMeta,
+    by_operator: bool,
+) {
+    if !by_operator {
+        owner(meta, &IoTDevice::kind(&())).iter().for_each(|owner| queues.device(owner));
+        owner(meta, &ProvisioningGroup::kind(&())).iter().for_each(|owner| queues.group(owner));
+    }
+    let (namespace, changed) =
+        (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    // Somebody's own Secret where a device's credentials belong is in its way until it goes.
+    let in_the_way = referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none();
+    let devices = view.devices.state_filter(|device| {
+        device.metadata.namespace.as_deref() == Some(namespace)
+            && (references::references(device, None).contain(referent, changed)
+                || in_the_way && name::credentials(device) == changed)
+    });
+    queues.devices(&devices);
+    let groups = view.groups.state_filter(|group| {
+        group.metadata.namespace.as_deref() == Some(namespace)
+            && references::group_contains(group, referent, changed)
+    });
+    for group in groups {
+        let key = Key::of(&*group);
+        queues.group(&key);
+        queues.devices(&view.devices_of(&key));
+    }
+    // A list of devices, in or out, is nothing that the devices themselves read.
+    let listing = view.groups.state_filter(|group| {
+        group.metadata.namespace.as_deref() == Some(namespace) && group_lists(group, referent, changed)
+    });
+    listing.iter().for_each(|group| queues.group(&Key::of(&**group)));
+}
+
+fn group_lists(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
+    let spec = &group.spec;
+    match referent {
+        Referent::ConfigMap => spec.import.as_ref().is_some_and(|import| import.config_map_ref.name == name),
+        Referent::Secret => spec.export.as_ref().is_some_and(|export| export.secret_name == name),
+    }
+}
+
+/// An agent's `StatefulSet` came, changed or went. Of its status only what the pods do not tell themselves.
+pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
+    let told = |workload: &StatefulSet| {
+        let meta = workload.meta();
+        let revision = workload
+            .status
+            .as_ref()
+            .map(|status| (status.observed_generation, status.update_revision.clone()));
+        (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), revision)
+    };
+    if change.before.as_deref().map(told) != change.now.as_deref().map(told)
+        && let Some(owner) = owner(change.meta, &IoTDevice::kind(&()))
+    {
+        queues.soon(Crowd::Device(owner));
+    }
+}
+
+/// A claim came, changed or went: the device it was made for, or in whose way it was.
+pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
+    let key = key_of(meta);
+    let named = || {
+        let devices = view.devices_in(&key.namespace);
+        let device = devices.iter().find(|device| name::claim(&device.name_any()) == key.name)?;
+        Some(Key::of(&**device))
+    };
+    if let Some(device) = device_of(meta).or_else(named) {
+        queues.soon(Crowd::Device(device));
+    }
+    let mut devices = view.devices_in(&key.namespace);
+    devices.retain(|device| {
+        references::existing_claim(device, view.group_of(device).as_deref()) == Some(&key.name)
+    });
+    queues.devices(&devices);
+}
