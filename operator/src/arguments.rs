@@ -80,7 +80,8 @@ pub struct EmulatorCa {
   lanyard-operator derive-key --device-id press-17 --group-key-file group.key
   kubectl get secret plant-a-group-key -o jsonpath='{.data.primaryKey}' | base64 -d | lanyard-operator derive-key --device-id press-17
 
-With one --device-id the key alone is written, with several a line `id,key` for each. The id is taken letter by letter: Press-17 has another key than press-17.")]
+With one --device-id the key alone is written,
+    with several a line `id,key` for each. The id is taken letter by letter: Press-17 has another key than press-17.")]
 pub struct DeriveKey {
     /// Id with which the device registers; may be repeated.
     #[arg(long = "device-id", value_name = "ID", required = true)]
@@ -228,7 +229,8 @@ mod tests {
 
     #[test]
     fn the_charts_way_to_call_it() {
-        let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json --log-level=info --agent-scrape-annotations=false --namespace=a --namespace=b";
+        let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json \
+            --log-level=info --agent-scrape-annotations=false --namespace=a --namespace=b";
         let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
             unreachable!()
         };

@@ -56,7 +56,8 @@ pub async fn check(client: &Client, arguments: &Check) -> Result<(String, bool),
     for kind in &absent {
         let _ = writeln!(
             text,
-            "missing kind: {kind}.lanyard.dev: install the CustomResourceDefinitions (value crds.install, or kubectl apply -f crds/manifests)"
+            "missing kind: {kind}.lanyard.dev: install the CustomResourceDefinitions (value crds.install, or \
+                kubectl apply -f crds/manifests)"
         );
     }
     let rights = rights(arguments)?;
@@ -176,7 +177,8 @@ fn told(missing: impl Iterator<Item = Right>) -> String {
             namespace.map_or("in all namespaces".to_owned(), |namespace| format!("in namespace {namespace}"));
         let _ = writeln!(
             text,
-            "missing right: {} {resource}{name} {place}: let the chart make the roles (value rbac.create), or bind the rules of charts/lanyard/files/operator-rules.yaml",
+            "missing right: {} {resource}{name} {place}: let the chart make the roles (value rbac.create), or bind \
+                the rules of charts/lanyard/files/operator-rules.yaml",
             verbs.join(", ")
         );
     }

@@ -16,7 +16,8 @@ const MAX_BYTES: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveKeyError {
     /// The file cannot be read.
-    #[error("--group-key-file {}: cannot read it ({source}): name a file that holds the group's key, or - for standard input", .path.display())]
+    #[error("--group-key-file {}: cannot read it ({source}): name a file that holds the group's key, or - for \
+        standard input", .path.display())]
     File {
         /// The file.
         path: PathBuf,

@@ -185,14 +185,16 @@ mod tests {
 
     fn device(name: &str, spec: &str, status: &str) -> Arc<IoTDevice> {
         let text = format!(
-            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}, namespace: n}}, spec: {spec}, status: {status}}}"
+            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}, namespace: n}}, spec: \
+                {spec}, status: {status}}}"
         );
         Arc::new(serde_saphyr::from_str(&text).unwrap())
     }
 
     fn group(status: &str) -> Arc<ProvisioningGroup> {
         let text = format!(
-            "{{apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {{name: g, namespace: n}}, spec: {{dps: {{idScope: 0ne00ABCDEF}}, attestation: {{}}}}, status: {status}}}"
+            "{{apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {{name: g, namespace: n}}, \
+                spec: {{dps: {{idScope: 0ne00ABCDEF}}, attestation: {{}}}}, status: {status}}}"
         );
         Arc::new(serde_saphyr::from_str(&text).unwrap())
     }

@@ -202,7 +202,8 @@ mod tests {
     fn expiries_go_with_their_devices_and_groups() {
         let metrics = Metrics::new().unwrap();
         let device: IoTDevice = serde_saphyr::from_str(
-            "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n}, spec: {}, status: {credentials: {secretName: s, kind: X509, notAfter: '1970-01-01T00:01:00Z'}}}",
+            "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n}, spec: {}, \
+                status: {credentials: {secretName: s, kind: X509, notAfter: '1970-01-01T00:01:00Z'}}}",
         )
         .unwrap();
         let group = Key::new("n", "g");

@@ -65,7 +65,8 @@ impl Yielded {
             (false, _) => (format!("namespaces {}", list(&self.namespaces)), "belong"),
         };
         format!(
-            "{what} {verb} to an older installation of Lanyard (Lease {}): uninstall one of them, or give them different operator.watchNamespaces",
+            "{what} {verb} to an older installation of Lanyard (Lease {}): uninstall one of them, or give them \
+                different operator.watchNamespaces",
             list(&self.to)
         )
     }
@@ -178,7 +179,8 @@ mod tests {
     #[test]
     fn c9_words_name_namespaces_lease_and_fix() {
         let words = yielded(&works("b/l", &["x"], 5), &[works("a/l", &[], 1)]).words();
-        let wanted = "namespace x belongs to an older installation of Lanyard (Lease a/l): uninstall one of them, or give them different operator.watchNamespaces";
+        let wanted = "namespace x belongs to an older installation of Lanyard (Lease a/l): uninstall one of them, \
+            or give them different operator.watchNamespaces";
         assert_eq!(words, wanted);
     }
 

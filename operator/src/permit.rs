@@ -72,7 +72,8 @@ fn claim(valid: &Valid, seen: ClaimSeen) -> Result<(), Fault> {
     let message = match seen {
         ClaimSeen::Shared | ClaimSeen::NotAsked => return Ok(()),
         ClaimSeen::Missing => format!(
-            "there is no PersistentVolumeClaim {claim:?} in this namespace: create it with the label {SHARED_LABEL}: {SHARED_VALUE}, or correct buffer.storage.existingClaim"
+            "there is no PersistentVolumeClaim {claim:?} in this namespace: create it with the label \
+                {SHARED_LABEL}: {SHARED_VALUE}, or correct buffer.storage.existingClaim"
         ),
         ClaimSeen::Unlabelled => format!(
             "PersistentVolumeClaim {claim:?} is not given to buffers: if it is meant for them, its owner says so with {command}"

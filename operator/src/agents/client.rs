@@ -21,13 +21,13 @@ const MAX_TEXT: usize = 1024;
 /// Most entries of a list that are kept.
 pub(crate) const MAX_ENTRIES: usize = 20;
 
-/// Why an agent gave no answer.
+/// Error of a request to an agent.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody listens there, or nobody may go there.
+    /// The agent does not listen, or the network blocks the connection.
     #[error("cannot connect: {0}")]
     Connect(#[source] std::io::Error),
-    /// What came was no HTTP.
+    /// The answer is not HTTP.
     #[error("HTTP failed: {0}")]
     Http(#[source] hyper::Error),
     /// The body broke off or was too large.
@@ -39,7 +39,7 @@ pub enum AskError {
     /// No status document.
     #[error("the answer is no status: {0}")]
     Syntax(#[source] serde_json::Error),
-    /// It took too long.
+    /// The agent did not answer in time.
     #[error("no answer within {} seconds", LIMIT.as_secs())]
     TooSlow,
 }

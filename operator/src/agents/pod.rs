@@ -1,4 +1,4 @@
-//! What a pod shows of its agent. Pure.
+//! State of an agent, from its pod. Pure.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::conditions::Aspect;
 
 /// The reason while everything goes its way.
 pub const AGENT_STARTING: &str = "AgentStarting";
-/// So much later than promised a pod may end, before somebody has to look.
+/// Time after its grace period after which a pod that still exists is reported.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Longest part of a log that a condition repeats.
 const MAX_WORDS: usize = 400;
@@ -27,7 +27,7 @@ pub fn replaced() -> Aspect {
     Aspect::new(false, AGENT_STARTING, "the agent's pod is replaced by one of the new specification")
 }
 
-/// How long until a pod that ends is overdue; `None` for one that does not end.
+/// Returns the time until a terminating pod is overdue; `None` for one that is not terminating.
 #[must_use]
 pub fn overdue_in(pod: &Pod, now: Timestamp) -> Option<Duration> {
     let until = pod.metadata.deletion_timestamp.as_ref()?.0;
@@ -35,8 +35,8 @@ pub fn overdue_in(pod: &Pod, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(SLACK - late).unwrap_or_default())
 }
 
-/// A pod that should have ended long ago. Its name is taken as long as it is there, so that no new agent can start beside
-/// one that may still run where nobody sees it.
+/// Returns the aspect of a pod that should have ended long ago. Its name is in use while it exists, so no new agent
+/// can start beside one that may still run unseen.
 #[must_use]
 pub fn stuck(pod: &Pod, now: Timestamp) -> Option<Aspect> {
     overdue_in(pod, now).filter(Duration::is_zero)?;
@@ -56,7 +56,7 @@ pub fn stuck(pod: &Pod, now: Timestamp) -> Option<Aspect> {
     Some(Aspect::new(false, "AgentPodStuck", message))
 }
 
-/// Whether the agent runs, and if not, why.
+/// Returns whether the agent runs, and the reason if not.
 #[must_use]
 pub fn of_pod(pod: &Pod) -> Aspect {
     let name = pod.name_any();

@@ -1,4 +1,4 @@
-//! Who asks which agent when: at once when its pod moved, else on a slow spread round. Talks to the network.
+//! Poller of agents: at once when a pod changes, otherwise in a slow, spread round. Talks to the network.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +26,7 @@ const SLOW: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(700);
 /// Between two questions to one that is not: the first wait and the longest.
 const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
-/// Questions in vain before it counts as silent: an agent that starts opens its port a moment after its container runs.
+/// Failed polls until an agent counts as silent: a starting agent opens its port a moment after its container runs.
 const PATIENCE: u32 = 3;
 /// Questions under way at any moment.
 const AT_ONCE: usize = 32;
@@ -39,17 +39,17 @@ pub struct Agents {
     news: UnboundedSender<(Key, News)>,
 }
 
-/// What changes when an agent is asked.
+/// Change that affects the polling of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// Its pods changed: it is here now, or nowhere.
     Address(Option<IpAddr>),
-    /// It has a credential that it has not tried yet.
+    /// The agent has a credential that it has not tried yet.
     Credential,
 }
 
 impl Agents {
-    /// Nobody is asked yet; the second part is for [`rounds`].
+    /// Returns a poller without agents; the second part is for [`rounds`].
     #[must_use]
     pub fn new() -> (Self, UnboundedReceiver<(Key, News)>) {
         let (news, heard) = unbounded();
@@ -72,7 +72,7 @@ impl Agents {
         let _ = self.news.unbounded_send((device.clone(), News::Address(address)));
     }
 
-    /// Whether the device has a credential whose proof is waited for: then its agent is asked more often.
+    /// Sets whether the device waits for the proof of a credential; its agent is then polled more often.
     pub fn untried(&self, device: &Key, untried: bool) {
         let mut all = self.untried.lock().unwrap_or_else(PoisonError::into_inner);
         if !untried {
@@ -86,7 +86,7 @@ impl Agents {
         self.untried.lock().unwrap_or_else(PoisonError::into_inner).contains(device)
     }
 
-    /// What the agent said last; `None` while none runs or none was asked.
+    /// Returns the last report of the agent; `None` if no agent runs or none was polled.
     #[must_use]
     pub fn report(&self, device: &Key) -> Option<Report> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
@@ -142,7 +142,7 @@ pub async fn rounds(
     }
 }
 
-/// Whether all is connected and nobody is about to put something right.
+/// Returns whether everything is connected and no change is expected.
 fn is_well(status: &AgentStatus) -> bool {
     let well = |device: &DeviceStatus| {
         device.connection.state == ConnectionState::Connected && device.problems.is_empty()

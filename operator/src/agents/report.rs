@@ -5,31 +5,31 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Pod;
 use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
 
-/// What an agent said of itself, or why it said nothing.
+/// Report of an agent, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// It answered.
+    /// The agent answered.
     Said(Box<AgentStatus>),
-    /// It did not.
+    /// The agent did not answer.
     Silent(String),
-    /// It answered something that contradicts what it was given, which is ignored.
+    /// The answer contradicts the agent's configuration; it is ignored.
     Contradicts(String),
 }
 
-/// What is seen of the agent.
+/// Observation of the agent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentSeen {
     /// Its pod: the youngest that does not end.
     pub pod: Option<Arc<Pod>>,
-    /// Whether that pod is of an older specification, so that Kubernetes is about to replace it.
+    /// True if the pod has an older specification, so that Kubernetes is about to replace it.
     pub outdated: bool,
-    /// Why its `StatefulSet` makes no pod.
+    /// Reason why the `StatefulSet` has no pod.
     pub no_pod: Option<String>,
-    /// What it said of itself.
+    /// Report of the agent.
     pub report: Option<Report>,
 }
 
-/// What the agent said of this device.
+/// Returns the agent's report about this device.
 pub(crate) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a DeviceStatus> {
     match &agent.report {
         Some(Report::Said(status)) => status.devices.iter().find(|device| device.name == name),
@@ -37,7 +37,7 @@ pub(crate) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a Device
     }
 }
 
-/// Whether a hub has accepted the device.
+/// Returns whether a hub has accepted the device.
 pub(crate) fn is_accepted(said: &DeviceStatus) -> bool {
     said.connection.state == ConnectionState::Connected
         || said.credential.as_ref().is_some_and(|credential| credential.accepted.is_some())

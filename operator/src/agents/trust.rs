@@ -1,4 +1,4 @@
-//! Whether an agent's answer is about the device that it was issued to. Pure.
+//! Check whether an agent's report is about the device that it was deployed for. Pure.
 
 use kube::ResourceExt;
 use lanyard_crds::IoTDevice;
@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn m7_an_answer_for_another_object_or_hub_is_ignored() {
-        let text = "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n, uid: u}, spec: {hub: {hostname: hub.example, auth: {selfSigned: {}}}}}";
+        let text = "{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, namespace: n, uid: u}, \
+            spec: {hub: {hostname: hub.example, auth: {selfSigned: {}}}}}";
         let device: IoTDevice = serde_saphyr::from_str(text).unwrap();
         let heeded = |uid: &str, id: &str, hub: &str| {
             let text = format!(

@@ -1,4 +1,5 @@
-//! Where a key may go: what its Secret says beside it, and the DPS endpoints that the operator allows. Pure.
+//! Destinations of a key: the limits beside it in its Secret, and the DPS endpoints that the administrator allows.
+//! Pure.
 
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::HostPort;
@@ -44,13 +45,14 @@ impl Endpoints {
             return Ok(());
         }
         let message = format!(
-            "{field}: {endpoint} is no DPS endpoint that this operator sends tokens to: correct it, or have the administrator add the host to operator.dpsEndpoints of the chart (--dps-endpoint)"
+            "{field}: {endpoint} is no DPS endpoint that this operator sends tokens to: correct it, or have the \
+                administrator add the host to operator.dpsEndpoints of the chart (--dps-endpoint)"
         );
         Err(Fault::new(Reason::EndpointNotAllowed, message))
     }
 }
 
-/// Where a key would go.
+/// Destination of a key.
 #[derive(Debug, Clone, Copy)]
 pub enum Way<'a> {
     /// To a hub, or to a gateway in front of it.
@@ -81,7 +83,8 @@ pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&s
     let limit = |key: &str| data.text(key).map(|text| text.trim().to_owned());
     let refuse = |key: &str, wanted: &str| {
         let message = format!(
-            "Secret {secret:?} does not let its key go there: its {key} does not allow {wanted}; correct the object, or have the owner of the Secret change {key}"
+            "Secret {secret:?} does not let its key go there: its {key} does not allow {wanted}; correct the \
+                object, or have the owner of the Secret change {key}"
         );
         Err(Fault::new(Reason::DestinationNotAllowed, message))
     };
@@ -126,7 +129,7 @@ pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&s
     }
 }
 
-/// Whether a text of a Secret is this host. A text that is no host allows nothing.
+/// Returns whether a text of a Secret is this host. A text that is not a host allows nothing.
 fn is_host(text: &str, host: &HostPort) -> bool {
     HostPort::parse(text).is_ok_and(|limit| is_same(&limit, host))
 }

@@ -11,13 +11,13 @@ use x509_parser::public_key::PublicKey;
 
 use super::pair::KeyKind;
 
-/// Why some bytes are no certificate to work with.
+/// Error of bytes that are not a usable certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     /// The text holds none, or a damaged block.
     #[error("{0}")]
     Pem(#[source] PemError),
-    /// It is damaged.
+    /// The encoding is damaged.
     #[error("certificate {0} of the text is damaged")]
     Unreadable(usize),
 }
@@ -40,23 +40,23 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// The subject's public key.
     pub public_key: Vec<u8>,
-    /// What key that is; `None` for one that the operator does not make.
+    /// Kind of the key; `None` for a kind that the operator does not generate.
     pub key_kind: Option<KeyKind>,
-    /// What it says of the subject as a CA.
+    /// CA fields of the certificate.
     pub ca: CaFields,
-    /// Whether it may be shown by a TLS client.
+    /// True if a TLS client may use it.
     pub for_clients: bool,
     serial: Vec<u8>,
 }
 
-/// What a certificate says of its subject as a CA.
+/// CA fields of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaFields {
     /// basicConstraints says CA:TRUE.
     pub is: bool,
     /// keyUsage, if it is there, has keyCertSign.
     pub may_sign: bool,
-    /// How many CAs may follow below it.
+    /// Maximum number of CAs below it.
     pub path_length: Option<u32>,
 }
 
@@ -119,13 +119,13 @@ impl Certificate {
         Fingerprint::of_certificate(&self.der)
     }
 
-    /// Whether it signed itself, by its names: a root. Servers have their own copy of it.
+    /// Returns whether issuer and subject are the same: a root. Servers have their own copy of it.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.subject == self.issuer
     }
 
-    /// Whether `above` signed it. A signature of a kind that cannot be verified here counts by its name.
+    /// Returns whether `above` signed it. If the kind of signature cannot be verified here, the name decides.
     #[must_use]
     pub fn is_signed_by(&self, above: &Self) -> bool {
         use x509_parser::error::X509Error;
@@ -141,7 +141,7 @@ impl Certificate {
             )
     }
 
-    /// Whether it is valid at a moment.
+    /// Returns whether it is valid at a moment.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after

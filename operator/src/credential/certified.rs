@@ -8,7 +8,7 @@ use super::certificate::{Certificate, CertificateError};
 use super::pair::{Pair, PairError};
 use super::pem;
 
-/// Why two texts are no certificate with its key.
+/// Error of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertifiedError {
     /// The one is no certificate.
@@ -17,7 +17,7 @@ pub enum CertifiedError {
     /// The other is no key.
     #[error("{0}")]
     Key(#[source] PairError),
-    /// They do not belong together.
+    /// Certificate and key do not belong together.
     #[error("the private key is not the certificate's")]
     Mismatch,
 }
@@ -34,7 +34,7 @@ pub struct Certified {
 /// The certificate of a chain that ends first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// When it ends.
+    /// Time of expiry.
     pub at: Timestamp,
     /// Its place in the chain, counted from 1; 1 is the device's own.
     pub position: usize,

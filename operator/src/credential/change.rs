@@ -1,4 +1,4 @@
-//! Which credential a device has before and after a change, so that it never has none that works. Pure.
+//! Change of a device's credential, so that the device always has one that works. Pure.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use super::schedule;
 use crate::credential::leaf::LeafRequest;
 use crate::credential::stored::{Credential, StoredCredentials};
 
-/// So long a certificate that somebody registered stays after its end: a clock that jumped ahead may come back.
+/// Time for which a registered certificate stays after its expiry, because a clock that is ahead may be corrected.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether a credential is known to work: what the agent says now, else what was known before.
+/// Returns the result of a credential: from the agent's report, otherwise from the known state.
 #[must_use]
 pub fn proof(
     fingerprint: &Fingerprint,
@@ -38,8 +38,9 @@ pub fn proof(
     same.and_then(|before| before.proof).unwrap_or(CredentialsProof::Untried)
 }
 
-/// Whether a device was refused with its credential of this issuer while the one before works. Who is not connected, such as
-/// one that is disabled at the hub, is refused with every credential and says nothing of the issuer.
+/// Returns whether a device was refused with its credential of this issuer while the previous one works. A device
+/// that is not connected, such as one that is disabled at the hub, is refused with every credential and says nothing
+/// about the issuer.
 #[must_use]
 pub fn refused(device: &IoTDevice, issuer: &Fingerprint) -> bool {
     let Some(status) = &device.status else { return false };
@@ -51,24 +52,24 @@ pub fn refused(device: &IoTDevice, issuer: &Fingerprint) -> bool {
     })
 }
 
-/// Whether a credential has ended. One that is not valid yet has not: rather the clock is behind.
+/// Returns whether a credential has expired. One that is not valid yet has not; the clock is rather behind.
 #[must_use]
 pub fn has_ended(credential: &Credential, now: Timestamp) -> bool {
     credential.certified().is_some_and(|certified| certified.ends().at <= now)
 }
 
-/// Whether a credential is of a time to come. A clock that was ahead has made it, or the clock is behind now.
+/// Returns whether a credential is not valid yet: a clock was ahead when it was made, or the clock is behind now.
 #[must_use]
 pub fn is_early(credential: &Credential, now: Timestamp) -> bool {
     credential.certified().is_some_and(|certified| now < certified.leaf().not_before)
 }
 
-/// When the credential before is let go.
+/// Time at which the previous credential is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetGo {
-    /// When the hub accepted the current one.
+    /// After the hub accepted the current one.
     WhenProven,
-    /// When it ends: the hub knows both.
+    /// After its expiry, because the hub knows both.
     WhenItEnds,
 }
 
@@ -90,7 +91,8 @@ pub fn staying(
     (is_needed && is_other).then_some(previous)
 }
 
-/// Whether a credential ended long ago, and the one that followed it is no child of a clock that jumped just now.
+/// Returns whether a credential expired at least [`GRACE`] ago, counted from the later of its expiry and its
+/// successor's start, which tolerates clock changes.
 fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: Timestamp) -> bool {
     let Some(previous) = previous.certified() else { return false };
     let followed = current.and_then(Credential::certified).map(|current| {
@@ -101,8 +103,8 @@ fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: 
     end.saturating_add(GRACE).unwrap_or(Timestamp::MAX) < now
 }
 
-/// The credential before, next to a new one: the one that is known to work. Who returns to the one before that was not given
-/// up yet needs no other. What has ended stays only where somebody has registered it and nothing better is there.
+/// Returns the previous credential to keep beside a new one: the one that is known to work. A device that returns to
+/// the previous one needs no other. An expired one stays only if it was registered and there is no better one.
 #[must_use]
 pub fn leaving(
     held: &StoredCredentials,
@@ -137,7 +139,7 @@ pub fn slot(held: &StoredCredentials, stays: Option<&Credential>) -> InUse {
     }
 }
 
-/// What is to become of a certificate that the operator made.
+/// Decision about a certificate that the operator issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It stays.
@@ -148,7 +150,8 @@ pub enum Verdict {
     Other,
 }
 
-/// What is to become of a credential where the operator makes certificates; `issuer` is `None` where they sign themselves.
+/// Returns the decision about a credential if the operator issues certificates; `issuer` is `None` for self-signed
+/// ones.
 #[must_use]
 pub fn judge(
     credential: &Credential,
@@ -307,7 +310,9 @@ mod tests {
     fn only_who_goes_on_with_the_one_before_speaks_against_an_issuer() {
         let refused_while = |state: &str| -> IoTDevice {
             let text = format!(
-                "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: a}}, spec: {{}}, status: {{observedGeneration: 1, connection: {{state: {state}, reason: r, message: m}}, credentials: {{secretName: s, kind: SharedAccessKey, issuerFingerprint: F, proof: Refused}}}}}}"
+                "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: a}}, spec: {{}}, status: \
+                    {{observedGeneration: 1, connection: {{state: {state}, reason: r, message: m}}, credentials: \
+                    {{secretName: s, kind: SharedAccessKey, issuerFingerprint: F, proof: Refused}}}}}}"
             );
             serde_saphyr::from_str(&text).unwrap()
         };

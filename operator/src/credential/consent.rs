@@ -76,7 +76,7 @@ pub struct UseRequest<'a> {
     pub wanted: Use,
     /// A ProvisioningGroup that names the Secret as its key or CA.
     pub group: Option<&'a str>,
-    /// Whether a Secret without a declared use is refused.
+    /// True if a Secret without a declared use is refused.
     pub explicit: bool,
 }
 
@@ -101,7 +101,8 @@ pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
         Some(declared) if declared == wanted.as_str() => return Ok(()),
         Some(_) => {
             return wrong(format!(
-                "Secret {secret:?} declares another use than {wanted} by its type or its label {USE_LABEL}: name a Secret for {wanted}, or correct the label",
+                "Secret {secret:?} declares another use than {wanted} by its type or its label {USE_LABEL}: name a \
+                    Secret for {wanted}, or correct the label",
                 wanted = wanted.as_str()
             ));
         }
@@ -109,7 +110,8 @@ pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
     }
     if let (Some(group), Use::DeviceKey | Use::DeviceCertificate) = (asked.group, wanted) {
         return wrong(format!(
-            "Secret {secret:?} belongs to ProvisioningGroup {group}, and a group's key or CA never reaches a device: name the device's own Secret, or use groupRef: {{name: {group}}}"
+            "Secret {secret:?} belongs to ProvisioningGroup {group}, and a group's key or CA never reaches a \
+                device: name the device's own Secret, or use groupRef: {{name: {group}}}"
         ));
     }
     let command = || {

@@ -1,4 +1,4 @@
-//! Certificates that somebody else keeps: every check that must hold before a device gets one. Pure.
+//! Certificates that another program maintains: the checks before a device uses one. Pure.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::credential::issuer::{CERTIFICATE, PRIVATE_KEY};
 use crate::fault::{Fault, Reason};
 use crate::kubernetes::secret::SecretData;
 
-/// How an id and a common name are compared.
+/// Comparison of an id with a common name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceNames {
     /// At a hub, letter by letter (ref §9.5).
@@ -28,7 +28,8 @@ pub fn read(
 ) -> Result<Certified, Fault> {
     let data = data.ok_or_else(|| {
         let message = format!(
-            "there is no Secret {secret:?} in this namespace: create it, or have cert-manager create it, with {CERTIFICATE} and {PRIVATE_KEY}"
+            "there is no Secret {secret:?} in this namespace: create it, or have cert-manager create it, with \
+                {CERTIFICATE} and {PRIVATE_KEY}"
         );
         Fault::new(Reason::SecretNotFound, message)
     })?;
@@ -50,7 +51,8 @@ pub fn read(
         CertifiedError::Mismatch => Fault::new(
             Reason::CertificateKeyMismatch,
             format!(
-                "{PRIVATE_KEY} in Secret {secret:?} is not the key of the first certificate in {CERTIFICATE}: store the two that belong together, the device's certificate first"
+                "{PRIVATE_KEY} in Secret {secret:?} is not the key of the first certificate in {CERTIFICATE}: store \
+                    the two that belong together, the device's certificate first"
             ),
         ),
     })?;
@@ -82,7 +84,8 @@ fn check(
         return Err((Reason::CertificateUsage, message.to_owned()));
     }
     if !leaf.for_clients {
-        let message = "may not be shown by a client: make it with keyUsage digitalSignature and extendedKeyUsage clientAuth (cert-manager: usages: [digital signature, client auth])";
+        let message = "may not be shown by a client: make it with keyUsage digitalSignature and extendedKeyUsage \
+            clientAuth (cert-manager: usages: [digital signature, client auth])";
         return Err((Reason::CertificateUsage, message.to_owned()));
     }
     if now >= leaf.not_after {
@@ -91,7 +94,8 @@ fn check(
     let End { at, position, name } = certified.ends();
     if now >= *at {
         let message = format!(
-            "is followed by a CA certificate that expired: certificate {position} in {CERTIFICATE}, {name}, at {at}; store the CA's renewed certificate there"
+            "is followed by a CA certificate that expired: certificate {position} in {CERTIFICATE}, {name}, at \
+                {at}; store the CA's renewed certificate there"
         );
         return Err((Reason::CertificateExpired, message));
     }

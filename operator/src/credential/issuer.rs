@@ -56,7 +56,8 @@ impl Issuer {
     fn check(&self, now: Timestamp) -> Result<(), (Reason, String)> {
         let own = self.certificate();
         if !own.ca.is {
-            let message = "its certificate is no CA's (basicConstraints CA:TRUE is missing): store the certificate that you uploaded to DPS, or make one with CA:TRUE";
+            let message = "its certificate is no CA's (basicConstraints CA:TRUE is missing): store the certificate \
+                that you uploaded to DPS, or make one with CA:TRUE";
             return Err((Reason::IssuerNotCA, message.to_owned()));
         }
         if !own.ca.may_sign {
@@ -65,7 +66,8 @@ impl Issuer {
         }
         if own.public_key != self.pair.public_key() {
             let message = format!(
-                "{PRIVATE_KEY} is not the key of the first certificate in {CERTIFICATE} ({}): store the two that belong together, the CA's certificate first",
+                "{PRIVATE_KEY} is not the key of the first certificate in {CERTIFICATE} ({}): store the two that \
+                    belong together, the CA's certificate first",
                 own.name
             );
             return Err((Reason::IssuerKeyMismatch, message));
@@ -94,7 +96,7 @@ impl Issuer {
         self.chain.iter().map(|certificate| certificate.der().to_vec()).collect()
     }
 
-    /// When the first of the chain ends: nothing that it signs may live longer.
+    /// Returns the earliest expiry of the chain: no issued certificate may be valid longer.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
         within_time(&self.chain).map(|certificate| certificate.not_after).min().unwrap_or(Timestamp::MIN)
@@ -116,7 +118,8 @@ fn missing(secret: &str, key: &str) -> Fault {
 fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (Reason, String)> {
     if !lower.is_signed_by(upper) {
         let message = format!(
-            "in {CERTIFICATE} {} is followed by {}, which did not sign it: store the CA first, then each certificate that signed the one before",
+            "in {CERTIFICATE} {} is followed by {}, which did not sign it: store the CA first, then each \
+                certificate that signed the one before",
             lower.name, upper.name
         );
         return Err((Reason::IssuerChainBroken, message));
@@ -132,7 +135,8 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
     let followers = below + 1;
     if upper.ca.path_length.is_some_and(|allowed| (allowed as usize) < followers) {
         let message = format!(
-            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that stands nearer to it, or make it with a longer path",
+            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that stands \
+                nearer to it, or make it with a longer path",
             upper.name,
             upper.ca.path_length.unwrap_or_default()
         );

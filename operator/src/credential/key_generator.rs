@@ -12,7 +12,7 @@ use crate::kubernetes::key::Key;
 /// Told when a device's key is there.
 type Tell = Box<dyn Fn(&Key) + Send + Sync>;
 
-/// Where keys are made.
+/// Generator of private keys.
 pub struct KeyGenerator {
     works: Mutex<HashMap<Key, KeyRequest>>,
     at_once: Semaphore,
@@ -22,7 +22,7 @@ pub struct KeyGenerator {
 enum KeyRequest {
     Making(KeyKind),
     Made(KeyKind, Result<Pair, PairError>),
-    /// It was given out, and nobody has said yet that it is stored.
+    /// It was handed out, and is not known to be stored yet.
     Given(KeyKind, Pair),
 }
 
@@ -82,7 +82,7 @@ impl KeyGenerator {
         matches!(works.get(device), Some(KeyRequest::Making(making)) if *making == kind)
     }
 
-    /// What a device has is stored.
+    /// Drops the key of a device whose Secret was written.
     pub fn stored(&self, device: &Key) {
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(works.get(device), Some(KeyRequest::Given(..))) {

@@ -19,26 +19,26 @@ use super::pair::{KeyKind, Pair};
 /// (ref §1.12).
 pub const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
-/// What a device's certificate is to be.
+/// Certificate to issue for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafRequest {
     /// The subject's common name: the device's or the registration's id (ref §9.1, §9.5).
     pub common_name: String,
     /// For how long it is valid.
     pub duration: Duration,
-    /// How long before its end the next one is made.
+    /// Time before the expiry at which the next one is issued.
     pub renew_before: Duration,
-    /// Which key it gets.
+    /// Kind of its key.
     pub key: KeyKind,
 }
 
-/// Why no certificate was made.
+/// Error of issuing a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum LeafError {
     /// The library does not take it.
     #[error("failed to make the certificate: {0}")]
     Make(#[source] rcgen::Error),
-    /// It cannot be read again.
+    /// It cannot be parsed again.
     #[error("failed to read the certificate that was made: {0}")]
     Read(#[source] CertificateError),
     /// It does not verify against its issuer.
@@ -146,7 +146,7 @@ fn moment(time: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(second).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
-/// The same certificate with the issuer's name exactly as the CA has it. The library writes names anew: of two domain
+/// Returns the certificate with the issuer's name exactly as in the CA. The library re-encodes names: of two domain
 /// components it keeps one, and verifiers compare bytes.
 fn with_issuer(made: &[u8], name: &[u8], issuer: &Issuer) -> Result<Vec<u8>, LeafError> {
     let (_, parsed) =

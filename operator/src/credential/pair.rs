@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::pem;
 
-/// Which key a device gets.
+/// Kind of a device's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// ECDSA on P-256.
@@ -29,7 +29,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// What the user asks for; `None` for a size that there is not, which the schema refuses.
+    /// Returns the requested kind; `None` for an unsupported size, which the schema refuses.
     #[must_use]
     pub fn wanted(key: Option<&PrivateKey>) -> Option<Self> {
         let key = key.cloned().unwrap_or_default();
@@ -43,20 +43,20 @@ impl KeyKind {
         }
     }
 
-    /// Whether making one keeps a processor busy for a good part of a second, or for seconds.
+    /// Returns whether generating one takes a good part of a second, or seconds.
     #[must_use]
     pub const fn is_slow(self) -> bool {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 }
 
-/// Why there is no pair.
+/// Error of a key pair.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum PairError {
     /// The text has none, or it has a passphrase, or a block is damaged.
     #[error("{0}")]
     Pem(#[source] PemError),
-    /// It is damaged, or of another kind.
+    /// The encoding is damaged, or the kind is not supported.
     #[error(
         "it is damaged or of a kind that Azure does not take: use ECDSA on P-256 or P-384, or RSA with 2048 to 4096 bits"
     )]
@@ -118,7 +118,7 @@ impl Pair {
     }
 }
 
-/// What the older labels hold is rewritten, so that everybody who reads the Secret finds one form.
+/// Rewrites older encodings, so that all readers of the Secret find one form.
 fn to_pkcs8(form: KeyForm, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, PairError> {
     match form {
         KeyForm::Rsa => {

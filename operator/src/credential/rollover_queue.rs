@@ -1,4 +1,5 @@
-//! Who of a group moves to another key or CA when: so many a minute, each in its turn. Pure but for the lock.
+//! Rollover queue: the devices of a group that move to another key or CA, a limited number per minute. Pure, except
+//! for the lock.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +12,14 @@ use crate::kubernetes::key::Key;
 /// So many devices that are refused with the new credential stop the others.
 pub const PAUSING_REFUSALS: usize = 3;
 
-/// Whether it is a device's turn.
+/// Decision whether a device may move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolloverTurn {
-    /// It is.
+    /// Now.
     Now,
-    /// It is later.
+    /// Later.
     In(Duration),
-    /// It would be, but others were refused; it is asked again then.
+    /// Not yet, because others were refused; the device asks again after this time.
     Paused(Duration),
 }
 
@@ -43,7 +44,7 @@ impl Queue {
     }
 }
 
-/// What a group says of its rollover.
+/// Rate of a group's rollover.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace<'a> {
     /// The key or CA to move to.
@@ -53,8 +54,8 @@ pub struct Pace<'a> {
 }
 
 impl RolloverQueue {
-    /// Whether it is the device's turn, which it has until it is [`done`](Self::done). A queue to another issuer, or at another
-    /// pace, begins anew. `paused` is asked only of a device whose turn it would be.
+    /// Returns whether it is the device's turn, which it keeps until [`done`](Self::done). A queue for another
+    /// issuer, or with another rate, starts empty. `paused` is evaluated only for a device whose turn it would be.
     pub fn ask(
         &self,
         group: &Key,

@@ -1,4 +1,4 @@
-//! When a certificate is renewed, and from when its end is worth a warning. Pure.
+//! Schedule of a certificate's renewal, and of the warning before its expiry. Pure.
 
 use std::time::Duration;
 
@@ -55,10 +55,11 @@ pub fn spread(uid: &str) -> f64 {
     f64::from(first) / f64::from(u32::MAX)
 }
 
-/// When the next certificate is made; `None` when the issuer ends first, because a new one would end no later.
+/// Returns the time of the next certificate; `None` if the issuer expires first, because a new one would not be valid
+/// longer.
 ///
-/// The end counts as the user wants it now, so that a shorter duration shortens what is there. A certificate is in use for a
-/// tenth of its life at least, whatever `renewBefore` says.
+/// The requested duration counts, so a shorter duration applies to existing certificates. A certificate is in use for
+/// at least a tenth of its validity, regardless of `renewBefore`.
 #[must_use]
 pub fn renewal(
     leaf: &Certificate,

@@ -1,4 +1,4 @@
-//! What a device's Secret holds: the credential it shall log in with, and the one before while that is not proven. Pure.
+//! Content of a device's Secret: the current credential, and the previous one until the current one is proven. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub const ISSUER_ANNOTATION: &str = "lanyard.dev/issuer";
 /// On a credentials Secret: the slot of a certificate that the operator renews by itself.
 pub const SLOT_ANNOTATION: &str = "lanyard.dev/slot";
 
-/// What a device proves itself with. `Debug` shows nothing secret.
+/// Credential of a device. `Debug` shows no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A key to sign tokens with.
@@ -37,7 +37,7 @@ impl Credential {
         }
     }
 
-    /// What it is.
+    /// Returns the kind of the credential.
     #[must_use]
     pub const fn kind(&self) -> CredentialsKind {
         match self {
@@ -55,28 +55,28 @@ impl Credential {
         }
     }
 
-    /// Whether time does not forbid it.
+    /// Returns whether its validity period allows it.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.certified().is_none_or(|certified| certified.leaf().is_valid_at(now))
     }
 }
 
-/// What was found in a device's Secret.
+/// Content of a device's Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredCredentials {
     /// The credential; `None` when it is missing or damaged.
     pub current: Option<Credential>,
     /// The one before.
     pub previous: Option<Credential>,
-    /// Where the current one comes from.
+    /// Issuer of the current one.
     pub issuer: Option<Fingerprint>,
     /// The slot of the current one.
     pub slot: Option<InUse>,
 }
 
 impl StoredCredentials {
-    /// What a Secret says.
+    /// Reads the content of a Secret.
     #[must_use]
     pub fn read(data: &SecretData, annotations: &BTreeMap<String, String>) -> Self {
         let slot = match annotations.get(SLOT_ANNOTATION).map(String::as_str) {
@@ -111,14 +111,14 @@ impl From<Holding> for StoredCredentials {
     }
 }
 
-/// What a device's Secret shall hold.
+/// Planned content of a device's Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// The credential.
     pub current: Credential,
     /// The one before, until the current one is proven.
     pub previous: Option<Credential>,
-    /// Where the current one comes from: a group's key or CA.
+    /// Issuer of the current one: a group's key or CA.
     pub issuer: Option<Fingerprint>,
     /// The slot of the current one, where the operator renews it by itself.
     pub slot: Option<InUse>,
@@ -138,7 +138,7 @@ impl Holding {
         files
     }
 
-    /// What cannot be told from the data.
+    /// Returns the annotations with the facts that the data does not contain.
     #[must_use]
     pub fn annotations(&self) -> BTreeMap<String, String> {
         let issuer = self.issuer.as_ref().map(|issuer| (ISSUER_ANNOTATION, issuer.to_string()));

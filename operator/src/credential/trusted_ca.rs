@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::pem::certificate_text;
 
-/// Why a text is not a list of certificates to trust. No variant carries any of it.
+/// Error of a text that is not a list of CA certificates. No variant contains any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedCaError {
     /// Not PEM, or PEM with a block that is cut, damaged or a private key.
@@ -17,7 +17,7 @@ pub enum TrustedCaError {
     Certificate {
         /// Counted from 1.
         position: usize,
-        /// Why.
+        /// Cause of the failure.
         #[source]
         error: rustls::Error,
     },

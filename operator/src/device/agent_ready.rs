@@ -15,7 +15,7 @@ use crate::device::written::{Applied, Written};
 /// The reason where no agent is wanted.
 pub(super) const NO_AGENT: &str = "NoAgent";
 
-/// Whether the agent does its work, and if not, why.
+/// Returns whether the agent works, and the reason if not.
 pub(super) fn agent_ready(
     observed: &DeviceObservation,
     outcome: &Outcome,
@@ -48,7 +48,7 @@ pub(super) fn agent_ready(
     stuck.unwrap_or_else(|| running_aspect(agent, said, agent.outdated || has_new_specification(outcome)))
 }
 
-/// Whether something else connects the device, and no agent of before does.
+/// Returns whether another program connects the device, and no previous agent does.
 pub(super) fn nobody(observed: &DeviceObservation) -> bool {
     connects_elsewhere(&observed.device, observed.group.as_deref()) && observed.agent.pod.is_none()
 }
@@ -60,7 +60,7 @@ fn ending() -> Aspect {
     Aspect::new(false, "AgentEnding", message)
 }
 
-/// Whether the specification was changed a moment ago, so that nobody has looked at it yet.
+/// Returns whether the specification has just changed, so that it was not observed yet.
 fn has_new_specification(outcome: &Outcome) -> bool {
     let Outcome::Applied(_, Applied { workload, .. }) = outcome else { return false };
     matches!(workload, Ok(Written::Updated { specification: true }))

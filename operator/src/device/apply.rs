@@ -39,11 +39,11 @@ use crate::snapshot::View;
 pub struct Applier<'a> {
     /// The API server.
     pub client: &'a Client,
-    /// What is there already.
+    /// Cached objects.
     pub view: &'a View,
-    /// What was written before.
+    /// Cache of earlier writes.
     pub remembered: &'a Remembered,
-    /// Who counts writes.
+    /// Counters of writes.
     pub metrics: &'a Metrics,
     /// Labels of everything that is written, besides its own.
     pub common_labels: &'a BTreeMap<String, String>,
@@ -144,7 +144,7 @@ impl Applier<'_> {
         }
     }
 
-    /// Makes a claim agree with the planned one. Where none is planned, one of before stays.
+    /// Applies a planned claim. An existing claim stays if none is planned.
     async fn claim(
         &self,
         owner: &Owner,
@@ -299,7 +299,7 @@ impl Applier<'_> {
         })
     }
 
-    /// Why an object that is there need not be written over now, if it need not.
+    /// Returns the reason why an existing object need not be written now.
     fn over<K>(
         &self,
         owner: &Owner,

@@ -1,4 +1,4 @@
-//! What was written and found, so that nothing is asked or written twice without need. Pure but for the locks.
+//! Cache of writes and reads, so that unchanged objects cause no requests. In memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,17 +10,17 @@ use lanyard_crds::IoTDevice;
 use crate::credential::stored::StoredCredentials;
 use crate::kubernetes::key::Key;
 
-/// How long a new agent waits for pods of a former one that do not even begin to end; such pods belong to nobody any more.
+/// Maximum wait for old pods without a deletionTimestamp, which are orphans.
 const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
 
 /// So many repairs in a row are done at once; then each waits twice as long as the one before.
 const FREE_REPAIRS: u32 = 5;
 /// The longest wait before a repair.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// Who has let an object alone for so long is forgiven.
+/// Time without drift after which the repair counter is reset.
 const QUIET: Duration = Duration::from_secs(120);
 
-/// What was written or found as it should be, so that a look at an unchanged object asks nobody.
+/// Cache of written or verified objects: a reconcile of an unchanged object makes no request.
 #[derive(Debug, Default)]
 pub struct Remembered {
     objects: Mutex<HashMap<(String, Key), KnownWrite>>,
@@ -30,7 +30,7 @@ pub struct Remembered {
     intents: Mutex<HashMap<Key, Intent>>,
 }
 
-/// What a credentials Secret is to hold that is being made anew: between the old one and the new one it is nowhere else.
+/// Content of a credentials Secret that is being recreated: between deletion and creation it exists only here.
 #[derive(Debug)]
 struct Intent {
     device: Key,
@@ -38,21 +38,21 @@ struct Intent {
     held: StoredCredentials,
 }
 
-/// What a credentials Secret holds, so that it is not read at every look.
+/// Content of a credentials Secret, so that it is not read at every reconcile.
 #[derive(Debug)]
 struct Kept {
     device: Key,
     device_uid: Option<String>,
     uid: Option<String>,
     version: Option<String>,
-    /// What the mirror had when this version was read or written: until it has more, this is the newest.
+    /// Version in the store when this version was read or written: until the store changes, this is the newest.
     mirrored: Option<String>,
-    /// Whether it was made anew, so that the mirror loses the one before first.
+    /// True if it was recreated, so that the store first loses the previous one.
     anew: bool,
     held: StoredCredentials,
 }
 
-/// Writes of one object in a row that only put right what somebody else had changed.
+/// Consecutive writes of one object that only repair drift.
 #[derive(Debug)]
 struct Repairs {
     device: Key,
@@ -97,7 +97,7 @@ impl Remembered {
             .insert((kind.to_owned(), key.clone()), known);
     }
 
-    /// Whether this version of an object is the operator's own last word, so that its coming is no news.
+    /// Returns whether this version of an object is the operator's own last write, so that its event is no news.
     #[must_use]
     pub fn wrote(&self, kind: &str, meta: &ObjectMeta) -> bool {
         let key =
@@ -107,8 +107,8 @@ impl Remembered {
         known.is_some_and(|known| known.uid == meta.uid && known.version == meta.resource_version)
     }
 
-    /// What the device's own credentials Secret holds, if that is known of its newest version, or what it is to hold as soon as
-    /// it is made anew. Another device's Secret, or a namesake's of before, tells nothing.
+    /// Returns the content of the device's credentials Secret, if its newest version is known, or the content to
+    /// recreate. Secrets of another device, or of a previous device with the same name, do not count.
     pub(super) fn held(
         &self,
         device: &IoTDevice,
@@ -151,14 +151,14 @@ impl Remembered {
         self.abandon(key);
     }
 
-    /// A credentials Secret is about to be deleted only to be made anew: this it holds then. It is known until it was written,
-    /// however often that fails.
+    /// Records the content of a credentials Secret that is deleted in order to be recreated. It is kept until it was
+    /// written, however often that fails.
     pub(super) fn intend(&self, device: &IoTDevice, key: &Key, held: StoredCredentials) {
         let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), held };
         self.intents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), intent);
     }
 
-    /// A credentials Secret is not to be made anew any more, or it was.
+    /// Drops the recorded content: the Secret is not recreated, or was.
     pub(super) fn abandon(&self, key: &Key) {
         self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
@@ -209,7 +209,7 @@ impl Remembered {
             .retain(|_, repairs| repairs.device != *device);
     }
 
-    /// Whether pods of a former agent are still worth waiting for.
+    /// Returns whether to wait for pods of a previous agent.
     pub(super) fn may_wait(&self, device: &Key, pods: bool) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !pods {
@@ -219,8 +219,8 @@ impl Remembered {
         waiting.entry(device.clone()).or_insert_with(Instant::now).elapsed() < PODS_MUST_END_WITHIN
     }
 
-    /// An object is about to be put right: how long to wait before, so that two who want different things do not write
-    /// as fast as they can. What is planned anew is no repair and never waits.
+    /// Returns the delay before repairing an object, so that two programs with different intentions do not write as
+    /// fast as they can. A new plan is not a repair and never waits.
     pub(super) fn before_repair(
         &self,
         device: &Key,
@@ -248,7 +248,7 @@ impl Remembered {
         Duration::ZERO
     }
 
-    /// It was not put right, because the API server refused it: that is nobody's quarrel.
+    /// Removes a repair that the API server rejected; it does not count.
     pub(super) fn unrepaired(&self, kind: &str, key: &Key) {
         let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
         repairs.remove(&(kind.to_owned(), key.clone()));

@@ -1,8 +1,8 @@
-//! The volume of a device's buffer, and the `PersistentVolumeClaim` that the operator makes for it. Pure.
+//! Volume of a device's buffer, and the `PersistentVolumeClaim` that the operator creates for it. Pure.
 //!
-//! The operator makes the claim and not the `StatefulSet`: nobody can change the claims of a `StatefulSet`, and one that is
-//! deleted, to be made anew or because a device is blocked, would take a claim of its own with it. A claim that is named by the
-//! pod only can change with the pod, and belongs to nobody but the device.
+//! The operator creates the claim, not the `StatefulSet`: the claims of a `StatefulSet` are immutable, and deleting
+//! one, to recreate it or because a device is blocked, would delete its claim too. A claim that only the pod names
+//! can change with the pod, and belongs to the device alone.
 
 use std::cmp::Ordering;
 
@@ -23,8 +23,8 @@ use crate::fault::{Fault, Reason};
 /// A part of the capacity that the volume is larger: ext4 keeps a twentieth for root and takes a sixtieth for its tables, and
 /// files end in the middle of blocks.
 const PART: u64 = 8;
-/// Bytes that the volume is larger in any case: the file system's journal and the buffer's, which is there twice while it is
-/// begun anew, and a scan that exceeds the capacity.
+/// Additional bytes of the volume: the journals of the file system and of the buffer, which exists twice while it is
+/// rewritten, and a scan that exceeds the capacity.
 const IN_ANY_CASE: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
 
@@ -80,10 +80,11 @@ const MODES: &str = "/spec/accessModes";
 const SIZE: &str = "/spec/resources/requests/storage";
 const VOLUME: &str = "/spec/volumeName";
 
-/// What of a planned claim can be written over the one that is there: it never shrinks, and keeps a class that nobody asked for.
+/// Returns the part of a planned claim that can be applied to the existing one: it never shrinks, and keeps a class
+/// that was not requested.
 ///
 /// # Errors
-/// [`Fault`], when the planned one has another class or access mode, or is larger than one that has no volume yet.
+/// [`Fault`]: the planned claim has another class or access mode, or is larger than a claim without a volume.
 pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> {
     for field in [CLASS, MODES] {
         if let (Some(wanted), Some(there)) = (planned.pointer(field), found.pointer(field))

@@ -1,4 +1,4 @@
-//! Whether an object in the cluster already says all that a planned one says. Pure.
+//! Comparison of an object in the cluster with a planned one. Pure.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -7,19 +7,18 @@ use sha2::{Digest, Sha256};
 /// although all others are as they should be. It says nothing of values, which may be secret.
 pub const SHAPE: &str = "lanyard.dev/shape";
 
-/// Whether `actual` has every field of `desired` with the same value. What the server or somebody else added is no
-/// difference.
+/// Returns whether `actual` has every field of `desired` with the same value. Additional fields are no difference.
 #[must_use]
 pub fn covers(desired: &Value, actual: &Value) -> bool {
     covers_at("", desired, Some(actual))
 }
 
-/// Fields that the API server lets nobody change.
+/// Immutable fields.
 const FOR_GOOD: [&str; 4] =
     ["/spec/selector", "/spec/serviceName", "/spec/podManagementPolicy", "/spec/volumeClaimTemplates"];
 
-/// Whether two `StatefulSet`s differ where no write can help, so that the one in the cluster has to be made anew. Only
-/// another version of the operator can have written such a one.
+/// Returns whether two `StatefulSet`s differ in an immutable field, so that the existing one must be recreated. Only
+/// another version of the operator can have written it.
 #[must_use]
 pub fn differs_for_good(desired: &Value, actual: &Value) -> bool {
     let empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
@@ -143,7 +142,8 @@ mod tests {
 
     #[test]
     fn additions_of_others_are_no_difference_and_changes_are() {
-        let desired = json!({"metadata": {"labels": {"a": "1"}, "ownerReferences": [{"uid": "x"}]}, "spec": {"args": ["a", "b"], "empty": {}}});
+        let desired = json!({"metadata": {"labels": {"a": "1"}, "ownerReferences": [{"uid": "x"}]},
+            "spec": {"args": ["a", "b"], "empty": {}}});
         let actual = |labels: Value, args: Value| {
             json!({
                 "metadata": {"labels": labels, "ownerReferences": [{"uid": "y"}, {"uid": "x", "kind": "K"}], "uid": "z"},

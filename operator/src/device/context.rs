@@ -26,19 +26,19 @@ pub struct DeviceContext {
     pub reads: Arc<Reads>,
     /// The mirrors.
     pub view: Arc<View>,
-    /// What agents say.
+    /// Reports of agents.
     pub agents: Agents,
-    /// What was written.
+    /// Cache of earlier writes.
     pub remembered: Arc<Remembered>,
-    /// Where private keys are made.
+    /// Generator of private keys.
     pub forge: Arc<KeyGenerator>,
-    /// Who of a group moves to another key or CA when.
+    /// Queues of devices that move to another key or CA.
     pub turns: Arc<RolloverQueue>,
     /// Status and events.
     pub answers: Answers,
     /// Settings for all agents.
     pub defaults: AgentDefaults,
-    /// What the administrator allows.
+    /// Rules of the administrator.
     pub rules: Arc<Rules>,
     /// Counters.
     pub metrics: Metrics,

@@ -1,4 +1,4 @@
-//! What users write about their data, as the agent reads it. Pure.
+//! Conversion of sources, tags and telemetry to the agent's configuration. Pure.
 
 use lanyard_crds::{buffer, stream};
 use lanyard_protocol::handoff::buffer::{Buffer, Sync, WhenFull};

@@ -1,4 +1,4 @@
-//! Whose fields a created object has, and what the API server answers to a write. Pure.
+//! Field ownership of a created object, and answers of the API server to a write. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
@@ -22,14 +22,14 @@ pub(super) fn applied(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     Some(fields)
 }
 
-/// What the API server answered to a write.
+/// Answer of the API server to a write.
 pub(super) enum Answer {
     Taken(Box<ObjectMeta>),
     Waiting(String),
     Refused(Fault),
 }
 
-/// What trying again does not help, and what it does.
+/// Returns the answer for an error that a retry does not fix; other errors are returned as they are.
 pub(super) fn refusal(
     kind: &str,
     key: &Key,

@@ -24,9 +24,9 @@ use crate::kubernetes::event::normal;
 /// So long a new certificate may be without proof before the one before counts as the one in use.
 const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Whether the Secret holds what it is to hold, and whether that works.
+/// Returns whether the Secret has the planned content and works.
 ///
-/// `issued_before` says that the device's Secret holds credentials, which stay there when new ones cannot be issued.
+/// `issued_before` means that the device's Secret has credentials, which stay there when new ones cannot be issued.
 pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued_before: bool) -> Aspect {
     let (valid, applied) = match outcome {
         Outcome::Faulty(fault) if issued_before => {
@@ -54,13 +54,15 @@ fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> 
     match issued.pending {
         Some(Pending::RolloverTurn(RolloverTurn::Paused(_))) => {
             let message = format!(
-                "Secret {secret} holds the credential of before: others of the group were refused with the new one, see status.rollover of the ProvisioningGroup"
+                "Secret {secret} holds the credential of before: others of the group were refused with the new one, \
+                    see status.rollover of the ProvisioningGroup"
             );
             return Aspect::new(true, "RolloverPaused", message);
         }
         Some(Pending::RolloverTurn(_)) => {
             let message = format!(
-                "Secret {secret} holds the credential of before; the new one follows when it is the device's turn (rollover.devicesPerMinute of the ProvisioningGroup)"
+                "Secret {secret} holds the credential of before; the new one follows when it is the device's turn \
+                    (rollover.devicesPerMinute of the ProvisioningGroup)"
             );
             return Aspect::new(true, "RolloverPending", message);
         }
@@ -95,7 +97,7 @@ pub(super) fn what(valid: &Valid) -> String {
     }
 }
 
-/// What somebody has to do where the hub knows a certificate by its thumbprint; nothing once it was accepted.
+/// Returns the instruction to register the thumbprint of a certificate; none after it was accepted.
 pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
     if !matches!(valid.origin, Origin::SelfSigned(_)) || issued.proof == CredentialsProof::Accepted {
         return None;
@@ -108,7 +110,7 @@ pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
     ))
 }
 
-/// What status tells of the credentials.
+/// Returns the credentials part of the status.
 pub(super) fn status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<CredentialsStatus> {
     match outcome {
         Outcome::Withdrawn(fault) if fault.reason.takes_credentials() => None,
@@ -151,7 +153,7 @@ fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
     }
 }
 
-/// Whether the certificate that the device shows ends soon; `None` where it shows none.
+/// Returns whether the device's certificate expires soon; `None` without a certificate.
 pub(super) fn expiring(
     observed: &DeviceObservation,
     outcome: &Outcome,
@@ -215,7 +217,7 @@ fn shown(held: &StoredCredentials, proof: CredentialsProof, now: Timestamp) -> O
     }
 }
 
-/// When something is to be done or told although nothing changes.
+/// Returns the time of the next action or message without a change.
 #[must_use]
 pub fn next(issued: &Issued, now: Timestamp) -> Option<Timestamp> {
     let holding = &issued.holding;
@@ -226,7 +228,7 @@ pub fn next(issued: &Issued, now: Timestamp) -> Option<Timestamp> {
     ends.chain(issued.renewal_at).filter(|time| *time > now).min()
 }
 
-/// That the Secret was written.
+/// Returns the event of a written Secret.
 pub(super) fn written(
     before: &IoTDeviceStatus,
     after: &IoTDeviceStatus,
@@ -245,7 +247,7 @@ pub(super) fn written(
     Some(normal(word, "Issue", format!("wrote Secret {}{register}", valid.secret_name)))
 }
 
-/// That the certificate in use ends soon, once.
+/// Returns the event of a certificate that expires soon, once.
 pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<UserEvent> {
     let told = |status: &IoTDeviceStatus| {
         find(&status.conditions, CREDENTIALS_EXPIRING).filter(|told| told.status == "True").cloned()

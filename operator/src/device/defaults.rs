@@ -12,7 +12,7 @@ use crate::arguments::PullPolicy;
 pub struct AgentDefaults {
     /// The image.
     pub image: String,
-    /// When a node pulls it.
+    /// Pull policy of the image.
     pub pull_policy: PullPolicy,
     /// Secrets for pulling it, in every device's namespace.
     pub pull_secrets: Vec<String>,
@@ -20,9 +20,9 @@ pub struct AgentDefaults {
     pub agent: Agent,
     /// Labels of every pod, besides those of the objects around it.
     pub common_labels: BTreeMap<String, String>,
-    /// Whether pods name the user they run as. OpenShift chooses one and refuses any other.
+    /// True if pods set their user. OpenShift assigns one and refuses any other.
     pub name_user: bool,
-    /// Whether pods have the annotations by which Prometheus finds them without a PodMonitor.
+    /// True if pods have the annotations by which Prometheus discovers them without a PodMonitor.
     pub scrape_annotations: bool,
 }
 

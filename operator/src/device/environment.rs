@@ -1,4 +1,4 @@
-//! What a look at a device needs besides what it sees: new keys, random numbers, turns and the time. Reads memory only.
+//! Environment of the issue stage: new keys, random numbers, rollover turns and the time. In memory.
 
 use std::time::Instant;
 
@@ -29,8 +29,8 @@ impl<'a> ReconcileEnvironment<'a> {
         Self { context, group: observed.group.as_deref(), device: Key::of(&*observed.device) }
     }
 
-    /// What became of the credentials: agents are asked more often for a proof that is waited for, a turn that was used is
-    /// given back, and a key that was stored is forgotten.
+    /// Records the result for the credentials: an agent with an unproven credential is polled more often, a used turn
+    /// is returned, and a stored key is dropped from the generator.
     pub(super) fn applied(&self, applied: &Applied) {
         let DeviceContext { agents, turns, forge, .. } = self.context;
         agents.untried(&self.device, applied.issued.proof == CredentialsProof::Untried);

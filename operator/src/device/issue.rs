@@ -23,7 +23,7 @@ use crate::fault::{Fault, Reason};
 use crate::kubernetes::found::CaFound;
 use crate::kubernetes::secret::SecretData;
 
-/// What the stage cannot work out.
+/// Environment of the issue stage.
 pub trait Environment {
     /// A new key; `None` while it is being made.
     ///
@@ -32,28 +32,28 @@ pub trait Environment {
     fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError>;
     /// A random number.
     fn serial(&self) -> [u8; 16];
-    /// Whether it is the device's turn to move to this key or CA of its group.
+    /// Returns whether the device may move to this key or CA of its group now.
     fn turn(&self, to: &Fingerprint) -> RolloverTurn;
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// What a device proves itself with, and whom it trusts.
+/// Credential and trust of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// What the Secret shall hold. `Debug` shows nothing secret.
+    /// Content of the Secret. `Debug` shows no secrets.
     pub holding: Holding,
-    /// Whether the current credential is known to work.
+    /// Result of the current credential at the hub.
     pub proof: CredentialsProof,
-    /// When the operator makes the next certificate.
+    /// Time at which the operator issues the next certificate.
     pub renewal_at: Option<Timestamp>,
-    /// Why the Secret does not hold what it is to hold yet.
+    /// Reason why the Secret does not have its final content yet.
     pub pending: Option<Pending>,
     /// PEM certificates trusted besides the public roots.
     pub trusted_ca: Option<String>,
 }
 
-/// Why a device keeps the credential that it has.
+/// Reason why a device keeps its current credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pending {
     /// Others of its group come first.
@@ -62,7 +62,7 @@ pub enum Pending {
     Key,
 }
 
-/// How far the stage came.
+/// Result of the stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Issue {
     /// To the end.
@@ -71,19 +71,19 @@ pub enum Issue {
     Making,
 }
 
-/// What is known of the device's credential before this look.
+/// Known state of the device's credential before this reconcile.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct KnownCredential<'a> {
-    /// What the agent says.
+    /// Report of the agent.
     pub said: Option<&'a said::Credential>,
-    /// What was told.
+    /// Status of the credentials.
     pub told: Option<&'a CredentialsStatus>,
 }
 
-/// The device's credential. Keys come out the same from the same inputs always, so that nothing has to be stored twice.
+/// Returns the device's credential. The same inputs give the same key, so no key is stored twice.
 ///
 /// # Errors
-/// [`Fault`]: what somebody has to change; never a part of a key.
+/// [`Fault`]: an error that a user must fix; it never contains a part of a key.
 pub fn issue(
     valid: &Valid,
     observed: &DeviceObservation,
@@ -136,7 +136,8 @@ struct Chosen {
 }
 
 impl Stage<'_> {
-    /// A credential that is there, derived or kept by somebody; `group` is whose key it is derived from.
+    /// Returns a credential that exists, or is derived; `group` is the fingerprint of the key from which it is
+    /// derived.
     fn given(&self, wanted: Credential, group: Option<Fingerprint>) -> Option<Chosen> {
         let now = self.means.now();
         let chosen = |current, previous, issuer, proof| Chosen {
@@ -202,7 +203,7 @@ impl Stage<'_> {
         Ok(Some(self.told(current, previous, slot, CredentialsProof::Untried, (wanted, issuer))))
     }
 
-    /// Whether others come first. A device without a credential that works waits for nobody.
+    /// Returns whether other devices come first. A device without a working credential does not wait.
     fn pending(
         &self,
         group: Option<&Fingerprint>,

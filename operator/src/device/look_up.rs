@@ -12,7 +12,7 @@ use crate::kubernetes::key::Key;
 use crate::reader::Reads;
 use crate::snapshot::View;
 
-/// What a device refers to: as much of it as its credential needs.
+/// Reads the objects that a device refers to, as far as its credential needs them.
 pub(crate) async fn referred(
     reads: &Reads,
     view: &View,

@@ -13,7 +13,7 @@ use crate::kubernetes::secret::SecretData;
 /// Everything that the later stages look at.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceObservation {
-    /// What the user asks for.
+    /// The device.
     pub device: Arc<IoTDevice>,
     /// The group it refers to, if it is there.
     pub group: Option<Arc<ProvisioningGroup>>,
@@ -21,17 +21,17 @@ pub struct DeviceObservation {
     pub contest: Contest,
     /// The Secret that the device's credential comes from; `None` if it is missing.
     pub key: Option<SecretData>,
-    /// What the device's own Secret holds; `None` if it is not there.
+    /// Content of the device's Secret; `None` if it does not exist.
     pub held: Option<StoredCredentials>,
-    /// Whether that is of the Secret of the name that the device has now. What is decided without is no reason to write over one.
+    /// True if that Secret has the current name. Otherwise an existing Secret of that name must not be overwritten.
     pub own_seen: bool,
     /// A group of the namespace that names the same Secret as its key or CA.
     pub key_of_group: Option<String>,
     /// The Secret that the trusted CA comes from.
     pub ca_secret: Option<CaSecret>,
-    /// The claim of the buffer that somebody else made.
+    /// Claim of the buffer that the operator did not create.
     pub existing_claim: ClaimSeen,
-    /// What the reference to a trusted CA leads to.
+    /// Result of looking up the trusted CA.
     pub trusted_ca: CaFound,
     /// The agent.
     pub agent: AgentSeen,

@@ -46,8 +46,8 @@ pub async fn observe(
     Ok(observed)
 }
 
-/// What the device's Secret holds, or the one of its former name while that is not there yet, and whether it is not the
-/// former. What the operator wrote or read itself it does not read again.
+/// Returns the content of the device's Secret, or of the one with its previous name while the former does not exist;
+/// and whether it is the former. Content that the operator itself wrote or read is not read again.
 async fn held_by(
     reads: &Reads,
     view: &View,
@@ -99,7 +99,7 @@ async fn agent_seen(
     Ok(AgentSeen { pod, outdated, no_pod, report })
 }
 
-/// Whether a pod is of another specification than its `StatefulSet` has now.
+/// Returns whether a pod has another specification than its `StatefulSet`.
 fn is_outdated(workload: &StatefulSet, pod: &Pod) -> bool {
     let Some(status) = &workload.status else { return true };
     let unseen = status.observed_generation < workload.metadata.generation;

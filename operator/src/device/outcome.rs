@@ -6,12 +6,12 @@ use super::validate::Valid;
 use crate::device::written::{Applied, Written};
 use crate::fault::Fault;
 
-/// How far a look at a device came.
+/// Outcome of a device's reconcile.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// To the end.
     Applied(Box<Valid>, Applied),
-    /// To something that somebody has to change; nothing was written, and what is there stays.
+    /// A user must fix an error; nothing was written, and existing objects stay.
     Faulty(Fault),
     /// To the device's first private key, which is being made.
     Making,
@@ -20,7 +20,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The first thing that somebody has to change.
+    /// Returns the first error that a user must fix.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         match self {
@@ -32,13 +32,13 @@ impl Outcome {
         }
     }
 
-    /// Whether something else connects the device.
+    /// Returns whether another program connects the device.
     #[must_use]
     pub fn wants_no_agent(&self) -> bool {
         matches!(self, Self::Applied(_, Applied { workload: Ok(Written::Absent), .. }))
     }
 
-    /// How long to wait when something has to end or calm down first.
+    /// Returns the time to wait for an object to end, or for repairs to calm down.
     #[must_use]
     pub fn waits(&self) -> Option<Duration> {
         let Self::Applied(_, Applied { issued: _, credentials, configuration, workload }) = self else {

@@ -1,4 +1,4 @@
-//! What is minded before an object is written: whose it is, and whether it holds something that must not get lost. Pure.
+//! Ownership and data-loss checks before a write. Pure.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{Resource, ResourceExt};
@@ -14,21 +14,21 @@ use crate::kubernetes::labels::DEVICE_LABEL;
 use crate::kubernetes::labels::{MANAGED_BY, MANAGER};
 use crate::kubernetes::owner::Owner;
 
-/// What is to be minded with an object.
+/// Checks for an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum How<'a> {
     /// Nothing.
     Plain,
-    /// It starts pods, which must not meet those of before.
+    /// It starts pods, which must not run beside previous ones.
     StartsPods {
-        /// Whether an agent of another device may still be connected with the same identity.
+        /// True if an agent of another device may still be connected with the same identity.
         beside_another: bool,
     },
-    /// It is a claim, which may outlive its device, and of which little can be changed.
+    /// It is a claim, which may exist longer than its device, and is mostly immutable.
     Outlives,
-    /// It holds a device's credential, which must not get lost.
+    /// It contains a device's credential, which must not be lost.
     Holds {
-        /// Whether what is there was seen; else the planned one was made without regard to it.
+        /// True if the existing object was read; otherwise the plan was made without it.
         seen: bool,
         device: &'a IoTDevice,
         held: &'a StoredCredentials,
@@ -42,7 +42,7 @@ impl How<'_> {
         matches!(self, Self::Holds { seen: false, .. }).then(|| Ok(why()))
     }
 
-    /// Whose an object is. One that outlives its device has no owner, and is told by its labels.
+    /// Returns the ownership of an object. A claim has no owner reference; its labels decide.
     pub(super) fn standing(self, owner: &Owner, found: &impl ResourceExt) -> Ownership {
         let labelled = |name: &str, value: &str| found.labels().get(name).is_some_and(|label| label == value);
         let ours = matches!(self, Self::Outlives)
@@ -56,12 +56,12 @@ impl How<'_> {
         }
     }
 
-    /// What of a planned object can be written over the one that is there.
+    /// Returns the part of a planned object that can be applied to the existing one.
     pub(super) fn fitted(self, planned: Value, found: &Value) -> Result<Value, Fault> {
         if matches!(self, Self::Outlives) { claim::fitted(planned, found) } else { Ok(planned) }
     }
 
-    /// What an object that is being deleted waits for.
+    /// Returns what a terminating object waits for.
     pub(super) fn ending(self) -> &'static str {
         let outlives = matches!(self, Self::Outlives);
         if outlives {
@@ -72,7 +72,8 @@ impl How<'_> {
     }
 }
 
-/// Why an agent that is wanted is left as it is: the Secret of its name is not the planned one, and may be another's.
+/// Returns the reason to leave an agent unchanged: the Secret with its name is not the planned one, and may belong to
+/// another program.
 pub(super) fn without_credentials(
     workload: Option<&StatefulSet>,
     credentials: &WriteResult,
@@ -81,7 +82,7 @@ pub(super) fn without_credentials(
     workload.and(credentials.as_ref().err().cloned())
 }
 
-/// Why agent and configuration are left as they are: the claim of their buffer is not as it should be.
+/// Returns the reason to leave agent and configuration unchanged: the claim of their buffer is not as planned.
 pub(super) fn without_claim(claim: &WriteResult) -> Option<WriteResult> {
     match claim {
         Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => None,
@@ -89,16 +90,16 @@ pub(super) fn without_claim(claim: &WriteResult) -> Option<WriteResult> {
     }
 }
 
-/// Whether an object was made immutable, or is a Secret of another type, which no write can change.
+/// Returns whether an object is immutable, or a Secret of another type, which no write can change.
 pub(super) fn no_write_helps(desired: &Value, actual: &Value) -> bool {
     let is_immutable = actual["immutable"] == Value::Bool(true);
     is_immutable || (desired["kind"] == "Secret" && desired["type"] != actual["type"])
 }
 
-/// Whose an object is.
+/// Ownership of an object.
 pub(super) enum Ownership {
     Ours,
-    /// Ours or a namesake's of before, and on its way out.
+    /// Own object, or one of a previous device with the same name, that is terminating.
     Ending,
     Foreign(String),
 }
@@ -116,7 +117,7 @@ pub(super) fn standing(owner: &Owner, found: &impl ResourceExt) -> Ownership {
     }
 }
 
-/// Why an object that is there is not to be written over at all.
+/// Returns the reason why an existing object must not be overwritten.
 pub(super) fn in_the_way<K: Resource<DynamicType = ()>>(
     owner: &Owner,
     found: &K,
@@ -164,7 +165,11 @@ mod tests {
 
     #[test]
     fn a_claim_without_an_owner_is_told_by_its_labels() {
-        let owner = Owner::of(&serde_json::from_value::<IoTDevice>(json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": {}})).unwrap());
+        let owner = Owner::of(
+            &serde_json::from_value::<IoTDevice>(json!({"apiVersion": "lanyard.dev/v1alpha1",
+            "kind": "IoTDevice", "metadata": {"name": "a", "namespace": "n", "uid": "u"}, "spec": {}}))
+            .unwrap(),
+        );
         let way = |labels: &serde_json::Value, more: &serde_json::Value, how: How<'_>| {
             let mut claim =
                 json!({"metadata": {"name": "a-agent-buffer", "namespace": "n", "labels": labels}});
@@ -187,7 +192,10 @@ mod tests {
             &json!({}),
             kept
         )));
-        let controller = |kind: &str, uid: &str| json!({"ownerReferences": [{"apiVersion": "v", "kind": kind, "name": "a", "uid": uid, "controller": true}]});
+        let controller = |kind: &str, uid: &str| {
+            json!({"ownerReferences": [{"apiVersion": "v", "kind": kind,
+            "name": "a", "uid": uid, "controller": true}]})
+        };
         assert!(foreign(way(&ours, &controller("Database", "v"), kept)));
         assert_eq!(way(&ours, &controller("IoTDevice", "u"), kept), None);
         let waits = |more| match way(&ours, &more, kept) {

@@ -27,7 +27,7 @@ use crate::fault::{Fault, Reason};
 /// The objects that a device needs. None of them is written yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// What the credentials are.
+    /// Credentials of the device.
     pub issued: Issued,
     /// The credentials.
     pub credentials: Secret,
@@ -41,7 +41,7 @@ pub struct Plan {
     pub former_credentials: Option<String>,
 }
 
-/// What is taken away from a device that must leave the hub.
+/// Objects to remove from a device that must leave the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawal {
     /// Names of its credentials Secrets.
@@ -107,7 +107,7 @@ pub fn plan(
     })
 }
 
-/// What is taken away from a device that must leave the hub for this reason.
+/// Returns the objects to remove from a device that must leave the hub for this reason.
 #[must_use]
 pub fn withdrawal(device: &IoTDevice, reason: Reason) -> Withdrawal {
     let name = device.name_any();

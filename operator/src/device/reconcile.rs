@@ -42,7 +42,7 @@ const RETRY_REFUSED: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_secs(2);
 /// Timers may be early by a fraction.
 const A_MOMENT: Duration = Duration::from_millis(50);
-/// Why Kubernetes makes no pod stands in events, which are not watched.
+/// Delay of reading events for a missing pod; events are not watched.
 const POD_MUST_APPEAR: Duration = Duration::from_secs(5);
 
 /// One look at one device.
@@ -85,7 +85,7 @@ pub async fn reconcile(
     }
 }
 
-/// When to look again at a device whose user has nothing to change.
+/// Returns the time until the next reconcile of a device whose user has nothing to fix.
 fn next_look(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
     let ends = agent.pod.as_ref().and_then(|pod| overdue_in(pod, now));
     match (outcome.waits(), ends, &agent.pod) {
@@ -101,7 +101,7 @@ fn next_look(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
     }
 }
 
-/// When something has to be done with the credentials at a moment that is known: then, and neither before nor after.
+/// Returns the time until the next scheduled action on the credentials.
 fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
     let Outcome::Applied(_, applied) = outcome else { return None };
     if let Some(Pending::RolloverTurn(RolloverTurn::In(wait) | RolloverTurn::Paused(wait))) =
@@ -113,7 +113,7 @@ fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(next.duration_since(now)).unwrap_or_default() + A_MOMENT)
 }
 
-/// What decides on the next look, besides the outcome.
+/// Inputs for the time of the next reconcile, besides the outcome.
 struct LastSeen {
     agent: AgentSeen,
     turn: Option<Duration>,
@@ -210,7 +210,7 @@ async fn act(
     }
 }
 
-/// How long a failed device waits.
+/// Returns the delay after a failed reconcile.
 #[must_use]
 pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<DeviceContext>) -> Action {
     let key = Key::of(&**device);

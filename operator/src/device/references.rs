@@ -1,4 +1,5 @@
-//! Where a device's credential comes from: its group's key or CA, a Secret of its own, or the operator itself. Pure.
+//! References of a device, and the origin of its credential: its group's key or CA, its own Secret, or the operator.
+//! Pure.
 
 use lanyard_crds::certificate::Leaf;
 use lanyard_crds::device::Auth;
@@ -15,7 +16,7 @@ use lanyard_crds::refer::TrustedCa;
 /// Longest common name of a certificate (ref §9.1).
 const MAX_COMMON_NAME: usize = 64;
 
-/// Where a device's credential comes from.
+/// Origin of a device's credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A key derived from the key of its group.
@@ -40,22 +41,22 @@ pub enum Origin {
         group: String,
         /// Name of the CA's Secret.
         secret: String,
-        /// What it is to be.
+        /// Certificate to issue.
         wanted: LeafRequest,
     },
-    /// A certificate that somebody else keeps in this Secret.
+    /// Certificate that another program maintains in this Secret.
     Kept {
         /// Name of the Secret.
         secret: String,
         /// Its common name.
         name: String,
-        /// How that is compared.
+        /// Comparison of names.
         letters: DeviceNames,
     },
 }
 
 impl Origin {
-    /// What the operator's own certificates are to be.
+    /// Returns the certificate to issue, if the operator issues it.
     #[must_use]
     pub fn wanted(&self) -> Option<&LeafRequest> {
         match self {
@@ -98,17 +99,18 @@ pub fn secrets(group: &ProvisioningGroup) -> impl Iterator<Item = &str> {
     key.chain(issuers.map(|issuer| &issuer.secret_ref)).map(|secret| secret.name.as_str())
 }
 
-/// How a device without a group proves who it is.
+/// Returns the authentication of a device without a group.
 #[must_use]
 pub fn auth(device: &IoTDevice) -> Option<&Auth> {
     let spec = &device.spec;
     spec.hub.as_ref().map(|hub| &hub.auth).or_else(|| spec.dps.as_ref().map(|dps| &dps.auth))
 }
 
-/// Of a device without a group. `name` is who it is where it logs in; `field` where its `auth` stands.
+/// Returns the origin for a device without a group. `name` is its id where it logs in; `field` is the path of its
+/// `auth`.
 ///
 /// # Errors
-/// [`Fault`]: what somebody has to change.
+/// [`Fault`]: an error that a user must fix.
 pub fn own(auth: &Auth, field: &str, name: &str, letters: DeviceNames) -> Result<Origin, Fault> {
     match (&auth.symmetric_key, &auth.self_signed, &auth.certificate) {
         (Some(key), None, None) => Ok(Origin::Own { secret: key.secret_ref.name.clone() }),
@@ -122,10 +124,10 @@ pub fn own(auth: &Auth, field: &str, name: &str, letters: DeviceNames) -> Result
     }
 }
 
-/// Of a device of a group.
+/// Returns the origin for a device of a group.
 ///
 /// # Errors
-/// [`Fault`]: what somebody has to change.
+/// [`Fault`]: an error that a user must fix.
 pub fn of_group(name: &str, group: &ProvisioningGroup, registration: &str) -> Result<Origin, Fault> {
     let attestation = &group.spec.attestation;
     let field = |field: &str| format!("{field} of ProvisioningGroup {name}");
@@ -150,7 +152,8 @@ pub fn of_group(name: &str, group: &ProvisioningGroup, registration: &str) -> Re
 fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
     if name.chars().count() > MAX_COMMON_NAME {
         let message = format!(
-            "{name:?} is longer than the {MAX_COMMON_NAME} characters that a certificate's common name has: use a key instead, or a shorter id"
+            "{name:?} is longer than the {MAX_COMMON_NAME} characters that a certificate's common name has: use a \
+                key instead, or a shorter id"
         );
         return Err(invalid(field, message));
     }

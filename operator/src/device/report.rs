@@ -136,7 +136,7 @@ fn connection(
     Connection { state, since, reason, message }
 }
 
-/// Where an agent has nothing to add to the one word.
+/// Returns the message for a state of which the agent reports only the reason.
 fn in_words(said: &said::DeviceStatus) -> String {
     match (said.connection.reason, &said.assigned_hub) {
         (R::Connected, Some(hub)) => format!("connected to {hub}"),
@@ -163,7 +163,7 @@ fn connection_reason(
     }
 }
 
-/// Whether nothing goes on until somebody changes something at the hub, at DPS or in the object.
+/// Returns whether a user must change something at the hub, at DPS or in the object.
 fn waits_for_somebody(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> bool {
     let rejected =
         matches!(&agent.report, Some(Report::Said(status)) if status.configuration_problem.is_some());
@@ -240,7 +240,7 @@ fn provisioning_state(
     state::next(was, seen)
 }
 
-/// What happened between two statuses; nothing when nothing changed.
+/// Returns the events between two statuses; none if nothing changed.
 #[must_use]
 pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Outcome) -> Vec<UserEvent> {
     let mut events = Vec::new();

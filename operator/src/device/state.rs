@@ -1,4 +1,5 @@
-//! How far a device is, in the words of IoT Central: one function from what was and what is seen to the state. Pure.
+//! Provisioning state of a device, with the terms of IoT Central: one function from the previous state and the
+//! inputs. Pure.
 
 use kube::ResourceExt;
 use lanyard_crds::agent::AgentMode;
@@ -6,7 +7,7 @@ use lanyard_crds::group::Approval;
 use lanyard_crds::status::{Admission, IoTDeviceStatus, ProvisioningState as State};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-/// Where a device was before this look.
+/// Provisioning state before this reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Before {
     /// Its state; none before the first look.
@@ -15,16 +16,16 @@ pub struct Before {
     pub before_block: Option<State>,
 }
 
-/// What is seen of a device in this look.
+/// Inputs of the provisioning state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateInputs {
     /// spec.blocked is set.
     pub blocked: bool,
-    /// Its group wants somebody's consent, and nobody has given it.
+    /// Its group needs an approval that is missing.
     pub waits: bool,
     /// It has tags or a model, of its own or inherited.
     pub template: bool,
-    /// It is, or was, at the hub that it belongs to.
+    /// It is or was connected to its hub.
     pub was_at_hub: bool,
     /// It has credentials.
     pub issued: bool,
@@ -55,8 +56,8 @@ pub fn next(before: Before, seen: StateInputs) -> (State, Option<State>) {
     }
 }
 
-/// Whether a device must wait until somebody sets `approved`. A device that was admitted to this very group is not asked
-/// again: an edit of one word in a group must not take a whole fleet off its hub. `blocked` is there for that.
+/// Returns whether a device must wait for `approved`. A device that this group admitted does not wait again: an edit
+/// of the group must not disconnect all its devices. Use `blocked` for that.
 #[must_use]
 pub fn waits_for_approval(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
     let manual = group.is_some_and(|group| group.spec.approval == Some(Approval::Manual));
@@ -69,8 +70,8 @@ pub fn waits_for_approval(device: &IoTDevice, group: Option<&ProvisioningGroup>)
     !approved && (admission.uid.is_empty() || Some(&admission.uid) != group.metadata.uid.as_ref())
 }
 
-/// Whether an operator that recorded no admissions had admitted the device: its status answers the object as it is, so that
-/// it was admitted to the group that it names now.
+/// Returns whether an older operator, which recorded no admissions, had admitted the device: its status describes the
+/// object as it is, so the current group admitted it.
 fn was_admitted(device: &IoTDevice) -> bool {
     let current = |status: &&IoTDeviceStatus| Some(status.observed_generation) == device.metadata.generation;
     device.status.as_ref().filter(current).is_some_and(|status| {
@@ -92,7 +93,7 @@ pub fn admission(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Admis
     Admission { name: group.name_any(), uid: group.metadata.uid.clone().unwrap_or_default() }
 }
 
-/// Whether a device has tags or a model, of its own or inherited. A group that is missing may have some.
+/// Returns whether a device has tags or a model, of its own or inherited. A missing group may have some.
 #[must_use]
 pub fn has_template(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
     let spec = &device.spec;
@@ -107,7 +108,7 @@ pub fn has_template(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bo
     model.is_some() || tags.is_some_and(|tags| !tags.is_empty())
 }
 
-/// Whether something else than an agent of this cluster connects the device.
+/// Returns whether another program than an agent of this cluster connects the device.
 #[must_use]
 pub fn connects_elsewhere(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> bool {
     let inherited = || group?.spec.template.as_ref()?.agent.as_ref();

@@ -1,4 +1,4 @@
-//! Second stage: what the device is to be, its group's template included, or what somebody has to change. Pure.
+//! Second stage: the device merged with its group's template, or the error that a user must fix. Pure.
 
 use kube::ResourceExt;
 use lanyard_crds::agent::Agent;
@@ -32,31 +32,31 @@ pub struct Valid {
     pub uid: Option<String>,
     /// Its id at the hub.
     pub device_id: DeviceId,
-    /// Where it connects.
+    /// Hub or DPS of the device.
     pub destination: Destination,
-    /// Where its credential comes from.
+    /// Origin of the credential.
     pub origin: Origin,
     /// Name of the Secret for its credentials.
     pub secret_name: String,
     /// Announced to DPS and to the hub.
     pub model_id: Option<String>,
-    /// Where tags are read.
+    /// Sources of the tags.
     pub sources: Vec<Source>,
-    /// What is read.
+    /// Tags to read.
     pub tags: Vec<Tag>,
-    /// How it is sent.
+    /// Format and timing of messages.
     pub telemetry: Telemetry,
-    /// What is kept until the hub has it.
+    /// Buffer for events until the hub acknowledges them.
     pub buffer: Buffer,
     /// The volume where it is kept.
     pub storage: Storage,
-    /// What the hub sends when it is gone without a word.
+    /// Message that the hub sends if the connection ends unexpectedly.
     pub last_will: Option<LastWill>,
-    /// Where and with how much its agent runs.
+    /// Mode, placement and resources of the agent.
     pub agent: Agent,
 }
 
-/// Where a device connects.
+/// Hub or DPS of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// To this hub.
@@ -65,10 +65,10 @@ pub enum Destination {
     Dps(config::Dps),
 }
 
-/// What the device is to be.
+/// Returns the validated device.
 ///
 /// # Errors
-/// [`Fault`]: what somebody has to change.
+/// [`Fault`]: an error that a user must fix.
 pub fn validate(observed: &DeviceObservation) -> Result<Valid, Fault> {
     let device = &observed.device;
     let spec = &device.spec;

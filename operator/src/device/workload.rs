@@ -33,13 +33,13 @@ const CONFIG: &str = "/etc/lanyard/config";
 const CREDENTIALS: &str = "/etc/lanyard/credentials";
 const BUFFER: &str = "/var/lib/lanyard/buffer";
 
-/// The `StatefulSet`'s specification. It holds nothing that the agent reloads by itself, so that new keys, tags or
-/// certificates start no new pod.
+/// Returns the specification of the `StatefulSet`. It contains nothing that the agent reloads itself, so new keys,
+/// tags or certificates start no new pod.
 ///
-/// A `StatefulSet`, for its pod has a name of its own, and the API server keeps one object of a name.
-/// So the next agent starts when the one before has ended, on a rollout as well as when somebody deletes the pod or its node
-/// is lost. A Deployment keeps that on a rollout only (`Recreate`): its ReplicaSet replaces a deleted pod at once, while the
-/// old one still drains.
+/// A `StatefulSet` gives its pod a fixed name, and the API server stores one object of a name. So the next agent
+/// starts only after the previous one has ended, on a rollout as well as after a deletion of the pod or the loss of
+/// its node. A Deployment guarantees that only on a rollout (`Recreate`): its ReplicaSet replaces a deleted pod at
+/// once, while the old one still drains.
 pub(super) fn spec(valid: &Valid, defaults: &AgentDefaults) -> StatefulSetSpec {
     let selector = BTreeMap::from([(DEVICE_LABEL.to_owned(), valid.name.clone())]);
     let agent = defaults.settings(&valid.agent);
@@ -242,7 +242,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     }
 }
 
-/// What the user says, or what an idle agent with some tags needs, with room.
+/// Returns the user's resources, or those of an idle agent with some tags, with a margin.
 fn resources(wanted: Option<&Resources>) -> ResourceRequirements {
     let default = Resources {
         requests: Some(Amounts {

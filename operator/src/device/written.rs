@@ -5,30 +5,30 @@ use std::time::Duration;
 use super::issue::Issued;
 use crate::fault::Fault;
 
-/// What became of a planned object.
+/// Result of writing a planned object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// It was not there.
+    /// It was created.
     Created,
     /// It was different.
     Updated {
-        /// Whether its specification was, so that its pod may be replaced.
+        /// True if its specification was different, so that its pod may be replaced.
         specification: bool,
     },
-    /// It was as it should be; nothing was written.
+    /// It was as planned; nothing was written.
     Unchanged,
-    /// It is not to be there.
+    /// It must not exist.
     Absent,
     /// Something has to end first; the words say what.
     Waiting(String),
-    /// Somebody else changes it again and again; it is put right after a while.
+    /// Another program repeatedly changes it; it is repaired after a delay.
     Contested(String, Duration),
 }
 
-/// What became of a plan.
+/// Results of applying a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// What the credentials are.
+    /// Credentials of the device.
     pub issued: Box<Issued>,
     /// The credentials.
     pub credentials: Result<Written, Fault>,
@@ -38,5 +38,5 @@ pub struct Applied {
     pub workload: Result<Written, Fault>,
 }
 
-/// What becomes of an object without a write.
+/// Result for one object.
 pub(super) type WriteResult = Result<Written, Fault>;

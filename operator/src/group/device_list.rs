@@ -60,10 +60,12 @@ pub fn found(group: &ProvisioningGroup, found: &ListFound) -> Option<Result<List
     Some(match found {
         ListFound::NotAsked => return None,
         ListFound::NoObject => missing(format!(
-            "import refers to ConfigMap {name}, which is not in this namespace: create it with the key {key}; no device is changed until then"
+            "import refers to ConfigMap {name}, which is not in this namespace: create it with the key {key}; no \
+                device is changed until then"
         )),
         ListFound::NoKey(has) => missing(format!(
-            "import refers to key {key:?} of ConfigMap {name}, which has {}: add it or correct the reference; no device is changed until then",
+            "import refers to key {key:?} of ConfigMap {name}, which has {}: add it or correct the reference; no \
+                device is changed until then",
             if has.is_empty() { "no key at all".to_owned() } else { format!("only {}", has.join(", ")) }
         )),
         ListFound::NoText => Err(Fault::new(
@@ -115,7 +117,8 @@ pub fn read(text: &str) -> Result<List, Fault> {
 
 fn no_list(why: &str) -> Fault {
     let message = format!(
-        "the list of devices cannot be read, and nothing is changed: {why}: its first row must be a header with the column {DEVICE_ID} and, if devices have names, {DEVICE_NAME}, separated by a comma"
+        "the list of devices cannot be read, and nothing is changed: {why}: its first row must be a header with the \
+            column {DEVICE_ID} and, if devices have names, {DEVICE_NAME}, separated by a comma"
     );
     Fault::new(Reason::ImportInvalid, message)
 }

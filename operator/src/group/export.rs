@@ -111,7 +111,8 @@ pub fn is_taken(group: &ProvisioningGroup, name: &str) -> bool {
 pub fn taken(group: &ProvisioningGroup, name: &str) -> Fault {
     let group = group.name_any();
     let message = format!(
-        "export.secretName: the operator keeps Secret {name} for the answer to a verification code, and the list is not written: take another name, such as {group}-export"
+        "export.secretName: the operator keeps Secret {name} for the answer to a verification code, and the list is \
+            not written: take another name, such as {group}-export"
     );
     Fault::new(Reason::InvalidSpec, message)
 }
@@ -123,7 +124,8 @@ fn has_credentials(device: &IoTDevice) -> bool {
 
 fn too_large(name: &str, devices: usize, bytes: usize) -> Fault {
     let message = format!(
-        "the list of {devices} devices has {bytes} bytes and a Secret takes {MAX_BYTES}: Secret {name} stays as it was; divide the devices into several groups"
+        "the list of {devices} devices has {bytes} bytes and a Secret takes {MAX_BYTES}: Secret {name} stays as it \
+            was; divide the devices into several groups"
     );
     Fault::new(Reason::ExportTooLarge, message)
 }

@@ -289,7 +289,8 @@ spec:
             ),
         };
         let yaml = format!(
-            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}, namespace: n, uid: u-{name}{owners}}}, spec: {{groupRef: {{name: g}}, {spec}}}}}"
+            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: {name}, namespace: n, uid: \
+                u-{name}{owners}}}, spec: {{groupRef: {{name: g}}, {spec}}}}}"
         );
         Arc::new(serde_saphyr::from_str(&yaml).unwrap())
     }
@@ -478,7 +479,8 @@ spec:
 
         /// Whatever was there, one round of work is enough, and a second one does nothing.
         #[test]
-        fn one_round_is_enough(before in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), after in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), delete: bool) {
+        fn one_round_is_enough(before in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6),
+            after in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), delete: bool) {
             let group = group(if delete { "Delete" } else { "Keep" });
             let list = |rows: &std::collections::BTreeMap<String, String>| {
                 super::tests::rows(&rows.iter().map(|(id, name)| format!("{id},{name}")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>())

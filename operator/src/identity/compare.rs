@@ -1,4 +1,4 @@
-//! Whose identity it is: a device among the others that claim the same one. Reads the cluster.
+//! Comparison of a device with others of the same identity. Reads the cluster.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub struct IdentityJudge<'a> {
     pub reads: &'a Reads,
     /// The mirrors.
     pub view: &'a View,
-    /// What agents say.
+    /// Reports of agents.
     pub agents: &'a Agents,
 }
 
@@ -85,8 +85,8 @@ impl IdentityJudge<'_> {
         Ok(contest)
     }
 
-    /// What speaks for a device; nothing where it has no claim: it is blocked, it ends, it waits for approval, or it has no
-    /// credential.
+    /// Returns the evidence of a device; none if it cannot compete: it is blocked, is being deleted, waits for
+    /// approval, or has no credential.
     fn claimant(
         &self,
         device: &IoTDevice,
@@ -128,7 +128,7 @@ impl IdentityJudge<'_> {
         Some(Claimant { evidence, by_status_only: !seen, since, idle: !runs, created, key })
     }
 
-    /// Whether an agent of that device may be connected: its pod is there.
+    /// Returns whether an agent of that device may be connected, because its pod exists.
     fn may_be_connected(&self, device: &Key, has_workload: bool) -> bool {
         let still = |pod: &Arc<Pod>| match &pod.metadata.deletion_timestamp {
             Some(end) => {
@@ -146,7 +146,7 @@ fn is_young(pod: &Pod) -> bool {
     pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"))
 }
 
-/// Whether hub or DPS do not want the device with what it has.
+/// Returns whether the hub or DPS refuses the device with its credential.
 fn is_refused(said: &DeviceStatus) -> bool {
     matches!(
         said.connection.reason,
@@ -154,7 +154,8 @@ fn is_refused(said: &DeviceStatus) -> bool {
     )
 }
 
-/// Whether the device has a credential, or could be given one at once. It says nothing of the identity's holder.
+/// Returns whether the device has a credential, or could get one at once. The holder of the identity is not
+/// considered.
 fn is_usable(observed: &DeviceObservation) -> bool {
     let observed = DeviceObservation { contest: Contest::default(), ..observed.clone() };
     let issued = validate(&observed)

@@ -9,7 +9,7 @@ use crate::kubernetes::key::Key;
 pub struct Contest {
     /// The other device that has the identity.
     pub holder: Option<Key>,
-    /// Whether an agent of another device may still be connected with it.
+    /// True if an agent of another device may still be connected with it.
     pub connected: bool,
     /// The time after which a device without proof must let another one try.
     pub turn: Option<Duration>,

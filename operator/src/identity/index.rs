@@ -1,4 +1,4 @@
-//! Who claims which identity: at a hub, or at a Device Provisioning Service. Pure.
+//! Index of identities: at a hub, or at a Device Provisioning Service. Pure.
 
 use crate::kubernetes::key::Key;
 use std::collections::{BTreeSet, HashMap};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-/// Who a device is for Azure. Two objects with one identity would throw each other out for ever.
+/// Identity of a device at Azure. A hub closes the connection of one of two objects with the same identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// At a hub, whose name is compared without case; device ids are case-sensitive.
@@ -63,7 +63,7 @@ pub fn proven_since(device: &IoTDevice, contested: &[Identity]) -> Option<Timest
     (own && same).then_some(claim.since.0)
 }
 
-/// Who this device is; `None` while its group is missing.
+/// Returns the identity of a device; `None` if its group does not exist.
 #[must_use]
 pub fn identity(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Option<Identity> {
     let device_id = device.device_id();

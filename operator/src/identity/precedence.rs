@@ -10,7 +10,7 @@ use crate::kubernetes::key::Key;
 
 /// The time that a device without proof keeps a contested identity: enough to start an agent and to log in.
 const TURN: Duration = Duration::from_secs(10 * 60);
-/// The time before a device that used its turn in vain gets another one.
+/// Time until a device whose turn was unsuccessful gets another one.
 const AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// The evidence for a device's claim, strongest first.
@@ -29,13 +29,13 @@ pub enum Evidence {
 /// One of several devices with one identity. The least one keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claimant {
-    /// What speaks for it.
+    /// Evidence of the device.
     pub evidence: Evidence,
-    /// Whether this process has not seen the proof itself. A status can be written by others, so it counts less.
+    /// True if this process has not observed the proof itself. Others can write a status, so it counts less.
     pub by_status_only: bool,
     /// The time of the first proof, where there is one.
     pub since: Option<Timestamp>,
-    /// Whether it has no agent: one that runs is not stopped for one that does not.
+    /// True if it has no agent: a running agent is not stopped for one without an agent.
     pub idle: bool,
     /// The time when the object was made.
     pub created: Timestamp,
@@ -44,7 +44,7 @@ pub struct Claimant {
 }
 
 impl Claimant {
-    /// Whether a hub accepted it.
+    /// Returns whether a hub accepted it.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.evidence <= Evidence::Accepted
@@ -63,7 +63,7 @@ struct Trial {
 }
 
 impl Trials {
-    /// Whether the device used its turn in vain.
+    /// Returns whether the turn of the device was unsuccessful.
     #[must_use]
     pub fn is_used(&self, uid: &str, now: Instant) -> bool {
         let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);

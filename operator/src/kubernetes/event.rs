@@ -3,11 +3,11 @@
 /// Something worth an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserEvent {
-    /// Whether it is a warning.
+    /// True for a warning.
     pub warning: bool,
     /// In one word.
     pub reason: String,
-    /// What the operator did or saw.
+    /// Action of the operator.
     pub action: &'static str,
     /// In words.
     pub message: String,

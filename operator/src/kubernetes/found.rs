@@ -2,18 +2,18 @@
 
 use super::secret::SecretData;
 
-/// What a reference to a trusted CA leads to.
+/// Result of looking up a trusted CA.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CaFound {
-    /// There is no reference.
+    /// The object has no reference.
     #[default]
     NotAsked,
-    /// There is no such Secret or ConfigMap.
+    /// The Secret or ConfigMap does not exist.
     NoObject {
         /// Such as `ConfigMap plant-ca`.
         object: String,
     },
-    /// It lacks the key.
+    /// The object lacks the key.
     NoKey {
         /// Such as `ConfigMap plant-ca`.
         object: String,
@@ -24,22 +24,22 @@ pub enum CaFound {
     Text {
         /// Such as `ConfigMap plant-ca`.
         object: String,
-        /// What stands there.
+        /// Content of the key.
         bytes: Vec<u8>,
     },
 }
 
-/// What the reference to a list of devices leads to.
+/// Result of looking up a list of devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ListFound {
-    /// There is no reference.
+    /// The object has no reference.
     #[default]
     NotAsked,
-    /// There is no such ConfigMap.
+    /// The ConfigMap does not exist.
     NoObject,
-    /// It lacks the key, and has these.
+    /// The ConfigMap lacks the key; these are its keys.
     NoKey(Vec<String>),
-    /// What stands there is not UTF-8.
+    /// The content is not UTF-8.
     NoText,
     /// Here it is.
     Text(String),
@@ -54,13 +54,13 @@ pub struct CaSecret {
     pub marks: SecretData,
 }
 
-/// The claim that a device names and somebody else made.
+/// Claim that a device names and the operator did not create.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClaimSeen {
     /// The device names none.
     #[default]
     NotAsked,
-    /// There is no such claim.
+    /// The claim does not exist.
     Missing,
     /// Its owner does not give it to buffers.
     Unlabelled,

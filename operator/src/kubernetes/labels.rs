@@ -18,5 +18,5 @@ pub const SHARED_LABEL: &str = "lanyard.dev/buffer";
 pub const SHARED_VALUE: &str = "shared";
 /// Owner of every field that the operator writes.
 pub const FIELD_MANAGER: &str = "lanyard";
-/// Where the agent serves /metrics, /livez, /readyz and /status.
+/// Port of the agent's /metrics, /livez, /readyz and /status.
 pub const HTTP_PORT: u16 = 9090;

@@ -32,7 +32,7 @@ pub enum Crowd {
     Group(Key),
 }
 
-/// How long such a change waits for its like.
+/// Time for which such a change is collected with others.
 const GATHER: Duration = Duration::from_millis(500);
 
 /// Passes each of a crowd on once.
@@ -53,12 +53,12 @@ pub async fn gather(mut crowd: UnboundedReceiver<Crowd>, queues: Queues) {
 }
 
 impl Queues {
-    /// This device must look again. A closed queue means that the operator ends.
+    /// Queues a device for a reconcile. A closed queue means that the operator ends.
     pub fn device(&self, key: &Key) {
         let _ = self.devices.unbounded_send(to_ref(key));
     }
 
-    /// This group must look again.
+    /// Queues a group for a reconcile.
     pub fn group(&self, key: &Key) {
         let _ = self.groups.unbounded_send(to_ref(key));
     }

@@ -1,6 +1,6 @@
 //! Kinds of objects that devices and groups refer to. Pure.
 
-/// Which kind of thing somebody refers to.
+/// Kind of a referenced object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Referent {
     /// A Secret.

@@ -1,9 +1,9 @@
-//! Where the operator works: everywhere, or in some namespaces. Pure.
+//! Namespaces of the operator: all, or some. Pure.
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 
-/// Where the operator works.
+/// Namespaces of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// In every namespace.
@@ -21,7 +21,7 @@ impl Scope {
         if namespaces.is_empty() { Self::Everywhere } else { Self::Namespaces(namespaces) }
     }
 
-    /// What has to be watched to see all of one kind, each with its namespace.
+    /// Returns the APIs to watch for one kind, each with its namespace.
     #[must_use]
     pub fn apis<K>(&self, client: &Client) -> Vec<(Option<String>, Api<K>)>
     where

@@ -60,8 +60,8 @@ impl std::fmt::Debug for SecretData {
 pub struct Marks {
     /// The use that the owner declares by type or label; unknown words are kept, because they are no consent either.
     pub declared: Option<String>,
-    /// Whether the type belongs to other software.
+    /// True if the type belongs to other software.
     pub foreign: bool,
-    /// Whether the operator made the Secret.
+    /// True if the operator made the Secret.
     pub made_by_operator: bool,
 }

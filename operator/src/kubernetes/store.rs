@@ -17,11 +17,11 @@ use tokio::sync::watch;
 pub struct Change<'a, K> {
     /// Its name, version and owners.
     pub meta: &'a ObjectMeta,
-    /// What was kept of it.
+    /// Cached object before the change.
     pub before: Option<Arc<K>>,
-    /// What is kept of it now.
+    /// Cached object after the change.
     pub now: Option<Arc<K>>,
-    /// Whether it is gone from the cluster.
+    /// True if the object was deleted.
     pub gone: bool,
 }
 
@@ -36,7 +36,7 @@ where
     filled: watch::Sender<bool>,
 }
 
-/// Whether a mirror has been filled once. (Asking the store itself would take the place of somebody who waits for it.)
+/// True after a store was filled once. `Store::wait_until_ready` supports one waiter only.
 pub type Filled = watch::Receiver<bool>;
 
 impl<K> Mirror<K>

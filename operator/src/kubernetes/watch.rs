@@ -31,15 +31,15 @@ use crate::triggers;
 pub struct Listeners {
     /// Devices and groups that must look again.
     pub queues: Queues,
-    /// Who asks agents for their status.
+    /// Poller of the agents.
     pub agents: Agents,
-    /// Who knows which changes are the operator's own.
+    /// Cache that knows the operator's own writes.
     pub remembered: Arc<Remembered>,
-    /// Where private keys are made.
+    /// Generator of private keys.
     pub forge: Arc<KeyGenerator>,
-    /// Who of a group moves to another key or CA when.
+    /// Queues of devices that move to another key or CA.
     pub turns: Arc<RolloverQueue>,
-    /// Who counts what cannot be read.
+    /// Counter of objects that cannot be parsed.
     pub metrics: Metrics,
 }
 
@@ -110,7 +110,7 @@ fn empty() -> (View, Mirrors) {
     (view, mirrors)
 }
 
-/// What each mirror is started with.
+/// Parameters of starting a store.
 struct Start<'a> {
     client: &'a Client,
     scope: &'a Scope,
@@ -239,7 +239,8 @@ fn readable<K: kube::Resource<DynamicType = ()>>(
             let (kind, meta) = (K::kind(&()), invalid.metadata);
             let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
             metrics.unreadable(&kind);
-            tracing::warn!(%kind, namespace, name, error = invalid.error, "cannot read an object, leaving it alone: does it fit the installed CRD?");
+            tracing::warn!(%kind, namespace, name, error = invalid.error, "cannot read an object, leaving it alone: \
+                does it fit the installed CRD?");
             None
         }
     }

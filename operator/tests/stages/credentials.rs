@@ -248,7 +248,8 @@ fn a_group_counts_who_has_moved_and_says_why_others_have_not() {
             .unwrap(),
         )
     };
-    let why = ", conditions: [{type: CredentialsReady, status: 'False', reason: CredentialRefused, message: because, lastTransitionTime: '2026-01-02T03:04:05Z'}]";
+    let why = ", conditions: [{type: CredentialsReady, status: 'False', reason: CredentialRefused, message: \
+        because, lastTransitionTime: '2026-01-02T03:04:05Z'}]";
     let mut devices = vec![
         member("a", "new", "Accepted", ""),
         member("b", "new", "Untried", ""),

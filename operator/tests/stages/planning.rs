@@ -68,7 +68,8 @@ fn everything_that_is_said_about_the_data_reaches_the_agent() {
     let device = configuration(&plan(
         "{groupRef: {name: a}, \
           tags: [{name: T, source: sim, address: K1, dataType: LBCD, enabled: false, deadband: {percent: 2.5}, maxSilence: 1m}], \
-          telemetry: {format: Template, template: {events: Wide, advanced: '[|#each VALUES||VALUE||#unless @last|,|/unless||/each|]'}, initialUpdate: Disabled}, \
+          telemetry: {format: Template, template: {events: Wide,
+              advanced: '[|#each VALUES||VALUE||#unless @last|,|/unless||/each|]'}, initialUpdate: Disabled}, \
           lastWill: {payload: gone, properties: {why: unknown}, contentType: text/plain}}",
     ));
     let tag = &device.tags[0];

@@ -155,11 +155,13 @@ fn an_agent_that_does_not_start_says_why() {
     for (state, reason) in [
         ("{}", "AgentStarting"),
         (
-            "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff}}}]}",
+            "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {waiting: \
+                {reason: ImagePullBackOff}}}]}",
             "AgentImageUnavailable",
         ),
         (
-            "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}}]}",
+            "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: {waiting: \
+                {reason: CrashLoopBackOff}}}]}",
             "AgentCrashing",
         ),
         ("{conditions: [{type: PodScheduled, status: 'False', message: no nodes}]}", "AgentUnschedulable"),
@@ -169,7 +171,9 @@ fn an_agent_that_does_not_start_says_why() {
         assert_eq!(summary(&tell(&observed, &applied(&observed))).1, reason);
     }
     // The last words of a crashed agent are what a user needs.
-    let crashed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 2, message: \"a\\nconfiguration version 2 is newer\\n\"}}}]}";
+    let crashed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: \
+        {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 2, message: \"a\\nconfiguration \
+        version 2 is newer\\n\"}}}]}";
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.pod = Some(pod(crashed).into());
     let told = tell(&observed, &applied(&observed));
@@ -239,7 +243,8 @@ fn an_agent_of_an_older_specification_is_not_ready() {
     }
     // Why an older pod does not run matters more.
     observed.agent.report = None;
-    let failed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {waiting: {reason: ImagePullBackOff}}}]}";
+    let failed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: \
+        {waiting: {reason: ImagePullBackOff}}}]}";
     observed.agent.pod = Some(pod(failed).into());
     assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "AgentImageUnavailable");
 }
