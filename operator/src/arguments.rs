@@ -1,4 +1,4 @@
-//! How the program is called. Pure.
+//! Command line of the operator. Pure.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use crate::credential::bounds::AZURE_ENDPOINTS;
 #[derive(Debug, Parser)]
 #[command(name = "lanyard-operator", version, arg_required_else_help = true)]
 pub struct Arguments {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Work until SIGTERM or SIGINT.
@@ -43,24 +43,24 @@ pub struct Check {
     /// Name of the operator's Lease.
     #[arg(long, value_name = "NAME", default_value = "lanyard-operator")]
     pub lease_name: String,
-    /// Whether the operator is to see the Leases of other installations.
+    /// Allows the operator to list the Leases of other installations.
     #[arg(long, default_value_t = true, action = ArgAction::Set)]
     pub see_other_installations: bool,
 }
 
-/// Where an emulator's CA is kept and published.
+/// Options of the emulator's CA.
 #[derive(Debug, Clone, Args)]
 pub struct EmulatorCa {
-    /// Where ca.crt and ca.key are written for the emulator.
+    /// Directory in which ca.crt and ca.key are written for the emulator.
     #[arg(long, value_name = "DIR")]
     pub directory: PathBuf,
     /// Namespace of the Secret.
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: String,
-    /// The Secret in which the CA is kept; made anew when the Secret is empty.
+    /// Secret that stores the CA. An empty Secret gets a new CA.
     #[arg(long, value_name = "SECRET", required_unless_present = "existing_secret")]
     pub secret: Option<String>,
-    /// A Secret with a CA of somebody else, never written to: ca.crt and ca.key, or tls.crt and tls.key.
+    /// Secret with an existing CA, which is never written: ca.crt and ca.key, or tls.crt and tls.key.
     #[arg(long, value_name = "SECRET", conflicts_with = "secret")]
     pub existing_secret: Option<String>,
     /// A domain that a new CA may vouch for, with all names below it; may be repeated.
@@ -97,7 +97,7 @@ pub struct Run {
     /// Image of the agents.
     #[arg(long, env = "AGENT_IMAGE")]
     pub agent_image: String,
-    /// When a node pulls the agents' image.
+    /// Pull policy of the agents' image.
     #[arg(long, value_enum, default_value = "IfNotPresent")]
     pub agent_image_pull_policy: PullPolicy,
     /// Secrets, in the devices' own namespaces, for pulling the agents' image; may be repeated.
@@ -106,14 +106,15 @@ pub struct Run {
     /// Fields of spec.agent, in JSON, for devices that do not say them.
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = agent_defaults)]
     pub agent_defaults: Agent,
-    /// Whether agents' pods have the annotations prometheus.io/scrape and prometheus.io/port. Turn them off where a PodMonitor
-    /// finds the agents: with both, Prometheus scrapes each agent twice.
+    /// Adds the annotations prometheus.io/scrape and prometheus.io/port to agent pods. Disable them if a PodMonitor
+    /// discovers the agents: with both, Prometheus scrapes each agent twice.
     #[arg(long, default_value_t = true, action = ArgAction::Set)]
     pub agent_scrape_annotations: bool,
     /// Label of every object that the operator makes; may be repeated.
     #[arg(long = "common-label", value_name = "NAME=VALUE", value_parser = label)]
     pub common_labels: Vec<(String, String)>,
-    /// Whether the platform chooses the user of a pod, as OpenShift does; auto asks the API server for security.openshift.io.
+    /// Lets the platform choose the user of a pod, as OpenShift does; auto asks the API server for
+    /// security.openshift.io.
     #[arg(long, value_enum, default_value = "auto")]
     pub openshift: Openshift,
     /// Work in this namespace only; may be repeated. All namespaces unless it is given.
@@ -126,7 +127,7 @@ pub struct Run {
     /// Use only Secrets that declare their use, by the label lanyard.dev/use or a type lanyard.dev/<use>.
     #[arg(long)]
     pub require_secret_use: bool,
-    /// Where the Lease lies by which one of several operators is chosen.
+    /// Namespace of the Lease by which one of several operators becomes the leader.
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub lease_namespace: String,
     /// Name of the Lease. Operators of one installation share it.
@@ -141,16 +142,16 @@ pub struct Run {
     /// Seconds between two attempts; shorter than --renew-deadline.
     #[arg(long, value_name = "SECONDS", default_value = "3s", value_parser = seconds)]
     pub retry_period: Duration,
-    /// Who this operator is in the Lease and in events; host name unless it is given.
+    /// Identity of this operator in the Lease and in events. The default is the host name.
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
-    /// Where /metrics, /livez and /readyz are served.
+    /// Address of /metrics, /livez and /readyz.
     #[arg(long, default_value = "[::]:8080")]
     pub http: SocketAddr,
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as info,kube=debug.
+    /// Log level: error, warn, info, debug, trace, or a filter such as info,kube=debug.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log_level: String,
 }
@@ -179,14 +180,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "use a number of seconds, such as 15s".to_owned())
 }
 
-/// Whether the platform chooses the user of a pod.
+/// Choice of a pod's user by the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Openshift {
-    /// It does if the API server says that it is `OpenShift`'s.
+    /// Enabled if the API server has the kinds of `OpenShift`.
     Auto,
-    /// It does.
+    /// Enabled.
     True,
-    /// It does not.
+    /// Disabled.
     False,
 }
 
@@ -199,13 +200,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// When a node pulls an image; the words of Kubernetes.
+/// Pull policy of an image, with the values of Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub enum PullPolicy {
     /// Each time.
     Always,
-    /// When the node does not have it.
+    /// Pulls an image that the node does not have.
     IfNotPresent,
     /// Never.
     Never,

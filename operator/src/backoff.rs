@@ -1,4 +1,4 @@
-//! How long a failed object waits: longer each time up to a cap, spread, forgotten on success. Pure but for the lock.
+//! Back-off of a failed object: grows up to a limit, with jitter, and is reset on success. Pure, except for the lock.
 
 use std::collections::HashMap;
 use std::hash::Hash;

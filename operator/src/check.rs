@@ -21,13 +21,13 @@ const KINDS: (&str, [&str; 2]) = ("lanyard.dev/v1alpha1", ["iotdevices", "provis
 /// Questions under way at any moment.
 const AT_ONCE: usize = 8;
 
-/// Why the check could not be done.
+/// Error of the check.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The API server does not answer.
     #[error("the API server does not answer: {0}")]
     Unreachable(#[source] kube::Error),
-    /// It does not say which rights there are.
+    /// The API server does not answer which permissions exist.
     #[error("cannot ask for the operator's rights: {0}")]
     Review(#[source] kube::Error),
     /// The rules in the program are not readable.

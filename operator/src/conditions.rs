@@ -1,4 +1,4 @@
-//! How both kinds say how they are, so that kubectl, kstatus, Argo CD and Flux read it right. Pure.
+//! Conditions of both kinds, in the form that kubectl, kstatus, Argo CD and Flux read. Pure.
 
 use crate::fault::Fault;
 use jiff::Timestamp;
@@ -18,9 +18,9 @@ pub const CONNECTED: &str = "Connected";
 pub const IMPORTED: &str = "Imported";
 /// The list of a group's devices with their credentials is current.
 pub const EXPORTED: &str = "Exported";
-/// Somebody is at work.
+/// The operator or the agent is still working.
 pub const RECONCILING: &str = "Reconciling";
-/// Nothing goes on until somebody changes something.
+/// A user must change something.
 pub const STALLED: &str = "Stalled";
 
 /// Longest message that Kubernetes takes.
@@ -29,11 +29,11 @@ const MAX_MESSAGE: usize = 32 * 1024;
 /// A condition's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// It is so.
+    /// Condition status `True`.
     True,
-    /// It is not.
+    /// Condition status `False`.
     False,
-    /// Nobody knows.
+    /// Condition status `Unknown`.
     Unknown,
 }
 
@@ -55,14 +55,14 @@ impl From<bool> for Truth {
     }
 }
 
-/// What is known of one aspect.
+/// State of one aspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aspect {
-    /// Whether it is so.
+    /// Status of the condition.
     pub truth: Truth,
-    /// Why, in one CamelCase word.
+    /// Reason, in CamelCase.
     pub reason: &'static str,
-    /// Why, in words.
+    /// Message for people.
     pub message: String,
 }
 
@@ -112,7 +112,7 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// `Reconciling` and `Stalled`, told from whether the object is ready and whether it waits for somebody.
+/// Returns `Reconciling` and `Stalled`, from the readiness of the object and whether it waits for a user.
 #[must_use]
 pub fn progress(ready: &Aspect, stalled: bool) -> [(&'static str, Aspect); 2] {
     let (reconciling, stalled) = match (ready.truth, stalled) {

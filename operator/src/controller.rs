@@ -41,21 +41,21 @@ const DEVICES_AT_ONCE: u16 = 24;
 /// Groups that are looked at at once.
 const GROUPS_AT_ONCE: u16 = 4;
 
-/// What the operator works with.
+/// Parts of a running operator.
 pub struct Controller {
     /// The API server.
     pub client: Client,
-    /// Where it works.
+    /// Namespaces of the operator.
     pub scope: Scope,
     /// Settings for all agents.
     pub defaults: AgentDefaults,
-    /// What the administrator allows.
+    /// Rules of the administrator.
     pub rules: Arc<Rules>,
-    /// Who it is in events.
+    /// Identity in events.
     pub identity: String,
     /// Its counters.
     pub metrics: Metrics,
-    /// What is left to older installations.
+    /// Namespaces of older installations.
     pub yielded: watch::Receiver<Yielded>,
     /// Filled with the mirrors for those who ask.
     pub view: Arc<OnceLock<Arc<View>>>,
@@ -164,7 +164,7 @@ async fn look_at_all(mut yielded: watch::Receiver<Yielded>, view: Arc<View>, que
         view.devices.state().iter().for_each(|device| queues.device(&Key::of(&**device)));
         view.groups.state().iter().for_each(|group| queues.group(&Key::of(&**group)));
     }
-    // Nobody looks for installations any more: the operator ends.
+    // The receiver is gone: the operator ends.
     std::future::pending::<()>().await;
 }
 

@@ -12,7 +12,7 @@ use crate::arguments::DeriveKey;
 /// More than any key has; a wrong file is not read to its end.
 const MAX_BYTES: u64 = 4096;
 
-/// Why no key was derived. No variant carries a part of a key.
+/// Error of deriving a key. No variant contains a part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveKeyError {
     /// The file cannot be read.
@@ -21,7 +21,7 @@ pub enum DeriveKeyError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Cause of the failure.
         source: std::io::Error,
     },
     /// Standard input cannot be read.
@@ -30,15 +30,15 @@ pub enum DeriveKeyError {
     /// Nothing stands there.
     #[error("{from} is empty: it must hold the enrollment group's primary or secondary key, in base64")]
     Empty {
-        /// Where the key was looked for.
+        /// Source of the key.
         from: String,
     },
-    /// What stands there is no key.
+    /// The text is not a key.
     #[error("{from}: {source}")]
     Key {
-        /// Where the key was looked for.
+        /// Source of the key.
         from: String,
-        /// What is wrong with it.
+        /// Error of the key.
         source: KeyError,
     },
     /// DPS registers no such id.
@@ -46,7 +46,7 @@ pub enum DeriveKeyError {
     Id {
         /// The id.
         id: String,
-        /// What is wrong with it.
+        /// Error of the id.
         source: IdError,
     },
     /// The keys cannot be written.
@@ -130,7 +130,7 @@ mod tests {
 
     /// Reference, derivation vectors 3 to 5.
     #[test]
-    fn one_key_alone_and_several_with_their_ids() {
+    fn single_key_and_several_keys_with_ids_are_printed() {
         let key = parse(format!("{K64}\n").as_bytes(), "x").unwrap();
         let told = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();

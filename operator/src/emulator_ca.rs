@@ -30,7 +30,7 @@ const LASTS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Clocks differ.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
 
-/// Why there is no CA.
+/// Error of the emulator's CA.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorCaError {
     /// The Secret cannot be read.

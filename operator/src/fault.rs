@@ -1,6 +1,6 @@
-//! What somebody has to change before an object can work: a stable reason, and words that say what to do. Pure.
+//! Errors that a user must fix: a stable reason, and a message with the fix. Pure.
 
-/// Why, in one word that conditions, events and metrics share and that never changes.
+/// Reason of an error: one stable name for conditions, events and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// spec.blocked is set.
@@ -9,9 +9,9 @@ pub enum Reason {
     WaitingForApproval,
     /// Another object has the same identity.
     DuplicateDeviceId,
-    /// There is no such ProvisioningGroup.
+    /// The ProvisioningGroup does not exist.
     GroupNotFound,
-    /// There is no such Secret.
+    /// The Secret does not exist.
     SecretNotFound,
     /// The Secret lacks a key.
     SecretKeyMissing,
@@ -69,7 +69,7 @@ pub enum Reason {
     SigningFailed,
     /// The object, or what it inherits, cannot be made into a configuration.
     InvalidSpec,
-    /// An object of the name that the operator needs belongs to somebody else.
+    /// An object with the required name has another owner.
     Conflict,
     /// The claim of a device's buffer has another class or access mode than is asked for.
     ClaimImmutable,
@@ -133,27 +133,27 @@ impl Reason {
         }
     }
 
-    /// Whether the device must leave the hub: its agent is taken away.
+    /// Returns whether the device must leave the hub: its agent is removed.
     #[must_use]
     pub const fn withdraws(self) -> bool {
         matches!(self, Self::Blocked | Self::WaitingForApproval | Self::DuplicateDeviceId)
     }
 
-    /// Whether the device's credentials Secret goes too. One that lost its identity to another object keeps it: nothing but its
-    /// agent has to end, and a certificate could not be made again.
+    /// Returns whether the device's credentials Secret is removed too. A device that lost its identity to another
+    /// object keeps it: only its agent must end, and a certificate could not be made again.
     #[must_use]
     pub const fn takes_credentials(self) -> bool {
         matches!(self, Self::Blocked | Self::WaitingForApproval)
     }
 
-    /// Whether it is a step on the way, and nothing that is wrong.
+    /// Returns whether the reason is a normal step, not an error.
     #[must_use]
     pub const fn is_a_step(self) -> bool {
         matches!(self, Self::WaitingForApproval)
     }
 }
 
-/// What somebody has to change.
+/// Error that a user must fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
 pub struct Fault {

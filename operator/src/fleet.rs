@@ -169,7 +169,7 @@ impl FleetGauges {
     }
 }
 
-/// Whether the device has a credential of the key or CA in use and was not at its hub with it yet.
+/// Returns whether the device has a credential of the key or CA in use and has not connected with it yet.
 fn is_untried(device: &IoTDevice, rollover: &RolloverStatus) -> bool {
     let credentials = device.status.as_ref().and_then(|status| status.credentials.as_ref());
     credentials.is_some_and(|credentials| {

@@ -13,29 +13,29 @@ use crate::metrics::Metrics;
 use crate::overlap::Yielded;
 use crate::snapshot::View;
 
-/// How far the process is.
+/// Phase of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It has asked for the Lease and not heard yet.
+    /// The Lease was requested.
     Starting,
-    /// Somebody else works.
+    /// Another replica is the leader.
     StandingBy(String),
-    /// It works, or is about to when all has been listed.
+    /// Leader; the work starts after all objects are listed.
     Leading,
-    /// It ends.
+    /// Shutting down.
     Ending,
 }
 
-/// What the pages show.
+/// State for the HTTP handlers.
 #[derive(Clone)]
 pub struct Pages {
-    /// How far the process is.
+    /// Phase of the process.
     pub phase: watch::Receiver<Phase>,
     /// The mirrors, once there are any.
     pub view: Arc<OnceLock<Arc<View>>>,
     /// The counters.
     pub metrics: Metrics,
-    /// What is left to older installations.
+    /// Namespaces of older installations.
     pub yielded: watch::Receiver<Yielded>,
 }
 

@@ -1,4 +1,4 @@
-//! Who of several operators works: the one that holds the Lease. Writes the cluster.
+//! Election of the leader: the replica that holds the Lease. Writes to the cluster.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub struct LeaseSettings {
     pub renew_deadline: Duration,
     /// Between two tries.
     pub retry_period: Duration,
-    /// Where the operator works, for other installations to see.
+    /// Namespaces of the operator, for other installations.
     pub scope: Scope,
 }
 
@@ -45,10 +45,10 @@ impl LeaseSettings {
     }
 }
 
-/// Why an operator may not work any more.
+/// Reason for which a leader must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaderError {
-    /// Somebody else holds the Lease.
+    /// Another replica holds the Lease.
     #[error("{0} holds the lease now")]
     Lost(String),
     /// The API server did not answer for too long.
@@ -70,23 +70,24 @@ struct LeaseJudge {
     seen: Option<(SeenLease, Instant)>,
 }
 
-/// What somebody else's Lease looks like. Since when is told by this machine's clock: clocks of two machines differ.
+/// Lease of another replica. The time since its last change is measured by this machine's clock, because clocks of
+/// two machines differ.
 #[derive(PartialEq, Eq)]
 struct SeenLease {
     holder: String,
     renewed: Option<MicroTime>,
 }
 
-/// What became of a try.
+/// Result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tried {
     /// The Lease is held.
     Held,
-    /// By somebody else.
+    /// Held by another replica.
     HeldBy(String),
 }
 
-/// What to do with the Lease as it is.
+/// Action for the current state of the Lease.
 #[derive(Debug, PartialEq, Eq)]
 enum LeaseStep {
     Create,
@@ -96,7 +97,7 @@ enum LeaseStep {
 }
 
 impl Election {
-    /// Nobody holds anything yet.
+    /// Returns a candidate that holds nothing yet.
     #[must_use]
     pub fn new(client: Client, settings: LeaseSettings, identity: String) -> Self {
         let judge = LeaseJudge { identity, duration: settings.duration, seen: None };
@@ -179,7 +180,7 @@ impl Election {
         };
         match written {
             Ok(_) => Ok(Tried::Held),
-            // Somebody else was faster; the version or the name gave it away.
+            // Another replica was faster: the version or the name conflicts.
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 Ok(Tried::HeldBy("another operator".to_owned()))
             }
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_of_nobody_is_taken_and_ones_own_renewed() {
+    fn free_lease_is_taken_and_own_lease_renewed() {
         let (mut judge, now) = judge();
         assert_eq!(judge.turn(None, now), LeaseStep::Create);
         assert_eq!(judge.turn(Some(&seen("", 1)), now), LeaseStep::Take);
@@ -270,7 +271,7 @@ mod tests {
 
     /// However wrong the other machine's clock is: what counts is that its Lease does not change.
     #[test]
-    fn a_lease_is_taken_only_when_it_has_not_changed_for_its_whole_time() {
+    fn lease_is_taken_only_after_its_whole_duration() {
         let (mut judge, start) = judge();
         let after = |seconds| start + Duration::from_secs(seconds);
         let leave = || LeaseStep::Leave("other".to_owned());

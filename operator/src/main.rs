@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// Looks that are under way may finish for so long after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Why the operator ended.
+/// Error that ends the operator.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("--log-level: {0}")]
@@ -106,7 +106,7 @@ async fn client() -> Result<kube::Client, Failure> {
     kube::Client::try_from(config).map_err(Failure::Client)
 }
 
-/// Where there is no log.
+/// Prints an error before the log is set up.
 fn without_log(error: &dyn std::error::Error) -> ExitCode {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "error: {error}");

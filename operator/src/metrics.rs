@@ -1,4 +1,4 @@
-//! What Prometheus reads of the operator itself. Pure but for the counters.
+//! Metrics of the operator. Pure, except for the counters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl Metrics {
         self.0.polls.with_label_values(&[if answered { "success" } else { "error" }]).inc();
     }
 
-    /// When the CAs of a group end; those that are not among them are gone.
+    /// Sets the expiries of a group's CAs; others are removed.
     pub fn issuers(&self, group: &Key, ends: &[(InUse, Timestamp)]) {
         for slot in [InUse::Primary, InUse::Secondary] {
             let labels = [group.namespace.as_str(), group.name.as_str(), slot.as_str()];
@@ -161,7 +161,7 @@ impl Metrics {
         }
     }
 
-    /// Whether this operator works.
+    /// Sets whether this replica is the leader.
     pub fn leads(&self, leads: bool) {
         self.0.leader.set(leads.into());
     }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_is_there_even_when_nobody_is_in_it() {
+    fn every_state_has_a_series_even_without_devices() {
         let metrics = Metrics::new().unwrap();
         metrics.reconciled("IoTDevice", Duration::from_millis(3), Some("SecretNotFound"));
         let text = metrics.text(&[Arc::new(IoTDevice::default())], &[]);

@@ -1,4 +1,4 @@
-//! Which of two installations works on a namespace that both are told to work in: the older one. Pure.
+//! Precedence of two installations with a shared namespace: the older one works on it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,13 +25,13 @@ const DURATION: i32 = 15;
 pub struct Installation {
     /// Namespace and name of its Lease.
     pub lease: String,
-    /// Where it works.
+    /// Namespaces of the installation.
     pub scope: Scope,
     /// Since when.
     pub since: Timestamp,
 }
 
-/// What an installation leaves to older ones.
+/// Namespaces of older installations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Yielded {
     /// Everything.
@@ -43,13 +43,13 @@ pub struct Yielded {
 }
 
 impl Yielded {
-    /// Whether an older installation works on this namespace.
+    /// Returns whether an older installation works on this namespace.
     #[must_use]
     pub fn has(&self, namespace: Option<&str>) -> bool {
         self.everything || namespace.is_some_and(|namespace| self.namespaces.contains(namespace))
     }
 
-    /// Whether nothing is left to anybody.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.everything && self.namespaces.is_empty()
@@ -113,7 +113,7 @@ fn text(scope: &Scope) -> String {
     }
 }
 
-/// What is left to older installations. Of two of one age, the Lease's name decides.
+/// Returns the namespaces of older installations. If two have the same age, the name of the Lease decides.
 #[must_use]
 pub fn yielded(own: &Installation, others: &[Installation]) -> Yielded {
     let mut yielded = Yielded::default();

@@ -14,12 +14,12 @@ use crate::kubernetes::found::CaSecret;
 use crate::kubernetes::found::ClaimSeen;
 use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
 
-/// What the administrator allows.
+/// Rules of the administrator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Whether a Secret that does not declare its use is refused.
+    /// True if a Secret without a declared use is refused.
     pub explicit_use: bool,
-    /// Where tokens for DPS may be sent.
+    /// DPS endpoints to which tokens may be sent.
     pub endpoints: Endpoints,
 }
 

@@ -23,7 +23,7 @@ use crate::kubernetes::secret::Marks;
 use crate::kubernetes::secret::SecretData;
 use crate::snapshot::View;
 
-/// How many bodies are kept: keys and CAs of groups that many devices share, not more.
+/// Number of cached bodies: keys and CAs of groups that many devices share.
 const MAX_KEPT: usize = 64;
 
 /// Reads of what objects refer to. What a thousand devices share is read once a version and not a thousand times.
@@ -73,10 +73,10 @@ impl Reads {
         }
     }
 
-    /// What a device's own Secret holds, if it is there and the device's.
+    /// Returns the content of the device's Secret, if the device controls it.
     ///
     /// # Errors
-    /// What the API server says, but for a missing Secret.
+    /// Errors of the API server, except for a missing Secret.
     pub async fn held(
         &self,
         key: &Key,
@@ -162,10 +162,11 @@ impl Reads {
         })
     }
 
-    /// Why Kubernetes cannot make the pod of a `StatefulSet`, such as a quota; it says so in events only.
+    /// Returns the reason why Kubernetes cannot create the pod of a `StatefulSet`, such as a quota, which only events
+    /// contain.
     ///
     /// # Errors
-    /// What the API server says.
+    /// Errors of the API server.
     pub async fn why_no_pod(&self, workload: &StatefulSet) -> Result<Option<String>, kube::Error> {
         let Some(uid) = workload.uid() else { return Ok(None) };
         let api: Api<Event> = Api::namespaced(self.client.clone(), &workload.namespace().unwrap_or_default());
@@ -238,7 +239,8 @@ impl Reads {
     }
 }
 
-/// Whether the controller of StatefulSets says it: everyone who may write events can name a StatefulSet in one.
+/// Returns whether the event is from the StatefulSet controller: a user who may write events can name a StatefulSet
+/// in one.
 fn is_of_its_controller(event: &Event) -> bool {
     const CONTROLLER: &str = "statefulset-controller";
     let older = || event.deprecated_source.as_ref().and_then(|source| source.component.as_deref());
@@ -248,7 +250,7 @@ fn is_of_its_controller(event: &Event) -> bool {
     }
 }
 
-/// When an event happened last. Kubernetes' own controllers still write the older form.
+/// Returns the time of an event. Kubernetes' own controllers still write the older form.
 fn when(event: &Event) -> Option<jiff::Timestamp> {
     let series = event.series.as_ref().map(|series| series.last_observed_time.0);
     let told = event.deprecated_last_timestamp.as_ref().map(|time| time.0);

@@ -1,4 +1,4 @@
-//! What the operator sees: mirrors of all it needs to know, and questions about them. Reads memory only.
+//! Snapshot of the cluster: cached objects, and queries on them. Reads memory only.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -36,11 +36,11 @@ pub struct View {
     pub secrets: Store<PartialObjectMeta<Secret>>,
     /// Names and versions of all ConfigMaps.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
-    /// Who claims which device id.
+    /// Index of identities.
     pub claims: Mutex<Claims>,
     /// The turns of devices that claim an identity without proof.
     pub trials: Trials,
-    /// Which kinds have been listed.
+    /// Kinds that have been listed.
     pub filled: Vec<(&'static str, Filled)>,
 }
 
@@ -142,7 +142,7 @@ impl View {
         claims.former(own, identities, Instant::now())
     }
 
-    /// What has not been listed yet, for people who wait.
+    /// Returns the kinds that have not been listed yet, for readiness.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         self.filled.iter().filter(|(_, filled)| !*filled.borrow()).map(|(kind, _)| *kind).collect()

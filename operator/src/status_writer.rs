@@ -1,4 +1,4 @@
-//! What the operator answers users: status of their objects, and events. Writes the cluster.
+//! Writer of statuses and events. Writes to the cluster.
 
 use std::fmt::Debug;
 
@@ -66,7 +66,7 @@ impl Answers {
         }
     }
 
-    /// Has an event written soon: nobody waits for it.
+    /// Queues an event to be written; the caller does not wait.
     pub fn event<K: Resource<DynamicType = ()>>(&self, object: &K, happened: UserEvent) {
         // The version would make every repetition an event of its own.
         let regarding = ObjectReference { resource_version: None, ..object.object_ref(&()) };
@@ -76,7 +76,7 @@ impl Answers {
     }
 }
 
-/// Writes events one after the other. One that is lost harms nobody: the conditions say it too.
+/// Writes events one after the other. A lost event does no harm: the conditions contain the same.
 pub async fn tell(mut told: Receiver<LastEvents>, client: Client, identity: String, metrics: Metrics) {
     let reporter = Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(client, reporter);

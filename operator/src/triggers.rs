@@ -1,4 +1,4 @@
-//! What wakes whom: from a change in the cluster to the devices and groups that must look again. Reads memory only.
+//! Triggers: from a change in the cluster to the devices and groups to reconcile. Reads memory only.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -34,17 +34,17 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
         }
         now.into_iter().for_each(|device| claims.add(device));
     }
-    let asks_anew = before.map(asked) != now.map(asked);
+    let has_changed = before.map(asked) != now.map(asked);
     // A proof, and a hub that DPS assigned, decide among those with one identity.
     let proven = |device: &IoTDevice| {
         let status = device.status.as_ref();
         status.map(|status| (status.claim.clone(), status.assigned_hub.clone()))
     };
     let proof_changed = before.and_then(proven) != now.and_then(proven);
-    if let (Some(device), true) = (now, asks_anew) {
+    if let (Some(device), true) = (now, has_changed) {
         queues.device(&Key::of(device));
     }
-    if let (Some(device), true) = (now.or(before), asks_anew || proof_changed) {
+    if let (Some(device), true) = (now.or(before), has_changed || proof_changed) {
         queues.devices(&view.rivals_of(device));
     }
     if before.map(counted) != now.map(counted) {
@@ -57,12 +57,12 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
     }
 }
 
-/// What the operator answers to; its own answer in the status is not among it.
+/// Returns the fields to which the operator responds; its own status is not among them.
 fn asked(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
     (device.uid(), device.metadata.generation, device.metadata.deletion_timestamp.is_some())
 }
 
-/// What a group counts, lists and writes out.
+/// Returns the fields that a group counts, lists and exports.
 fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
     let status = device.status.as_ref();
     let group = device.spec.group_ref.as_ref().map(|group| group.name.clone());
@@ -123,7 +123,7 @@ pub fn referent_changed(
     }
     let (namespace, changed) =
         (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-    // Somebody's own Secret where a device's credentials belong is in its way until it goes.
+    // A Secret of another program with the name of a device's credentials blocks the device until it is deleted.
     let in_the_way = referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none();
     let devices = view.devices.state_filter(|device| {
         device.metadata.namespace.as_deref() == Some(namespace)

@@ -196,6 +196,6 @@ fn a_second_client_of_the_same_identity_is_suspected() {
     let one = setup(&emulator, &config).start();
     wait_for_ramp(&emulator, 5);
     let _two = setup(&emulator, &config).start();
-    let told = |agent: &Agent| agent.log().contains("nobody else connects with this device's id");
+    let told = |agent: &Agent| agent.log().contains("no other client connects with this device's id");
     eventually("the first is told", LIMIT, || told(&one).then_some(()));
 }

@@ -1,4 +1,4 @@
-//! One identity, one object; and what belongs to somebody else is not touched.
+//! One identity, one object; and what has another owner is not touched.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
@@ -21,8 +21,7 @@ async fn what_belongs_to_somebody_else_is_not_touched() {
         .await;
     let said = &condition(&device.status.as_ref().unwrap().conditions, "CredentialsReady").unwrap().message;
     assert!(
-        said.contains("Secret a-credentials belongs to somebody else")
-            && said.contains("credentials.secretName"),
+        said.contains("Secret a-credentials has another owner") && said.contains("credentials.secretName"),
         "{said}"
     );
     let untouched = namespace.api::<Secret>().get("a-credentials").await.unwrap();

@@ -123,8 +123,7 @@ async fn a_secret_of_somebody_else_is_not_touched() {
         .await;
     let message = condition(&group.status.unwrap().conditions, "Exported").unwrap().message.clone();
     assert!(
-        message.contains("Secret plant-key belongs to somebody else")
-            && message.contains("export.secretName"),
+        message.contains("Secret plant-key has another owner") && message.contains("export.secretName"),
         "{message}"
     );
     // The devices have what they need all the same.

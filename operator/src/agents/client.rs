@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there() {
+    async fn closed_port_is_reported_as_no_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn somebody_who_says_nothing() {
+    async fn silent_server_times_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         assert!(matches!(ask(address).await, Err(AskError::TooSlow)));

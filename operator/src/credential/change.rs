@@ -142,7 +142,7 @@ pub fn slot(held: &StoredCredentials, stays: Option<&Credential>) -> InUse {
 /// Decision about a certificate that the operator issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stays.
+    /// Stays.
     Good,
     /// The next one is due, or this one cannot be used: at once.
     Due,
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_says_counts_more_than_what_was_known() {
+    fn agent_report_overrides_known_state() {
         use CredentialsProof::{Accepted, Refused, Untried};
         let fingerprint = key(1).fingerprint();
         let told = |proof| CredentialsStatus {
@@ -230,7 +230,7 @@ mod tests {
             // The one before works, the new one does not.
             (Some(2), Some(1), Some(Untried), Refused),
             (Some(1), Some(2), Some(Refused), Accepted),
-            // An agent that was started anew has tried nothing yet.
+            // A restarted agent has tried nothing yet.
             (None, None, Some(Accepted), Accepted),
             (None, None, Some(Refused), Refused),
         ] {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_goes_on_with_the_one_before_speaks_against_an_issuer() {
+    fn refusal_counts_only_while_the_previous_one_works() {
         let refused_while = |state: &str| -> IoTDevice {
             let text = format!(
                 "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: a}}, spec: {{}}, status: \

@@ -93,7 +93,7 @@ pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
     let wrong = |message: String| Err(Fault::new(Reason::SecretUseMismatch, message));
     if marks.made_by_operator {
         return wrong(format!(
-            "Secret {secret:?} is made by the operator and serves as nobody's {wanted}: name a Secret of your own",
+            "Secret {secret:?} is made by the operator and cannot serve as a {wanted}: name your own Secret",
             wanted = wanted.as_str()
         ));
     }

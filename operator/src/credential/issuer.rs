@@ -126,7 +126,7 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
     }
     if !upper.ca.is || !upper.ca.may_sign {
         let message = format!(
-            "{} in its chain is no CA or lacks keyCertSign: nobody believes what stands below it",
+            "{} in its chain is not a CA or lacks keyCertSign: clients do not trust certificates below it",
             upper.name
         );
         return Err((Reason::IssuerNotCA, message));

@@ -22,7 +22,7 @@ pub struct KeyGenerator {
 enum KeyRequest {
     Making(KeyKind),
     Made(KeyKind, Result<Pair, PairError>),
-    /// It was handed out, and is not known to be stored yet.
+    /// Handed out, and not known to be stored yet.
     Given(KeyKind, Pair),
 }
 

@@ -38,10 +38,10 @@ pub enum LeafError {
     /// The library does not take it.
     #[error("failed to make the certificate: {0}")]
     Make(#[source] rcgen::Error),
-    /// It cannot be parsed again.
+    /// Cannot be parsed again.
     #[error("failed to read the certificate that was made: {0}")]
     Read(#[source] CertificateError),
-    /// It does not verify against its issuer.
+    /// Does not verify against its issuer.
     #[error("the certificate that was made does not verify against its issuer")]
     Verify,
 }
@@ -102,7 +102,7 @@ pub fn possession(
     now: Timestamp,
     duration: Duration,
 ) -> Result<Certificate, LeafError> {
-    // Nobody needs its key again.
+    // Its key is not needed again.
     let pair = Pair::generate(KeyKind::P256).map_err(|_| LeafError::Make(rcgen::Error::RingUnspecified))?;
     signed(code, &pair, issuer, serial, now, duration)
 }

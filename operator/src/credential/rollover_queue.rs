@@ -78,7 +78,7 @@ impl RolloverQueue {
             return RolloverTurn::In(place - now);
         }
         if paused() {
-            // As many ask in vain as would move: a group of thousands makes no crowd.
+            // Paused devices ask again at the rollover rate, so that they do not all reconcile at once.
             return RolloverTurn::Paused(queue.place(device, now + queue.every) - now);
         }
         RolloverTurn::Now
@@ -152,15 +152,15 @@ mod tests {
         assert_eq!(group.ask("b", "x", 6, 20, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 6, 300, false), RolloverTurn::Now, "its key was being made meanwhile");
         group.done("b");
-        assert_eq!(group.ask("b", "x", 6, 300, false), RolloverTurn::Now, "nobody else waits");
+        assert_eq!(group.ask("b", "x", 6, 300, false), RolloverTurn::Now, "no other device waits");
         group.done("b");
         assert_eq!(group.ask("b", "x", 6, 300, false), seconds(10), "one move, one turn");
-        // Who comes late pays for nobody.
+        // A late device does not wait for earlier ones.
         assert_eq!(group.ask("d", "x", 6, 500, false), RolloverTurn::Now);
     }
 
     #[test]
-    fn another_issuer_or_pace_begins_anew() {
+    fn another_issuer_or_rate_starts_an_empty_queue() {
         let group = group();
         assert_eq!(group.ask("a", "x", 1, 0, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 1, 0, false), seconds(60));
@@ -179,7 +179,7 @@ mod tests {
             wakes.sort_unstable();
             let (second, device) = wakes.remove(0);
             match group.ask(&device.to_string(), "x", 60, second, true) {
-                RolloverTurn::Now => panic!("nobody moves"),
+                RolloverTurn::Now => panic!("no device may move"),
                 RolloverTurn::In(wait) => wakes.push((second + wait.as_secs(), device)),
                 RolloverTurn::Paused(wait) => {
                     asked += 1;
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_gone_holds_nobody_up() {
+    fn deleted_device_does_not_block_the_queue() {
         let group = group();
         assert_eq!(group.ask("a", "x", 1, 0, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 1, 0, false), seconds(60));

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_ends_with_its_issuer_is_not_made_again_and_again() {
+    fn certificate_that_expires_with_its_issuer_is_not_reissued() {
         let wanted = wanted(1000, 300);
         let leaf = made(10_000, &wanted);
         let at = |second| Timestamp::from_second(second).unwrap();

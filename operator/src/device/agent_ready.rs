@@ -37,7 +37,7 @@ pub(super) fn agent_ready(
             Applied { configuration: Ok(Written::Contested(why, _)), .. }
             | Applied { workload: Ok(Written::Contested(why, _)), .. },
         ) => return Aspect::new(false, "Contested", why.clone()),
-        _ if nobody(observed) => {
+        _ if no_agent_wanted(observed) => {
             return Aspect::new(true, NO_AGENT, "agent.mode is None: no agent is to run here");
         }
         Outcome::Applied(_, Applied { workload: Ok(Written::Absent), .. }) => {
@@ -49,14 +49,14 @@ pub(super) fn agent_ready(
 }
 
 /// Returns whether another program connects the device, and no previous agent does.
-pub(super) fn nobody(observed: &DeviceObservation) -> bool {
+pub(super) fn no_agent_wanted(observed: &DeviceObservation) -> bool {
     connects_elsewhere(&observed.device, observed.group.as_deref()) && observed.agent.pod.is_none()
 }
 
 /// Two connections of one device throw each other out.
 fn ending() -> Aspect {
     let message =
-        "agent.mode is None, and the agent of before is ending: connect the device elsewhere when it has";
+        "agent.mode is None, and the previous agent is ending: connect the device after it has ended";
     Aspect::new(false, "AgentEnding", message)
 }
 

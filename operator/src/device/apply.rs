@@ -108,7 +108,7 @@ impl Applier<'_> {
         let Withdrawal { credentials, workload } = withdrawal;
         let owner = &Owner::of(device);
         let namespace = &owner.key.namespace;
-        // A thousand devices that wait for approval have nothing, and nobody is to be asked for it.
+        // A thousand devices that wait for approval have no objects: no request is made for them.
         let known = |kind: &str, key: &Key| self.remembered.version(kind, key).is_some();
         let key = Key::new(namespace, &workload);
         if self.view.workloads.get(&to_ref(&key)).is_some() || known("StatefulSet", &key) {
@@ -224,7 +224,7 @@ impl Applier<'_> {
             && differs_for_good(&desired, &serde_json::to_value(found).map_err(kube::Error::SerdeError)?)
         {
             self.delete::<K>(owner, &key.name).await?;
-            return Ok(Ok(Written::Waiting(format!("{kind} {} of before is made anew", key.name))));
+            return Ok(Ok(Written::Waiting(format!("{kind} {} is being recreated", key.name))));
         }
         if let Some(found) = &found
             && !self.take_over(&api, found).await?
@@ -241,7 +241,7 @@ impl Applier<'_> {
             Answer::Waiting(why) => Ok(Written::Waiting(why)),
             Answer::Refused(fault) if fault.reason == Reason::Refused => match found {
                 Some(found) if no_write_helps(&desired, &to_value(&found)?) => {
-                    self.anew(owner, &api, planned, desired, digest, how).await?
+                    self.recreate(owner, &api, planned, desired, digest, how).await?
                 }
                 _ => {
                     self.remembered.unrepaired(&kind, &key);
@@ -254,7 +254,7 @@ impl Applier<'_> {
 
     /// Deletes an object that can be changed no more, and makes it at once as it is planned. What it held is in the planned one
     /// and nowhere else meanwhile: so the API server is asked before, and the planned one is kept until it was taken.
-    async fn anew<K>(
+    async fn recreate<K>(
         &self,
         owner: &Owner,
         api: &Api<K>,
@@ -319,7 +319,7 @@ impl Applier<'_> {
         let wait = self.remembered.before_repair(&owner.key, &kind, &key, digest, Instant::now());
         let message = || {
             format!(
-                "{kind} {} is changed by somebody else again and again; it is put right after a while",
+                "{kind} {} is changed repeatedly by another program; it is repaired after a delay",
                 key.name
             )
         };
@@ -336,7 +336,7 @@ impl Applier<'_> {
         let pods = self.view.pods_of(device);
         let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
         let wait = self.remembered.may_wait(device, !pods.is_empty()) || ending;
-        wait.then(|| Ok(Written::Waiting("the agent of before has not ended yet".to_owned())))
+        wait.then(|| Ok(Written::Waiting("the previous agent has not ended yet".to_owned())))
     }
 
     /// Turns the fields of a created object into applied ones: else an apply that leaves a field out would not remove it.

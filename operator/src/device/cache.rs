@@ -48,7 +48,7 @@ struct Kept {
     /// Version in the store when this version was read or written: until the store changes, this is the newest.
     mirrored: Option<String>,
     /// True if it was recreated, so that the store first loses the previous one.
-    anew: bool,
+    recreated: bool,
     held: StoredCredentials,
 }
 
@@ -124,7 +124,7 @@ impl Remembered {
         let holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
         let version = mirrored.and_then(|meta| meta.resource_version.as_ref());
-        let between = version.is_none() && kept.anew;
+        let between = version.is_none() && kept.recreated;
         let newest = kept.mirrored.as_ref() == version || kept.version.as_ref() == version || between;
         newest.then(|| kept.held.clone())
     }
@@ -144,7 +144,7 @@ impl Remembered {
             uid: meta.uid.clone(),
             version: meta.resource_version.clone(),
             mirrored: mirrored.and_then(|meta| meta.resource_version.clone()),
-            anew: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
+            recreated: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
             held,
         };
         self.holdings.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), kept);
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_changes_an_object_again_and_again_slows_its_repair() {
+    fn repeated_drift_slows_the_repair() {
         let remembered = Remembered::default();
         let (device, key) = (Key::new("n", "a"), Key::new("n", "a-agent"));
         let start = Instant::now();
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(ask(1, 50), 990);
         assert_eq!(ask(1, 1040), 0);
         assert_eq!(ask(1, 1050), 1990);
-        // What is planned anew does not wait.
+        // A new plan does not wait.
         assert_eq!(ask(2, 1060), 0);
         // And after a quiet time all is forgiven.
         for after in 0..20 {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_secret_holds_is_known_until_the_mirror_has_something_newer() {
+    fn secret_content_is_cached_until_the_store_is_newer() {
         let remembered = Remembered::default();
         let (device, key) = (IoTDevice::default(), Key::new("n", "a-credentials"));
         let meta = |uid: &str, version: &str| ObjectMeta {
@@ -296,10 +296,10 @@ mod tests {
         };
         let known = |mirrored: Option<&ObjectMeta>| remembered.held(&device, &key, mirrored).is_some();
         assert!(!known(None));
-        // Made, and the mirror follows; then somebody else changes it.
+        // Made, and the mirror follows; then another program changes it.
         remembered.hold(&device, &key, &meta("u", "1"), None, StoredCredentials::default());
         assert!(known(None) && known(Some(&meta("u", "1"))) && !known(Some(&meta("u", "2"))));
-        // Made anew: the mirror loses the one before first.
+        // Made recreated: the mirror loses the one before first.
         remembered.hold(&device, &key, &meta("v", "4"), Some(&meta("u", "2")), StoredCredentials::default());
         assert!(known(Some(&meta("u", "2"))));
         remembered.gone(&meta("u", "2"));
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_secret_holds_is_known_for_its_own_device_only() {
+    fn secret_content_is_cached_for_its_own_device_only() {
         let remembered = Remembered::default();
         let key = Key::new("n", "shared");
         let meta = ObjectMeta { uid: Some("s".to_owned()), ..ObjectMeta::default() };
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_anew_is_known_until_it_is_written() {
+    fn recreated_content_is_kept_until_it_is_written() {
         let remembered = Remembered::default();
         let (device, key) = (device("a", "u"), Key::new("n", "a-credentials"));
         let meta = |uid: &str| ObjectMeta {

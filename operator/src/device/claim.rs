@@ -110,7 +110,7 @@ pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> 
 fn unbound(planned: &Value, there: &Value) -> Fault {
     let claim = planned["metadata"]["name"].as_str().unwrap_or_default();
     let message = format!(
-        "PersistentVolumeClaim {claim} asks for {there} and has no volume yet, so that nobody can change it: it grows when it has \
+        "PersistentVolumeClaim {claim} requests {there} and has no volume yet, so it cannot be changed: it grows when it has \
          one; or delete it with `kubectl delete pvc {claim}`, and another one is made"
     );
     Fault::new(Reason::ClaimImmutable, message)
@@ -120,7 +120,7 @@ fn immutable(planned: &Value, field: &str, wanted: &Value, there: &Value) -> Fau
     let (claim, field) = (&planned["metadata"]["name"], field.trim_start_matches("/spec/"));
     let claim = claim.as_str().unwrap_or_default();
     let message = format!(
-        "PersistentVolumeClaim {claim} has {field} {there}, and {wanted} is asked for, which nobody can change: set it back in \
+        "PersistentVolumeClaim {claim} has {field} {there}, and {wanted} is requested, which is immutable: revert it in \
          buffer.storage.claim; or, when the hub has all events, or they may go, delete the claim with `kubectl delete pvc \
          {claim} --wait=false` and then the agent's pod, and another one is made"
     );
@@ -141,7 +141,8 @@ mod tests {
     }
 
     fn claim(class: Value, size: &str) -> Value {
-        let mut claim = json!({"metadata": {"name": "a-agent-buffer"}, "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "v", "resources": {"requests": {"storage": size}}}});
+        let mut claim = json!({"metadata": {"name": "a-agent-buffer"}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "volumeName": "v", "resources": {"requests": {"storage": size}}}});
         if !class.is_null() {
             claim["spec"]["storageClassName"] = class;
         }
@@ -160,7 +161,7 @@ mod tests {
         let mut waits = claim(json!(null), "1Gi");
         waits["spec"].as_object_mut().unwrap().remove("volumeName");
         let fault = fitted(claim(json!(null), "2Gi"), &waits).unwrap_err();
-        assert!(fault.message.contains("asks for \"1Gi\" and has no volume yet"), "{}", fault.message);
+        assert!(fault.message.contains("requests \"1Gi\" and has no volume yet"), "{}", fault.message);
         assert!(fitted(claim(json!(null), "1Gi"), &waits).is_ok());
     }
 
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(fault.reason.as_str(), "ClaimImmutable");
         assert!(
             fault.message.starts_with(
-                "PersistentVolumeClaim a-agent-buffer has storageClassName \"fast\", and \"slow\" is asked for"
+                "PersistentVolumeClaim a-agent-buffer has storageClassName \"fast\", and \"slow\" is requested"
             ),
             "{}",
             fault.message

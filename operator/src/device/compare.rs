@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_change_is_told_from_what_an_apply_puts_right() {
+    fn immutable_differences_are_told_from_drift() {
         let desired = json!({"spec": {"selector": {"matchLabels": {"a": "1"}}, "podManagementPolicy": "Parallel", "replicas": 1}});
         let other = |field: &str, value: Value| {
             let mut actual = desired.clone();

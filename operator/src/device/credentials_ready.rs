@@ -54,14 +54,14 @@ fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> 
     match issued.pending {
         Some(Pending::RolloverTurn(RolloverTurn::Paused(_))) => {
             let message = format!(
-                "Secret {secret} holds the credential of before: others of the group were refused with the new one, \
+                "Secret {secret} contains the previous credential: other devices of the group were refused with the new one, \
                     see status.rollover of the ProvisioningGroup"
             );
             return Aspect::new(true, "RolloverPaused", message);
         }
         Some(Pending::RolloverTurn(_)) => {
             let message = format!(
-                "Secret {secret} holds the credential of before; the new one follows when it is the device's turn \
+                "Secret {secret} contains the previous credential; the new one follows when it is the device's turn \
                     (rollover.devicesPerMinute of the ProvisioningGroup)"
             );
             return Aspect::new(true, "RolloverPending", message);
@@ -130,7 +130,7 @@ fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
     let holding = &issued.holding;
     let of = |credential: &Credential| credential.certified().map(|certified| certified.leaf().told());
     let (current, previous) = (of(&holding.current), holding.previous.as_ref().and_then(of));
-    // Only where the operator renews by itself there are two slots; elsewhere the one before is nobody's.
+    // Two slots exist only if the operator renews; otherwise the previous certificate belongs to none.
     let previous: Option<CertificateStatus> = previous.filter(|_| holding.slot.is_some());
     let slot = holding.slot.unwrap_or_default();
     let not_after = holding.current.certified().map(|certified| Time(certified.ends().at));
@@ -182,7 +182,7 @@ pub(super) fn expiring(
         Some(next) => format!("it ends at {ends}; the next one is made at {}", whole_seconds(next)),
         None if is_current => format!("it ends at {ends}"),
         None => format!(
-            "the device still shows the certificate of before, which ends at {ends}: have the hub accept the new one"
+            "the device still uses the previous certificate, which expires at {ends}: have the hub accept the new one"
         ),
     };
     if now >= shown.not_after {

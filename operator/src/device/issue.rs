@@ -163,7 +163,7 @@ impl Stage<'_> {
         let spread = schedule::spread(self.uid);
         let judged = |credential: &Credential| judge(credential, wanted, issuer, spread, now);
         let verdict = self.held.current.as_ref().map(|current| match judged(current) {
-            // Somebody else's certificate that happens to fit has no slot.
+            // A certificate of another program that happens to fit has no slot.
             Verdict::Good if issuer.is_none() && self.held.slot.is_none() => Verdict::Other,
             // Not the clock is behind, the hub says so too.
             Verdict::Good if self.proof == CredentialsProof::Refused && change::is_early(current, now) => {

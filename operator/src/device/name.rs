@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_is_a_dns_label_with_room_and_nobody_elses(
+        fn name_is_a_unique_dns_label_with_room(
             devices in proptest::collection::hash_set("[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", 1..40)
         ) {
             let names: HashSet<String> = devices.iter().map(|device| workload(device)).collect();

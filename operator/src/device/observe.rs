@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_is_outdated_until_its_revision_is_the_newest_of_the_newest_generation() {
+    fn pod_is_outdated_until_its_revision_is_the_newest() {
         let workload = |generation: i64, status: &str| -> StatefulSet {
             serde_saphyr::from_str(&format!("{{metadata: {{generation: {generation}}}, status: {status}}}"))
                 .unwrap()

@@ -19,14 +19,14 @@ use crate::kubernetes::owner::Owner;
 pub(super) enum How<'a> {
     /// Nothing.
     Plain,
-    /// It starts pods, which must not run beside previous ones.
+    /// Starts pods, which must not run beside previous ones.
     StartsPods {
         /// True if an agent of another device may still be connected with the same identity.
         beside_another: bool,
     },
-    /// It is a claim, which may exist longer than its device, and is mostly immutable.
+    /// Claim, which may exist longer than its device, and is mostly immutable.
     Outlives,
-    /// It contains a device's credential, which must not be lost.
+    /// Contains a device's credential, which must not be lost.
     Holds {
         /// True if the existing object was read; otherwise the plan was made without it.
         seen: bool,
@@ -113,7 +113,7 @@ pub(super) fn standing(owner: &Owner, found: &impl ResourceExt) -> Ownership {
         // The garbage collector takes what a deleted object of the same name has left.
         Some(holder) if holder.kind == owner.kind && holder.name == owner.key.name => Ownership::Ending,
         Some(holder) => Ownership::Foreign(format!("{} {}", holder.kind, holder.name)),
-        None => Ownership::Foreign("somebody else".to_owned()),
+        None => Ownership::Foreign("another program".to_owned()),
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn in_the_way<K: Resource<DynamicType = ()>>(
             Some(Err(Fault::new(Reason::Conflict, message)))
         }
         Ownership::Ending => {
-            Some(Ok(Written::Waiting(format!("{kind} {name} of before is being deleted{}", how.ending()))))
+            Some(Ok(Written::Waiting(format!("previous {kind} {name} is being deleted{}", how.ending()))))
         }
         Ownership::Ours => None,
     }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_no_write_can_change_is_made_anew() {
+    fn only_immutable_objects_are_recreated() {
         let desired = serde_json::to_value(Secret { type_: Some("Opaque".to_owned()), ..Secret::default() });
         let desired = desired.unwrap();
         assert!(no_write_helps(&desired, &json!({"type": "kubernetes.io/tls"})));
@@ -185,7 +185,10 @@ mod tests {
         let foreign = |verdict: Option<WriteResult>| {
             matches!(verdict, Some(Err(Fault { reason: Reason::Conflict, .. })))
         };
-        assert!(foreign(way(&ours, &json!({}), How::Plain)), "what else has no owner is somebody's");
+        assert!(
+            foreign(way(&ours, &json!({}), How::Plain)),
+            "an object without an owner belongs to another program"
+        );
         assert!(foreign(way(&json!({"lanyard.dev/device": "a"}), &json!({}), kept)));
         assert!(foreign(way(
             &json!({"app.kubernetes.io/managed-by": "lanyard-operator", "lanyard.dev/device": "b"}),
@@ -202,7 +205,7 @@ mod tests {
             Some(Ok(Written::Waiting(why))) => why,
             other => panic!("{other:?}"),
         };
-        assert!(waits(controller("IoTDevice", "former")).contains("of before is being deleted"));
+        assert!(waits(controller("IoTDevice", "former")).contains("is being deleted"));
         assert!(
             waits(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))
                 .ends_with("delete the pod too, unless it ends already")
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_left_alone_while_the_secret_of_its_name_is_not_the_planned_one() {
+    fn agent_is_unchanged_while_its_secret_is_not_the_planned_one() {
         let (agent, fault) = (StatefulSet::default(), Fault::new(Reason::Conflict, "m"));
         assert_eq!(without_credentials(Some(&agent), &Err(fault.clone())), Some(fault.clone()));
         assert_eq!(without_credentials(Some(&agent), &Ok(Written::Unchanged)), None);
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_nobody_has_seen_is_not_written_over() {
+    fn unseen_secret_is_not_overwritten() {
         let (device, held, key) = (IoTDevice::default(), StoredCredentials::default(), Key::new("n", "a"));
         let spares =
             |seen| How::Holds { seen, device: &device, held: &held }.spares("Secret", &key).is_some();

@@ -204,7 +204,7 @@ async fn act(
             Ok(Outcome::Withdrawn(fault))
         }
         Err(fault) => {
-            tracing::debug!(device = %device.name_any(), %fault, "waits for somebody");
+            tracing::debug!(device = %device.name_any(), %fault, "waits for a user");
             Ok(Outcome::Faulty(fault))
         }
     }

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use lanyard_crds::status::{ClaimStatus, Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
 
-use super::agent_ready::{NO_AGENT, agent_ready, ignored, nobody};
+use super::agent_ready::{NO_AGENT, agent_ready, ignored, no_agent_wanted};
 use super::credentials_ready;
 use super::state;
 use super::validate::Destination;
@@ -36,14 +36,14 @@ pub fn status(
 ) -> IoTDeviceStatus {
     let device = &observed.device;
     let generation = device.metadata.generation.unwrap_or_default();
-    let nobody = nobody(observed);
-    let said = said_of(&observed.agent, &device.name_any()).filter(|_| !nobody);
+    let no_agent = no_agent_wanted(observed);
+    let said = said_of(&observed.agent, &device.name_any()).filter(|_| !no_agent);
     let connection = connection(observed, outcome, said, before.connection.as_ref(), now);
     let credentials = credentials_ready::ready(outcome, said, before.credentials.is_some());
     let expiring = credentials_ready::expiring(observed, outcome, before, now);
     let stuck = observed.agent.pod.as_ref().and_then(|pod| stuck(pod, now));
     let waits = stuck.is_some()
-        || (!nobody && waits_for_somebody(&observed.agent, said))
+        || (!no_agent && waits_for_user(&observed.agent, said))
         || credentials.reason == "CredentialRefused";
     let agent = agent_ready(observed, outcome, said, stuck);
     let connected = Aspect {
@@ -57,7 +57,7 @@ pub fn status(
     };
     let ready = [&credentials, &agent, &connected].into_iter().find(|aspect| aspect.truth != Truth::True);
     let ready = match ready {
-        // Nobody tells whether it is connected.
+        // The connection state is unknown without an agent.
         Some(worst) if worst.reason == NO_AGENT => credentials.clone(),
         Some(worst) => Aspect { truth: Truth::False, ..worst.clone() },
         None => connected.clone(),
@@ -118,7 +118,7 @@ fn connection(
     }
     let (state, message) = match (outcome, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _) => (ConnectionState::Disconnected, fault.message.clone()),
-        _ if nobody(observed) => (
+        _ if no_agent_wanted(observed) => (
             ConnectionState::Unknown,
             "agent.mode is None: what connects the device does not tell the operator".to_owned(),
         ),
@@ -154,7 +154,7 @@ fn connection_reason(
 ) -> &'static str {
     match (outcome, said, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _, _) => fault.reason.as_str(),
-        _ if nobody(observed) => NO_AGENT,
+        _ if no_agent_wanted(observed) => NO_AGENT,
         (_, Some(said), _) => said.connection.reason.as_str(),
         (_, None, Some(Report::Silent(_))) => "AgentUnreachable",
         (_, None, Some(Report::Contradicts(_))) => "AnswerIgnored",
@@ -164,7 +164,7 @@ fn connection_reason(
 }
 
 /// Returns whether a user must change something at the hub, at DPS or in the object.
-fn waits_for_somebody(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> bool {
+fn waits_for_user(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> bool {
     let rejected =
         matches!(&agent.report, Some(Report::Said(status)) if status.configuration_problem.is_some());
     let refused = said.is_some_and(|said| {
@@ -269,7 +269,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         let is_ready = ready.status == "True";
         let stalled = find(&after.conditions, crate::conditions::STALLED)
             .is_some_and(|stalled| stalled.status == "True");
-        // Somebody wanted it so.
+        // A user requested it.
         let blocked = after.provisioning_state == Some(ProvisioningState::Blocked);
         events.push(UserEvent {
             warning: !is_ready && !blocked && (was_ready || stalled),

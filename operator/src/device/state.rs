@@ -23,11 +23,11 @@ pub struct StateInputs {
     pub blocked: bool,
     /// Its group needs an approval that is missing.
     pub waits: bool,
-    /// It has tags or a model, of its own or inherited.
+    /// Has tags or a model, of its own or inherited.
     pub template: bool,
-    /// It is or was connected to its hub.
+    /// Is or was connected to its hub.
     pub was_at_hub: bool,
-    /// It has credentials.
+    /// Has credentials.
     pub issued: bool,
 }
 
@@ -291,7 +291,7 @@ mod tests {
             let group = group(&format!("template: {template}"));
             assert_eq!(has_template(&device(&spec, "{}"), Some(&group)), has, "{spec} {template}");
         }
-        assert!(has_template(&device("{groupRef: {name: g}}", "{}"), None), "nobody knows");
+        assert!(has_template(&device("{groupRef: {name: g}}", "{}"), None), "unknown without the group");
         assert!(!has_template(&device("{}", "{}"), None));
     }
 

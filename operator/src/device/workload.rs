@@ -59,7 +59,7 @@ pub(super) fn spec(valid: &Valid, defaults: &AgentDefaults) -> StatefulSetSpec {
                 max_unavailable: None,
             }),
         }),
-        // Nobody looks the pod up by name, so no Service stands behind it.
+        // The pod is not looked up by name, so there is no Service.
         service_name: None,
         template: PodTemplateSpec {
             metadata: Some(pod_meta(valid, &agent, defaults)),

@@ -8,16 +8,16 @@ use crate::fault::Fault;
 /// Result of writing a planned object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// It was created.
+    /// Created.
     Created,
-    /// It was different.
+    /// Different before.
     Updated {
         /// True if its specification was different, so that its pod may be replaced.
         specification: bool,
     },
-    /// It was as planned; nothing was written.
+    /// As planned already; nothing was written.
     Unchanged,
-    /// It must not exist.
+    /// Must not exist.
     Absent,
     /// Something has to end first; the words say what.
     Waiting(String),

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 /// A refusal may depend on what is not watched, such as quotas and admission rules.
 pub const RETRY_REFUSED: Duration = Duration::from_secs(60);
 
-/// How far a list is after a look.
+/// Progress of a list after a reconcile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Its rows.
@@ -34,15 +34,15 @@ pub struct Imported {
     pub done: usize,
     /// Rows that cannot have it, in the order of the list.
     pub mistakes: Vec<ImportMistake>,
-    /// Whether devices without a row were left alone because of a row that cannot be read.
+    /// True if devices without a row were kept because a row cannot be read.
     pub incomplete: bool,
     /// Devices without a row that stay, because too many would go at once.
     pub spared: usize,
     /// Rows and removals that are left.
     pub left: usize,
-    /// Whether some of them only wait for the next look.
+    /// True if some of them wait for the next reconcile only.
     pub more: bool,
-    /// Whether the API server refused some, which is tried again.
+    /// True if the API server refused some, which is retried.
     pub refused: bool,
 }
 
@@ -77,13 +77,13 @@ impl Refusals {
 pub struct ImportApplier<'a> {
     /// The API server.
     pub client: &'a Client,
-    /// What it has refused.
+    /// Earlier refusals.
     pub refusals: &'a Refusals,
-    /// Who counts writes.
+    /// Counters of writes.
     pub metrics: &'a Metrics,
 }
 
-/// What became of one row.
+/// Result of one row.
 enum ImportRow {
     Done,
     /// Something has to end first, which is heard of.

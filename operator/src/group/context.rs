@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct GroupContext {
     /// The API server, for devices of lists.
     pub client: kube::Client,
-    /// What was written.
+    /// Cache of earlier writes.
     pub remembered: Arc<Remembered>,
     /// Devices that it has refused.
     pub refusals: Refusals,
@@ -31,7 +31,7 @@ pub struct GroupContext {
     pub view: Arc<View>,
     /// Status and events.
     pub answers: Answers,
-    /// What the administrator allows.
+    /// Rules of the administrator.
     pub rules: Arc<Rules>,
     /// Counters.
     pub metrics: Metrics,

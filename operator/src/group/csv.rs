@@ -18,11 +18,11 @@ pub struct Row {
 pub struct Unreadable {
     /// The line where it begins.
     pub line: u32,
-    /// What is wrong with it.
+    /// Error of the record.
     pub mistake: Mistake,
 }
 
-/// What can be wrong with quotes.
+/// Error of quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Mistake {
     /// The rest of the text is inside of it.
@@ -50,7 +50,7 @@ struct Reader<'a> {
     line: u32,
 }
 
-/// What follows a cell.
+/// End of a cell.
 enum RecordEnd {
     Cell,
     Row,
@@ -88,7 +88,7 @@ impl Reader<'_> {
         (cell, end)
     }
 
-    /// What stands before the next comma or end of line.
+    /// Returns the text before the next comma or end of line.
     fn until_end(&mut self) -> (String, RecordEnd) {
         let mut text = String::new();
         while let Some(c) = self.left.next() {
@@ -104,7 +104,7 @@ impl Reader<'_> {
         (text, RecordEnd::Row)
     }
 
-    /// What stands before the closing quote, if there is one.
+    /// Returns the text before the closing quote, if there is one.
     fn quoted(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_write() {
+    fn spreadsheet_output_is_read() {
         for (text, expected) in [
             ("", vec![]),
             ("\u{feff}A,B\r\na,b\r\n", vec![row(1, &["A", "B"]), row(2, &["a", "b"])]),
@@ -191,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(table in prop::collection::vec(prop::collection::vec("[a-z\", \n;'=]{0,8}", 2..4), 0..8)) {
+        fn written_table_is_read_back(table in prop::collection::vec(prop::collection::vec("[a-z\", \n;'=]{0,8}", 2..4), 0..8)) {
             let table: Vec<Vec<String>> = table
                 .into_iter()
                 .map(|row| row.into_iter().map(|cell| cell.trim().to_owned()).collect::<Vec<_>>())

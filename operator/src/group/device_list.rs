@@ -28,12 +28,12 @@ pub struct List {
     pub mistakes: Vec<ImportMistake>,
     /// Ids of bad rows that stand in a good row too, in other letters perhaps: their devices are not missing from the list.
     pub repeated: Vec<String>,
-    /// Whether the device of every row is known. While it is not, no device can be told to be missing from the list.
+    /// True if the device of every row is known. Otherwise no device can be identified as missing.
     pub complete: bool,
 }
 
 impl List {
-    /// How many rows it has, but for the header.
+    /// Returns the number of rows without the header.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.entries.len() + self.mistakes.len()
@@ -47,7 +47,7 @@ pub struct Entry {
     pub line: u32,
     /// The device's id.
     pub device_id: String,
-    /// What people call it.
+    /// Name for people.
     pub display_name: Option<String>,
 }
 
@@ -132,7 +132,7 @@ fn twice(entry: &Entry, first: u32) -> ImportMistake {
     ImportMistake { line: entry.line, message }
 }
 
-/// Which column has what.
+/// Column numbers.
 struct Columns {
     count: usize,
     id: usize,
@@ -193,7 +193,7 @@ impl Columns {
     }
 }
 
-/// What a spreadsheet takes for the beginning of a formula.
+/// Characters at which a spreadsheet begins a formula.
 const FORMULA: [char; 4] = ['=', '+', '-', '@'];
 
 /// A name as it is written out: an apostrophe keeps spreadsheets from taking it for a formula, which could send the keys
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_iot_central_and_spreadsheets_write() {
+    fn lists_of_iot_central_and_spreadsheets_are_read() {
         for (text, expected) in [
             (
                 "IOTC_DEVICEID,IOTC_DEVICENAME\nsensor-001,Line 3 press\n",

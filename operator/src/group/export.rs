@@ -32,12 +32,12 @@ const MAX_BYTES: usize = 1024 * 1024;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Export {
     text: Zeroizing<String>,
-    /// How many devices are in it.
+    /// Number of devices in the list.
     pub devices: usize,
 }
 
 impl Export {
-    /// What is remembered of it.
+    /// Returns the facts of the list to remember.
     #[must_use]
     pub fn listing(&self, name: &str) -> Listing {
         Listing::new(name, self.text.as_bytes(), self.devices)
@@ -98,7 +98,7 @@ pub fn export(name: &str, devices: &[Arc<IoTDevice>], keys: Option<&SecretData>)
     Ok(Export { text, devices: listed.len() })
 }
 
-/// Whether a name is that of a group's answer to a verification code: such a Secret is taken away where there is no code.
+/// Returns whether a name is that of a group's verification Secret, which is deleted if there is no code.
 #[must_use]
 pub fn is_taken(group: &ProvisioningGroup, name: &str) -> bool {
     [InUse::Primary, InUse::Secondary]
@@ -106,7 +106,7 @@ pub fn is_taken(group: &ProvisioningGroup, name: &str) -> bool {
         .any(|slot| possession::secret_name(&group.name_any(), slot) == name)
 }
 
-/// What to do about such a name.
+/// Returns the fault for such a name.
 #[must_use]
 pub fn taken(group: &ProvisioningGroup, name: &str) -> Fault {
     let group = group.name_any();

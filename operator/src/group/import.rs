@@ -1,4 +1,4 @@
-//! What a list of devices asks for: which to make, to change and to delete. Pure.
+//! Plan of an import: devices to create, change and delete. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::group::device_list::{Entry, List};
 
-/// On an imported device: which row it was made from, so that a name that was taken out of the list goes, and one that
-/// somebody else has set stays.
+/// Annotation of an imported device: the row from which it was created. A name that was removed from the list is
+/// removed from the device, and one that a user set stays.
 pub const ROW: &str = "lanyard.dev/imported-row";
 
 /// Longest name of a device's object.
@@ -23,7 +23,7 @@ const ALWAYS_REMOVED: usize = 10;
 /// 40 bits in hexadecimal digits.
 const HASH: usize = 10;
 
-/// What is to be done.
+/// Planned work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportWork {
     /// Devices that are not there.
@@ -36,7 +36,7 @@ pub struct ImportWork {
     pub spared: usize,
     /// Rows that have their device.
     pub settled: usize,
-    /// Rows whose device of before has to end first.
+    /// Rows whose previous device must end first.
     pub ending: usize,
     /// Rows that cannot have their device.
     pub mistakes: Vec<ImportMistake>,
@@ -78,7 +78,7 @@ fn ends_as_hash(id: &str) -> bool {
     id.rsplit_once('-').is_some_and(|(_, end)| end.len() == HASH && end.chars().all(hexadecimal))
 }
 
-/// What the list asks for, where these devices are in the namespace.
+/// Returns the plan for a list and the devices in the namespace.
 #[must_use]
 pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> ImportWork {
     let there = There::of(group, devices);
@@ -88,7 +88,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
         .iter()
         .map(|entry| DesiredDevice { name: name(&entry.device_id), entry: entry.clone() })
         .collect();
-    // Which of two rows with one id is meant nobody knows; the device of neither goes.
+    // Two rows with one id are ambiguous; their device is not deleted.
     let repeated = list.repeated.iter().map(|id| name(id));
     let names: HashSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).chain(repeated).collect();
     let policy = group.spec.import.as_ref().and_then(|import| import.on_removal).unwrap_or_default();
@@ -147,7 +147,7 @@ fn clash(entry: &Entry, name: &str, whose: &str) -> ImportMistake {
     ImportMistake { line: entry.line, message }
 }
 
-/// Whose a device is.
+/// Ownership of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum RowOwnership {
     /// Of this list.
@@ -219,7 +219,7 @@ fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> RowOwnership {
     }
 }
 
-/// Whether a device is as its row has it. What a row does not say, others may.
+/// Returns whether a device is as its row requires. Other fields belong to users.
 fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &DesiredDevice) -> bool {
     let name = wanted.entry.display_name.as_ref();
     device.annotations().get(ROW) == Some(&row(&wanted.entry))
@@ -234,7 +234,7 @@ fn row(entry: &Entry) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is applied for a row. What others set on the device is not in it and stays.
+/// Returns the object to apply for a row. Other fields of the device are not in it and stay.
 #[must_use]
 pub fn object(group: &ProvisioningGroup, wanted: &DesiredDevice, uid: Option<&str>) -> Value {
     let DesiredDevice { name, entry } = wanted;
@@ -331,7 +331,7 @@ spec:
             // One that looks like another's.
             ("press-18-sn007-b327850773", "press-18-sn007-b327850773-7dba26e18a"),
         ] {
-            // Never another one: the device would be deleted and made anew.
+            // The name never changes: the device would be deleted and recreated.
             assert_eq!(name(id), expected);
         }
     }
@@ -364,7 +364,7 @@ spec:
     }
 
     #[test]
-    fn what_the_list_does_not_own_is_never_touched() {
+    fn devices_outside_the_list_are_not_changed() {
         let group = group("Delete");
         let devices = [
             device("a", "", ""),
@@ -417,7 +417,7 @@ spec:
 
     /// The working device may be that of the row that is refused.
     #[test]
-    fn an_id_that_stands_there_twice_costs_nobody_the_device() {
+    fn duplicate_id_deletes_no_device() {
         let group = group("Delete");
         let devices = done(&group, &plan(&group, &rows(&["press-17,"]), &[]), &[]);
         for (list, settled, lines) in
@@ -448,9 +448,9 @@ spec:
         assert_eq!(plan(&all, &rows(&[]), &devices).delete.len(), 30);
     }
 
-    /// What others set on an imported device is theirs, but for what the list says.
+    /// Fields that users set on an imported device stay, except those of the list.
     #[test]
-    fn what_others_set_stays() {
+    fn fields_set_by_users_stay() {
         let group = group("Keep");
         let mut devices = done(&group, &plan(&group, &rows(&["a,", "b,B"]), &[]), &[]);
         devices.sort_by_key(|device| device.name_any());
@@ -465,7 +465,7 @@ spec:
 
     proptest! {
         #[test]
-        fn a_name_is_one_and_nobody_elses(ids in proptest::collection::hash_set("[A-Ca-c1._:-]{0,5}[a-cA-C1]{1,2}|[a-zA-Z0-9._:-]{1,127}[a-z]", 1..60)) {
+        fn names_are_unique(ids in proptest::collection::hash_set("[A-Ca-c1._:-]{0,5}[a-cA-C1]{1,2}|[a-zA-Z0-9._:-]{1,127}[a-z]", 1..60)) {
             let names: HashSet<String> = ids.iter().map(|id| name(id)).collect();
             prop_assert_eq!(names.len(), ids.len());
             for name in names {
@@ -479,7 +479,7 @@ spec:
 
         /// Whatever was there, one round of work is enough, and a second one does nothing.
         #[test]
-        fn one_round_is_enough(before in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6),
+        fn second_round_of_an_import_does_nothing(before in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6),
             after in proptest::collection::btree_map("[a-eA-E]", "[x-z]?", 0..6), delete: bool) {
             let group = group(if delete { "Delete" } else { "Keep" });
             let list = |rows: &std::collections::BTreeMap<String, String>| {

@@ -11,7 +11,7 @@ use crate::group::apply::Imported;
 /// Most mistakes of a list that a status repeats.
 const MAX_MISTAKES: usize = 20;
 
-/// How far a group's lists are after a look.
+/// State of a group's lists after a reconcile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lists {
     /// The devices that come in, if there is a list of them.
@@ -20,34 +20,34 @@ pub struct Lists {
     pub export: Option<Result<Exported, Fault>>,
 }
 
-/// How far the list that goes out is.
+/// State of the exported list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
     /// Name of its Secret.
     pub secret_name: String,
     /// Devices in it.
     pub devices: usize,
-    /// What has to end or calm down first, if something has.
+    /// Reason to wait for something that must end or calm down first.
     pub waits: Option<String>,
-    /// When a newer one may be written, if there is one.
+    /// Time until a newer list may be written, if there is one.
     pub later: Option<Duration>,
 }
 
 impl Lists {
-    /// The first thing that somebody has to change.
+    /// Returns the first error that a user must fix.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         let import = self.import.as_ref().and_then(|import| import.as_ref().err());
         import.or_else(|| self.export.as_ref().and_then(|export| export.as_ref().err()))
     }
 
-    /// Whether something of the first of them that is not done goes on by itself.
+    /// Returns whether the first unfinished list continues without a user.
     #[must_use]
     pub fn works(&self) -> bool {
         self.worst().is_some_and(|aspect| matches!(aspect.reason, "Importing" | "Waiting"))
     }
 
-    /// When the list that goes out may be written again, if it has changed.
+    /// Returns the time until the exported list may be written again, if it has changed.
     #[must_use]
     pub fn later(&self) -> Option<Duration> {
         self.export.as_ref()?.as_ref().ok()?.later
@@ -107,7 +107,7 @@ fn export_aspect(export: &Result<Exported, Fault>) -> Aspect {
     }
 }
 
-/// What status tells of the list that comes in. One that cannot be read leaves the answer to the one before.
+/// Returns the status of the imported list. A list that cannot be read keeps the previous status.
 #[must_use]
 pub fn import_status(lists: &Lists, before: &ProvisioningGroupStatus) -> Option<ImportStatus> {
     match lists.import.as_ref()? {
@@ -121,7 +121,7 @@ pub fn import_status(lists: &Lists, before: &ProvisioningGroupStatus) -> Option<
     }
 }
 
-/// What status tells of the list that goes out. One that cannot be written stays where it was.
+/// Returns the status of the exported list. A list that cannot be written keeps the previous status.
 #[must_use]
 pub fn export_status(lists: &Lists, before: &ProvisioningGroupStatus) -> Option<ExportStatus> {
     match lists.export.as_ref()? {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_is_told_before_what_is_wrong() {
+    fn progress_is_reported_before_errors() {
         let fault = || Some(Err(Fault::new(Reason::ImportNotFound, "f")));
         for (import, reason, works) in [
             (imported(0, 0), None, false),

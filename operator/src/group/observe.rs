@@ -17,7 +17,7 @@ use crate::snapshot::View;
 /// Everything that the later stages look at.
 #[derive(Debug, Clone, Default)]
 pub struct GroupObservation {
-    /// What the user asks for.
+    /// The group.
     pub group: Arc<ProvisioningGroup>,
     /// The devices that refer to it.
     pub devices: Vec<Arc<IoTDevice>>,
@@ -25,11 +25,11 @@ pub struct GroupObservation {
     pub key: Option<SecretData>,
     /// The Secrets of its CAs, with what has been answered to their verification codes.
     pub issuers: Vec<IssuerSeen>,
-    /// What the reference to a trusted CA leads to.
+    /// Result of looking up the trusted CA.
     pub trusted_ca: CaFound,
     /// The Secret that the trusted CA comes from.
     pub ca_secret: Option<CaSecret>,
-    /// What the reference to a list of devices leads to.
+    /// Result of looking up the list of devices.
     pub list: ListFound,
     /// All devices of the namespace, if there is a list.
     pub neighbours: Vec<Arc<IoTDevice>>,
@@ -42,7 +42,7 @@ pub struct IssuerSeen {
     pub slot: InUse,
     /// Name of its Secret.
     pub secret: String,
-    /// What that holds; `None` if it is missing.
+    /// Data of the Secret; `None` if it does not exist.
     pub data: Option<SecretData>,
     /// The Secret with the answer to its verification code, where there is a code.
     pub answer: Option<SecretData>,

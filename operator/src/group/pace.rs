@@ -1,4 +1,4 @@
-//! How often the list of a group's devices is written: while many devices change, each is in it soon enough. Reads memory only.
+//! Rate of writing an exported list: while many devices change, it is written at intervals. In memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub struct Listing {
     /// Name of its Secret.
     secret_name: String,
     digest: [u8; 32],
-    /// How many devices are in it.
+    /// Number of devices in the list.
     pub devices: usize,
 }
 
@@ -30,7 +30,7 @@ struct Last {
 }
 
 impl Listing {
-    /// What is remembered of a list.
+    /// Returns the facts of a list to remember.
     #[must_use]
     pub fn new(secret_name: &str, text: &[u8], devices: usize) -> Self {
         Self { secret_name: secret_name.to_owned(), digest: Sha256::digest(text).into(), devices }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_right_or_goes_elsewhere_waits_for_nobody() {
+    fn repair_and_rename_of_a_list_do_not_wait() {
         let (paces, now) = (Paces::default(), Instant::now());
         paces.written("g", Listing::new("s", b"1", 1), now);
         assert_eq!(paces.early("g", &Listing::new("s", b"1", 1), now), None);

@@ -21,7 +21,8 @@ use crate::kubernetes::secret::SecretData;
 
 /// The certificate to upload, in the Secret.
 pub const CERTIFICATE: &str = "verification.crt";
-/// Long enough for somebody who uploads it tomorrow, and no longer: it can do nothing else than prove.
+/// Validity of a verification certificate: long enough for an upload on the next days. It proves possession and
+/// nothing else.
 const VALID: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Name of the Secret with the answer for the CA in a slot.
@@ -69,7 +70,8 @@ fn answers(found: &Certificate, code: &str, issuer: &Issuer) -> bool {
     found.common_name.as_deref() == Some(code) && found.is_signed_by(issuer.certificate())
 }
 
-/// When the answer is made anew: while a third of it is left, but never again and again where the CA ends first.
+/// Returns the time at which the certificate is reissued: when a third of its validity is left, but not repeatedly if
+/// the CA expires earlier.
 #[must_use]
 pub fn again_at(answer: &Certificate, issuer: &Issuer) -> Timestamp {
     if answer.not_after >= issuer.not_after() {

@@ -61,7 +61,7 @@ async fn export(
     let exported = match (wanted, faulty) {
         (None, _) => None,
         (Some(name), _) if export::is_taken(group, name) => Some(Err(export::taken(group, name))),
-        // The list of before still has what the devices have.
+        // The previous list still matches the devices.
         (Some(_), Some(fault)) => Some(Err(fault.clone())),
         (Some(name), None) => Some(deliver(observed, name, context).await?),
     };

@@ -58,7 +58,7 @@ pub async fn reconcile(
     }
 }
 
-/// When to look again at a group of which nothing is heard.
+/// Returns the time until the next reconcile of a group without changes.
 fn next_look(looked: &Looked) -> Duration {
     let work = next_work(looked);
     looked.lists.later().map_or(work, |later| later.min(work))
@@ -117,7 +117,7 @@ async fn look(
     Ok(looked)
 }
 
-/// How long a failed group waits.
+/// Returns the delay after a failed reconcile.
 #[must_use]
 pub fn after_error(
     group: &Arc<ProvisioningGroup>,

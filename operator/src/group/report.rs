@@ -13,30 +13,30 @@ use crate::group::list_status::{Lists, export_status, import_status};
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::event::UserEvent;
 
-/// What was answered to verification codes.
+/// Results of verification codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
     /// The answers.
     pub told: Option<VerificationStatus>,
-    /// Why one of them is missing.
+    /// Error of a missing one.
     pub fault: Option<Fault>,
-    /// When the first of them is made anew.
+    /// Time at which the first of them is reissued.
     pub again_at: Option<Timestamp>,
 }
 
-/// How far a look at a group came.
+/// Result of a group's reconcile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
-    /// Which key or CA the devices' credentials come from.
+    /// Key or CA of the devices' credentials.
     pub valid: Result<Usable, Fault>,
-    /// What was answered to verification codes.
+    /// Results of verification codes.
     pub verification: Verified,
-    /// What became of its lists.
+    /// State of its lists.
     pub lists: Lists,
 }
 
 impl Looked {
-    /// The first thing that somebody has to change.
+    /// Returns the first error that a user must fix.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         let usable = self.valid.as_ref().err().or(self.spare());
@@ -108,7 +108,7 @@ fn counts(observed: &GroupObservation) -> DeviceCounts {
     counts
 }
 
-/// What happened between two statuses; nothing when only counts changed.
+/// Returns the events between two statuses; none if only counts changed.
 #[must_use]
 pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<UserEvent> {
     // How far an import is stands in the status; each step of it is no event.

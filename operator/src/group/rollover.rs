@@ -1,4 +1,4 @@
-//! How far the devices of a group are with its key or CA in use. Pure.
+//! Progress of a group's devices to its key or CA in use. Pure.
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use crate::device::issue::{group_key, trusted_ca};
 use crate::fault::{Fault, Reason};
 use crate::group::observe::GroupObservation;
 
-/// What the devices' credentials come from.
+/// Key or CA of the devices' credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usable {
     /// In one word.
@@ -23,7 +23,7 @@ pub struct Usable {
     pub message: String,
     /// The key or CA in use.
     pub issuer: Fingerprint,
-    /// What is wrong with the CA that is not in use: better said now than when everybody moves to it.
+    /// Error of the CA that is not in use. It is reported before the devices move to that CA.
     pub spare: Option<Fault>,
 }
 
@@ -32,7 +32,7 @@ pub struct Usable {
 pub struct Usables {
     /// Every CA that can be used.
     pub issuers: Vec<(InUse, Issuer)>,
-    /// Why the others cannot.
+    /// Errors of the unusable ones.
     pub faults: Vec<(InUse, Fault)>,
 }
 
@@ -63,7 +63,7 @@ pub fn issuers(observed: &GroupObservation, now: Timestamp) -> Usables {
     usable
 }
 
-/// When each CA of the group ends, whatever else is wrong with it.
+/// Returns the expiry of each CA of the group, regardless of other errors.
 #[must_use]
 pub fn ends(observed: &GroupObservation) -> Vec<(InUse, Timestamp)> {
     let end = |data: &crate::kubernetes::secret::SecretData| {
@@ -74,10 +74,10 @@ pub fn ends(observed: &GroupObservation) -> Vec<(InUse, Timestamp)> {
     found.filter_map(|seen| Some((seen.slot, end(seen.data.as_ref()?)?))).collect()
 }
 
-/// What the devices' credentials come from, if everything is in order.
+/// Returns the key or CA of the devices' credentials, if everything is in order.
 ///
 /// # Errors
-/// [`Fault`]: what somebody has to change; never a part of a key.
+/// [`Fault`]: an error that a user must fix; it never contains a part of a key.
 pub fn validate(observed: &GroupObservation, usables: &Usables) -> Result<Usable, Fault> {
     let spec = &observed.group.spec;
     let invalid = |field: &str, error: &dyn std::fmt::Display| {

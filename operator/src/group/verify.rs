@@ -1,4 +1,4 @@
-//! Answers verification codes, and takes answers away that nobody asks for any more. Writes the cluster.
+//! Issues verification certificates, and deletes those without a code. Writes to the cluster.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -14,15 +14,15 @@ use crate::fault::Fault;
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::owner::Owner;
 
-/// What became of one code.
+/// Result of one code.
 enum Answered {
-    /// The answer is there; it is made anew at this time.
+    /// The certificate exists; it is reissued at this time.
     Until(Timestamp),
-    /// Nobody asks.
+    /// There is no code.
     NotAsked,
-    /// The CA cannot be used, which has been said; its answer of before stays.
+    /// The CA is unusable, which is reported elsewhere; the previous certificate stays.
     NoIssuer,
-    /// It cannot be made or written.
+    /// Cannot be issued or written.
     Faulty(Fault),
 }
 

@@ -20,9 +20,9 @@ pub enum Evidence {
     Running,
     /// The hub accepted it once.
     Accepted,
-    /// It has a credential that no hub has accepted yet.
+    /// Has a credential that no hub has accepted yet.
     Untried,
-    /// It had its turn, and no hub accepted it.
+    /// Had its turn, and no hub accepted it.
     TriedInVain,
 }
 

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_object_that_cannot_be_read_is_counted_and_left_alone() {
+    fn unreadable_object_is_counted_and_skipped() {
         let metrics = Metrics::new().unwrap();
         let read = |spec: &str| {
             let head = "apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {name: a, managedFields: [{manager: m}]}";

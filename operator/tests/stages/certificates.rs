@@ -102,7 +102,7 @@ fn leaf(credential: &Credential) -> &Certificate {
 }
 
 #[test]
-fn a_self_signed_certificate_stays_until_it_is_due_and_takes_turns_then() {
+fn self_signed_certificate_stays_until_due_and_alternates() {
     let mut observed = self_signed();
     let first = look(&observed, None, &given(noon()));
     assert_eq!((first.holding.slot, first.proof), (Some(InUse::Primary), CredentialsProof::Untried));
@@ -128,9 +128,9 @@ fn a_self_signed_certificate_stays_until_it_is_due_and_takes_turns_then() {
     assert_eq!((alone.holding.previous.as_ref(), &alone.holding.current), (None, &second.holding.current));
 }
 
-/// Nobody has registered the second certificate, and now it is due itself: the first one works and must not be lost.
+/// The second certificate was never registered, and is now due itself: the first one works and must not be lost.
 #[test]
-fn a_certificate_that_was_never_accepted_gives_its_slot_to_the_next() {
+fn unaccepted_certificate_gives_its_slot_to_the_next() {
     let mut observed = self_signed();
     let first = look(&observed, None, &given(noon()));
     written(&mut observed, &first);
@@ -149,7 +149,7 @@ fn a_certificate_that_was_never_accepted_gives_its_slot_to_the_next() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_for_a_while_costs_no_certificate_that_works() {
+fn wrong_clock_loses_no_working_certificate() {
     let mut observed = self_signed();
     let first = look(&observed, None, &given(noon()));
     written(&mut observed, &first);
@@ -163,7 +163,7 @@ fn a_clock_that_is_wrong_for_a_while_costs_no_certificate_that_works() {
     assert_eq!(ahead.holding.previous.as_ref(), Some(&first.holding.current));
     written(&mut observed, &ahead);
     assert_eq!(look(&observed, Some(&known), &given(after(2000))).holding, ahead.holding);
-    // And back: it is there still, and one of a time to come is made anew once the hub has refused it.
+    // And back: it still exists, and a future one is reissued once the hub has refused it.
     assert_eq!(look(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
     let refused = said(Some(&first.holding.current), Some(&ahead.holding.current));
     let back = look(&observed, Some(&refused), &given(after(1)));
@@ -174,9 +174,9 @@ fn a_clock_that_is_wrong_for_a_while_costs_no_certificate_that_works() {
     assert_eq!(look(&observed, Some(&accepted), &given(after(50))).holding, back.holding);
 }
 
-/// A clock that is behind moves nobody of a group before the turn.
+/// A clock that is behind does not move a device before its turn.
 #[test]
-fn a_groups_certificate_of_a_time_to_come_stays_and_waits_for_its_turn() {
+fn future_group_certificate_stays_until_its_turn() {
     let mut observed = in_group(domain());
     let first = look(&observed, None, &given(after(10)));
     written(&mut observed, &first);
@@ -189,7 +189,7 @@ fn a_groups_certificate_of_a_time_to_come_stays_and_waits_for_its_turn() {
 }
 
 #[test]
-fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_it_is_proven() {
+fn proven_group_certificate_replaces_the_previous_one() {
     let (one, other) = (root("One"), root("Other"));
     let mut observed = in_group(one.clone());
     let first = look(&observed, None, &given(noon()));
@@ -218,14 +218,14 @@ fn a_groups_certificate_is_for_the_registration_and_lets_the_one_before_go_when_
     back.key = Some(one);
     let never = RolloverTurn::Paused(std::time::Duration::from_secs(9));
     assert_eq!(look(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding, first.holding);
-    // Accepted: nobody needs the one before.
+    // Accepted: the previous one is not needed.
     let accepted = said(Some(&moved.holding.current), None);
     assert_eq!(look(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
 }
 
-/// Whatever else is wanted, a device without anything that works waits for nobody.
+/// Whatever else is requested, a device without a working credential does not wait.
 #[test]
-fn who_has_nothing_that_works_waits_for_nobody() {
+fn device_without_working_credential_does_not_wait() {
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let mut observed = in_group(root("One"));
     assert_eq!(look(&observed, None, &Given { turn, ..given(noon()) }).pending, None);
@@ -238,7 +238,7 @@ fn who_has_nothing_that_works_waits_for_nobody() {
 }
 
 #[test]
-fn certificates_above_are_exchanged_without_a_new_one_for_the_device() {
+fn chain_is_replaced_without_a_new_device_certificate() {
     let ca = root("One");
     let mut observed = in_group(ca.clone());
     let first = look(&observed, None, &given(noon()));
@@ -300,7 +300,7 @@ fn keys_of_older_tools_are_written_in_one_form() {
 }
 
 #[test]
-fn a_key_that_is_being_made_holds_nobody_up_who_has_one() {
+fn pending_key_does_not_delay_a_working_device() {
     let none = Given { keys: false, ..given(noon()) };
     let mut observed = self_signed();
     let known = KnownCredential::default();

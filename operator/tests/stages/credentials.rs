@@ -1,4 +1,4 @@
-//! What users are told of credentials: refusals, turns, and ends that come near.
+//! Messages about credentials: refusals, turns, and expiries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +95,7 @@ fn tell(observed: &DeviceObservation, issued: Issued, now: Timestamp) -> IoTDevi
 }
 
 #[test]
-fn who_was_refused_goes_on_and_is_told_what_to_register() {
+fn refused_device_continues_and_names_what_to_register() {
     let (old, new) = (made(0), made(70));
     let said = format!(
         r#"{{"accepted":"{}","refused":{{"fingerprint":"{}","since":"2026-01-02T03:04:05Z","message":"the hub says no"}}}}"#,
@@ -116,7 +116,7 @@ fn who_was_refused_goes_on_and_is_told_what_to_register() {
         assert!(message.contains(words), "{words} is not in {message}");
     }
     assert_eq!(told(&status, "Connected").unwrap().0, "True", "it streams");
-    assert_eq!(told(&status, "Stalled").unwrap().1, "CredentialRefused", "somebody has to do something");
+    assert_eq!(told(&status, "Stalled").unwrap().1, "CredentialRefused", "a user must act");
     let credentials = status.credentials.unwrap();
     assert_eq!(
         (credentials.proof, credentials.current),
@@ -139,7 +139,7 @@ fn a_first_credential_that_is_refused_is_told_by_the_connection() {
 }
 
 #[test]
-fn who_waits_for_its_turn_is_in_order() {
+fn device_that_waits_for_its_turn_is_ready() {
     let (one, wait) = (made(0), Duration::from_secs(60));
     for (turn, reason) in
         [(RolloverTurn::In(wait), "RolloverPending"), (RolloverTurn::Paused(wait), "RolloverPaused")]
@@ -192,7 +192,7 @@ fn the_end_that_counts_is_that_of_the_certificate_in_use() {
         (CredentialsProof::Refused, 91, "True"),
         (CredentialsProof::Untried, 91, "True"),
         (CredentialsProof::Accepted, 91, "False"),
-        // It was made a moment ago, and nobody had the time to try it.
+        // It was issued just now and could not be tried yet.
         (CredentialsProof::Untried, 70, "False"),
     ] {
         let status = tell(&observed("{}"), issued(&new, Some(&old), proof), after(hour));

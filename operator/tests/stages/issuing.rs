@@ -34,7 +34,7 @@ fn reason(observed: &DeviceObservation) -> (&'static str, String) {
 type Spoil = fn(&mut DeviceObservation);
 
 #[test]
-fn what_is_missing_is_named_in_the_order_of_need() {
+fn missing_objects_are_named_in_order_of_need() {
     let spec = "{groupRef: {name: a}}";
     let cases: [(&str, Spoil, &str); 9] = [
         ("Blocked", |o| Arc::make_mut(&mut o.device).spec.blocked = true, "spec.blocked"),
@@ -103,7 +103,7 @@ fn a_connection_string_must_be_this_devices_own() {
 }
 
 #[test]
-fn an_id_that_dps_does_not_take_is_refused_in_a_group_and_taken_at_a_hub() {
+fn id_invalid_for_dps_is_refused_in_a_group_only() {
     let (reason, message) = reason(&in_group("{groupRef: {name: a}, deviceId: 'a+b'}"));
     assert_eq!(reason, "InvalidSpec");
     assert!(message.starts_with("deviceId: registration id must not contain '+'"), "{message}");

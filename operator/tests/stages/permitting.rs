@@ -1,4 +1,4 @@
-//! What an object refers to is used only as the owner of the Secret or claim allows.
+//! Referenced objects are used only as the owner of the Secret or claim allows.
 
 use std::sync::Arc;
 

@@ -48,7 +48,7 @@ fn a_source_that_only_the_group_could_have_is_missed_here() {
 }
 
 #[test]
-fn a_template_that_cannot_be_used_is_refused_with_line_and_column() {
+fn invalid_template_is_refused_with_line_and_column() {
     let fault = |template: &str| {
         let spec =
             format!("{{groupRef: {{name: a}}, telemetry: {{format: Template, template: {template}}}}}");

@@ -1,4 +1,4 @@
-//! What users are told: conditions that kubectl, kstatus, Argo CD and Flux read right, and events on transitions only.
+//! Conditions that kubectl, kstatus, Argo CD and Flux read, and events on transitions only.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn applied(observed: &DeviceObservation) -> Outcome {
     Outcome::Applied(Box::new(valid), applied)
 }
 
-/// What validate says, when it takes the device away from the hub.
+/// Returns the outcome of a device that validate removes from the hub.
 fn withdrawn(observed: &DeviceObservation) -> Outcome {
     let fault = through(observed).unwrap_err();
     assert!(fault.reason.withdraws());
@@ -114,7 +114,7 @@ fn h1_a_refused_device_keeps_its_credentials() {
 }
 
 #[test]
-fn what_goes_on_by_itself_is_reconciling_and_what_waits_for_somebody_is_stalled() {
+fn progress_is_reconciling_and_user_errors_are_stalled() {
     for (reason, words) in [
         ("Connecting", "False True False"),
         ("Registering", "False True False"),
@@ -140,7 +140,7 @@ fn what_goes_on_by_itself_is_reconciling_and_what_waits_for_somebody_is_stalled(
 fn an_agent_without_its_own_secret_says_whose_it_is() {
     let observed = in_group("{groupRef: {name: a}}");
     let Outcome::Applied(valid, applied) = applied(&observed) else { panic!("it is applied") };
-    let fault = Fault::new(Reason::Conflict, "Secret ca belongs to somebody else");
+    let fault = Fault::new(Reason::Conflict, "Secret ca has another owner");
     let (credentials, workload) = (Err(fault.clone()), Err(fault));
     let told = tell(&observed, &Outcome::Applied(valid, Applied { credentials, workload, ..applied }));
     assert_eq!(summary(&told), ("False False True".into(), "Conflict".into()));
@@ -250,7 +250,7 @@ fn an_agent_of_an_older_specification_is_not_ready() {
 }
 
 #[test]
-fn a_rejected_configuration_waits_for_somebody() {
+fn rejected_configuration_is_stalled() {
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.report = said("Connected", "Connected");
     let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
@@ -261,7 +261,7 @@ fn a_rejected_configuration_waits_for_somebody() {
     );
 }
 
-/// What the schema lets pass and the agent cannot read is told where the user looks, and once.
+/// Tags that the schema accepts and the agent cannot read are reported in the status, once.
 #[test]
 fn tags_that_cannot_be_read_are_told() {
     for (problems, words) in [
@@ -317,7 +317,7 @@ fn blocking_remembers_where_the_device_was() {
 
 /// The group became Manual meanwhile, and the first look after unblocking gives it nothing.
 #[test]
-fn who_was_let_in_before_it_was_blocked_is_not_asked_again() {
+fn admitted_device_needs_no_approval_after_a_block() {
     let mut observed = in_group("{groupRef: {name: a}}");
     let before = tell(&observed, &applied(&observed));
     let mut group = ProvisioningGroup::clone(observed.group.as_ref().unwrap());
@@ -342,7 +342,7 @@ fn who_was_let_in_before_it_was_blocked_is_not_asked_again() {
     assert!(told.credentials.is_some() && told.state_before_block.is_none());
 }
 
-/// kstatus reads InProgress: nothing is wrong, and somebody is awaited.
+/// kstatus reads InProgress: there is no error, and a user is awaited.
 #[test]
 fn a_device_that_waits_for_approval_says_how_to_give_it() {
     let mut observed = in_group("{groupRef: {name: a}}");
@@ -366,7 +366,7 @@ fn a_device_that_waits_for_approval_says_how_to_give_it() {
 
 /// The credentials are all that is asked for.
 #[test]
-fn a_device_that_connects_elsewhere_is_ready_with_its_credentials() {
+fn device_without_an_agent_is_ready_with_its_credentials() {
     let mut observed = in_group("{groupRef: {name: a}, agent: {mode: None}}");
     let Outcome::Applied(valid, unchanged) = applied(&observed) else { unreachable!() };
     let absent = || Ok(Written::Absent);
@@ -382,7 +382,7 @@ fn a_device_that_connects_elsewhere_is_ready_with_its_credentials() {
     assert_eq!(find(&told, "Connected"), ("Unknown".into(), "NoAgent".into()));
     assert_eq!(told.connection.as_ref().unwrap().state, ConnectionState::Unknown);
     assert_eq!(told.provisioning_state, Some(ProvisioningState::Registered));
-    // The agent of before, as long as it is there.
+    // The previous agent, while it exists.
     observed.agent.pod = Some(pod("{}").into());
     observed.agent.report = said("Connected", "Connected");
     let told = status(&observed, &told, &outcome, now());
@@ -413,7 +413,7 @@ fn the_assigned_hub_follows_the_agent() {
 }
 
 #[test]
-fn a_device_straight_to_a_hub_was_there_only_when_it_was_connected() {
+fn direct_device_counts_as_provisioned_after_connecting() {
     let mut observed = at_hub(&[("primaryKey", K32)]);
     let mut device = IoTDevice::clone(&observed.device);
     device.spec.model_id = Some("dtmi:contoso:Press;1".into());

@@ -139,7 +139,7 @@ fn a_claim_grows_without_a_new_pod() {
 }
 
 #[test]
-fn what_is_connected_elsewhere_needs_no_claim() {
+fn device_without_an_agent_needs_no_claim() {
     let observed = in_group("{groupRef: {name: a}, buffer: {storage: {claim: {}}}, agent: {mode: None}}");
     assert_eq!(through(&observed).unwrap().2.claim, None);
 }

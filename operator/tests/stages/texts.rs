@@ -12,7 +12,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use crate::authority::noon;
 use crate::given::{Given, K32, K64, at_hub, device, in_group, key_of, secret, through};
 
-/// What `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes: version 1, no extensions (ref §9.5). A throw-away key.
+/// `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes version 1, without extensions (ref §9.5). The key is
+/// for this test only.
 const VERSION_1: (&str, &str) = (include_str!("version-1.crt"), include_str!("version-1.key"));
 
 fn with_certificate(certificates: &str, key: &str) -> DeviceObservation {
