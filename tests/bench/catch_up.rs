@@ -1,8 +1,8 @@
-//! How fast a backlog goes to the hub after an outage, while tags go on changing. Runs programs.
+//! Rate of sending a backlog after an outage, while tags continue to change. Runs programs.
 
 use std::time::{Duration, Instant};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::plant::{Load, Plant, SECONDARY_KEY, device_name};
 
@@ -18,7 +18,7 @@ const OUTAGE: Load<'static> =
 const LIVE: Load<'static> = Load { tags: 500, ..OUTAGE };
 const TELEMETRY: &str = "interval: 100ms";
 const BUFFER: &str = "capacity: 1Gi";
-/// How much faster than it grows.
+/// Ratio of the send rate to the growth of the backlog.
 const GOAL: f64 = 5.0;
 const LIMIT: Duration = Duration::from_secs(240);
 

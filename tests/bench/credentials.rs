@@ -24,10 +24,11 @@ use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::authority::Authority;
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::programs::Operator;
 
-/// How many writes the bare client keeps under way at once.
+/// Number of concurrent writes of the bare client.
 const AT_ONCE: usize = 8;
 const GROUP_KEY: &str =
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
@@ -35,16 +36,16 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// A group to measure.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Case {
+pub(crate) struct CredentialsCase {
     pub(crate) name: &'static str,
     pub(crate) devices: usize,
     pub(crate) attestation: Attestation,
-    /// Whether each device gets an agent's workload too; its pod never starts. Thousands of those would keep Kubernetes' own
+    /// True if each device gets an agent workload; its pod never starts. Thousands of them would keep Kubernetes' own
     /// controllers busy, and that would be measured.
     pub(crate) agents: bool,
 }
 
-/// How the devices of the group prove who they are.
+/// Attestation of the group's devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attestation {
     /// With keys derived from the group's.
@@ -53,15 +54,17 @@ pub(crate) enum Attestation {
     X509,
 }
 
-pub(crate) type Failure = Box<dyn std::error::Error>;
-
 /// Devices in a new group with the operator running, then the same writes by a bare client without it.
-pub(crate) async fn measure(client: &Client, operator: Operator, case: Case) -> Result<Figure, Failure> {
+pub(crate) async fn measure(
+    client: &Client,
+    operator: Operator,
+    case: CredentialsCase,
+) -> Result<Figure, Failure> {
     let authority = Authority::root("bench");
     let namespace = Scratch::create(client, "bench-operator").await?;
     let with_operator = by_operator(client, &namespace.name, case, &authority).await?;
     let written = written(client, &namespace.name, case).await?;
-    // Nobody but the bare client may write while the floor is measured.
+    // Only the bare client may write while the reference is measured.
     drop(operator);
     namespace.delete(client).await?;
 
@@ -82,7 +85,7 @@ fn device_name(number: usize) -> String {
 async fn by_operator(
     client: &Client,
     namespace: &str,
-    Case { devices, attestation, agents, .. }: Case,
+    CredentialsCase { devices, attestation, agents, .. }: CredentialsCase,
     authority: &Authority,
 ) -> Result<Duration, Failure> {
     let secret = json!({
@@ -136,7 +139,7 @@ fn credentials_are_ready(device: &DynamicObject) -> bool {
     conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "CredentialsReady" && c["status"] == "True"))
 }
 
-/// What the operator wrote, ready to be written again elsewhere.
+/// Objects that the operator wrote, for writing them again elsewhere.
 struct Written {
     device: Value,
     secret: Value,
@@ -149,7 +152,7 @@ struct Written {
 async fn written(
     client: &Client,
     namespace: &str,
-    Case { devices, .. }: Case,
+    CredentialsCase { devices, .. }: CredentialsCase,
 ) -> Result<Vec<Written>, Failure> {
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource("IoTDevice"));
     let (secrets, configs) = (
@@ -162,7 +165,8 @@ async fn written(
         let name = device_name(number);
         let device = serde_json::to_value(api.get(&name).await?)?;
         all.push(Written {
-            status: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "status": device["status"]}),
+            status: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name},
+                "status": device["status"]}),
             device: json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": device["spec"]}),
             secret: bare("v1", "Secret", &serde_json::to_value(secrets.get(&format!("{name}-credentials")).await?)?),
             config: agent_object(&configs, &name, "v1", "ConfigMap").await?,

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(crate) struct Figure {
     /// Such as `credentials_50_devices`.
     pub(crate) name: &'static str,
-    /// What was measured.
+    /// Measured value.
     pub(crate) value: f64,
     /// Of value and reference: `s`, `MB`, `/s`.
     pub(crate) unit: &'static str,
@@ -20,9 +20,9 @@ pub(crate) struct Figure {
     pub(crate) ratio: Option<f64>,
     /// The value, or where there is a reference the ratio, that is good enough.
     pub(crate) goal: f64,
-    /// Whether it is.
+    /// True if the goal is met.
     pub(crate) met: bool,
-    /// Whether more is better.
+    /// True if a larger value is better.
     #[serde(skip)]
     more: bool,
 }

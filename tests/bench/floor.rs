@@ -20,7 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::plant::{KEY, WARM_UP, device_name, emulator_metric};
 use crate::usage;
 
@@ -84,7 +84,7 @@ fn tls(ca: &Path) -> Result<Arc<ClientConfig>, Failure> {
 struct Line {
     stream: StreamOwned<ClientConnection, TcpStream>,
     packet: Vec<u8>,
-    /// Where in the packet its id is.
+    /// Position of the id in the packet.
     id_at: usize,
     id: u16,
     under_way: usize,

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the table is the product")]
 
 mod catch_up;
+mod failure;
 mod credentials;
 mod figure;
 mod floor;
@@ -14,6 +15,7 @@ mod floor;
 mod install;
 mod many_devices;
 mod memory;
+mod peer_files;
 mod peers;
 mod plant;
 mod programs;
@@ -24,7 +26,8 @@ mod usage;
 
 use std::process::ExitCode;
 
-use credentials::{Attestation, Case, Failure};
+use credentials::{Attestation, CredentialsCase};
+use failure::Failure;
 use figure::Figure;
 
 #[tokio::main(flavor = "current_thread")]
@@ -65,20 +68,20 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// The figures of credentials.
-const CREDENTIALS: [Case; 3] = [
-    Case {
+const CREDENTIALS: [CredentialsCase; 3] = [
+    CredentialsCase {
         name: "credentials_50_devices",
         devices: 50,
         attestation: Attestation::SymmetricKey,
         agents: true,
     },
-    Case {
+    CredentialsCase {
         name: "credentials_1000_devices_key",
         devices: 1000,
         attestation: Attestation::SymmetricKey,
         agents: false,
     },
-    Case {
+    CredentialsCase {
         name: "credentials_1000_devices_x509",
         devices: 1000,
         attestation: Attestation::X509,

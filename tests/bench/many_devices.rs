@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::plant::{Load, Plant, emulator_metric};
 
-/// This file's figures.
+/// Figures of this file.
 pub(crate) const NAMES: [&str; 3] =
     ["devices_1000_memory_each", "devices_1000_idle_cpu", "devices_1000_back"];
 
@@ -15,9 +15,9 @@ pub(crate) const NAMES: [&str; 3] =
 const LOAD: Load<'static> = Load { devices: 1000, tags: 1, scan: "3600s", telemetry: "", buffer: "" };
 /// Time until the first messages are sent.
 const SETTLE: Duration = Duration::from_secs(12);
-/// How long idleness is watched: every device pings once, and files are looked at twice.
+/// Time of observing idleness: every device pings once, and files are polled twice.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long the hub is away.
+/// Time of the hub's outage.
 const AWAY: Duration = Duration::from_secs(5);
 /// Kilobytes, of all that the process has.
 const GOAL_OF_MEMORY: f64 = 50.0;

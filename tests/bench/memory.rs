@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::plant::{Load, Plant, WARM_UP};
 use crate::programs::Operator;
@@ -10,7 +10,7 @@ use crate::usage;
 
 /// Time for start-up allocations to be given back before a program counts as idle.
 const SETTLE: Duration = Duration::from_secs(15);
-/// How long a working agent is watched.
+/// Time of observing a working agent.
 const TIME: Duration = Duration::from_secs(15);
 
 /// Of an agent. Idle has one tag that changes once an hour; the others change ten times a second.

@@ -1,8 +1,7 @@
-//! What somebody would take instead of the agent: Telegraf and Microsoft's own SDKs, each a real program that sends tag
-//! changes to the same emulator over TLS with QoS 1. They keep nothing on a disk and read nothing but what they
-//! make up, which is less than the agent does. Runs programs; builds and installs them, once.
+//! Alternatives to the agent: Telegraf and Microsoft's SDKs, each a real program that sends tag changes to the same
+//! emulator over TLS with QoS 1. They store nothing on disk and read generated values only, which is less than the
+//! agent does. Runs programs; builds and installs them once.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,22 +12,21 @@ use lanyard_tests::process::{Process, eventually};
 use lanyard_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
+use crate::peer_files::{HUB, folder};
 use crate::plant::{KEY, Load, Plant, WARM_UP, device_name, emulator_metric, hub};
 use crate::{install, telegraf, usage};
 
-/// The SDKs dial port 8883 and no other, so the hub has an address that nobody else uses.
-pub(crate) const HUB: &str = "127.0.0.32";
-/// How long one program is measured.
+/// Time of measuring one program.
 const TIME: Duration = Duration::from_secs(8);
-/// How many times as much the agent does with a core.
+/// Ratio to the agent's rate for each core.
 const GOAL: f64 = 10.0;
 /// As the throughput of one device is measured.
 const LOAD: Load<'static> =
     Load { devices: 1, tags: 3000, scan: "10ms", telemetry: "format: Narrow, interval: 100ms", buffer: "" };
 
-/// Somebody else's program, and how it is used.
+/// Other program, and its use.
 #[derive(Debug, Clone, Copy)]
 enum Peer {
     /// As its inputs of machines deliver: a metric for each change.
@@ -39,7 +37,7 @@ enum Peer {
     Node(Messages),
 }
 
-/// How an application uses an SDK.
+/// Use of an SDK by an application.
 #[derive(Debug, Clone, Copy)]
 struct Messages {
     events: usize,
@@ -48,7 +46,7 @@ struct Messages {
 
 /// As the SDKs' samples do it, but not one after the other.
 const ONE_EACH: Messages = Messages { events: 1, in_flight: 100 };
-/// As somebody would do it by hand who has many.
+/// Batches, as an application with many events would send.
 const BATCHED: Messages = Messages { events: 1000, in_flight: 32 };
 
 const CASES: [(&str, Peer); 6] = [
@@ -131,7 +129,7 @@ fn events_in(body: &Value) -> usize {
     list(&body["values"]) + body["metrics"].as_array().map_or(0, |metrics| metrics.iter().map(numbers).sum())
 }
 
-/// How a program is started, when there is an emulator.
+/// Function that starts a program for an emulator.
 type Start = Box<dyn Fn(&Emulator, &Scratch) -> Result<Command, Failure>>;
 
 fn program(peer: Peer) -> Result<Start, Failure> {
@@ -175,11 +173,6 @@ fn with_arguments(mut command: Command, emulator: &Emulator, messages: Messages)
     });
     command.env("LANYARD_PEER", arguments.to_string());
     command
-}
-
-/// The peers' programs.
-pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers")
 }
 
 fn token() -> Result<SasToken, Failure> {

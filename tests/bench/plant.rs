@@ -15,7 +15,7 @@ use lanyard_tests::emulator::Emulator;
 use lanyard_tests::http;
 use lanyard_tests::process::eventually;
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::usage;
 
 /// The devices' key.
@@ -24,13 +24,13 @@ pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const SECONDARY_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 /// Time for connections, caches and buffers to come to their usual size.
 pub(crate) const WARM_UP: Duration = Duration::from_secs(3);
-/// How long starting may take.
+/// Time for the start.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What the agent has to do.
+/// Load of the agent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load<'a> {
-    /// They are called `bench-0`, `bench-1`…
+    /// Number of devices, named `bench-0`, `bench-1`…
     pub(crate) devices: usize,
     /// Of each device: ramps named `Channel1.Device1.Tag00001`…, which change at every read.
     pub(crate) tags: usize,
@@ -100,7 +100,7 @@ pub(crate) fn hub(host: &str, devices: usize) -> String {
         )
     };
     let devices: Vec<String> = (0..devices).map(device).collect();
-    // What is kept to be looked at is nobody's business here.
+    // Stored messages are not needed here.
     format!(
         "hubs: [{{hostName: '{host}', devices: [{}]}}]\n\
          emulator: {{maxEvents: 1000, maxEventBytes: 16777216, certificateNames: ['{host}']}}\n",
@@ -144,7 +144,7 @@ impl Plant {
         });
     }
 
-    /// How things stand now.
+    /// Reads the current state.
     pub(crate) fn look(&mut self) -> Result<Look, Failure> {
         let metrics = self.agent.metrics();
         Ok(Look {
@@ -160,7 +160,7 @@ impl Plant {
         })
     }
 
-    /// What happens in so much time, after a while that does not count.
+    /// Measures for a time, after a warm-up.
     pub(crate) fn measure(&mut self, warm_up: Duration, time: Duration) -> Result<Taken, Failure> {
         std::thread::sleep(warm_up);
         let before = self.look()?;
@@ -168,7 +168,7 @@ impl Plant {
         self.taken_since(&before)
     }
 
-    /// What happened since a moment. An event that was lost or dropped is a failure.
+    /// Returns the difference to an earlier state. A lost or dropped event is a failure.
     pub(crate) fn taken_since(&mut self, before: &Look) -> Result<Taken, Failure> {
         let now = self.look()?;
         if now.dropped > 0 || now.read != now.acknowledged + now.buffered {
@@ -210,7 +210,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// What happened since an earlier moment.
+    /// Returns the difference to an earlier moment.
     pub(crate) fn since(&self, earlier: &Self) -> Taken {
         Taken {
             time: self.at - earlier.at,
@@ -224,7 +224,7 @@ impl Look {
     }
 }
 
-/// What happened between two moments; fields as in [`Look`].
+/// Difference between two moments; fields as in [`Look`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
     pub(crate) time: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lanyard_tests::process::{Process, binary, eventually};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 
 /// An operator on the cluster of `KUBECONFIG`; it ends with its scope.
 pub(crate) struct Operator {

@@ -7,18 +7,18 @@ use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::network::{Host, Line, Network};
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::plant::{self, KEY, Load, WARM_UP, device_name};
 use crate::usage;
 
-/// This file's figure.
+/// Figure of this file.
 pub(crate) const NAME: &str = "round_trip_150_ms_per_second";
 /// Changes a second.
 const GOAL: f64 = 50_000.0;
 /// Each way.
 const DELAY: Duration = Duration::from_millis(75);
-/// How long it is measured.
+/// Time of the measurement.
 const TIME: Duration = Duration::from_secs(10);
 
 /// Twice the goal is offered.
@@ -61,7 +61,7 @@ pub(crate) fn measure() -> Result<Figure, Failure> {
 }
 
 /// A moment's counts.
-struct Look {
+struct RoundTripState {
     at: Instant,
     cpu: Duration,
     acknowledged: f64,
@@ -71,10 +71,10 @@ struct Look {
     latency: f64,
 }
 
-fn look(network: &Network, agent: &mut Agent) -> Result<Look, Failure> {
+fn look(network: &Network, agent: &mut Agent) -> Result<RoundTripState, Failure> {
     let cpu = usage::cpu_time(agent.process().id())?;
     let metrics = network.on(Host::Plant, || agent.metrics());
-    Ok(Look {
+    Ok(RoundTripState {
         at: Instant::now(),
         cpu,
         acknowledged: metrics.sum("lanyard_events_acknowledged_total{"),

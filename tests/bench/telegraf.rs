@@ -6,11 +6,11 @@ use std::process::Command;
 
 use lanyard_protocol::hub::sas::SasToken;
 
-use crate::credentials::Failure;
-use crate::peers::{HUB, folder};
+use crate::failure::Failure;
+use crate::peer_files::{HUB, folder};
 use crate::plant::device_name;
 
-/// What is read, every 10 ms.
+/// Inputs that are read every 10 ms.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inputs {
     plugins: usize,

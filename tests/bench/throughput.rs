@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 use crate::figure::Figure;
 use crate::floor;
 use crate::plant::{Load, Plant, WARM_UP};
 
-/// How long one measurement takes.
+/// Time of one measurement.
 const TIME: Duration = Duration::from_secs(10);
 /// And the floor's.
 const FLOOR_TIME: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const FLOOR_TIME: Duration = Duration::from_secs(5);
 const GOAL: f64 = 250_000.0;
 /// Changes a second that an agent keeps up with.
 const GOAL_OF_A_SECOND: f64 = 100_000.0;
-/// How near to the floor.
+/// Minimum share of the reference's rate.
 const GOAL_OF_FLOOR: f64 = 0.5;
 
 /// One format with so many devices.

@@ -1,8 +1,8 @@
-//! What a process takes of the machine, as the kernel counts it. Reads /proc.
+//! Resources of a process, as the kernel counts them. Reads /proc.
 
 use std::time::Duration;
 
-use crate::credentials::Failure;
+use crate::failure::Failure;
 
 /// `USER_HZ`, which is 100 on every Linux.
 const TICKS_PER_SECOND: u64 = 100;

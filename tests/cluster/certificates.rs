@@ -71,7 +71,7 @@ fn verify(plant: &Plant, cas: [&str; 2]) {
 
 /// Both at once: a certificate of two minutes takes its time.
 #[test]
-fn cas_are_exchanged_and_certificates_renewed_while_devices_stream() {
+fn cas_and_certificates_change_while_devices_stream() {
     lanyard_tests::installation::Installation::shared();
     std::thread::scope(|scope| {
         scope.spawn(a_certificate_of_two_minutes_is_renewed_while_it_streams);

@@ -5,7 +5,7 @@ use lanyard_tests::installation::{at_hub, values};
 use crate::connected;
 
 #[test]
-fn of_twenty_devices_streams() {
+fn twenty_devices_stream() {
     let devices: Vec<String> = (1..=20).map(|n| format!("twenty-{n:02}")).collect();
     let plant = connected("twenty", &devices);
     for device in &devices {

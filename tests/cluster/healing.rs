@@ -1,4 +1,4 @@
-//! What is deleted or killed comes back, and no identity is ever connected twice.
+//! Deleted objects and killed programs are restored, and no identity is connected twice.
 
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::installation::{Plant, SYSTEM, at_hub, disconnect, kubectl, values};
@@ -68,7 +68,7 @@ fn an_operator_killed_during_a_rollout_leaves_nothing_undone() {
         "--grace-period=0",
         "--force",
     ]);
-    // A change for all of them while nobody works: every agent is rolled once the operator is back.
+    // A change for all devices without an operator: every agent is rolled once the operator is back.
     plant.apply(
         &group("Primary")
             .replace("interval: 1s", "interval: 500ms")

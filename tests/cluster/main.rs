@@ -1,4 +1,5 @@
-//! Level: chart, pods and programs on a real cluster, the whole way. Run one at a time (RUST_TEST_THREADS=1) and in the order of their names:
+//! Level: chart, pods and programs on a real cluster, the whole way. Run one at a time (RUST_TEST_THREADS=1) and in the
+//! order of their names:
 //! the first one installs the demo, the last one, `uninstall`, takes it away.
 
 #![allow(clippy::missing_panics_doc, reason = "tests panic to fail")]

@@ -1,4 +1,4 @@
-//! What people get wrong, seen where they look: in the device's conditions, on real pods. Each is then put right.
+//! User errors, as the device's conditions show them, on real pods. Each is then corrected.
 
 use lanyard_tests::installation::{HUB, Plant};
 

@@ -1,4 +1,5 @@
-//! Monitors, rules and dashboards before a real Prometheus, with the configuration that a real Prometheus operator makes of them (O1–O3, O7).
+//! Monitors, rules and dashboards before a real Prometheus, with the configuration that a real Prometheus operator
+//! makes of them (O1–O3, O7).
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -29,7 +30,7 @@ impl Prometheus {
         prometheus
     }
 
-    /// What Prometheus answers under `data`.
+    /// Returns the `data` of Prometheus' answer.
     fn ask(&self, path: &str, query: &str) -> Value {
         let url = format!("{}/api/v1/{path}", self.address);
         let query = format!("query={query}");
@@ -44,7 +45,7 @@ impl Prometheus {
         self.ask("query", query)["result"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Whether every expression of the rules and dashboards finds series, and what is missing.
+    /// Checks that every expression of the rules and dashboards finds series; names the missing ones.
     fn check(&self) -> Result<(), String> {
         let folder = repository().join("charts/lanyard/files");
         let boards =

@@ -1,4 +1,4 @@
-//! What an agent's pod may do: next to nothing.
+//! Permissions of an agent's pod: as few as possible.
 
 use lanyard_tests::installation::{Plant, at_hub, try_kubectl};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::connected;
 
 #[test]
-fn of_agents_have_no_token_no_rights_and_a_read_only_root() {
+fn agent_pods_have_no_token_and_a_read_only_root() {
     // The namespace enforces the Pod Security Standard "restricted", so that the pod exists at all proves much.
     let plant = connected("pods", &["pods-1".to_owned()]);
     let shown = plant.kubectl(&["get", "pods", "-l", "lanyard.dev/device=pods-1", "-o", "json"]);
@@ -40,7 +40,7 @@ fn of_agents_have_no_token_no_rights_and_a_read_only_root() {
 }
 
 #[test]
-fn of_agents_bear_a_name_that_only_one_pod_can_have() {
+fn agent_pods_have_a_fixed_name() {
     let plant = connected("named", &["pods-2".to_owned()]);
     let workload = plant.get("sts/pods-2-agent").expect("the operator made it");
     assert_eq!(workload["spec"]["replicas"], 1);

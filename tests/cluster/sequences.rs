@@ -1,4 +1,4 @@
-//! Whatever happens to a group in whatever order, it ends in the right state, and nobody is ever connected twice.
+//! After any sequence of changes a group reaches the right state, and no device is connected twice.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -108,7 +108,7 @@ fn any_order_of_changes_ends_in_the_right_state() {
     }
 }
 
-/// What a Secret holds, as text.
+/// Returns the content of a Secret, as text.
 fn texts(secret: &Value) -> HashMap<String, String> {
     let data = secret["data"].as_object().cloned().unwrap_or_default();
     let read = |value: &Value| {

@@ -41,7 +41,7 @@ fn volume(purpose: &str) -> Option<Volume> {
     (!classes.contains(default)).then(|| Volume::new(purpose, false))
 }
 
-/// What the agent's metrics say.
+/// Event counts from the agent's metrics.
 #[derive(Debug, Clone)]
 struct Books {
     text: String,
@@ -96,7 +96,7 @@ impl Away {
         try_kubectl(&service).unwrap_or_else(|error| error)
     }
 
-    /// The device is cut off, and has found nobody since.
+    /// Returns the counts after the device was cut off and has not reached the hub since.
     fn from(plant: &Plant, device: &str) -> Self {
         let away = Self;
         let before = Books::of(plant, device).expect("its agent runs").attempts_in_vain();
@@ -105,7 +105,7 @@ impl Away {
             // Who is connected stays so until it is cut; who has none need not be.
             let _ = try_disconnect(device);
             let books = Books::of(plant, device)?;
-            // Once it was refused, nobody is let in any more.
+            // After a refusal no connection is accepted.
             let refused = books.attempts_in_vain() > before && books.get("lanyard_device_connected") == 0;
             if refused { Ok(()) } else { Err(books.text) }
         });
@@ -119,7 +119,7 @@ impl Drop for Away {
     }
 }
 
-/// Where each process of the agent begins to count.
+/// Returns the ranges in which each process of the agent counts.
 fn runs(values: &[Value]) -> Vec<Range<usize>> {
     let zero = |at: &usize| values[*at] == 0;
     let starts: Vec<usize> = (0..values.len()).filter(zero).collect();
@@ -221,7 +221,7 @@ fn on_a_claim_outlives_a_drained_node() {
 /// Agents are made of the same image under another name while this is in scope, as by an upgrade.
 struct Upgrade {
     image: String,
-    /// The operator's arguments of before.
+    /// Previous arguments of the operator.
     arguments: Value,
 }
 

@@ -152,7 +152,8 @@ fn operator(bytes: &[u8], said: &mut String) {
         ["connectionString", "primaryKey", "secondaryKey", "tls.crt", "tls.key"].map(|field| (auth, field))
     }) {
         let yaml = format!(
-            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: press-17, namespace: plant, uid: u}}, spec: {{hub: {{hostname: hub.example, auth: {{{auth}: {{secretRef: {{name: own}}}}}}}}}}}}"
+            "{{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {{name: press-17, namespace: plant, \
+                uid: u}}, spec: {{hub: {{hostname: hub.example, auth: {{{auth}: {{secretRef: {{name: own}}}}}}}}}}}}"
         );
         let device = serde_saphyr::from_str(&yaml).unwrap();
         let data = secret(&[(field, bytes), ("tls.crt", bytes), ("tls.key", bytes)]);
@@ -213,7 +214,8 @@ fn emulator(bytes: &[u8], said: &mut String) {
         format!("{{type: x509, x509: {{signingCertificates: {{primary: {{certificate: {text}}}}}}}}}"),
     ] {
         let yaml = format!(
-            "{{dps: [{{idScope: 0ne1, hostName: d.example, iotHubs: [], enrollmentGroups: [{{enrollmentGroupId: g, attestation: {attestation}}}]}}]}}"
+            "{{dps: [{{idScope: 0ne1, hostName: d.example, iotHubs: [], enrollmentGroups: [{{enrollmentGroupId: g, \
+                attestation: {attestation}}}]}}]}}"
         );
         note(said, check::read(&yaml, Path::new("/nonexistent")));
     }

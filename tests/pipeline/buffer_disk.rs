@@ -1,5 +1,5 @@
-//! Disks that take nothing: full, read-only, missing, used by somebody else. Events go on to the hub, the state is told,
-//! and heals where it can. The disks are real ones, mounted in a namespace of the agent's own.
+//! Disks that do not accept writes: full, read-only, missing, used by another program. Events continue to the hub,
+//! the state is reported, and recovers where possible. The disks are real, mounted in a namespace of the agent.
 
 use lanyard_tests::agent::Agent;
 use lanyard_tests::process::{LIMIT, eventually};
@@ -31,7 +31,7 @@ fn assert_balance(agent: &Agent) {
 }
 
 #[test]
-fn a_full_disk_is_told_bridged_and_healed() {
+fn full_disk_is_reported_bridged_and_recovered() {
     let mut emulator = emulator();
     let config = press_with(&emulator, FAST, "interval: 50ms");
     let setup = setup(&emulator, &config);
@@ -41,7 +41,7 @@ fn a_full_disk_is_told_bridged_and_healed() {
     let agent = setup.behind(&mount).start();
     wait_for_ramp(&emulator, 20);
     emulator.kill();
-    // Somebody else fills the disk.
+    // Another program fills the disk.
     let filler = agent.inside("buffer/filler");
     let full = std::fs::write(&filler, vec![0; 4 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
@@ -62,7 +62,7 @@ fn a_full_disk_is_told_bridged_and_healed() {
 }
 
 #[test]
-fn on_a_read_only_disk_events_flow_from_memory() {
+fn events_flow_from_memory_on_a_read_only_disk() {
     let emulator = emulator();
     let setup = setup(&emulator, &press_with(&emulator, FAST, "interval: 50ms"));
     let buffer = setup.path("buffer");
@@ -78,7 +78,7 @@ fn on_a_read_only_disk_events_flow_from_memory() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_waited_for() {
+fn missing_folder_is_retried() {
     let emulator = emulator();
     let setup = setup(&emulator, &press_with(&emulator, FAST, "interval: 50ms"));
     setup.write("buffer", "a file");
@@ -92,7 +92,7 @@ fn a_folder_that_cannot_be_made_is_waited_for() {
 }
 
 #[test]
-fn a_folder_in_use_is_left_alone() {
+fn folder_in_use_is_not_changed() {
     let emulator = emulator();
     let setup = setup(&emulator, &press_with(&emulator, FAST, "interval: 50ms"));
     let second = setup.command();

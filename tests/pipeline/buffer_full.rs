@@ -92,7 +92,7 @@ fn all_told(emulator: &Emulator, agent: &Agent) -> Vec<Gap> {
 }
 
 #[test]
-fn drop_oldest_leaves_a_told_gap_at_the_beginning() {
+fn drop_oldest_leaves_a_marked_gap_at_the_beginning() {
     let (emulator, agent, _) = outage("whenFull: DropOldest", |agent| dropped(agent) > 100.0);
     let told = all_told(&emulator, &agent);
     assert!(told[0].0.is_none() && told[0].1 > 100, "{told:?}");
@@ -100,7 +100,7 @@ fn drop_oldest_leaves_a_told_gap_at_the_beginning() {
 }
 
 #[test]
-fn drop_newest_keeps_the_oldest_and_tells_the_gap_behind_them() {
+fn drop_newest_keeps_the_oldest_and_marks_the_gap() {
     let (emulator, agent, events) = outage("whenFull: DropNewest", |agent| dropped(agent) > 100.0);
     assert_eq!(values(&events, "Ramp")[0], 0);
     assert!(all_told(&emulator, &agent)[0].0.is_some());
@@ -115,7 +115,7 @@ fn markers_can_be_left_out() {
 }
 
 #[test]
-fn block_reads_nothing_while_there_is_no_room_and_drops_nothing() {
+fn block_stops_reading_and_drops_nothing() {
     let last = std::cell::Cell::new((0.0, Instant::now()));
     let (_emulator, agent, events) = outage("whenFull: Block", |agent| {
         let read = of(agent, "lanyard_events_read_total");

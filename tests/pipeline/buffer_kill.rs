@@ -55,7 +55,7 @@ fn drained(emulator: &Emulator, agent: &Agent) -> Vec<Value> {
 }
 
 #[test]
-fn killed_at_any_moment_it_loses_nothing() {
+fn kill_at_any_moment_loses_nothing() {
     let emulator = emulator();
     let mut agent = setup(&emulator, &press_with(&emulator, FAST, "interval: 50ms, maxEvents: 7")).start();
     let mut accounted = Vec::new();
@@ -85,7 +85,7 @@ fn killed_at_any_moment_it_loses_nothing() {
 }
 
 #[test]
-fn what_was_under_way_comes_again_under_the_same_id() {
+fn messages_in_flight_are_resent_with_the_same_id() {
     let mut emulator = emulator();
     let config = press_with(&emulator, FAST, "interval: 50ms, maxEvents: 7, timeout: 60s");
     let mut agent = setup(&emulator, &config).start();

@@ -1,5 +1,5 @@
-//! What the tests of chaos share: devices under load whose way to the hub can be spoilt, and the closing of the books.
-//! Whatever happened, the hub has every event, in order per tag once redeliveries are taken out, and the account closes.
+//! Shared parts of the chaos tests: devices under load with a disturbed connection, and the final accounting. After
+//! any fault the hub has every event, in order for each tag without redeliveries, and the counts balance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub(crate) struct Chaos {
     load: Load,
     host: String,
     ports: Vec<u16>,
-    /// How many events each device had read at least, in each life of the agent that has ended.
+    /// Minimum number of read events of each device, for each ended run of the agent.
     ended: Vec<BTreeMap<String, u64>>,
 }
 
@@ -100,13 +100,13 @@ impl Chaos {
         self.load.ids().collect()
     }
 
-    /// What the agent counts.
+    /// Returns the agent's counters.
     pub(crate) fn metrics(&self) -> Counts {
         let scrape = || self.agent.metrics();
         Counts(self.network.as_ref().map_or_else(scrape, |network| network.on(Host::Plant, scrape)))
     }
 
-    /// What the hub has of a device.
+    /// Returns the events of a device at the hub.
     fn events(&self, id: &str) -> Vec<Value> {
         let look = || self.emulator.events(Some(id));
         self.network.as_ref().map_or_else(look, |network| network.on(Host::Cloud, look))
@@ -233,7 +233,7 @@ impl Counts {
         self.0.sum(&format!("lanyard_{name}{{device=\"{id}\"")) as u64
     }
 
-    /// What an earlier life left in the buffer is counted as read again.
+    /// Returns the events read in this run; events that an earlier run left in the buffer count as read again.
     fn read_in_this_life(&self, id: &str) -> u64 {
         self.of(id, "events_read_total") - self.of(id, "events_recovered_total")
     }

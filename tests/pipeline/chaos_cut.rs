@@ -1,5 +1,5 @@
-//! Connections end again and again after a random number of bytes, up or down, handshakes included: in order, by a
-//! reset, or without a word.
+//! Connections end repeatedly after a random number of bytes, in either direction, including handshakes: normally, by
+//! a reset, or silently.
 
 use lanyard_tests::chance::Chance;
 use lanyard_tests::proxy::{End, Fate};

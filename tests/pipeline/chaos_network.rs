@@ -8,7 +8,7 @@ use lanyard_tests::network::{Line, Network};
 
 use crate::chaos::{Chaos, Load};
 
-/// What the line does one after the other: milliseconds under way, share of packets lost, seconds that it lasts.
+/// Sequence of line conditions: delay in milliseconds, share of lost packets, duration in seconds.
 const WEATHER: [(u64, f64, u64); 6] =
     [(20, 0.01, 10), (150, 0.05, 15), (40, 0.25, 10), (0, 1.0, 15), (300, 0.02, 10), (75, 0.1, 10)];
 

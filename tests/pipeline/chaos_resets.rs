@@ -24,7 +24,7 @@ fn chaos_resets_in_a_row_in_every_phase() {
     chaos.await_all("every device is connected", |counts, id| counts.of(id, "device_connected") == 1);
     let metrics = chaos.metrics();
     for id in chaos.ids() {
-        // The device heard of being let in once in vain, and once for good.
+        // The device received one CONNACK on a connection that was reset, and one on the final connection.
         assert!(metrics.of(&id, "device_disconnections_total") >= 1, "{id}");
         let seen = chaos.emulator.device(&id).expect("the hub knows it");
         // The hub had let it in once more, when CONNACK was lost.

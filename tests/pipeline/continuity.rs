@@ -18,7 +18,7 @@ fn tokens_are_renewed_without_a_gap() {
     let emulator = Emulator::start(&emulator_config(", sasEnforceDelaySeconds: 60"));
     let agent = setup(&emulator, &press(&emulator)).arguments(&["--token-ttl", "3s"]).start();
     let device = emulator
-        .wait_for_device("logs in anew", "press-17", |device| device["connections"].as_u64() >= Some(4));
+        .wait_for_device("reconnects", "press-17", |device| device["connections"].as_u64() >= Some(4));
     assert_eq!(device["takeovers"], 0);
     let so_far = values(&emulator.events(Some("press-17")), "Ramp").last().copied().unwrap_or(0);
     let events = wait_for_ramp(&emulator, so_far + 10);
@@ -65,7 +65,7 @@ fn a_cut_connection_loses_nothing() {
 }
 
 #[test]
-fn a_hub_that_goes_away_gets_everything_when_it_is_back() {
+fn returning_hub_receives_everything() {
     let mut emulator = emulator();
     let agent = setup(&emulator, &press(&emulator)).start();
     let before = wait_for_ramp(&emulator, 20);
@@ -90,7 +90,7 @@ fn a_hub_that_goes_away_gets_everything_when_it_is_back() {
 }
 
 #[test]
-fn a_silent_hub_is_given_up_and_caught_up_with() {
+fn silent_hub_is_left_and_receives_everything_later() {
     let mut emulator = emulator();
     let config = press_with(&emulator, crate::fixture::RAMP, "interval: 250ms, timeout: 1s");
     let agent = setup(&emulator, &config).start();
@@ -111,7 +111,7 @@ fn a_changed_key_is_taken_without_a_gap() {
     let agent = setup(&emulator, &press(&emulator)).arguments(&["--log-level", "trace"]).start();
     wait_for_ramp(&emulator, 10);
     agent.setup.set_key("press-17", SECONDARY);
-    let device = emulator.wait_for_device("logs in anew", "press-17", |device| device["connections"] == 2);
+    let device = emulator.wait_for_device("reconnects", "press-17", |device| device["connections"] == 2);
     assert_eq!((device["takeovers"].as_u64(), device["refusals"].as_u64()), (Some(0), Some(0)));
     let so_far = values(&emulator.events(Some("press-17")), "Ramp").last().copied().unwrap_or(0);
     let events = wait_for_ramp(&emulator, so_far + 20);
@@ -142,7 +142,7 @@ fn a_mounted_secret_that_is_swapped_is_taken() {
     wait_for_ramp(&emulator, 10);
     symlink("..v2", folder.join("..data_tmp")).unwrap();
     std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
-    emulator.wait_for_device("logs in anew", "press-17", |device| device["connections"] == 2);
+    emulator.wait_for_device("reconnects", "press-17", |device| device["connections"] == 2);
     let so_far = values(&emulator.events(Some("press-17")), "Ramp").last().copied().unwrap_or(0);
     assert_contiguous(&values(&wait_for_ramp(&emulator, so_far + 10), "Ramp"));
 }
@@ -195,7 +195,7 @@ fn a_quiet_device_stays_connected() {
 }
 
 #[test]
-fn without_acknowledgements_events_flow_too() {
+fn events_flow_with_qos_0() {
     let emulator = emulator();
     let config = press_with(&emulator, crate::fixture::RAMP, "interval: 100ms, qos: 0");
     let agent = setup(&emulator, &config).start();

@@ -1,4 +1,4 @@
-//! What goes wrong is named with device, cause and fix, where people and machines look, and heals when it is mended.
+//! Faults are reported with device, cause and fix, in logs, status and metrics, and recover after they are fixed.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -56,7 +56,7 @@ fn a_hub_that_does_not_resolve_is_named() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_named() {
+fn closed_port_is_named() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_told(&at(&format!("localhost:{port}")).start(), "HostUnreachable", &port.to_string());
 }
@@ -129,7 +129,7 @@ fn a_gateway_is_dialled_and_the_hub_is_meant() {
 #[test]
 fn an_unreadable_credentials_directory_is_waited_for() {
     let emulator = emulator();
-    // A file stands where the folder should be, which nobody can read as a folder, root neither.
+    // A file in place of the folder: not even root can read it as a folder.
     let setup = Setup::new(&press(&emulator));
     setup.write("credentials/press-17", "");
     let agent = setup.start();

@@ -81,12 +81,12 @@ pub(crate) fn derived(id: &str) -> String {
     SymmetricKey::from_base64(GROUP).expect("the group key is base64").derive(id).to_base64().to_string()
 }
 
-/// What a key is called where it must not stand itself.
+/// Returns the name of a key where the key itself must not appear.
 pub(crate) fn fingerprint(key: &str) -> Fingerprint {
     Fingerprint::of_key(&SymmetricKey::from_base64(key).expect("keys are base64"))
 }
 
-/// What an agent remembers of DPS's answer for dev-01, signed with its key.
+/// Returns the assignment that an agent stores for dev-01, signed with its key.
 pub(crate) fn remembered(dps: &str, hub: &str) -> Value {
     let key = SymmetricKey::from_base64(&derived("dev-01")).expect("keys are base64");
     let credential = Fingerprint::of_key(&key);
@@ -155,7 +155,7 @@ pub(crate) fn assert_account(agent: &Agent, id: &str) {
     assert_eq!(of("events_read_total"), of("events_acknowledged_total") + of("buffer_events"), "{id}");
 }
 
-/// What became of a device's credentials.
+/// Returns the credential part of a device's status.
 pub(crate) fn credential(device: &DeviceStatus) -> Credential {
     device.credential.clone().unwrap_or_default()
 }

@@ -19,7 +19,7 @@ pub(crate) struct Leaf {
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// How long a certificate lives, seen from now, in seconds.
+/// Validity of a certificate from now, in seconds.
 pub(crate) const YEAR: std::ops::Range<i64> = -3600..365 * 86_400;
 
 /// A CA.
@@ -54,7 +54,7 @@ impl Ca {
     }
 }
 
-/// A certificate that nobody but itself vouches for.
+/// Returns a self-signed certificate.
 pub(crate) fn self_signed(name: &str) -> Leaf {
     self_signed_with(name, &rcgen::PKCS_ECDSA_P256_SHA256, YEAR)
 }

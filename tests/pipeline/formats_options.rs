@@ -1,4 +1,4 @@
-//! What tags and telemetry can be told: which reads become events, what the first message has, and the last one.
+//! Options of tags and telemetry: the events, the first message, and the last one.
 
 use lanyard_tests::process::{LIMIT, eventually};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::fixture::{RAMP, emulator, messages, press, press_with, setup, values, wait_for_ramp};
 
 #[test]
-fn deadbands_signs_of_life_and_switches_hold_at_the_hub() {
+fn deadband_max_silence_and_enabled_work_at_the_hub() {
     let emulator = emulator();
     let tags = "{name: Every, source: sim, address: 'RAMP(100, 0, 1000000, 1)', scanInterval: 100ms}, \
                 {name: Some, source: sim, address: 'RAMP(100, 0, 1000000, 1)', scanInterval: 100ms, deadband: {absolute: 2}}, \
@@ -37,7 +37,7 @@ fn deadbands_signs_of_life_and_switches_hold_at_the_hub() {
     });
     assert_eq!(values(&events, "Off")[..3], [0, 1, 2]);
     let every = values(&events, "Every");
-    assert!(every.windows(2).all(|pair| pair[1] == pair[0] + 1), "nobody else is disturbed: {every:?}");
+    assert!(every.windows(2).all(|pair| pair[1] == pair[0] + 1), "other tags are not affected: {every:?}");
 }
 
 #[test]
@@ -72,7 +72,8 @@ fn a_last_will_is_sent_when_the_agent_is_gone_without_a_word() {
     let emulator = emulator();
     let will = |payload: &str| {
         let will = format!(
-            "lastWill: {{payload: '{payload}', properties: {{line: 'hall 3/b'}}, contentType: application/json, contentEncoding: utf-8}}, telemetry:"
+            "lastWill: {{payload: '{payload}', properties: {{line: 'hall 3/b'}}, contentType: application/json, \
+                contentEncoding: utf-8}}, telemetry:"
         );
         press(&emulator).replace("telemetry:", &will)
     };
@@ -92,7 +93,7 @@ fn a_last_will_is_sent_when_the_agent_is_gone_without_a_word() {
     emulator.wait_for_device("connected", "press-17", |device| device["connected"] == true);
     // A new one is the hub's at the next login, which is made at once, and in order.
     agent.setup.configure(&will(r#"{"gone":2}"#));
-    emulator.wait_for_device("connected anew", "press-17", |device| {
+    emulator.wait_for_device("reconnected", "press-17", |device| {
         device["connections"] == 3 && device["connected"] == true
     });
     assert!(emulator.disconnect("press-17"));

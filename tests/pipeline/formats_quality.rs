@@ -13,7 +13,7 @@ fn rows(events: &[Value], tag: &str) -> Vec<Value> {
 
 /// A register that counts up holds no decimal digits between 0x0a and 0x0f: the same read fails six times and then succeeds.
 #[test]
-fn a_failing_read_is_told_once_with_the_last_value_and_its_end_too() {
+fn failing_read_and_its_end_are_one_event_each() {
     let emulator = emulator();
     let counter = "{name: Digits, source: sim, address: R0001, dataType: BCD, scanInterval: 100ms";
     for publish in ["OnChange", "EveryScan"] {

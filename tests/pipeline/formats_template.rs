@@ -14,7 +14,7 @@ fn telemetry(advanced: &str, more: &str) -> String {
 }
 
 #[test]
-fn what_the_template_says_reaches_the_hub() {
+fn templated_message_reaches_the_hub() {
     let emulator = emulator();
     let tags = "{name: R, source: sim, address: R0001, scanInterval: 100ms}, \
                 {name: 'Say \"hi\"', source: sim, address: 'USER(1000, a \"b\")', scanInterval: 100ms}";
@@ -34,7 +34,8 @@ fn what_the_template_says_reaches_the_hub() {
         .collect();
     assert!(read.iter().copied().eq(0..read.len() as i64), "{read:?}");
 
-    let standard = "interval: 200ms, format: Wide, template: {standard: {message: \"line: 3\\nall: |VALUES|\", values: \"tag: |TAGNAME|\\nv: |TAGVALUE|\"}}";
+    let standard = "interval: 200ms, format: Wide, template: {standard: {message: \"line: 3\\nall: |VALUES|\", \
+        values: \"tag: |TAGNAME|\\nv: |TAGVALUE|\"}}";
     agent.setup.configure(&press_with(&emulator, tags, standard));
     let body =
         eventually("a wide message from the standard template", LIMIT, || {
@@ -49,7 +50,7 @@ fn what_the_template_says_reaches_the_hub() {
 
 /// 40 KB each: six fit into a message.
 #[test]
-fn large_events_are_split_and_one_too_large_is_counted_and_named() {
+fn large_events_are_split_and_too_large_ones_counted() {
     let emulator = emulator();
     let long = "x".repeat(400);
     let many = |count: usize| vec![long.as_str(); count].join("|QUALITY|");
@@ -85,7 +86,7 @@ fn large_events_are_split_and_one_too_large_is_counted_and_named() {
 }
 
 #[test]
-fn mistakes_are_shown_with_line_and_column_and_the_one_before_goes_on() {
+fn template_errors_have_positions_and_change_nothing() {
     let emulator = emulator();
     let tags = "{name: R, source: sim, address: R0001, scanInterval: 100ms}";
     let agent = setup(&emulator, &press_with(&emulator, tags, &telemetry(&format!("[{EACH}]"), ""))).start();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::eventually;
-use lanyard_tests::stranger::{CONNACK, Line, Stranger, dps, publish, read_packet};
+use lanyard_tests::stranger::{CONNACK, ClientLine, Stranger, dps, publish, read_packet};
 
 use crate::fixture::{PRIMARY, RAMP, assert_streams, derived, device, document, emulator, wait_for_ramp};
 
@@ -48,7 +48,9 @@ fn beside_dps(emulator: &Emulator, stranger: &Stranger) -> Setup {
 }
 
 /// Answers CONNECT, then does as `next` says.
-fn after_login(next: impl Fn(&mut Line) -> std::io::Result<()> + Send + Sync) -> impl Fn(Line) + Send + Sync {
+fn after_login(
+    next: impl Fn(&mut ClientLine) -> std::io::Result<()> + Send + Sync,
+) -> impl Fn(ClientLine) + Send + Sync {
     move |mut line| {
         // The connection's end is the test's.
         let _ = read_packet(&mut line).and_then(|_| line.write_all(CONNACK)).and_then(|()| next(&mut line));

@@ -17,7 +17,7 @@ use crate::fixture::{
 };
 
 const WRONG: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-/// Another key that is right only when somebody tells the hub.
+/// Another key, which is valid only after the hub was changed.
 const NEW: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// The key of a group's device, derived from another key of the group.
@@ -66,7 +66,7 @@ fn a_wrong_key_costs_a_hub_device_a_reconnect_and_no_event() {
 }
 
 #[test]
-fn a_wrong_key_never_touches_the_connection_of_a_device_behind_dps() {
+fn wrong_key_does_not_close_a_connection_behind_dps() {
     let emulator = emulator();
     let agent = group(&emulator, &["dev-01".to_owned()]).start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
@@ -88,7 +88,7 @@ fn a_wrong_key_never_touches_the_connection_of_a_device_behind_dps() {
 
 /// DPS takes eight seconds to answer, which no device spends without its hub.
 #[test]
-fn fifty_devices_move_to_their_groups_secondary_key_while_they_stream() {
+fn fifty_devices_move_to_the_secondary_key_while_streaming() {
     let emulator =
         Emulator::start(&emulator_config("").replace("retryAfterSeconds: 1", "retryAfterSeconds: 8"));
     let ids: Vec<String> = (1..=50).map(|number| format!("dev-{number:02}")).collect();
@@ -138,7 +138,7 @@ fn a_group_key_that_dps_learns_later_is_taken_then() {
     let new = derived_from(NEW, "dev-01");
     agent.setup.set_key("dev-01", &new);
     wait_for_refused(&agent, "dev-01", &fingerprint(&new));
-    // The value under the same name changes at DPS; nobody tells the agent.
+    // The value under the same name changes at DPS; the agent is not notified.
     let attestation =
         json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": NEW, "secondaryKey": GROUP}});
     controls::put(

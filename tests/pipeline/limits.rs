@@ -35,7 +35,7 @@ fn messages_are_cut_where_the_hub_would_refuse_them() {
 }
 
 #[test]
-fn a_single_event_that_is_too_large_is_dropped_counted_and_named() {
+fn too_large_event_is_dropped_counted_and_named() {
     let emulator = emulator();
     let text = "x".repeat(300_000);
     let tags = format!(

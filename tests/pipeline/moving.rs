@@ -61,7 +61,7 @@ fn assert_moved(emulator: &Emulator, agent: &lanyard_tests::agent::Agent) {
 }
 
 #[test]
-fn a_hub_that_no_longer_knows_the_device_sends_it_to_the_one_that_does() {
+fn unknown_device_asks_dps_for_its_new_hub() {
     let emulator = emulator();
     let agent = setup(&emulator).start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
@@ -71,7 +71,7 @@ fn a_hub_that_no_longer_knows_the_device_sends_it_to_the_one_that_does() {
 }
 
 #[test]
-fn a_renewed_credential_finds_the_hub_that_the_enrollment_has_now() {
+fn renewed_credential_asks_dps_for_the_current_hub() {
     let emulator = emulator();
     let agent = setup(&emulator).start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
@@ -106,7 +106,7 @@ fn a_disabled_enrollment_is_told_apart_from_a_wrong_key() {
 }
 
 #[test]
-fn an_enrollment_that_is_disabled_while_a_key_changes_costs_no_connection() {
+fn disabled_enrollment_closes_no_connection() {
     let emulator = emulator();
     let agent = setup(&emulator).arguments(&["--credential-retry", "2m"]).start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
@@ -123,30 +123,34 @@ fn an_enrollment_that_is_disabled_while_a_key_changes_costs_no_connection() {
     assert_streams(&emulator, &agent, "dev-01");
 }
 
-/// Nobody knows whether the new key is good, so nothing is given up for it.
+/// The new key cannot be verified, so the connection with the old one stays.
 #[test]
 fn a_dps_that_is_away_takes_nothing_from_a_device() {
     let keys = json!({"primaryKey": derived("dev-01"), "secondaryKey": SECONDARY});
     let device = json!({"deviceId": "dev-01", "authentication": {"type": "sas", "symmetricKey": keys}});
     let emulator =
         Emulator::start(&json!({"hubs": [{"hostName": "localhost", "devices": [device]}]}).to_string());
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let setup = setup(&emulator);
     setup.configure(&document(&[format!(
         "{{name: dev-01, deviceId: dev-01, dps: {{endpoint: 'localhost:{}', idScope: 0ne00ABCDEF}}, \
          sources: [{{name: sim, simulator: {{}}}}], tags: [{RAMP}], telemetry: {{interval: 250ms}}}}",
-        nobody.port()
+        closed_port.port()
     )]));
-    let [dps, hub] = [nobody.port(), emulator.mqtt.port()].map(|port| format!("localhost:{port}"));
+    let [dps, hub] = [closed_port.port(), emulator.mqtt.port()].map(|port| format!("localhost:{port}"));
     setup.write("buffer/dev-01/assignment.json", &remembered(&dps, &hub).to_string());
     let agent = setup.start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
     agent.setup.set_key("dev-01", SECONDARY);
     let away = "lanyard_device_connection_attempts_total{device=\"dev-01\",result=\"HostUnreachable\"}";
-    eventually("DPS is asked in vain", LIMIT, || (agent.metrics().get(away)? >= 1.0).then_some(()));
+    eventually("DPS does not answer", LIMIT, || (agent.metrics().get(away)? >= 1.0).then_some(()));
     assert_streams(&emulator, &agent, "dev-01");
     assert_eq!(emulator.device("dev-01").unwrap()["connections"], 1);
-    assert_eq!(agent.device("dev-01").unwrap().credential.unwrap().refused, None, "nobody refused it");
+    assert_eq!(
+        agent.device("dev-01").unwrap().credential.unwrap().refused,
+        None,
+        "the credential was not refused"
+    );
     // Nor does a lost connection wait for DPS.
     assert!(emulator.disconnect("dev-01"));
     assert_streams(&emulator, &agent, "dev-01");

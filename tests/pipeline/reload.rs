@@ -53,7 +53,7 @@ fn devices_come_and_go_and_others_stay() {
 }
 
 #[test]
-fn a_device_that_gets_another_name_or_hub_is_never_connected_twice() {
+fn renamed_or_moved_device_is_never_connected_twice() {
     let emulator = emulator();
     let hub = format!("localhost:{}", emulator.mqtt.port());
     let named = |name: &str, more: &str| document(&[device(name, "press-17", &hub, RAMP, more)]);

@@ -1,4 +1,4 @@
-//! What is wrong at the start is said at once, and ends the agent.
+//! Errors at the start are reported at once and end the agent.
 
 use std::net::TcpListener;
 use std::process::Output;
@@ -69,7 +69,7 @@ fn every_signal_ends_it_in_order_and_a_second_one_at_once() {
 }
 
 #[test]
-fn what_is_not_delivered_at_the_end_is_told() {
+fn undelivered_events_are_reported_at_the_end() {
     let mut emulator = crate::fixture::emulator();
     let mut agent = crate::fixture::setup(&emulator, &crate::fixture::press(&emulator)).start();
     crate::fixture::wait_for_ramp(&emulator, 5);
@@ -105,7 +105,7 @@ fn every_mistake_of_the_configuration_has_a_line_of_its_own() {
 }
 
 #[test]
-fn what_is_no_yaml_is_named_with_its_place() {
+fn invalid_yaml_is_reported_with_its_place() {
     for (config, expected) in [
         ("version: 1\ndevices: [", "this is no YAML"),
         (

@@ -90,7 +90,7 @@ fn narrow_and_wide_have_the_documented_form() {
 }
 
 #[test]
-fn the_books_balance_at_every_moment() {
+fn event_counts_balance_at_every_moment() {
     let emulator = emulator();
     let fast = "{name: A, source: sim, address: 'RAMP(10, 0, 1000000, 1)', scanInterval: 10ms}, \
                 {name: B, source: sim, address: 'RANDOM(10, 0, 1000000)', scanInterval: 10ms, publish: EveryScan}";

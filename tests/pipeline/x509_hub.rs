@@ -21,12 +21,15 @@ pub(crate) fn hub(authentication: &Value, cas: &[&Ca]) -> Emulator {
 }
 
 fn hub_config(devices: &Value, cas: &[&Ca]) -> String {
-    let certificate = |(number, ca): (usize, &&Ca)| json!({"name": format!("ca-{number}"), "properties": {"certificate": ca.pem, "isVerified": true}});
+    let certificate = |(number, ca): (usize, &&Ca)| {
+        json!({"name": format!("ca-{number}"),
+        "properties": {"certificate": ca.pem, "isVerified": true}})
+    };
     let certificates: Vec<Value> = cas.iter().enumerate().map(certificate).collect();
     json!({"certificates": certificates, "hubs": [{"hostName": "localhost", "devices": devices}]}).to_string()
 }
 
-/// How a device is registered whose certificates have these thumbprints.
+/// Returns the registration of a device with these thumbprints.
 pub(crate) fn thumbprints(primary: &Leaf, secondary: Option<&Leaf>) -> Value {
     let secondary = secondary.map(|leaf| leaf.fingerprint.as_str());
     let mut thumbprints = json!({"primaryThumbprint": primary.fingerprint.as_str()});
@@ -141,7 +144,7 @@ fn a_half_written_pair_changes_nothing() {
 }
 
 #[test]
-fn an_expired_certificate_is_told_and_nobody_is_asked() {
+fn expired_certificate_is_reported_without_a_connection() {
     let old = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, -7200..-3600);
     let new = forge::self_signed("press-17");
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
@@ -178,7 +181,7 @@ fn a_certificate_that_is_not_valid_yet_is_taken_when_it_is() {
 }
 
 #[test]
-fn a_certificate_that_is_not_valid_yet_is_all_there_is_and_works_later() {
+fn sole_certificate_is_used_before_it_is_valid() {
     let leaf = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, 5..86_400);
     let emulator = hub(&thumbprints(&leaf, None), &[]);
     let agent = setup(&emulator, &leaf).start();
@@ -218,7 +221,7 @@ fn a_device_goes_from_a_key_to_a_certificate() {
     });
 }
 
-/// What `openssl x509 -req -signkey` makes without an extension file, as Azure's own tutorial says.
+/// `openssl x509 -req -signkey` without an extension file makes version 1, as in Azure's tutorial.
 #[test]
 fn version_1_certificate_streams() {
     let chain = include_str!("../../operator/tests/stages/version-1.crt").to_owned();

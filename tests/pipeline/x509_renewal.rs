@@ -35,7 +35,7 @@ fn a_hub_that_knows_both_never_refuses() {
 }
 
 #[test]
-fn the_certificate_before_serves_until_the_hub_knows_the_new_one() {
+fn previous_certificate_serves_until_the_hub_knows_the_new_one() {
     let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, None), &[]);
     let agent = setup(&emulator, &old).arguments(&["--credential-retry", "3s"]).start();
@@ -82,7 +82,7 @@ fn an_agent_that_starts_in_between_takes_the_one_that_works() {
 
 /// The operator takes the certificate before out of the Secret when the new one is proven, and CAs come and go.
 #[test]
-fn what_the_login_does_not_need_costs_no_reconnect() {
+fn unrelated_files_cause_no_reconnect() {
     let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
     let setup = setup(&emulator, &new);
@@ -94,7 +94,7 @@ fn what_the_login_does_not_need_costs_no_reconnect() {
     let other = crate::forge::Ca::root("Another root");
     agent.setup.write("credentials/press-17/ca.crt", &format!("{}{}", other.pem, emulator.ca()));
     assert_streams(&emulator, &agent, "press-17");
-    // A sign that all that was read: what cannot be used is told, and used by nobody.
+    // Proof that all of it was read: the unusable file is reported, and not used.
     agent.setup.write("credentials/press-17/ca.crt", "no CA at all");
     agent.wait_for("tells of the file", "press-17", |device| {
         credential(device).unreadable.is_some_and(|problem| problem.contains("ca.crt"))

@@ -39,7 +39,9 @@ async fn settings_of_the_device_win_over_defaults() {
     hostAliases: [{ip: 10.0.0.7, hostnames: [edge.plant]}]
     imagePullSecrets: [{name: own}]
     topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]
-    affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: line, operator: Exists}]}]}}}
+    affinity:
+      nodeAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: line, operator: Exists}]}]}
 ",
         ))
         .await;
@@ -94,10 +96,13 @@ async fn play_scc(namespace: &Namespace) {
     }))
     .unwrap();
     Api::all(client.clone()).create(&made, &mutating).await.unwrap();
-    let refused = "!has(object.spec.securityContext.runAsGroup) && object.spec.securityContext.runAsUser == 1000660000 && object.spec.securityContext.fsGroup == 1000660000 && object.spec.containers.all(c, !has(c.securityContext.runAsUser))";
+    let refused = "!has(object.spec.securityContext.runAsGroup) && object.spec.securityContext.runAsUser == \
+        1000660000 && object.spec.securityContext.fsGroup == 1000660000 && object.spec.containers.all(c, \
+        !has(c.securityContext.runAsUser))";
     let validating: ValidatingAdmissionPolicy = serde_json::from_value(json!({
         "metadata": meta,
-        "spec": {"matchConstraints": pods, "failurePolicy": "Fail", "validations": [{"expression": refused, "message": "unable to validate against any security context constraint"}]}
+        "spec": {"matchConstraints": pods, "failurePolicy": "Fail", "validations": [{"expression": refused, "message": "unable \
+            to validate against any security context constraint"}]}
     }))
     .unwrap();
     Api::all(client.clone()).create(&made, &validating).await.unwrap();
@@ -117,7 +122,9 @@ async fn play_scc(namespace: &Namespace) {
         loop {
             let named: Pod = serde_json::from_value(json!({
                 "metadata": {"name": "probe"},
-                "spec": {"securityContext": {"runAsUser": 7, "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"name": "c", "image": "i",
+                "spec": {
+                    "securityContext": {"runAsUser": 7, "runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [{"name": "c", "image": "i",
                     "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}]}
             }))
             .unwrap();

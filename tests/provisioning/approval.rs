@@ -1,4 +1,4 @@
-//! A device of a group whose approval is Manual has nothing until somebody approves it.
+//! A device of a group with approval Manual gets nothing before its approval.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
@@ -75,7 +75,7 @@ async fn a_device_waits_until_it_is_approved() {
 
 /// An edit of one word must not take a whole fleet off its hub.
 #[tokio::test]
-async fn devices_that_have_credentials_keep_them_when_approval_becomes_manual() {
+async fn credentials_stay_when_approval_becomes_manual() {
     let namespace = Namespace::new("approval").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;

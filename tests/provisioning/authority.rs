@@ -19,7 +19,7 @@ pub(crate) struct Authority {
     params: CertificateParams,
 }
 
-/// What a usual CA says of itself.
+/// Returns the parameters of a usual CA.
 pub(crate) fn usual(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -46,7 +46,7 @@ impl Authority {
         Self { pem, key: key.serialize_pem(), params }
     }
 
-    /// The device's certificate, as somebody else would make it, and its key.
+    /// Returns a device certificate, as another program would issue it, and its key.
     pub(crate) fn leaf(&self, params: &CertificateParams) -> (String, String) {
         let (key, own) = (KeyPair::generate().unwrap(), KeyPair::from_pem(&self.key).unwrap());
         let leaf = params.signed_by(&key, &Issuer::from_params(&self.params, &own)).unwrap();
@@ -75,8 +75,8 @@ fn parse(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().unwrap()
 }
 
-/// Whether a TLS server that trusts `roots` lets a client with these certificates in: asked of webpki, and of openssl where it is
-/// installed, which has nothing in common with it.
+/// Returns whether a TLS server that trusts `roots` accepts a client with these certificates: by webpki, and by
+/// openssl, an independent implementation, if it is installed.
 pub(crate) fn lets_in(certificates: &str, roots: &str) -> bool {
     let mut store = RootCertStore::empty();
     parse(roots).into_iter().for_each(|root| store.add(root).unwrap());
@@ -98,7 +98,7 @@ pub(crate) fn lets_in(certificates: &str, roots: &str) -> bool {
     webpki
 }
 
-/// What openssl prints of the first certificate of a text; nothing where it is not installed.
+/// Returns the output of openssl for the first certificate of a text; none if it is not installed.
 pub(crate) fn openssl(certificates: &str, arguments: &[&str]) -> Option<String> {
     let files = Scratch::new("authority");
     let leaf = files.write("leaf.pem", certificates);
@@ -107,7 +107,7 @@ pub(crate) fn openssl(certificates: &str, arguments: &[&str]) -> Option<String> 
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Whether a private key belongs to the first certificate of a text, as rustls finds it when it would show it.
+/// Returns whether a private key belongs to the first certificate of a text, as rustls checks it.
 pub(crate) fn belong_together(certificates: &str, key: &str) -> bool {
     let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let config = rustls::ClientConfig::builder().with_root_certificates(RootCertStore::empty());

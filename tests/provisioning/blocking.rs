@@ -15,7 +15,7 @@ fn state(device: &IoTDevice) -> Option<ProvisioningState> {
 }
 
 #[tokio::test]
-async fn a_blocked_device_loses_agent_and_credentials_until_it_is_unblocked() {
+async fn blocked_device_has_no_agent_and_no_credentials() {
     let namespace = Namespace::new("blocked").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;

@@ -73,7 +73,7 @@ async fn every_example_gets_its_volume() {
 }
 
 #[tokio::test]
-async fn a_claim_stays_with_its_device_and_outlives_it_unless_it_is_to_go() {
+async fn claim_is_kept_or_deleted_with_its_device() {
     let namespace = Namespace::new("claim").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;
@@ -100,8 +100,8 @@ async fn a_claim_stays_with_its_device_and_outlives_it_unless_it_is_to_go() {
         .delete("a-agent-buffer", &DeleteParams::default())
         .await
         .unwrap();
-    let anew = namespace
-        .wait("a-agent-buffer", "it is there anew", |claim: &PersistentVolumeClaim| {
+    let recreated = namespace
+        .wait("a-agent-buffer", "it is recreated", |claim: &PersistentVolumeClaim| {
             claim.uid().as_ref() != Some(&uid)
         })
         .await;
@@ -116,7 +116,7 @@ async fn a_claim_stays_with_its_device_and_outlives_it_unless_it_is_to_go() {
     namespace.apply(&kept).await;
     issued(&namespace, "a").await;
     namespace.wait("a-agent", "it is back", |workload: &StatefulSet| claimed(workload).is_some()).await;
-    assert_eq!(claim("it was never gone", |_| true).await.uid(), anew.uid());
+    assert_eq!(claim("it was never gone", |_| true).await.uid(), recreated.uid());
 
     let passing = member("a", &format!("  buffer: {{storage: {{claim: {{{class}, whenDeleted: Delete}}}}}}"));
     namespace.apply(&passing).await;
@@ -153,7 +153,7 @@ async fn a_claim_grows_where_its_class_allows_it_and_never_shrinks() {
     let claim = namespace.api::<PersistentVolumeClaim>().get("a-agent-buffer").await.unwrap();
     assert_eq!(size(&claim), "208Mi", "it never shrinks");
 
-    // What nobody can change is told and leaves everything as it is, and so is its correction.
+    // An immutable difference is reported and changes nothing; so is its correction.
     with("65Mi", &fixed.class).await;
     let said = wait_for(&namespace, "False", "ClaimImmutable").await;
     assert!(said.contains(&grows.class) && said.contains("kubectl delete pvc a-agent-buffer"), "{said}");
@@ -169,7 +169,7 @@ async fn a_claim_grows_where_its_class_allows_it_and_never_shrinks() {
         .delete("a-agent-0", &DeleteParams::default())
         .await;
     namespace
-        .wait("a-agent-buffer", "it is there anew, and bound", |claim: &PersistentVolumeClaim| {
+        .wait("a-agent-buffer", "it is recreated, and bound", |claim: &PersistentVolumeClaim| {
             claim.spec.as_ref().unwrap().storage_class_name.as_ref() == Some(&fixed.class) && is_bound(claim)
         })
         .await;
@@ -189,7 +189,7 @@ async fn a_claim_grows_where_its_class_allows_it_and_never_shrinks() {
 }
 
 #[tokio::test]
-async fn a_claim_of_somebody_else_is_not_touched() {
+async fn claim_of_another_program_is_not_changed() {
     let namespace = Namespace::new("claimed").await;
     let _operator = Operator::start(&[&namespace]).await;
     let theirs = "

@@ -1,4 +1,4 @@
-//! Certificates of single devices: made, renewed, replaced, brought back; and those that somebody else keeps.
+//! Certificates of single devices: issued, renewed, replaced, restored; and those of other programs.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn a_device_gets_a_certificate_as_the_portal_asks_for_it() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_renewed_when_it_was_announced_and_the_one_before_stays_beside_it() {
+async fn certificate_is_renewed_on_time_beside_the_previous_one() {
     let namespace = Namespace::new("renewal").await;
     let _operator = Operator::start(&[&namespace]).await;
     // Two minutes of life; the next one is made 100 to 110 seconds before the end.
@@ -168,7 +168,7 @@ async fn a_certificate_that_ended_is_replaced_at_once() {
 }
 
 #[tokio::test]
-async fn who_deletes_the_secret_gets_another_certificate_and_is_told_its_thumbprint() {
+async fn deleted_secret_gets_another_certificate() {
     let namespace = Namespace::new("reissue").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&self_signed("a", "{}")).await;
@@ -182,7 +182,7 @@ async fn who_deletes_the_secret_gets_another_certificate_and_is_told_its_thumbpr
 
 /// Nothing is lost when the Secret gets another name, although its type forbids to change it in place.
 #[tokio::test]
-async fn a_certificate_moves_with_its_secrets_name_and_from_key_to_certificate() {
+async fn certificate_moves_with_its_secrets_name() {
     let namespace = Namespace::new("moving").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&self_signed("a", "{}")).await;
@@ -205,7 +205,7 @@ async fn a_certificate_moves_with_its_secrets_name_and_from_key_to_certificate()
     assert!(!has(&secret, "sharedAccessKey") && !has(&secret, "connectionString"));
 }
 
-/// What cert-manager makes for a device.
+/// Returns the parameters of a certificate as cert-manager issues it.
 fn for_client(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -216,7 +216,7 @@ fn for_client(name: &str) -> CertificateParams {
 }
 
 #[tokio::test]
-async fn a_certificate_that_somebody_keeps_is_followed() {
+async fn external_certificate_is_followed() {
     let namespace = Namespace::new("kept").await;
     let _operator = Operator::start(&[&namespace]).await;
     let ca = Authority::root(usual("Plant CA"));
@@ -244,7 +244,7 @@ async fn a_certificate_that_somebody_keeps_is_followed() {
 }
 
 #[tokio::test]
-async fn a_kept_certificate_that_does_not_fit_is_named_and_changes_nothing() {
+async fn unsuitable_external_certificate_is_reported() {
     let namespace = Namespace::new("unfit").await;
     let _operator = Operator::start(&[&namespace]).await;
     let ca = Authority::root(usual("Plant CA"));
@@ -294,7 +294,7 @@ async fn a_kept_certificate_that_does_not_fit_is_named_and_changes_nothing() {
     );
 }
 
-/// An operator that starts anew finds everything as it should be, although it cannot make the same certificate again.
+/// A restarted operator finds everything in order, although it cannot issue the same certificate again.
 #[tokio::test]
 async fn a_second_reconcile_of_certificates_writes_nothing() {
     let namespace = Namespace::new("quiet-x509").await;

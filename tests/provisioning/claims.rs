@@ -10,7 +10,7 @@ use crate::operator::{Operator, condition, is, issued};
 use crate::yaml::{K32, at_hub, group, member, secret};
 
 #[tokio::test]
-async fn what_belongs_to_somebody_else_is_not_touched() {
+async fn objects_with_another_owner_are_not_changed() {
     let namespace = Namespace::new("conflict").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&secret("a-credentials", "mine", "precious")).await;
@@ -53,7 +53,7 @@ spec:
 }
 
 #[tokio::test]
-async fn of_two_claims_the_older_wins() {
+async fn older_claim_wins() {
     let one = Namespace::new("claims").await;
     let other = Namespace::new("claims").await;
     let _operator = Operator::start(&[&one, &other]).await;
@@ -98,7 +98,7 @@ async fn the_same_id_at_another_hub_is_another_device() {
     namespace
         .wait("c", "it is stalled", |device: &IoTDevice| is(device, "Stalled", "True", "DuplicateDeviceId"))
         .await;
-    // A hub's name cannot be changed: another object for another hub ends the quarrel.
+    // A hub's name cannot be changed: another object for another hub ends the conflict.
     namespace.api::<IoTDevice>().delete("c", &DeleteParams::default()).await.unwrap();
     namespace.wait_gone::<IoTDevice>("c").await;
     namespace.apply(&at_hub("c", "three.example", "  deviceId: d")).await;

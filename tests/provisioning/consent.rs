@@ -52,7 +52,7 @@ async fn h2_a_groups_key_reaches_no_pod() {
         .await;
 }
 
-/// What the operator makes is nobody's source: not another device's, not a group's.
+/// A Secret of the operator is a source neither for another device nor for a group.
 #[tokio::test]
 async fn h2_a_secret_of_the_operator_is_no_source() {
     let namespace = Namespace::new("consent").await;

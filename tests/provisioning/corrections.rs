@@ -1,4 +1,4 @@
-//! What only the cluster can tell becomes a condition with a stable reason, and a correction is heard of at once.
+//! Errors that depend on the cluster become conditions with stable reasons, and corrections apply at once.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;

@@ -1,4 +1,4 @@
-//! What somebody else changes or deletes of what the operator made is put right; what he adds stays.
+//! Changes and deletions of the operator's objects are repaired; additional fields stay.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -21,7 +21,8 @@ async fn drift_is_repaired() {
     issued(&namespace, "a").await;
     let key = namespace.secret_text("a-credentials", "sharedAccessKey").await;
 
-    let patch = json!({"spec": {"replicas": 3, "updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}, "metadata": {"labels": {"mine": "yes"}}});
+    let patch = json!({"spec": {"replicas": 3, "updateStrategy": {"type": "OnDelete", "rollingUpdate": null}},
+        "metadata": {"labels": {"mine": "yes"}}});
     namespace.change::<StatefulSet>("a-agent", patch).await;
     let patch =
         json!({"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "evil:1"}]}}}});
@@ -64,7 +65,7 @@ async fn drift_is_repaired() {
     let spoilt = json!({"immutable": true, "data": {"sharedAccessKey": "b3RoZXI="}});
     namespace.change::<Secret>("a-credentials", spoilt).await;
     let whole = |secret: &Secret| secret.uid() != uid && secret_text(secret, "sharedAccessKey") == key;
-    namespace.wait("a-credentials", "it is there anew", whole).await;
+    namespace.wait("a-credentials", "it is recreated", whole).await;
 
     let uid = namespace.api::<StatefulSet>().get("a-agent").await.unwrap().uid();
     namespace.api::<ConfigMap>().delete("a-agent", &DeleteParams::default()).await.unwrap();
@@ -74,7 +75,7 @@ async fn drift_is_repaired() {
 }
 
 #[tokio::test]
-async fn what_is_not_asked_for_any_more_goes() {
+async fn unneeded_objects_are_deleted() {
     let namespace = Namespace::new("shrink").await;
     let _operator = Operator::start(&[&namespace]).await;
     let [pem, next] =
@@ -116,7 +117,7 @@ async fn what_is_not_asked_for_any_more_goes() {
 
 /// Two who want different things must not write as fast as they can.
 #[tokio::test]
-async fn who_changes_an_object_again_and_again_is_answered_slower() {
+async fn repeated_drift_is_repaired_more_slowly() {
     let namespace = Namespace::new("contested").await;
     let operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;
@@ -133,11 +134,11 @@ async fn who_changes_an_object_again_and_again_is_answered_slower() {
             }
         }
     };
-    lanyard_tests::kubernetes::within("the quarrel is told", contested).await;
+    lanyard_tests::kubernetes::within("the conflict is reported", contested).await;
     assert!(writes() < 12.0, "{}", writes());
     // Who gives in is put right.
     let one = |workload: &StatefulSet| workload.spec.as_ref().unwrap().replicas == Some(1);
     namespace.wait("a-agent", "it is as it was", one).await;
     let calm = |device: &IoTDevice| !crate::operator::is(device, "AgentReady", "False", "Contested");
-    namespace.wait("a", "the quarrel is over", calm).await;
+    namespace.wait("a", "the conflict is over", calm).await;
 }

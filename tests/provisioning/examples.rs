@@ -82,7 +82,7 @@ async fn every_example_gets_credentials_configuration_and_an_agent() {
     assert_eq!(condition(&group.status.unwrap().conditions, "Stalled").unwrap().status, "False");
 }
 
-/// One example a kind of identity; what somebody else brings is brought here.
+/// One example of each kind of identity, with the objects of other programs.
 #[tokio::test]
 async fn every_kind_of_identity_gets_its_credentials() {
     let namespace = Namespace::new("identities").await;
@@ -96,7 +96,8 @@ async fn every_kind_of_identity_gets_its_credentials() {
     namespace.apply(&tls_secret("press-32-tls", &format!("{leaf}{}", ca.pem), &key)).await;
     let edge = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "edge-ca"}, "data": {"ca.crt": ca.pem}});
     namespace.apply(&edge.to_string()).await;
-    let key = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mixer-9-key"}, "stringData": {"primaryKey": K32}});
+    let key = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mixer-9-key"},
+        "stringData": {"primaryKey": K32}});
     namespace.apply(&key.to_string()).await;
     apply_folder(
         &namespace,
@@ -148,7 +149,13 @@ async fn an_agent_has_no_right_that_it_does_not_need() {
     let namespace = Namespace::new("rights").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&crate::yaml::group()).await;
-    namespace.apply(&crate::yaml::member("a", "  agent: {nodeSelector: {line: '1'}, tolerations: [{key: edge, operator: Exists}], resources: {limits: {memory: 32Mi}}}")).await;
+    namespace
+        .apply(&crate::yaml::member(
+            "a",
+            "  agent: {nodeSelector: {line: '1'}, tolerations: [{key: edge, \
+        operator: Exists}], resources: {limits: {memory: 32Mi}}}",
+        ))
+        .await;
     issued(&namespace, "a").await;
     let workload = namespace.wait("a-agent", "it is there", |_: &StatefulSet| true).await;
     let spec = workload.spec.unwrap();

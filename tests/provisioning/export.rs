@@ -74,7 +74,7 @@ async fn the_list_follows_devices_and_keys() {
     namespace.api::<IoTDevice>().delete("a", &Default::default()).await.unwrap();
     let secret = listed(&namespace, "flash", std::slice::from_ref(&b)).await;
 
-    // Somebody else's changes are put right, and a list that was deleted comes back.
+    // Changes of other programs are repaired, and a deleted list is restored.
     namespace.change::<Secret>("flash", json!({"data": {"devices.csv": "eA=="}})).await;
     listed(&namespace, "flash", std::slice::from_ref(&b)).await;
     namespace.api::<Secret>().delete("flash", &Default::default()).await.unwrap();
@@ -110,7 +110,7 @@ async fn the_list_follows_devices_and_keys() {
 }
 
 #[tokio::test]
-async fn a_secret_of_somebody_else_is_not_touched() {
+async fn secret_of_another_program_is_not_changed() {
     let namespace = Namespace::new("export").await;
     let _operator = Operator::start(&[&namespace]).await;
     // Of all Secrets the one with the group's key.
@@ -163,7 +163,7 @@ async fn the_example_brings_a_list_of_devices_to_the_factory() {
             waiting.is_some_and(|devices| devices.waiting_for_approval == 3)
         })
         .await;
-    assert!(group_is(&group, "Ready", "True", ""), "what waits for somebody is no fault of the group");
+    assert!(group_is(&group, "Ready", "True", ""), "a waiting device is not a fault of the group");
     namespace.change::<IoTDevice>("sensor-002", json!({"spec": {"approved": true}})).await;
     namespace
         .wait("sensor-002", "it is ready", |device: &IoTDevice| is(device, "Ready", "True", "Issued"))

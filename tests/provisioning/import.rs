@@ -121,10 +121,10 @@ async fn a_thousand_rows_come_change_and_go() {
     imported(&namespace, (900, 900, 0)).await;
     namespace.wait_gone::<IoTDevice>("press-998").await;
     namespace.wait_gone::<IoTDevice>("press-900").await;
-    // A device that somebody deletes comes back, because its row is there.
+    // A deleted device is recreated, because its row exists.
     namespace.api::<IoTDevice>().delete("press-3", &Default::default()).await.unwrap();
     let uid = before["press-3"].uid();
-    namespace.wait("press-3", "it is made anew", |device: &IoTDevice| device.uid() != uid).await;
+    namespace.wait("press-3", "it is recreated", |device: &IoTDevice| device.uid() != uid).await;
     assert_eq!(devices(&namespace).await.len(), 900);
 }
 
@@ -282,7 +282,7 @@ async fn quota(namespace: &Namespace) {
     within("the quota controller counts IoTDevices", counted).await;
 }
 
-/// What the API server refuses is told with its line, and is not tried at every look.
+/// Rows that the API server refuses are reported with their line, and are not retried at every reconcile.
 #[tokio::test]
 async fn a_quota_leaves_rows_over() {
     let namespace = Namespace::new("import").await;

@@ -42,7 +42,7 @@ fn rollover(group: &ProvisioningGroup) -> RolloverStatus {
 }
 
 #[tokio::test]
-async fn a_root_or_an_intermediate_signs_and_the_whole_chain_goes_with_it() {
+async fn root_or_intermediate_signs_and_the_chain_is_delivered() {
     let namespace = Namespace::new("chains").await;
     let _operator = Operator::start(&[&namespace]).await;
     let root = Authority::root(usual("Root"));
@@ -158,7 +158,7 @@ async fn a_wrong_ca_is_named_and_devices_keep_what_they_have() {
             .await;
     }
     assert_eq!(secret_of(&namespace, "a").await.data, before.data);
-    // The same for one that is not in use yet, only that nobody suffers from it.
+    // The same for a CA that is not in use yet; no device is affected.
     namespace.apply(&good.secret("ca", &[])).await;
     namespace.apply(&no_ca.secret("next", &[])).await;
     namespace.apply(&group("secondaryIssuer: {secretRef: {name: next}}", "")).await;
@@ -213,7 +213,7 @@ async fn devices_move_to_another_ca_in_turn_and_back_at_once() {
         assert_eq!(secret_text(&secret, "previous.crt"), secret_text(before, "tls.crt"));
         assert_eq!(secret_text(&secret, "previous.key"), secret_text(before, "tls.key"));
     }
-    // Nobody has proven the new ones, so going back needs no new certificate and no turn.
+    // The new ones are not proven, so going back needs no new certificate and no turn.
     namespace.apply(&in_use("Primary", 1)).await;
     for (name, before) in names.iter().zip(&before) {
         let secret = namespace
@@ -270,7 +270,7 @@ async fn a_verification_code_is_answered_as_long_as_it_stands_there() {
     let second = answered("plant-verification", "SECOND-1").await;
     let third = answered("plant-secondary-verification", "THIRD-2").await;
     assert!(lets_in(&second, &one.pem) && lets_in(&third, &other.pem));
-    // Another CA in the same place answers anew; a deleted answer comes back.
+    // Another CA in the same Secret issues a new answer; a deleted answer is restored.
     let new = Authority::root(usual("New"));
     namespace.apply(&new.secret("ca", &[])).await;
     namespace

@@ -19,7 +19,7 @@ use lanyard_tests::kubernetes::{Namespace, kubeconfig};
 use lanyard_tests::process::{Process, binary, eventually};
 use lanyard_tests::scratch::Scratch;
 
-/// Who the operator is for the API server.
+/// Account of the operator at the API server.
 pub(crate) const ACCOUNT: &str = "operator";
 /// An image that is nowhere.
 pub(crate) const IMAGE: &str = "localhost/none:0";
@@ -114,7 +114,7 @@ fn rules() -> Vec<PolicyRule> {
     role.rules.expect("the chart has rules")
 }
 
-/// Who elects itself in its home namespace, as the chart allows it.
+/// Returns the rules for the election of a leader, as in the chart.
 fn lease_rules() -> Vec<PolicyRule> {
     let rule = |verbs: &[&str], names: Option<&str>| PolicyRule {
         api_groups: Some(vec!["coordination.k8s.io".to_owned()]),
@@ -220,7 +220,7 @@ pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Whether a device's condition is so, for its newest generation.
+/// Returns whether a device has a condition for its newest generation.
 pub(crate) fn is(device: &IoTDevice, type_: &str, status: &str, reason: &str) -> bool {
     let Some(told) =
         device.status.as_ref().filter(|told| Some(told.observed_generation) == device.metadata.generation)
@@ -232,7 +232,7 @@ pub(crate) fn is(device: &IoTDevice, type_: &str, status: &str, reason: &str) ->
     })
 }
 
-/// Whether a group's condition is so, for its newest generation.
+/// Returns whether a group has a condition for its newest generation.
 pub(crate) fn group_is(group: &ProvisioningGroup, type_: &str, status: &str, reason: &str) -> bool {
     let Some(told) =
         group.status.as_ref().filter(|told| Some(told.observed_generation) == group.metadata.generation)

@@ -56,8 +56,8 @@ impl Policies {
         kubectl(&["apply", "-f", &path.display().to_string()]);
         let policies = Self { file };
         // A policy is in force a moment after it is made.
-        let nobody = as_user("nobody-in-particular");
-        role(plant, "probe", &nobody, json!([rule("lanyard.dev", "iotdevices", &["create"], &[])])).await;
+        let plain_user = as_user("user-without-rights");
+        role(plant, "probe", &plain_user, json!([rule("lanyard.dev", "iotdevices", &["create"], &[])])).await;
         let probe: IoTDevice = serde_json::from_value(object(
             "IoTDevice",
             "probe",
@@ -75,7 +75,7 @@ impl Policies {
                         one.spec.approved = words == "may not approve";
                         one.spec.credentials = one.spec.credentials.filter(|_| words.contains("secrets/x"));
                         one.spec.agent = one.spec.agent.filter(|_| words == "priorityClassName");
-                        match nobody.sees(plant).await.create(&dry, &one).await {
+                        match plain_user.sees(plant).await.create(&dry, &one).await {
                             Err(kube::Error::Api(status)) if status.message.contains(words) => break,
                             _ => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
                         }
@@ -118,7 +118,8 @@ async fn h2_who_names_a_secret_must_be_allowed_to_get_it() {
     );
     let kept = json!({"dps": {"idScope": "0ne1", "auth": {"certificate": {"secretRef": {"name": "key"}}}}});
     refused(&engineer.create_device("a", kept).await, &["secrets/key"]);
-    let ca = json!({"hub": {"hostname": "h.example", "trustedCA": {"secretKeyRef": {"name": "key", "key": "k"}}, "auth": {"selfSigned": {}}}});
+    let ca = json!({"hub": {"hostname": "h.example", "trustedCA": {"secretKeyRef": {"name": "key", "key": "k"}},
+        "auth": {"selfSigned": {}}}});
     refused(&engineer.create_device("a", ca).await, &["secrets/key"]);
     let claim = json!({"groupRef": {"name": "plant"}, "buffer": {"storage": {"existingClaim": {"name": "database"}}}});
     refused(&engineer.create_device("a", claim).await, &["persistentvolumeclaims/database"]);

@@ -1,4 +1,4 @@
-//! What the schemas and rules refuse when an object is applied, and with which words; and what a new object looks like.
+//! Refusals of schemas and rules when an object is applied, with their messages; and the state of a new object.
 
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_tests::kubernetes::Namespace;
@@ -40,7 +40,8 @@ async fn refusals_of_devices_say_what_to_do() {
             "set exactly one of secretKeyRef and configMapKeyRef",
         ),
         (
-            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {secretKeyRef: {name: a, key: b}, configMapKeyRef: {name: a, key: b}}}\n".into(),
+            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {secretKeyRef: {name: a, \
+                key: b}, configMapKeyRef: {name: a, key: b}}}\n".into(),
             "set exactly one of secretKeyRef and configMapKeyRef",
         ),
         (format!("{HUB}  credentials: {{secretName: Upper}}\n"), "no object in Kubernetes"),
@@ -55,7 +56,8 @@ async fn refusals_of_devices_say_what_to_do() {
             "no object in Kubernetes can have this name",
         ),
         (
-            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {configMapKeyRef: {name: a, key: 'ca crt'}}}\n".into(),
+            "  hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: s}}}, trustedCA: {configMapKeyRef: {name: \
+                a, key: 'ca crt'}}}\n".into(),
             "no Secret or ConfigMap can have this key",
         ),
         (format!("{HUB}  agent: {{priorityClassName: High}}\n"), "no object in Kubernetes"),
@@ -91,8 +93,10 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{absolute: -0.5}}}}]\n"), "spec.tags[0].deadband.absolute"),
         (format!("{HUB}{sources}  tags: [{TAG}, deadband: {{percent: 1001}}}}]\n"), "spec.tags[0].deadband.percent"),
         (format!("{HUB}{sources}  tags: [{TAG}, maxSilence: 1ms}}]\n"), "use a length of time from 10ms"),
-        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, maxSilence: 1m}}]\n"), "deadband and maxSilence belong to publish OnChange"),
-        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, deadband: {{percent: 1}}}}]\n"), "deadband and maxSilence belong to publish OnChange"),
+        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, maxSilence: 1m}}]\n"), "deadband and maxSilence \
+            belong to publish OnChange"),
+        (format!("{HUB}{sources}  tags: [{TAG}, publish: EveryScan, deadband: {{percent: 1}}}}]\n"), "deadband and \
+            maxSilence belong to publish OnChange"),
         (format!("{HUB}  telemetry: {{initialUpdate: Perhaps}}\n"), "supported values: \"Enabled\", \"Disabled\""),
         (format!("{HUB}  buffer: {{capacity: 1048576}}\n"), "spec.buffer.capacity"),
         (format!("{HUB}  buffer: {{capacity: 1Ki}}\n"), "use an amount of bytes from 64Ki to 1Ti"),
@@ -117,8 +121,10 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}  telemetry: {{format: Template}}\n"), "set template with format Template, and only with it"),
         (format!("{HUB}  telemetry: {{template: {{advanced: x}}}}\n"), "set template with format Template, and only with it"),
         (format!("{HUB}  telemetry: {{format: Template, template: {{}}}}\n"), "set exactly one of advanced"),
-        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, standard: {{message: a, values: b}}}}}}\n"), "set exactly one of advanced"),
-        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, events: Wide}}, maxEvents: 5}}\n"), "maxEvents belongs to format Narrow"),
+        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, standard: {{message: a, values: \
+            b}}}}}}\n"), "set exactly one of advanced"),
+        (format!("{HUB}  telemetry: {{format: Template, template: {{advanced: x, events: Wide}}, maxEvents: 5}}\n"), "maxEvents \
+            belongs to format Narrow"),
         (format!("{HUB}  telemetry: {{maxEvents: 0}}\n"), "spec.telemetry.maxEvents"),
         (format!("{HUB}  telemetry: {{qos: 2}}\n"), "spec.telemetry.qos"),
         (format!("{HUB}  telemetry: {{interval: 0s}}\n"), "use a length of time"),
@@ -218,7 +224,7 @@ async fn the_examples_of_formats_are_taken() {
     assert!(template(namespace.api::<IoTDevice>().get("mixer-42").await.unwrap()).standard.is_some());
 }
 
-/// What the schema cannot see in a text, the operator tells, and hears of its correction.
+/// The operator reports template errors that the schema cannot find, and applies their correction.
 #[tokio::test]
 async fn a_template_that_cannot_be_used_is_told_with_line_and_column() {
     let namespace = Namespace::new("template").await;

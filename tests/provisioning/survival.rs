@@ -38,12 +38,12 @@ async fn a_namespace_that_may_not_be_read_stops_no_other() {
     let namespace = Namespace::new("beside").await;
     namespace.apply(&group()).await;
     namespace.apply(&member("a", "")).await;
-    let _operator = Operator::start_beside(&[&namespace], &["nobody-made-this"], IMAGE).await;
+    let _operator = Operator::start_beside(&[&namespace], &["does-not-exist"], IMAGE).await;
     issued(&namespace, "a").await;
 }
 
 #[tokio::test]
-async fn one_of_two_operators_works_and_hands_over_at_once() {
+async fn leader_works_and_hands_over_at_once() {
     let namespace = Namespace::new("leader").await;
     let mut first = Operator::start(&[&namespace]).await;
     let second = Operator::start(&[&namespace]).await;
@@ -89,7 +89,7 @@ async fn a_namespace_with_devices_goes_without_the_operator() {
 }
 
 #[tokio::test]
-async fn what_was_made_for_a_device_goes_with_it_and_a_namesake_starts_afresh() {
+async fn objects_are_deleted_with_their_device() {
     let namespace = Namespace::new("namesake").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;
@@ -127,7 +127,7 @@ async fn the_agents_image_follows_the_operator() {
             pod.is_some_and(|pod| pod.containers[0].image.as_deref() == Some("localhost/none:1"))
         })
         .await;
-    // The pod of before never ran: that must not keep it from being replaced.
+    // The previous pod never ran: that must not prevent its replacement.
     namespace
         .wait("a-agent-0", "it has the new image", |pod: &Pod| {
             pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("localhost/none:1")

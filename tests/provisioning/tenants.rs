@@ -104,7 +104,7 @@ impl Answerer {
         Self { address, asked, answer }
     }
 
-    /// What an agent says whose device is connected.
+    /// Lets an agent report that its device is connected.
     fn connected(&self, name: &str, uid: &str, hub: &str) {
         *self.answer.lock().unwrap() = json!({"version": 1, "agentVersion": "0", "devices": [{
             "name": name, "deviceId": name, "uid": uid, "assignedHub": hub,
@@ -334,7 +334,7 @@ async fn m1_approval_counts_for_one_group() {
 }
 
 #[tokio::test]
-async fn l3_a_created_object_loses_fields_that_are_not_wanted_any_more() {
+async fn l3_created_object_loses_fields_no_longer_planned() {
     let namespace = Namespace::new("created").await;
     let _operator = Operator::start(&[&namespace]).await;
     let pem = Authority::root(usual("Plant")).pem;

@@ -15,7 +15,8 @@ use crate::certificates::credentials;
 use crate::operator::{Operator, condition, issued};
 use crate::yaml::{K32, K64, at_hub, group_secret, group_without_secret, member, secret};
 
-/// What `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes: version 1, no extensions. A throw-away key.
+/// `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes version 1, without extensions. The key is for this test
+/// only.
 const VERSION_1: (&str, &str) = (
     include_str!("../../operator/tests/stages/version-1.crt"),
     include_str!("../../operator/tests/stages/version-1.key"),
@@ -108,7 +109,8 @@ async fn certificates_are_judged_with_their_whole_chain() {
     let namespace = Namespace::new("texts-chain").await;
     let _operator = Operator::start(&[&namespace]).await;
     let device = |name: &str, id: &str| {
-        let spec = json!({"deviceId": id, "hub": {"hostname": "hub.example", "auth": {"certificate": {"secretRef": {"name": format!("{name}-tls")}}}}});
+        let spec = json!({"deviceId": id, "hub": {"hostname": "hub.example",
+            "auth": {"certificate": {"secretRef": {"name": format!("{name}-tls")}}}}});
         json!({"apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice", "metadata": {"name": name}, "spec": spec}).to_string()
     };
     namespace.apply(&tls_secret("old-tls", VERSION_1.0, VERSION_1.1)).await;

@@ -8,7 +8,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_tests::kubernetes::{Namespace, kubeconfig};
 use serde_json::{Value, json};
 
-/// Somebody whom the API server knows by name, with no right but those that a test gives.
+/// User of the API server, with the rights that a test grants.
 pub(crate) struct User(pub(crate) String);
 
 pub(crate) fn as_user(name: &str) -> User {

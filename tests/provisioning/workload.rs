@@ -1,4 +1,5 @@
-//! The agent's StatefulSet and its only pod: names that fit, refusals that are told, and what cannot be changed made anew.
+//! StatefulSet and pod of an agent: valid names, reported refusals, and recreation after a change of immutable
+//! fields.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
@@ -72,8 +73,8 @@ async fn a_pod_that_cannot_be_made_is_told_and_made_later() {
 
 /// As another version of the operator might have left it: a write would be refused for ever.
 #[tokio::test]
-async fn one_that_differs_for_good_is_made_anew() {
-    let namespace = Namespace::new("anew").await;
+async fn workload_with_immutable_difference_is_recreated() {
+    let namespace = Namespace::new("recreated").await;
     let operator = Operator::start(&[&namespace]).await;
     // Its group is missing, so that nothing is made yet.
     namespace.apply(&member("a", "")).await;
@@ -104,7 +105,7 @@ spec:
     let former = namespace.api::<StatefulSet>().get("a-agent").await.unwrap();
     namespace.apply(&group()).await;
     let made = namespace
-        .wait("a-agent", "it is made anew", |workload: &StatefulSet| workload.uid() != former.uid())
+        .wait("a-agent", "it is recreated", |workload: &StatefulSet| workload.uid() != former.uid())
         .await;
     assert_eq!(made.spec.unwrap().pod_management_policy.as_deref(), Some("Parallel"));
     assert_eq!(pod_of(&namespace, "a").await.name_any(), "a-agent-0");

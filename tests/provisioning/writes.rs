@@ -98,7 +98,13 @@ async fn a_second_reconcile_writes_nothing() {
     namespace.apply(&group()).await;
     for name in names {
         // Text that the API server writes differently must not look like a difference.
-        namespace.apply(&member(name, "  agent: {resources: {requests: {cpu: '0.005', memory: 1024Ki}, limits: {memory: '67108864'}}}")).await;
+        namespace
+            .apply(&member(
+                name,
+                "  agent: {resources: {requests: {cpu: '0.005', memory: 1024Ki}, limits: \
+            {memory: '67108864'}}}",
+            ))
+            .await;
     }
     for name in names {
         issued(&namespace, name).await;

@@ -1,4 +1,4 @@
-//! What both SDKs must manage, and how both must fail.
+//! Cases that both SDKs must pass, and their failures.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -47,7 +47,7 @@ impl Bench {
 
     /// One whose hub has the address for its name: Node knows no gateway for a device with a certificate.
     pub(crate) fn with(config: impl FnOnce(&str) -> String) -> Self {
-        // 127.0.0.1 may be somebody's who tries things out.
+        // 127.0.0.1 may be in use by a developer's emulator.
         static NEXT: AtomicU8 = AtomicU8::new(3);
         let host = format!("127.0.0.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let emulator = Emulator::start_at(&config(&host), &format!("{host}:8883"));
@@ -75,12 +75,12 @@ impl Bench {
         arguments
     }
 
-    /// How connecting as this device fails.
+    /// Returns the failure of connecting as this device.
     fn failure(&self, sdk: Sdk, hub: &str, id: &str, key: &str, more: &Value) -> Value {
         run(sdk, "refused", &self.device(hub, id, key, more))
     }
 
-    /// That `sent` arrived from `device`, all of it, in order and unchanged.
+    /// Checks that `sent` arrived from `device` completely, in order and unchanged.
     pub(crate) fn check_arrival(&self, device: &str, sent: &[Value]) {
         let events = self.emulator.wait_for_events(device, sent.len(), LIMIT);
         assert_eq!(events.len(), sent.len());
@@ -203,7 +203,7 @@ pub(crate) fn connecting_with_an_expired_token_fails(sdk: Sdk) {
 
 pub(crate) fn connecting_as_an_unknown_device_fails(sdk: Sdk) {
     let bench = Bench::new();
-    unauthorized(sdk, &bench.failure(sdk, HUB, "nobody", KEY, &json!({})));
+    unauthorized(sdk, &bench.failure(sdk, HUB, "unknown-device", KEY, &json!({})));
 }
 
 pub(crate) fn connecting_as_a_disabled_device_fails(sdk: Sdk) {

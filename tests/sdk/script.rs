@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::install;
 
-/// How long a script may take: Python waits ten seconds between attempts to connect.
+/// Time for a script: Python waits ten seconds between attempts to connect.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Whose SDK it is.
+/// Language of the SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sdk {
     Python,

@@ -74,7 +74,7 @@ impl Setup {
         self.write(&format!("credentials/{device}/tls.crt"), chain);
     }
 
-    /// What a device returns to while its certificate is refused.
+    /// Sets the certificate to which a device returns while its current one is refused.
     pub fn set_previous_certificate(&self, device: &str, chain: &str, key: &str) {
         self.write(&format!("credentials/{device}/previous.key"), key);
         self.write(&format!("credentials/{device}/previous.crt"), chain);
@@ -93,7 +93,7 @@ impl Setup {
         self.write("config/agent.yaml", config);
     }
 
-    /// Replaces a file in one step, as a mount does, so that nobody reads half of it.
+    /// Replaces a file in one step, as a mount does, so that no reader sees half of it.
     pub fn write(&self, name: &str, text: &str) {
         let new = self.dir.write(&format!("{name}.new"), text);
         std::fs::rename(new, self.path(name)).expect("the directory is writable");
@@ -172,7 +172,7 @@ impl Agent {
         Path::new("/proc").join(self.process.id().to_string()).join("root").join(path)
     }
 
-    /// What it logged so far.
+    /// Returns the log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()

@@ -1,4 +1,4 @@
-//! Certificate authorities of a test's own, with keys that nobody else has. Pure but for randomness.
+//! Certificate authorities of a test, with keys of their own. Pure, except for randomness.
 
 use jiff::{Timestamp, ToSpan};
 use rcgen::{

@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Where the number may be given.
+/// Environment variable with the seed.
 const VARIABLE: &str = "LANYARD_SEED";
 
 /// A source of random choices.

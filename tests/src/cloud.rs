@@ -1,4 +1,4 @@
-//! What can be changed at the emulator of an installation, in the shapes of Azure's REST API. Runs kubectl.
+//! Changes at the emulator of an installation, in the form of Azure's REST API. Runs kubectl.
 
 #![allow(clippy::panic, reason = "a test whose emulator refuses fails")]
 

@@ -18,9 +18,9 @@ use crate::scratch::Scratch;
 pub struct Emulator {
     process: Process,
     dir: Scratch,
-    /// Where devices connect.
+    /// Address for devices.
     pub mqtt: SocketAddr,
-    /// Where the controls are.
+    /// Address of the controls.
     pub web: SocketAddr,
 }
 
@@ -262,8 +262,8 @@ impl Emulator {
     }
 }
 
-/// An address on which nothing listens, with a port that the system gives to nobody who asks for any: an emulator that was killed
-/// finds it free when it comes back.
+/// Returns an address without a listener, with a port outside of the range that the system assigns: a killed emulator
+/// finds it free when it restarts.
 fn lasting_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

@@ -16,7 +16,7 @@ pub struct Response {
 /// Sends `GET path`.
 ///
 /// # Errors
-/// When nobody answers.
+/// The server does not answer.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<Response> {
     send("GET", address, path, "")
 }
@@ -24,7 +24,7 @@ pub fn get(address: SocketAddr, path: &str) -> std::io::Result<Response> {
 /// Sends `POST path` without a body.
 ///
 /// # Errors
-/// When nobody answers.
+/// The server does not answer.
 pub fn post(address: SocketAddr, path: &str) -> std::io::Result<Response> {
     send("POST", address, path, "")
 }
@@ -32,7 +32,7 @@ pub fn post(address: SocketAddr, path: &str) -> std::io::Result<Response> {
 /// Sends `method path` with a body.
 ///
 /// # Errors
-/// When nobody answers.
+/// The server does not answer.
 pub fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> std::io::Result<Response> {
     let limit = Duration::from_secs(10);
     let mut stream = TcpStream::connect_timeout(&address, limit)?;

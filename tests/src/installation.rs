@@ -15,9 +15,9 @@ use serde_json::Value;
 
 use crate::kubernetes::kubeconfig;
 
-/// Where operator and emulator are installed.
+/// Namespace of operator and emulator.
 pub const SYSTEM: &str = "lanyard-system";
-/// Where the demo's devices are.
+/// Namespace of the demo's devices.
 pub const DEMO: &str = "lanyard-demo";
 /// The emulator's name for devices, as hub and as DPS.
 pub const HUB: &str = "lanyard-emulator.lanyard-system.svc";
@@ -33,9 +33,9 @@ pub fn repository() -> PathBuf {
 
 /// The installed release; made by the first test that asks, left to the uninstall test to take away.
 pub struct Installation {
-    /// What the demo printed.
+    /// Output of the demo.
     pub shown: String,
-    /// How long it took.
+    /// Duration of the demo.
     pub took: Duration,
 }
 
@@ -141,7 +141,7 @@ pub fn eventually<T>(
     }
 }
 
-/// What a person would look at first: objects, conditions, events, logs.
+/// Returns objects, conditions, events and logs for a failure.
 fn dump(namespace: &str) -> String {
     let mut all = String::new();
     let looks: [&[&str]; 4] = [
@@ -189,7 +189,8 @@ impl Plant {
         kubectl(&["label", "namespace", &namespace, "pod-security.kubernetes.io/enforce=restricted"]);
         let plant = Self { namespace };
         let ca = get(SYSTEM, "configmap/lanyard-emulator-ca").expect("the chart made it");
-        let ca = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lanyard-emulator-ca"}, "data": ca["data"]});
+        let ca = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "lanyard-emulator-ca"}, "data": ca["data"]});
         plant.apply(&ca.to_string());
         plant
     }
@@ -265,19 +266,19 @@ impl Drop for Plant {
     }
 }
 
-/// How the emulator sees one device.
+/// State of one device at the emulator.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AtHub {
     /// The id.
     pub device_id: String,
-    /// Whether it is connected now.
+    /// True while it is connected.
     pub connected: bool,
-    /// How often it connected.
+    /// Number of its connections.
     pub connections: u64,
-    /// How often a connection of it was closed by another one of it.
+    /// Number of its connections that another one of the same device closed.
     pub takeovers: u64,
-    /// How many messages arrived.
+    /// Number of received messages.
     pub messages: u64,
 }
 
@@ -311,7 +312,7 @@ fn with_input(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("kubectl ends")
 }
 
-/// How the emulator sees a device, if it knows it.
+/// Returns the state of a device at the emulator, if the emulator knows it.
 #[must_use]
 pub fn at_hub(device: &str) -> Option<AtHub> {
     let all: Vec<AtHub> =

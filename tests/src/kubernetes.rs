@@ -20,7 +20,7 @@ use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How long anything may take that a test waits for.
+/// Maximum time that a test waits for anything.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Written by `make cluster-up LANYARD_CLUSTER=test`: not the demo's cluster, whose operator works in every namespace.
@@ -84,7 +84,7 @@ async fn install_crds(client: &Client) {
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     match tokio::time::timeout(LIMIT, wait).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {} s in vain: {what}", LIMIT.as_secs()),
+        Err(_) => panic!("timed out after {} s waiting for: {what}", LIMIT.as_secs()),
     }
 }
 
@@ -162,10 +162,10 @@ impl Namespace {
         }
     }
 
-    /// What the API server says against a YAML text.
+    /// Returns the API server's refusal of a YAML text.
     ///
     /// # Panics
-    /// When it says nothing.
+    /// The server accepts it.
     pub async fn refusal(&self, yaml: &str) -> String {
         match self.try_apply(yaml).await {
             Err(kube::Error::Api(status)) => status.message.clone(),
@@ -212,7 +212,9 @@ impl Namespace {
         };
         match tokio::time::timeout(LIMIT, wait).await {
             Ok(object) => object,
-            Err(_) => panic!("waited {} s in vain for {} {name}: {what}", LIMIT.as_secs(), K::kind(&())),
+            Err(_) => {
+                panic!("timed out after {} s waiting for {} {name}: {what}", LIMIT.as_secs(), K::kind(&()))
+            }
         }
     }
 

@@ -25,10 +25,10 @@ const MTU: usize = 1500;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// What the line does to packets, each way.
+/// Effects of the line on packets, in each direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
-    /// How long a packet is under way.
+    /// Delay of a packet.
     pub delay: Duration,
     /// The share of packets that is lost, from 0 to 1.
     pub loss: f64,
@@ -37,9 +37,9 @@ pub struct Line {
 /// The end of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
-    /// Where the hub is.
+    /// Side of the hub.
     Cloud,
-    /// Where the agent is.
+    /// Side of the agent.
     Plant,
 }
 
@@ -57,8 +57,8 @@ impl Host {
 /// Two hosts and their line. They are gone with its scope; what runs there should be gone before.
 #[derive(Debug)]
 pub struct Network {
-    cloud: Namespace,
-    plant: Namespace,
+    cloud: NetworkNamespace,
+    plant: NetworkNamespace,
     line: Arc<Mutex<Line>>,
     carriers: Vec<JoinHandle<()>>,
 }
@@ -71,7 +71,7 @@ impl Network {
     #[must_use]
     pub fn new(line: Line) -> Self {
         let line = Arc::new(Mutex::new(line));
-        let (cloud, plant) = (Namespace::new(Host::Cloud), Namespace::new(Host::Plant));
+        let (cloud, plant) = (NetworkNamespace::new(Host::Cloud), NetworkNamespace::new(Host::Plant));
         let [cloud_end, plant_end] = [&cloud, &plant].map(|host| Arc::new(host.device()));
         let ways = [carry(&cloud_end, &plant_end, &line), carry(&plant_end, &cloud_end, &line)];
         Self { cloud, plant, line, carriers: ways.into_iter().flatten().collect() }
@@ -106,12 +106,12 @@ impl Drop for Network {
 }
 
 #[derive(Debug)]
-struct Namespace {
+struct NetworkNamespace {
     name: String,
     host: Host,
 }
 
-impl Namespace {
+impl NetworkNamespace {
     fn new(host: Host) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("lanyard-{}-{number}", std::process::id());
@@ -140,7 +140,7 @@ impl Namespace {
     }
 }
 
-impl Drop for Namespace {
+impl Drop for NetworkNamespace {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "delete", &self.name]).output();
     }

@@ -6,13 +6,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a program may take for anything that a test waits for.
+/// Maximum time that a test waits for a program.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Where a program of this workspace was built: `LANYARD_BIN_DIR`, or else beside the running test.
+/// Returns the path of a program of this workspace: in `LANYARD_BIN_DIR`, or beside the running test.
 ///
 /// # Panics
-/// When it was not built.
+/// The program was not built.
 #[must_use]
 #[expect(clippy::panic, reason = "a test without its programs fails with what to do")]
 pub fn binary(name: &str) -> PathBuf {
@@ -43,7 +43,7 @@ pub fn eventually<T>(what: &str, limit: Duration, mut condition: impl FnMut() ->
             return value;
         }
         if start.elapsed() > limit {
-            panic!("waited {} s in vain: {what}", limit.as_secs());
+            panic!("timed out after {} s waiting for: {what}", limit.as_secs());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -88,7 +88,7 @@ impl Process {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status of an ended program.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }

@@ -1,6 +1,6 @@
-//! A TCP proxy between an agent and a hub that does to connections what networks do: cuts, resets and stalls them at
-//! chosen moments, and lets nobody through. It reads of TLS what anybody on the way can read: where records begin, of
-//! which type and length they are. Talks to the network.
+//! TCP proxy between an agent and a hub that disturbs connections as networks do: it cuts, resets and stalls them at
+//! chosen moments, and refuses new ones. It reads the parts of TLS that anyone on the path can read: position, type
+//! and length of records. Talks to the network.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,27 +17,27 @@ use crate::records::{Lookout, Moment, Way};
 /// All proxies of the process.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("the machine has threads"));
 
-/// How a connection ends.
+/// End of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order, as far as TCP goes (FIN).
     Close,
     /// At once (RST).
     Reset,
-    /// It does not: nothing passes any more, and nobody is told.
+    /// Stalls: no more bytes pass, and neither side is notified.
     Stall,
 }
 
-/// What happens to a connection.
+/// Planned end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fate {
-    /// When.
+    /// Moment of the end.
     pub at: Moment,
-    /// What.
+    /// Kind of the end.
     pub end: End,
 }
 
-/// What happens to everybody.
+/// Treatment of new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     /// Connections pass, until their fate.
@@ -51,11 +51,11 @@ pub enum Door {
 /// A running proxy. It ends with its scope.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where devices connect.
+    /// Address for devices.
     pub address: SocketAddr,
     door: watch::Sender<Door>,
     fates: Arc<Mutex<VecDeque<Fate>>>,
-    /// Listens on nothing; nobody else gets the port while the proxy refuses connections.
+    /// Keeps the port reserved while the proxy refuses connections.
     _port: TcpSocket,
     task: JoinHandle<()>,
 }
@@ -82,7 +82,7 @@ impl Proxy {
         self.door.send_replace(door);
     }
 
-    /// How many fates have not come yet.
+    /// Returns the number of planned ends that have not happened yet.
     #[must_use]
     pub fn fates_left(&self) -> usize {
         lock(&self.fates).len()
@@ -111,7 +111,7 @@ fn listen(address: SocketAddr) -> TcpListener {
     bind(address).listen(128).expect("the port is held by this proxy")
 }
 
-/// What every connection needs.
+/// Context of every connection.
 #[derive(Clone)]
 struct Passage {
     hub: SocketAddr,
@@ -188,7 +188,7 @@ impl Passage {
     }
 }
 
-/// How carrying ended.
+/// Result of forwarding.
 enum Met {
     /// The fate's moment has come.
     Fate,

@@ -1,7 +1,6 @@
-//! When a connection has come to a certain moment, as its TLS 1.3 records tell without a key (RFC 8446, section 5.1).
-//! Pure.
+//! Moments of a connection, detected by its TLS 1.3 records without a key (RFC 8446, section 5.1). Pure.
 
-/// Where bytes go.
+/// Direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Up.
@@ -51,7 +50,7 @@ impl Lookout {
         Self { moment, up: Records::default(), down: Records::default() }
     }
 
-    /// How many of these bytes still pass, once the moment comes with them.
+    /// Returns how many of these bytes still pass if the moment comes with them.
     pub fn passes(&mut self, way: Way, bytes: &[u8]) -> Option<usize> {
         let (one, other) = match way {
             Way::ToHub => (&mut self.up, &self.down),
@@ -91,12 +90,13 @@ struct Records {
     head: Vec<u8>,
     /// Of the record under way.
     left: usize,
-    /// How many encrypted ones began.
+    /// Number of started encrypted records.
     encrypted: u32,
 }
 
 impl Records {
-    /// Where the first encrypted record begins that `is_it` by number and length; all of `bytes` is read otherwise.
+    /// Returns the position of the first encrypted record for which `is_it` holds, by number and length; otherwise
+    /// all of `bytes` is read.
     fn find(&mut self, bytes: &[u8], is_it: impl Fn(u32, usize) -> bool) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {

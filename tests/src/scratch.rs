@@ -22,7 +22,7 @@ impl Scratch {
         Self(path)
     }
 
-    /// Where it is.
+    /// Returns the path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0

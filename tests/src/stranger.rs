@@ -14,12 +14,12 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub const CONNACK: &[u8] = b"\x20\x02\x00\x00";
 
 /// A connection after the TLS handshake.
-pub type Line = StreamOwned<ServerConnection, TcpStream>;
+pub type ClientLine = StreamOwned<ServerConnection, TcpStream>;
 
 /// A running server. Its threads end with the test's process.
 #[derive(Debug)]
 pub struct Stranger {
-    /// Where it listens, on 127.0.0.1.
+    /// Port of the listener on 127.0.0.1.
     pub port: u16,
     /// The CA of its certificate for `localhost`, in PEM.
     pub ca: String,
@@ -32,7 +32,7 @@ impl Stranger {
     /// # Panics
     /// When no port is free.
     #[must_use]
-    pub fn start(behave: impl Fn(Line) + Send + Sync + 'static) -> Self {
+    pub fn start(behave: impl Fn(ClientLine) + Send + Sync + 'static) -> Self {
         let (config, ca) = identity();
         let behave = Arc::new(behave);
         Self::listen(ca, move |socket| {
@@ -68,7 +68,7 @@ impl Stranger {
         Self { port, ca, connections }
     }
 
-    /// How many connections it has had.
+    /// Returns the number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
@@ -98,7 +98,7 @@ fn identity() -> (Arc<ServerConfig>, String) {
 ///
 /// # Errors
 /// When the connection ends.
-pub fn read_packet(line: &mut Line) -> std::io::Result<(u8, Vec<u8>)> {
+pub fn read_packet(line: &mut ClientLine) -> std::io::Result<(u8, Vec<u8>)> {
     let mut byte = [0];
     line.read_exact(&mut byte)?;
     let (first, mut length, mut shift) = (byte[0], 0_usize, 0);
@@ -142,14 +142,14 @@ pub fn dps(
     answer: &'static str,
     body: &'static str,
     requests: Arc<AtomicUsize>,
-) -> impl Fn(Line) + Send + Sync {
+) -> impl Fn(ClientLine) + Send + Sync {
     move |mut line| {
         // The connection's end is the test's.
         let _ = serve_dps(&mut line, answer, body, &requests);
     }
 }
 
-fn serve_dps(line: &mut Line, answer: &str, body: &str, requests: &AtomicUsize) -> std::io::Result<()> {
+fn serve_dps(line: &mut ClientLine, answer: &str, body: &str, requests: &AtomicUsize) -> std::io::Result<()> {
     loop {
         let (first, packet) = read_packet(line)?;
         match first >> 4 {

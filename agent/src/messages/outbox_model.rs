@@ -313,7 +313,7 @@ proptest! {
     /// Torn and broken files: what can be read comes, in the order in which it was read, no id stands for two messages,
     /// and no event comes twice in one life. As long as a journal is whole, the books close and count all that is missing.
     #[test]
-    fn broken_files_are_stepped_over_and_counted(
+    fn corrupt_files_are_skipped_and_counted(
         before in proptest::collection::vec(action(), 1..80),
         after in proptest::collection::vec(action(), 1..40),
         damage in proptest::collection::vec(any::<(bool, u16, u32, u8)>(), 1..6),
@@ -428,7 +428,7 @@ fn flipped_bit_loses_its_block_and_is_marked_in_place() {
 }
 
 #[test]
-fn a_newer_agents_events_are_left_alone() {
+fn events_of_a_newer_agent_are_not_changed() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 1000);
     plant.append(10, 10);
     plant.kill();
@@ -447,7 +447,7 @@ fn a_newer_agents_events_are_left_alone() {
 }
 
 #[test]
-fn a_torn_end_costs_what_was_torn() {
+fn torn_end_loses_its_events_only() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, false), 1000);
     for _ in 0..3 {
         plant.append(10, 10);
@@ -466,7 +466,7 @@ fn a_torn_end_costs_what_was_torn() {
 
 /// The journal knows how many there were.
 #[test]
-fn an_end_without_a_readable_block_is_counted() {
+fn unreadable_end_is_counted() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 1000);
     for _ in 0..3 {
         plant.append(10, 10);
@@ -484,7 +484,7 @@ fn an_end_without_a_readable_block_is_counted() {
 
 /// The power can go between the note that a file is dropped and its end on the disk.
 #[test]
-fn a_dropped_file_that_comes_back_stays_dropped() {
+fn reappearing_dropped_file_stays_dropped() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 64 << 10, true), 1000);
     plant.append(10, 100);
     let path = first(&plant.scratch.0, ".events");

@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8]) {
             }
         }
         Err(ConfigError::Invalid(problems)) => {
-            assert!(!problems.is_empty(), "it is refused, and nobody knows why");
+            assert!(!problems.is_empty(), "it is refused without a reason");
             // YAML's lines end with LF, CRLF or CR.
             let lines = text.split(['\n', '\r']).count();
             for problem in problems {

@@ -1,6 +1,6 @@
-//! The files of a buffer: segments and journals.
+//! Files of a buffer: segments and journals.
 //!
-//! Nobody guesses a checksum, so those of the bytes are put right first, unless they are zero: then they stay wrong.
+//! Random bytes never have a valid checksum, so checksums are corrected first. A zero stays, as an invalid checksum.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a server sends over an accepted connection.
+//! Packets of a server over an accepted connection.
 
 use bytes::BytesMut;
 use lanyard_agent::mqtt::link::{MAX_PACKET_BYTES, codec};

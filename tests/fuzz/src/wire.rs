@@ -1,4 +1,4 @@
-//! What hubs, DPS and people say: topics, property bags, DPS bodies, connection strings.
+//! Texts of hubs, DPS and users: topics, property bags, DPS bodies, connection strings.
 
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::dps::{OperationStatus, RegisterRequest, ServiceError};

@@ -61,7 +61,7 @@ start_coredns() { start coredns "$BIN/coredns" -conf "$CONFIG/Corefile"; }
 create_cgroup() {
   local hierarchy
   if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
-    # cgroup v2: what is not there to be enabled is missed by nobody
+    # cgroup v2: a controller that does not exist is not needed
     for controller in cpu cpuset memory pids hugetlb io; do
       echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || true
     done 2>/dev/null

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2153
 # The node's processes. They share one PID and mount namespace whose first process is the sandbox program: when that one
 # ends, the kernel ends all others and drops every mount, so nothing can be left behind, whatever was killed before.
-# A process on record is its id and its start time: an id alone may have gone to somebody else.
+# A process on record is its id and its start time: an id alone may belong to another process by now.
 
 # start_time PID – nothing if it has ended, reaped or not
 start_time() { sed -n 's/.*) //; /^[^ZX]/p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }

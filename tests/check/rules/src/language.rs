@@ -34,7 +34,7 @@ const LONGEST_LINE: usize = 140;
 const LONGEST_WORD: usize = 60;
 const LONGEST_TEST_NAME: usize = 60;
 
-/// This file lists the words, and the others hold texts of other projects or machines.
+/// Files that are not checked: this one lists the words, and the others contain texts of other projects or machines.
 const EXEMPT: [&str; 4] = ["tests/check/rules/src/language.rs", "Cargo.lock", "LICENSE", "go.sum"];
 
 pub(crate) fn violations() -> Result<Vec<Violation>, String> {
@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn documentation_that_opens_with_a_clause_is_found() {
-        let text = "//! What a file is.\n\n/// A type.\n/// What continues is free.\nstruct A;\n/// Whether it is.\n/// It is.\nfn b() {}\n";
+        let text = "//! What a file is.\n\n/// A type.\n/// What continues is free.\nstruct A;\n/// Whether it \
+            is.\n/// It is.\nfn b() {}\n";
         assert_eq!(lines("a.rs", text), [1, 6]);
         assert_eq!(
             lines("a.rs", "/// Items of a list.\n/// Whatsoever\n//// What\n// What\nconst A: u8 = 0;\n"),
@@ -173,7 +174,8 @@ mod tests {
 
     #[test]
     fn test_names_begin_with_their_subject() {
-        let text = "#[test]\nfn what_it_is() {}\n#[tokio::test(start_paused = true)]\nasync fn token_renews() {}\nfn what_no_test_is() {}\n";
+        let text = "#[test]\nfn what_it_is() {}\n#[tokio::test(start_paused = true)]\nasync fn token_renews() \
+            {}\nfn what_no_test_is() {}\n";
         assert_eq!(lines("a.rs", text), [2]);
         let long = format!("#[test]\n#[ignore]\nfn {}() {{}}\n", "a".repeat(61));
         assert_eq!(lines("a.rs", &long), [3]);
