@@ -1,6 +1,7 @@
 //! Conditions of both kinds, in the form that kubectl, kstatus, Argo CD and Flux read. Pure.
 
 use crate::fault::Fault;
+use crate::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -61,20 +62,20 @@ pub struct Aspect {
     /// Status of the condition.
     pub truth: Truth,
     /// Reason, in CamelCase.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Message for people.
     pub message: String,
 }
 
 impl Aspect {
     /// One aspect.
-    pub fn new(truth: impl Into<Truth>, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(truth: impl Into<Truth>, reason: Reason, message: impl Into<String>) -> Self {
         Self { truth: truth.into(), reason, message: message.into() }
     }
 
     /// Returns the aspect of an error that a user must fix.
     pub fn from_fault(fault: &Fault) -> Self {
-        Self::new(false, fault.reason.as_str(), fault.message.clone())
+        Self::new(false, fault.reason, fault.message.clone())
     }
 }
 
@@ -98,7 +99,7 @@ pub fn conditions(
                 .map_or_else(|| Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
             message,
             observed_generation: Some(generation),
-            reason: aspect.reason.to_owned(),
+            reason: aspect.reason.as_str().to_owned(),
             status: status.to_owned(),
             type_: type_.to_owned(),
         }
@@ -116,13 +117,16 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 #[must_use]
 pub fn progress(ready: &Aspect, stalled: bool) -> [(&'static str, Aspect); 2] {
     let (reconciling, stalled) = match (ready.truth, stalled) {
-        (Truth::True, _) => (Aspect::new(false, "UpToDate", ""), Aspect::new(false, "UpToDate", "")),
+        (Truth::True, _) => {
+            (Aspect::new(false, Reason::UpToDate, ""), Aspect::new(false, Reason::UpToDate, ""))
+        }
         (_, true) => {
-            (Aspect::new(false, "Stalled", ""), Aspect::new(true, ready.reason, ready.message.clone()))
+            (Aspect::new(false, Reason::Stalled, ""), Aspect::new(true, ready.reason, ready.message.clone()))
         }
-        (_, false) => {
-            (Aspect::new(true, ready.reason, ready.message.clone()), Aspect::new(false, "Progressing", ""))
-        }
+        (_, false) => (
+            Aspect::new(true, ready.reason, ready.message.clone()),
+            Aspect::new(false, Reason::Progressing, ""),
+        ),
     };
     [(RECONCILING, reconciling), (STALLED, stalled)]
 }
@@ -140,21 +144,21 @@ mod tests {
     #[test]
     fn only_a_transition_moves_the_time() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let one = conditions(vec![(READY, Aspect::new(false, "SecretNotFound", "a"))], &[], 1, at(100));
-        let two = conditions(vec![(READY, Aspect::new(false, "Connecting", "b"))], &one, 2, at(200));
-        let three = conditions(vec![(READY, Aspect::new(true, "Connected", "c"))], &two, 2, at(300));
+        let one = conditions(vec![(READY, Aspect::new(false, Reason::SecretNotFound, "a"))], &[], 1, at(100));
+        let two = conditions(vec![(READY, Aspect::new(false, Reason::Importing, "b"))], &one, 2, at(200));
+        let three = conditions(vec![(READY, Aspect::new(true, Reason::Imported, "c"))], &two, 2, at(300));
         assert_eq!(two[0].last_transition_time, Time(at(100)));
-        assert_eq!((two[0].reason.as_str(), two[0].observed_generation), ("Connecting", Some(2)));
+        assert_eq!((two[0].reason.as_str(), two[0].observed_generation), ("Importing", Some(2)));
         assert_eq!(three[0].last_transition_time, Time(at(300)));
     }
 
     #[test]
     fn an_object_is_at_work_or_waits_or_is_done() {
-        let not = Aspect::new(false, "X", "y");
+        let not = Aspect::new(false, Reason::Waiting, "y");
         let word =
             |ready: &Aspect, stalled| progress(ready, stalled).map(|(_, aspect)| aspect.truth.as_str());
         assert_eq!(word(&not, true), ["False", "True"]);
         assert_eq!(word(&not, false), ["True", "False"]);
-        assert_eq!(word(&Aspect::new(true, "X", "y"), false), ["False", "False"]);
+        assert_eq!(word(&Aspect::new(true, Reason::Running, "y"), false), ["False", "False"]);
     }
 }

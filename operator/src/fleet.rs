@@ -10,6 +10,7 @@ use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 use crate::conditions::{AGENT_READY, find};
 use crate::device::state::connects_elsewhere;
 use crate::kubernetes::key::Key;
+use crate::reason::Reason;
 
 /// Every provisioning state with its word, so that each has a series from the start.
 const STATES: [(ProvisioningState, &str); 5] = [
@@ -19,8 +20,6 @@ const STATES: [(ProvisioningState, &str); 5] = [
     (ProvisioningState::Provisioned, "Provisioned"),
     (ProvisioningState::Blocked, "Blocked"),
 ];
-/// Reasons of `AgentReady` with this prefix mean that no pod of the agent runs; others are the user's configuration.
-const POD_REASON: &str = "Agent";
 
 /// The gauges.
 pub struct FleetGauges {
@@ -126,7 +125,7 @@ impl FleetGauges {
         for device in devices {
             let ready = device.status.as_ref().and_then(|status| find(&status.conditions, AGENT_READY));
             let Some(ready) = ready else { continue };
-            if ready.status != "False" || !ready.reason.starts_with(POD_REASON) {
+            if ready.status != "False" || !Reason::parse(&ready.reason).is_some_and(Reason::is_without_pod) {
                 continue;
             }
             let namespace = Key::of(&**device).namespace;

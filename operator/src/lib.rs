@@ -17,7 +17,8 @@
 //! agents          pods of agents, and their polled status
 //! device          IoTDevice: observe → validate → issue → plan → apply → report
 //! group           ProvisioningGroup: observe → validate → lists → report
-//! fault           errors that a user must fix, with stable reasons
+//! reason          reasons of conditions, events and metrics
+//! fault           errors that a user must fix
 //! permit          consent and limits of references
 //! conditions      conditions of both kinds
 //! controller      caches, queues and controllers
@@ -44,6 +45,7 @@ pub mod credential;
 pub mod agents;
 pub mod device;
 pub mod group;
+pub mod reason;
 pub mod fault;
 pub mod permit;
 pub mod conditions;

@@ -11,8 +11,8 @@ use prometheus::{
 };
 
 use crate::fleet::FleetGauges;
-use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
+use crate::reason::Reason;
 
 /// The operator's counters. Cheap to clone.
 #[derive(Clone)]
@@ -38,8 +38,8 @@ impl Inner {
             for result in ["success", "fault", "error"] {
                 self.reconciles.with_label_values(&[kind, result]);
             }
-            for reason in ReconcileError::REASONS {
-                self.errors.with_label_values(&[kind, reason]);
+            for reason in Reason::API {
+                self.errors.with_label_values(&[kind, reason.as_str()]);
             }
         }
         for result in ["success", "error"] {
@@ -58,7 +58,7 @@ impl Metrics {
             |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         let buckets = vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
         let durations =
-            HistogramOpts::new("lanyard_operator_reconcile_duration_seconds", "Time to look at one object")
+            HistogramOpts::new("lanyard_operator_reconcile_duration_seconds", "Time of one reconcile")
                 .buckets(buckets);
         let registry = Registry::new();
         let build = IntGaugeVec::new(
@@ -72,13 +72,13 @@ impl Metrics {
             registry,
             reconciles: counter(
                 "lanyard_operator_reconciles_total",
-                "Looks at an object",
+                "Reconciles of an object",
                 &["kind", "result"],
             )?,
             durations: HistogramVec::new(durations, &["kind"])?,
             errors: counter(
                 "lanyard_operator_reconcile_errors_total",
-                "Looks at an object that ended with an error or with something for a user to change",
+                "Reconciles that ended with an error of the API server, or with an error that a user must fix",
                 &["kind", "reason"],
             )?,
             writes: counter(
@@ -88,7 +88,7 @@ impl Metrics {
             )?,
             unreadable: counter(
                 "lanyard_operator_unreadable_objects_total",
-                "Objects that do not fit their type and are left alone",
+                "Objects that do not match their schema and are skipped",
                 &["kind"],
             )?,
             polls: counter(
@@ -96,11 +96,11 @@ impl Metrics {
                 "Reads of an agent's /status",
                 &["result"],
             )?,
-            leader: IntGauge::new("lanyard_operator_leader", "1 while this operator is the one that works")?,
+            leader: IntGauge::new("lanyard_operator_leader", "1 while this replica is the leader")?,
             issuers: IntGaugeVec::new(
                 Opts::new(
                     "lanyard_operator_issuer_expiry_timestamp_seconds",
-                    "When a group's CA, or the first above it, ends",
+                    "Expiry of a group's CA, or of the first CA above it that expires",
                 ),
                 &["namespace", "group", "issuer"],
             )?,
@@ -118,23 +118,23 @@ impl Metrics {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// A look at an object ended well, or with what a user has to change.
-    pub fn reconciled(&self, kind: &str, took: Duration, fault: Option<&str>) {
+    /// Counts a reconcile that succeeded, or ended with an error that a user must fix.
+    pub fn reconciled(&self, kind: &str, took: Duration, fault: Option<Reason>) {
         self.0.reconciles.with_label_values(&[kind, if fault.is_some() { "fault" } else { "success" }]).inc();
         self.0.durations.with_label_values(&[kind]).observe(took.as_secs_f64());
         if let Some(reason) = fault {
-            self.0.errors.with_label_values(&[kind, reason]).inc();
+            self.0.errors.with_label_values(&[kind, reason.as_str()]).inc();
         }
     }
 
-    /// A look at an object ended with an error and will be tried again.
-    pub fn failed(&self, kind: &str, took: Duration, reason: &str) {
+    /// Counts a reconcile that ended with an error and is retried.
+    pub fn failed(&self, kind: &str, took: Duration, reason: Reason) {
         self.0.reconciles.with_label_values(&[kind, "error"]).inc();
         self.0.durations.with_label_values(&[kind]).observe(took.as_secs_f64());
-        self.0.errors.with_label_values(&[kind, reason]).inc();
+        self.0.errors.with_label_values(&[kind, reason.as_str()]).inc();
     }
 
-    /// Something was written.
+    /// Counts a write.
     pub fn wrote(&self, kind: &str, verb: &str) {
         self.0.writes.with_label_values(&[kind, verb]).inc();
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn every_state_has_a_series_even_without_devices() {
         let metrics = Metrics::new().unwrap();
-        metrics.reconciled("IoTDevice", Duration::from_millis(3), Some("SecretNotFound"));
+        metrics.reconciled("IoTDevice", Duration::from_millis(3), Some(Reason::SecretNotFound));
         let text = metrics.text(&[Arc::new(IoTDevice::default())], &[]);
         for line in [
             r#"lanyard_operator_devices{state="Registered"} 1"#,

@@ -8,11 +8,12 @@ use crate::credential::consent::{self, Use, UseRequest};
 use crate::device::observation::DeviceObservation;
 use crate::device::references::Origin;
 use crate::device::validate::{Destination, Valid};
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::group;
 use crate::kubernetes::found::CaSecret;
 use crate::kubernetes::found::ClaimSeen;
 use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
+use crate::reason::Reason;
 
 /// Rules of the administrator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

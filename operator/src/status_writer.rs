@@ -85,7 +85,7 @@ pub async fn tell(mut told: Receiver<LastEvents>, client: Client, identity: Stri
         message.truncate(message.floor_char_boundary(MAX_NOTE));
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
-            reason,
+            reason: reason.as_str().to_owned(),
             note: Some(message),
             action: action.to_owned(),
             secondary: None,

@@ -7,9 +7,10 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus
 use kube::ResourceExt;
 
 use crate::conditions::Aspect;
+use crate::reason::Reason;
 
 /// The reason while everything goes its way.
-pub const AGENT_STARTING: &str = "AgentStarting";
+pub const AGENT_STARTING: Reason = Reason::AgentStarting;
 /// Time after its grace period after which a pod that still exists is reported.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Longest part of a log that a condition repeats.
@@ -53,7 +54,7 @@ pub fn stuck(pod: &Pod, now: Timestamp) -> Option<Aspect> {
          never connected twice: {fix}",
         pod.name_any()
     );
-    Some(Aspect::new(false, "AgentPodStuck", message))
+    Some(Aspect::new(false, Reason::AgentPodStuck, message))
 }
 
 /// Returns whether the agent runs, and the reason if not.
@@ -67,12 +68,16 @@ pub fn of_pod(pod: &Pod) -> Aspect {
     if let Some(why) = unschedulable(&status) {
         let claim = why.to_ascii_lowercase().contains("persistentvolumeclaim");
         let hint = if claim { " (`kubectl describe pvc` says more)" } else { "" };
-        return Aspect::new(false, "AgentUnschedulable", format!("no node takes pod {name}: {why}{hint}"));
+        return Aspect::new(
+            false,
+            Reason::AgentUnschedulable,
+            format!("no node takes pod {name}: {why}{hint}"),
+        );
     }
     let Some(container) = status.container_statuses.iter().flatten().next() else { return starting() };
     match &container.state {
         Some(ContainerState { running: Some(_), .. }) => {
-            Aspect::new(true, "Running", format!("pod {name} runs"))
+            Aspect::new(true, Reason::Running, format!("pod {name} runs"))
         }
         Some(ContainerState { terminated: Some(_), .. }) => crashing(&name, container),
         Some(ContainerState { waiting: Some(waiting), .. }) => {
@@ -86,7 +91,7 @@ pub fn of_pod(pod: &Pod) -> Aspect {
                 "" | "ContainerCreating" | "PodInitializing" => starting(),
                 "CrashLoopBackOff" => crashing(&name, container),
                 "ErrImageNeverPull" | "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName"
-                | "ErrImageInspect" => Aspect::new(false, "AgentImageUnavailable", words()),
+                | "ErrImageInspect" => Aspect::new(false, Reason::AgentImageUnavailable, words()),
                 _ => Aspect::new(false, AGENT_STARTING, words()),
             }
         }
@@ -109,5 +114,5 @@ fn crashing(pod: &str, container: &ContainerStatus) -> Aspect {
         log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
     words.truncate(words.floor_char_boundary(MAX_WORDS));
     let words = if words.is_empty() { words } else { format!(": {words}") };
-    Aspect::new(false, "AgentCrashing", format!("pod {pod} ended with exit code {code}{words}"))
+    Aspect::new(false, Reason::AgentCrashing, format!("pod {pod} ended with exit code {code}{words}"))
 }

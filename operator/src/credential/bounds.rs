@@ -4,8 +4,9 @@
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::HostPort;
 
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// The DPS endpoints of Azure's clouds.
 pub const AZURE_ENDPOINTS: [&str; 3] = [

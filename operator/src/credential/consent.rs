@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::secret::Marks;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// The label by which the owner of a Secret says its use; a Secret type `lanyard.dev/<use>` says the same.
 pub const USE_LABEL: &str = "lanyard.dev/use";

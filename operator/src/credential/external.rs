@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::credential::certified::{Certified, CertifiedError, End};
 use crate::credential::issuer::{CERTIFICATE, PRIVATE_KEY};
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// Comparison of an id with a common name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

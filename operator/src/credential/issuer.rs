@@ -5,8 +5,9 @@ use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 use super::certificate::{Certificate, within_time};
 use super::pair::Pair;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// The CA's certificate first, then its chain.
 pub const CERTIFICATE: &str = "tls.crt";

@@ -11,9 +11,10 @@ use crate::conditions::{Aspect, Truth};
 use crate::device::observation::DeviceObservation;
 use crate::device::outcome::Outcome;
 use crate::device::written::{Applied, Written};
+use crate::reason::Reason;
 
 /// The reason where no agent is wanted.
-pub(super) const NO_AGENT: &str = "NoAgent";
+pub(super) const NO_AGENT: Reason = Reason::NoAgent;
 
 /// Returns whether the agent works, and the reason if not.
 pub(super) fn agent_ready(
@@ -30,13 +31,13 @@ pub(super) fn agent_ready(
             Applied { configuration: Err(fault), .. } | Applied { workload: Err(fault), .. },
         ) => return Aspect::from_fault(fault),
         Outcome::Applied(_, Applied { workload: Ok(Written::Waiting(why)), .. }) => {
-            return stuck.unwrap_or_else(|| Aspect::new(false, "Waiting", why.clone()));
+            return stuck.unwrap_or_else(|| Aspect::new(false, Reason::Waiting, why.clone()));
         }
         Outcome::Applied(
             _,
             Applied { configuration: Ok(Written::Contested(why, _)), .. }
             | Applied { workload: Ok(Written::Contested(why, _)), .. },
-        ) => return Aspect::new(false, "Contested", why.clone()),
+        ) => return Aspect::new(false, Reason::Contested, why.clone()),
         _ if no_agent_wanted(observed) => {
             return Aspect::new(true, NO_AGENT, "agent.mode is None: no agent is to run here");
         }
@@ -57,7 +58,7 @@ pub(super) fn no_agent_wanted(observed: &DeviceObservation) -> bool {
 fn ending() -> Aspect {
     let message =
         "agent.mode is None, and the previous agent is ending: connect the device after it has ended";
-    Aspect::new(false, "AgentEnding", message)
+    Aspect::new(false, Reason::AgentEnding, message)
 }
 
 /// Returns whether the specification has just changed, so that it was not observed yet.
@@ -69,15 +70,15 @@ fn has_new_specification(outcome: &Outcome) -> bool {
 fn running_aspect(agent: &AgentSeen, said: Option<&said::DeviceStatus>, outdated: bool) -> Aspect {
     let aspect = match (&agent.report, &agent.pod) {
         (Some(Report::Said(status)), _) => match &status.configuration_problem {
-            Some(problem) => Aspect::new(false, "ConfigurationRejected", problem.clone()),
+            Some(problem) => Aspect::new(false, Reason::ConfigurationRejected, problem.clone()),
             None => said.and_then(tags_aspect).unwrap_or_else(|| {
-                Aspect::new(true, "Running", format!("agent {} runs", status.agent_version))
+                Aspect::new(true, Reason::Running, format!("agent {} runs", status.agent_version))
             }),
         },
-        (Some(Report::Contradicts(why)), _) => Aspect::new(false, "AnswerIgnored", ignored(why)),
+        (Some(Report::Contradicts(why)), _) => Aspect::new(false, Reason::AnswerIgnored, ignored(why)),
         (_, None) => match &agent.no_pod {
             Some(why) => {
-                Aspect::new(false, "AgentPodRefused", format!("the agent's pod cannot be made: {why}"))
+                Aspect::new(false, Reason::AgentPodRefused, format!("the agent's pod cannot be made: {why}"))
             }
             None => starting(),
         },
@@ -103,7 +104,7 @@ fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
         }
         count => format!("{first}; and {count} more tags cannot be read"),
     };
-    Some(Aspect::new(false, "TagsRejected", message))
+    Some(Aspect::new(false, Reason::TagsRejected, message))
 }
 
 /// An answer that is not heeded.

@@ -27,12 +27,13 @@ use crate::device::ownership::{
 use crate::device::written::Applied;
 use crate::device::written::WriteResult;
 use crate::device::written::Written;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::key::to_ref;
 use crate::kubernetes::labels::FIELD_MANAGER;
 use crate::kubernetes::owner::Owner;
 use crate::metrics::Metrics;
+use crate::reason::Reason;
 use crate::snapshot::View;
 
 /// With what the stage works.

@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::compare::amount;
 use super::name;
 use super::validate::Valid;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
+use crate::reason::Reason;
 
 /// A part of the capacity that the volume is larger: ext4 keeps a twentieth for root and takes a sixtieth for its tables, and
 /// files end in the middle of blocks.

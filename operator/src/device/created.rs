@@ -2,9 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::FIELD_MANAGER;
+use crate::reason::Reason;
 
 /// The managed fields of an object that the operator created, as if it had applied them; `None` where nothing is to be done.
 pub(super) fn applied(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {

@@ -20,6 +20,7 @@ use crate::device::references::Origin;
 use crate::device::written::{Applied, Written};
 use crate::kubernetes::event::UserEvent;
 use crate::kubernetes::event::normal;
+use crate::reason::Reason;
 
 /// So long a new certificate may be without proof before the one before counts as the one in use.
 const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -31,18 +32,18 @@ pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued
     let (valid, applied) = match outcome {
         Outcome::Faulty(fault) if issued_before => {
             let message = format!("{}; the agent goes on with the files that it has", fault.message);
-            return Aspect::new(false, fault.reason.as_str(), message);
+            return Aspect::new(false, fault.reason, message);
         }
         Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return Aspect::from_fault(fault),
         Outcome::Making => {
-            return Aspect::new(false, "KeyBeingMade", "the device's private key is being made");
+            return Aspect::new(false, Reason::KeyBeingMade, "the device's private key is being made");
         }
         Outcome::Applied(valid, applied) => (valid, applied),
     };
     match &applied.credentials {
         Err(fault) => Aspect::from_fault(fault),
-        Ok(Written::Waiting(why)) => Aspect::new(false, "Waiting", why.clone()),
-        Ok(Written::Contested(why, _)) => Aspect::new(false, "Contested", why.clone()),
+        Ok(Written::Waiting(why)) => Aspect::new(false, Reason::Waiting, why.clone()),
+        Ok(Written::Contested(why, _)) => Aspect::new(false, Reason::Contested, why.clone()),
         Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => {
             issued(valid, &applied.issued, said)
         }
@@ -57,14 +58,14 @@ fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> 
                 "Secret {secret} contains the previous credential: other devices of the group were refused with the new one, \
                     see status.rollover of the ProvisioningGroup"
             );
-            return Aspect::new(true, "RolloverPaused", message);
+            return Aspect::new(true, Reason::RolloverPaused, message);
         }
         Some(Pending::RolloverTurn(_)) => {
             let message = format!(
                 "Secret {secret} contains the previous credential; the new one follows when it is the device's turn \
                     (rollover.devicesPerMinute of the ProvisioningGroup)"
             );
-            return Aspect::new(true, "RolloverPending", message);
+            return Aspect::new(true, Reason::RolloverPending, message);
         }
         Some(Pending::Key) | None => {}
     }
@@ -75,9 +76,9 @@ fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> 
         let message = format!(
             "the device was refused with its new credential and goes on with the one before{why}{register}"
         );
-        return Aspect::new(false, "CredentialRefused", message);
+        return Aspect::new(false, Reason::CredentialRefused, message);
     }
-    Aspect::new(true, "Issued", format!("Secret {secret} holds {}{register}", what(valid)))
+    Aspect::new(true, Reason::Issued, format!("Secret {secret} holds {}{register}", what(valid)))
 }
 
 /// Of what kind the credential is, and where it comes from.
@@ -186,11 +187,11 @@ pub(super) fn expiring(
         ),
     };
     if now >= shown.not_after {
-        Some(Aspect::new(true, "Expired", message))
+        Some(Aspect::new(true, Reason::Expired, message))
     } else if now >= schedule::expiring(&shown) && next.is_none() {
-        Some(Aspect::new(true, "Expiring", message))
+        Some(Aspect::new(true, Reason::Expiring, message))
     } else {
-        Some(Aspect::new(false, "Valid", message))
+        Some(Aspect::new(false, Reason::Valid, message))
     }
 }
 
@@ -238,9 +239,11 @@ pub(super) fn written(
     let fingerprint =
         |status: &IoTDeviceStatus| status.credentials.as_ref().map(|told| told.fingerprint.clone());
     let word = match applied.credentials {
-        Ok(Written::Created) => "CredentialsIssued",
-        Ok(Written::Updated { .. }) if fingerprint(before) != fingerprint(after) => "CredentialsRenewed",
-        Ok(Written::Updated { .. }) => "CredentialsUpdated",
+        Ok(Written::Created) => Reason::CredentialsIssued,
+        Ok(Written::Updated { .. }) if fingerprint(before) != fingerprint(after) => {
+            Reason::CredentialsRenewed
+        }
+        Ok(Written::Updated { .. }) => Reason::CredentialsUpdated,
         _ => return None,
     };
     let register = register(valid, &applied.issued).unwrap_or_default();
@@ -254,6 +257,9 @@ pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<
     };
     let (before, after) = (told(before), told(after)?);
     let is_news = before.is_none_or(|before| before.reason != after.reason);
-    let reason = format!("Credentials{}", after.reason);
+    let reason = match Reason::parse(&after.reason) {
+        Some(Reason::Expired) => Reason::CredentialsExpired,
+        _ => Reason::CredentialsExpiring,
+    };
     is_news.then_some(UserEvent { warning: true, reason, action: "Observe", message: after.message })
 }

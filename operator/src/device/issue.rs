@@ -19,9 +19,10 @@ use crate::credential::stored::{Credential, Holding, StoredCredentials};
 use crate::credential::{self, external, schedule};
 use crate::device::observation::DeviceObservation;
 use crate::device::references::Origin;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::found::CaFound;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// Environment of the issue stage.
 pub trait Environment {

@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::credential::stored::StoredCredentials;
 use crate::device::claim;
 use crate::device::written::{WriteResult, Written};
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::DEVICE_LABEL;
 use crate::kubernetes::labels::{MANAGED_BY, MANAGER};
 use crate::kubernetes::owner::Owner;
+use crate::reason::Reason;
 
 /// Checks for an object.
 #[derive(Debug, Clone, Copy)]

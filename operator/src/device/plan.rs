@@ -22,7 +22,8 @@ use super::validate::{Destination, Valid};
 use super::workload;
 use crate::credential::stored::Credential;
 use crate::device::labels::labels;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
+use crate::reason::Reason;
 
 /// The objects that a device needs. None of them is written yet.
 #[derive(Debug, Clone, PartialEq)]

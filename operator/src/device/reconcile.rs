@@ -27,10 +27,10 @@ use crate::device::environment::ReconcileEnvironment;
 use crate::device::issue::KnownCredential;
 use crate::device::observation::DeviceObservation;
 use crate::device::outcome::Outcome;
-use crate::fault::Reason;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
+use crate::reason::Reason;
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
@@ -65,7 +65,7 @@ pub async fn reconcile(
     match looked {
         Ok((outcome, LastSeen { agent, turn })) => {
             let fault = outcome.fault().map(|fault| fault.reason);
-            context.metrics.reconciled("IoTDevice", started.elapsed(), fault.map(Reason::as_str));
+            context.metrics.reconciled("IoTDevice", started.elapsed(), fault);
             context.backoff.succeeded(&key);
             let now = Timestamp::now();
             let next = match fault {

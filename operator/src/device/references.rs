@@ -9,8 +9,9 @@ use crate::credential::external::DeviceNames;
 use crate::credential::leaf::LeafRequest;
 use crate::credential::pair::KeyKind;
 use crate::credential::schedule;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::reference::Referent;
+use crate::reason::Reason;
 use lanyard_crds::refer::TrustedCa;
 
 /// Longest common name of a certificate (ref §9.1).

@@ -25,6 +25,7 @@ use crate::device::written::Written;
 use crate::identity::index::{Identity, identity};
 use crate::kubernetes::event::UserEvent;
 use crate::kubernetes::event::normal;
+use crate::reason::Reason;
 
 /// The status after a look at the device.
 #[must_use]
@@ -44,7 +45,7 @@ pub fn status(
     let stuck = observed.agent.pod.as_ref().and_then(|pod| stuck(pod, now));
     let waits = stuck.is_some()
         || (!no_agent && waits_for_user(&observed.agent, said))
-        || credentials.reason == "CredentialRefused";
+        || credentials.reason == Reason::CredentialRefused;
     let agent = agent_ready(observed, outcome, said, stuck);
     let connected = Aspect {
         truth: match connection.state {
@@ -99,7 +100,7 @@ fn connection(
     before: Option<&Connection>,
     now: Timestamp,
 ) -> Connection {
-    let reason = connection_reason(observed, outcome, said).to_owned();
+    let reason = connection_reason(observed, outcome, said).as_str().to_owned();
     if let (Some(said), false) = (said, matches!(outcome, Outcome::Withdrawn(_))) {
         let state = match said.connection.state {
             said::ConnectionState::Connected => ConnectionState::Connected,
@@ -151,15 +152,15 @@ fn connection_reason(
     observed: &DeviceObservation,
     outcome: &Outcome,
     said: Option<&said::DeviceStatus>,
-) -> &'static str {
+) -> Reason {
     match (outcome, said, &observed.agent.report) {
-        (Outcome::Withdrawn(fault), _, _) => fault.reason.as_str(),
+        (Outcome::Withdrawn(fault), _, _) => fault.reason,
         _ if no_agent_wanted(observed) => NO_AGENT,
-        (_, Some(said), _) => said.connection.reason.as_str(),
-        (_, None, Some(Report::Silent(_))) => "AgentUnreachable",
-        (_, None, Some(Report::Contradicts(_))) => "AnswerIgnored",
-        (_, None, Some(Report::Said(_))) => "Connecting",
-        (_, None, None) => "AgentNotRunning",
+        (_, Some(said), _) => Reason::Connection(said.connection.reason),
+        (_, None, Some(Report::Silent(_))) => Reason::AgentUnreachable,
+        (_, None, Some(Report::Contradicts(_))) => Reason::AnswerIgnored,
+        (_, None, Some(Report::Said(_))) => Reason::Connection(R::Connecting),
+        (_, None, None) => Reason::AgentNotRunning,
     }
 }
 
@@ -247,8 +248,8 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
     if let Outcome::Applied(valid, applied) = outcome {
         events.extend(credentials_ready::written(before, after, valid, applied));
         let word = match applied.workload {
-            Ok(Written::Created) => Some("AgentDeployed"),
-            Ok(Written::Updated { .. }) => Some("AgentUpdated"),
+            Ok(Written::Created) => Some(Reason::AgentDeployed),
+            Ok(Written::Updated { .. }) => Some(Reason::AgentUpdated),
             _ => None,
         };
         events.extend(word.map(|word| {
@@ -262,8 +263,9 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
     };
     if told(before) != told(after)
         // That it starts is said when it is deployed.
-        && told(after).is_none_or(|(_, reason)| reason != AGENT_STARTING)
+        && told(after).is_none_or(|(_, reason)| reason != AGENT_STARTING.as_str())
         && let Some(ready) = find(&after.conditions, READY)
+        && let Some(reason) = Reason::parse(&ready.reason)
     {
         let was_ready = find(&before.conditions, READY).is_some_and(|ready| ready.status == "True");
         let is_ready = ready.status == "True";
@@ -273,7 +275,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         let blocked = after.provisioning_state == Some(ProvisioningState::Blocked);
         events.push(UserEvent {
             warning: !is_ready && !blocked && (was_ready || stalled),
-            reason: ready.reason.clone(),
+            reason,
             action: "Observe",
             message: ready.message.clone(),
         });

@@ -17,9 +17,10 @@ use crate::credential::external::DeviceNames;
 use crate::device::observation::DeviceObservation;
 use crate::device::references;
 use crate::device::references::Origin;
+use crate::fault::Fault;
 use crate::fault::invalid;
-use crate::fault::{Fault, Reason};
 use crate::kubernetes::key::Key;
+use crate::reason::Reason;
 
 /// A device that can be worked for: everything inherited, every name checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,10 +6,11 @@ use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::status::ImportMistake;
 use lanyard_protocol::hub::id::RegistrationId;
 
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::group::csv;
 use crate::group::csv::Row;
 use crate::kubernetes::found::ListFound;
+use crate::reason::Reason;
 
 /// The column with the devices' ids.
 pub const DEVICE_ID: &str = "IOTC_DEVICEID";

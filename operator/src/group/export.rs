@@ -16,9 +16,10 @@ use zeroize::Zeroizing;
 use super::csv::cell;
 use super::pace::Listing;
 use super::possession;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::group::device_list::{DEVICE_ID, DEVICE_NAME, guarded};
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// The list's key in its Secret.
 pub const KEY: &str = "devices.csv";

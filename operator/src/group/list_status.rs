@@ -7,6 +7,8 @@ use lanyard_crds::status::{ExportStatus, ImportStatus, ProvisioningGroupStatus};
 use crate::conditions::{Aspect, EXPORTED, IMPORTED, Truth};
 use crate::fault::Fault;
 use crate::group::apply::Imported;
+use crate::reason::Reason;
+use crate::reason::Severity;
 
 /// Most mistakes of a list that a status repeats.
 const MAX_MISTAKES: usize = 20;
@@ -44,7 +46,7 @@ impl Lists {
     /// Returns whether the first unfinished list continues without a user.
     #[must_use]
     pub fn works(&self) -> bool {
-        self.worst().is_some_and(|aspect| matches!(aspect.reason, "Importing" | "Waiting"))
+        self.worst().is_some_and(|aspect| aspect.reason.severity() == Severity::Progress)
     }
 
     /// Returns the time until the exported list may be written again, if it has changed.
@@ -75,17 +77,17 @@ fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
     };
     let Imported { rows, done, mistakes, incomplete, left, spared, .. } = imported;
     if *left > 0 {
-        return Aspect::new(false, "Importing", format!("{done} of {rows} rows have their device"));
+        return Aspect::new(false, Reason::Importing, format!("{done} of {rows} rows have their device"));
     }
     if *spared > 0 {
         let message = format!(
             "{spared} devices have no row any more, which is too large a part to delete at once, so all of them stay: put the rows \
              back, take rows out in smaller parts, or raise import.maxRemovedPercent"
         );
-        return Aspect::new(false, "RemovalRefused", message);
+        return Aspect::new(false, Reason::RemovalRefused, message);
     }
     let Some(first) = mistakes.first() else {
-        return Aspect::new(true, "Imported", format!("all {rows} rows have their device"));
+        return Aspect::new(true, Reason::Imported, format!("all {rows} rows have their device"));
     };
     let kept = if *incomplete { "; until every row can be read no device is deleted" } else { "" };
     let message = format!(
@@ -94,15 +96,15 @@ fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
         first.line,
         first.message
     );
-    Aspect::new(false, "RowsRejected", message)
+    Aspect::new(false, Reason::RowsRejected, message)
 }
 
 fn export_aspect(export: &Result<Exported, Fault>) -> Aspect {
     match export {
         Err(fault) => Aspect::from_fault(fault),
-        Ok(Exported { waits: Some(why), .. }) => Aspect::new(false, "Waiting", why.clone()),
+        Ok(Exported { waits: Some(why), .. }) => Aspect::new(false, Reason::Waiting, why.clone()),
         Ok(Exported { secret_name, devices, waits: None, .. }) => {
-            Aspect::new(true, "Exported", format!("Secret {secret_name} lists {devices} devices"))
+            Aspect::new(true, Reason::Exported, format!("Secret {secret_name} lists {devices} devices"))
         }
     }
 }
@@ -141,7 +143,7 @@ mod tests {
     use lanyard_crds::status::ImportMistake;
 
     use super::*;
-    use crate::fault::Reason;
+    use crate::reason::Reason;
 
     fn imported(left: usize, mistakes: u32) -> Option<Result<Imported, Fault>> {
         let mistake = |line| ImportMistake { line, message: format!("m{line}") };
@@ -154,9 +156,9 @@ mod tests {
         let fault = || Some(Err(Fault::new(Reason::ImportNotFound, "f")));
         for (import, reason, works) in [
             (imported(0, 0), None, false),
-            (imported(7, 3), Some("Importing"), true),
-            (imported(0, 3), Some("RowsRejected"), false),
-            (fault(), Some("ImportNotFound"), false),
+            (imported(7, 3), Some(Reason::Importing), true),
+            (imported(0, 3), Some(Reason::RowsRejected), false),
+            (fault(), Some(Reason::ImportNotFound), false),
             (None, None, false),
         ] {
             let lists = Lists { import, export: None };

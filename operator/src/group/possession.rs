@@ -16,8 +16,9 @@ use crate::credential::certificate::Certificate;
 use crate::credential::issuer::Issuer;
 use crate::credential::leaf::{self, LeafError};
 use crate::credential::pem;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::kubernetes::secret::SecretData;
+use crate::reason::Reason;
 
 /// The certificate to upload, in the Secret.
 pub const CERTIFICATE: &str = "verification.crt";

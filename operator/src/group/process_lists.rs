@@ -8,13 +8,14 @@ use lanyard_crds::bulk::OnRemoval;
 
 use crate::device;
 use crate::device::written::Written;
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::group::apply::{ImportApplier, Imported};
 use crate::group::context::GroupContext;
 use crate::group::list_status::{Exported, Lists};
 use crate::group::observe::GroupObservation;
 use crate::group::{device_list, export, import};
 use crate::kubernetes::owner::Owner;
+use crate::reason::Reason;
 
 /// Works for both lists; `faulty` is what keeps the devices from getting credentials.
 ///

@@ -15,12 +15,12 @@ use super::validate::{ends, issuers, validate};
 use super::verify::verify;
 use crate::backoff::spread_over;
 use crate::device;
-use crate::fault::Reason;
 use crate::group::context::GroupContext;
 use crate::group::process_lists;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
+use crate::reason::Reason;
 
 /// Everything hears of changes by watches; this only catches what got lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
@@ -45,7 +45,7 @@ pub async fn reconcile(
     }
     match look(group, &context, &key).await {
         Ok(looked) => {
-            let fault = looked.fault().map(|fault| fault.reason.as_str());
+            let fault = looked.fault().map(|fault| fault.reason);
             context.metrics.reconciled("ProvisioningGroup", started.elapsed(), fault);
             context.backoff.succeeded(&key);
             Ok(Action::requeue(next_look(&looked)))

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::group::list_status::{Lists, export_status, import_status};
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::event::UserEvent;
+use crate::reason::Reason;
 
 /// Results of verification codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,16 +115,21 @@ pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatu
     // How far an import is stands in the status; each step of it is no event.
     let told = |status: &ProvisioningGroupStatus| {
         find(&status.conditions, READY).map(|ready| {
-            let message = if ready.reason == "Importing" { String::new() } else { ready.message.clone() };
+            let message = if ready.reason == Reason::Importing.as_str() {
+                String::new()
+            } else {
+                ready.message.clone()
+            };
             (ready.reason.clone(), message)
         })
     };
     let ready = find(&after.conditions, READY)?;
+    let reason = Reason::parse(&ready.reason)?;
     let works =
         find(&after.conditions, crate::conditions::RECONCILING).is_some_and(|works| works.status == "True");
     (told(before) != told(after)).then(|| UserEvent {
         warning: ready.status != "True" && !works,
-        reason: ready.reason.clone(),
+        reason,
         action: "Observe",
         message: ready.message.clone(),
     })

@@ -11,14 +11,15 @@ use crate::conditions::whole_seconds;
 use crate::credential::certificate::{Certificate, within_time};
 use crate::credential::issuer::{self, Issuer};
 use crate::device::issue::{group_key, trusted_ca};
-use crate::fault::{Fault, Reason};
+use crate::fault::Fault;
 use crate::group::observe::GroupObservation;
+use crate::reason::Reason;
 
 /// Key or CA of the devices' credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usable {
     /// In one word.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// In words.
     pub message: String,
     /// The key or CA in use.
@@ -101,7 +102,7 @@ fn with_key(key: &GroupKey, observed: &GroupObservation) -> Result<Usable, Fault
         key.in_use.secret_key(),
         key.secret_ref.name
     );
-    Ok(Usable { reason: "KeyUsable", message, issuer: Fingerprint::of_key(&group), spare: None })
+    Ok(Usable { reason: Reason::KeyUsable, message, issuer: Fingerprint::of_key(&group), spare: None })
 }
 
 fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
@@ -129,5 +130,5 @@ fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
     let other = if in_use == InUse::Primary { InUse::Secondary } else { InUse::Primary };
     let spare = fault(other)
         .map(|fault| told(other, fault, "; it is not in use, devices get certificates of the other"));
-    Ok(Usable { reason: "IssuerUsable", message, issuer: issuer.fingerprint(), spare })
+    Ok(Usable { reason: Reason::IssuerUsable, message, issuer: issuer.fingerprint(), spare })
 }

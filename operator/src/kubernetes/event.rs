@@ -1,18 +1,19 @@
 //! Event for a user. Pure.
 
+use crate::reason::Reason;
 /// Something worth an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserEvent {
     /// True for a warning.
     pub warning: bool,
     /// In one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Action of the operator.
     pub action: &'static str,
     /// In words.
     pub message: String,
 }
 
-pub(crate) fn normal(reason: &str, action: &'static str, message: String) -> UserEvent {
-    UserEvent { warning: false, reason: reason.to_owned(), action, message }
+pub(crate) fn normal(reason: Reason, action: &'static str, message: String) -> UserEvent {
+    UserEvent { warning: false, reason, action, message }
 }

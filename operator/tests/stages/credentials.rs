@@ -18,8 +18,9 @@ use lanyard_operator::device::outcome::Outcome;
 use lanyard_operator::device::report::{happened, status};
 use lanyard_operator::device::validate::validate;
 use lanyard_operator::device::written::{Applied, Written};
-use lanyard_operator::fault::{Fault, Reason};
+use lanyard_operator::fault::Fault;
 use lanyard_operator::group::rollover;
+use lanyard_operator::reason::Reason;
 use lanyard_protocol::handoff::status::AgentStatus;
 
 use crate::authority::noon;
@@ -211,7 +212,7 @@ fn an_end_is_told_once_by_an_event_and_although_the_ca_is_gone() {
     let near = status(&observed, &before, &outcome, after(91));
     let events: Vec<_> =
         happened(&before, &near, &outcome).into_iter().map(|event| (event.warning, event.reason)).collect();
-    assert_eq!(events, [(true, "CredentialsExpiring".to_owned())]);
+    assert_eq!(events, [(true, Reason::CredentialsExpiring)]);
     assert!(happened(&near, &status(&observed, &near, &outcome, after(92)), &outcome).is_empty());
     // Nothing could be made: what is there is told of all the same.
     observed.held = Some(StoredCredentials::from(holding.holding));

@@ -1,30 +1,31 @@
-//! Every reason a user can meet stands in docs/identities.md.
+//! Documentation of every reason, and existence of every test that the security page names.
+
+use lanyard_operator::reason::Reason;
 
 const DOCUMENTED: &str = include_str!("../../../docs/identities.md");
-/// Files with a line `Self::Word => "Word",` for each reason.
-const SOURCES: [&str; 2] =
-    [include_str!("../../src/fault.rs"), include_str!("../../../protocol/src/handoff/status.rs")];
-
-fn reasons(source: &str) -> impl Iterator<Item = &str> {
-    source.lines().filter_map(|line| {
-        let (word, text) = line.trim().strip_prefix("Self::")?.split_once(" => \"")?;
-        (text.trim_end_matches("\",") == word).then_some(word)
-    })
-}
+const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 
 #[test]
 fn every_reason_is_documented() {
-    for source in SOURCES {
-        assert!(reasons(source).count() > 15, "the list of reasons is not where it was");
-        let missing: Vec<_> =
-            reasons(source).filter(|reason| !DOCUMENTED.contains(&format!("`{reason}`"))).collect();
-        assert_eq!(missing, Vec::<&str>::new());
+    let missing: Vec<&str> = Reason::all()
+        .map(Reason::as_str)
+        .filter(|reason| {
+            !DOCUMENTED.contains(&format!("`{reason}`")) && !RUNBOOK.contains(&format!("`{reason}`"))
+        })
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn reasons_are_unique_and_read_back() {
+    for reason in Reason::all() {
+        assert_eq!(Reason::parse(reason.as_str()), Some(reason), "{reason:?}");
     }
 }
 
-/// A promise whose test is gone is none.
+/// A promise needs its test.
 #[test]
-fn every_test_that_the_security_page_names_is_one() {
+fn tests_named_in_the_security_page_exist() {
     let page = include_str!("../../../docs/security.md");
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = String::new();

@@ -8,7 +8,7 @@ use lanyard_operator::device::plan::{self, Plan, withdrawal};
 use lanyard_operator::kubernetes::found::CaFound;
 use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
-use lanyard_operator::fault::Reason;
+use lanyard_operator::reason::Reason;
 
 use crate::given::{K32, at_hub, defaults, device, in_group, through};
 

@@ -11,8 +11,9 @@ use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::outcome::Outcome;
 use lanyard_operator::device::report::{happened, status};
 use lanyard_operator::device::written::{Applied, Written};
-use lanyard_operator::fault::{Fault, Reason};
+use lanyard_operator::fault::Fault;
 use lanyard_operator::kubernetes::key::Key;
+use lanyard_operator::reason::Reason;
 use lanyard_protocol::handoff::status::AgentStatus;
 
 use crate::given::{K32, at_hub, in_group, through};

@@ -147,6 +147,30 @@ pub enum ConnectionReason {
 }
 
 impl ConnectionReason {
+    /// All reasons.
+    pub const ALL: [Self; 20] = [
+        Self::Connected,
+        Self::Connecting,
+        Self::Registering,
+        Self::CredentialsUnreadable,
+        Self::CredentialExpired,
+        Self::HostNotFound,
+        Self::HostUnreachable,
+        Self::CertificateNotTrusted,
+        Self::TlsFailed,
+        Self::Unauthorized,
+        Self::HubUnavailable,
+        Self::ProtocolRefused,
+        Self::RegistrationUnauthorized,
+        Self::EnrollmentDisabled,
+        Self::RegistrationFailed,
+        Self::ConnectionLost,
+        Self::Timeout,
+        Self::Renewing,
+        Self::ShuttingDown,
+        Self::Unknown,
+    ];
+
     /// The word in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
