@@ -202,7 +202,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, stor
     namespace.apply(&group()).await;
     namespace.apply(&member("a", "  buffer: {storage: {claim: {}}}")).await;
     let said = wait_for(&namespace, "False", "Conflict").await;
-    assert!(said.contains("PersistentVolumeClaim a-agent-buffer has another owner"), "{said}");
+    assert!(said.contains("PersistentVolumeClaim a-agent-buffer belongs to another program"), "{said}");
     namespace.wait_gone::<StatefulSet>("a-agent").await;
     namespace
         .api::<PersistentVolumeClaim>()

@@ -1,4 +1,4 @@
-//! One identity, one object; and what has another owner is not touched.
+//! One identity, one object; and what belongs to another program is not touched.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
@@ -21,7 +21,8 @@ async fn objects_with_another_owner_are_not_changed() {
         .await;
     let said = &condition(&device.status.as_ref().unwrap().conditions, "CredentialsReady").unwrap().message;
     assert!(
-        said.contains("Secret a-credentials has another owner") && said.contains("credentials.secretName"),
+        said.contains("Secret a-credentials belongs to another program")
+            && said.contains("credentials.secretName"),
         "{said}"
     );
     let untouched = namespace.api::<Secret>().get("a-credentials").await.unwrap();

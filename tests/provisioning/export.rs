@@ -123,7 +123,8 @@ async fn secret_of_another_program_is_not_changed() {
         .await;
     let message = condition(&group.status.unwrap().conditions, "Exported").unwrap().message.clone();
     assert!(
-        message.contains("Secret plant-key has another owner") && message.contains("export.secretName"),
+        message.contains("Secret plant-key belongs to another program")
+            && message.contains("export.secretName"),
         "{message}"
     );
     // The devices have what they need all the same.

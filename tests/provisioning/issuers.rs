@@ -287,7 +287,7 @@ async fn a_verification_code_is_answered_as_long_as_it_stands_there() {
     namespace.apply(&with("", "")).await;
     namespace.wait_gone::<Secret>("plant-verification").await;
     namespace.wait_gone::<Secret>("plant-secondary-verification").await;
-    // What has another owner stays.
+    // What belongs to another program stays.
     namespace.apply(&crate::yaml::secret("plant-verification", "mine", "yes")).await;
     namespace.apply(&with(&format!(", verificationCode: {code}"), "")).await;
     namespace

@@ -129,7 +129,7 @@ pub(super) fn in_the_way<K: Resource<DynamicType = ()>>(
         Ownership::Foreign(holder) => {
             let hint = hint(owner, &kind);
             let message =
-                format!("{kind} {name} belongs to {holder} and is not touched: rename it or delete it{hint}");
+                format!("{kind} {name} belongs to {holder} and is not changed: rename it or delete it{hint}");
             Some(Err(Fault::new(Reason::Conflict, message)))
         }
         Ownership::Ending => {

@@ -142,7 +142,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
 fn clash(entry: &Entry, name: &str, whose: &str) -> ImportMistake {
     let id = &entry.device_id;
     let message = format!(
-        "IoTDevice {name} stands for device id {id:?} already; {whose}, and is not touched: take the row out, or delete IoTDevice {name}"
+        "IoTDevice {name} stands for device id {id:?} already; {whose}, and is not changed: take the row out, or delete IoTDevice {name}"
     );
     ImportMistake { line: entry.line, message }
 }
