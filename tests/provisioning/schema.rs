@@ -74,7 +74,8 @@ async fn refusals_of_devices_say_what_to_do() {
         (format!("{HUB}  agent: {{logLevel: LOUD}}\n"), "spec.agent.logLevel"),
         (format!("{HUB}  agent: {{imagePullSecrets: [{{name: A}}]}}\n"), "not a valid name of a Kubernetes object"),
         (format!("{HUB}  sources: [{{name: \"a\\tb\", simulator: {{}}}}]\n"), "a name must not contain control characters"),
-        (format!("{HUB}{sources}  tags: [{{name: \"T\\n\", source: sim, address: K0001}}]\n"), "a name must not contain control characters"),
+        (format!("{HUB}{sources}  tags: [{{name: \"T\\n\", source: sim, address: K0001}}]\n"), "a name must not \
+            contain control characters"),
         (format!("{HUB}  sources: [{{name: sim}}]\n"), "set the kind of source: simulator"),
         (format!("{HUB}  sources: [{{name: sim, simulator: {{}}}}, {{name: sim, simulator: {{}}}}]\n"), "duplicate entries for key"),
         (format!("{HUB}  sources: [{{name: sim, opcua: {{}}}}]\n"), ".opcua: field not declared in schema"),
