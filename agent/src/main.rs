@@ -11,7 +11,7 @@ use lanyard_agent::http::{process, server};
 use lanyard_agent::mqtt::trust::{Trust, TrustError};
 use lanyard_agent::options::{LogFormat, Options};
 use lanyard_agent::status::page::StatusPage;
-use lanyard_protocol::handoff::config::AgentConfig;
+use lanyard_handoff::config::AgentConfig;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use lanyard_protocol::handoff::interval::Interval;
+use lanyard_handoff::interval::Interval;
 use tracing::level_filters::LevelFilter;
 
 /// Name of the agent at hub and DPS.

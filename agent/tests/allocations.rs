@@ -9,7 +9,7 @@ use lanyard_agent::messages::message::Message;
 use lanyard_agent::messages::outbox::{Next, Outbox};
 use lanyard_agent::tags::event::{Event, Value};
 use lanyard_agent::tags::sampling::Sampling;
-use lanyard_protocol::handoff::config::{AgentConfig, Device, Telemetry};
+use lanyard_handoff::config::{AgentConfig, Device, Telemetry};
 
 /// A folder that is gone afterwards.
 struct Scratch(std::path::PathBuf);

@@ -126,8 +126,8 @@ fn telemetry_of_the_agents_configuration_is_read_as_documented() {
     let text = format!(
         "version: 1\ndevices:\n  - name: d\n    deviceId: d\n    hub: {{hostname: h}}\n    telemetry:\n{indented}"
     );
-    let config = lanyard_protocol::handoff::config::AgentConfig::parse(&text).expect("it is read");
+    let config = lanyard_handoff::config::AgentConfig::parse(&text).expect("it is read");
     let telemetry = &config.devices[0].telemetry;
     assert!(telemetry.template.is_some());
-    assert_eq!(telemetry.format, lanyard_protocol::handoff::telemetry::Format::Wide);
+    assert_eq!(telemetry.format, lanyard_handoff::telemetry::Format::Wide);
 }

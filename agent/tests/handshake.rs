@@ -12,7 +12,7 @@ use lanyard_agent::mqtt::failure::{Failure, Peer};
 use lanyard_agent::mqtt::link::Link;
 use lanyard_agent::mqtt::login::Login;
 use lanyard_agent::mqtt::trust::Trust;
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::key::SymmetricKey;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};

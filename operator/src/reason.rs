@@ -2,7 +2,7 @@
 //!
 //! A reason is a stable CamelCase name; docs/identities.md describes each of them, which a test checks.
 
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 
 /// Effect of a reason on the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

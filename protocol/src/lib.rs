@@ -1,11 +1,9 @@
-//! Data formats between Lanyard's programs, and with Azure. Pure: no I/O, no clock, no randomness.
+//! Data formats of Azure, and readers of text and YAML. Pure: no I/O, no clock, no randomness.
 //!
 //! ```text
 //! text/     text that people provide: UTF-8, PEM; errors never repeat it
 //! document/ YAML documents: reports all problems at once, with positions and fixes
 //! hub/      IoT Hub and DPS: ids, keys, tokens, user names, topics, property bags, DPS bodies
-//! template/ templates of message bodies
-//! handoff/  operator -> agent (configuration, credentials) and agent -> operator (status)
 //! ```
 //!
 //! Protocol facts name their source as `ref §N`: section N of Azure's documented wire behaviour as Lanyard's
@@ -14,5 +12,3 @@
 pub mod text;
 pub mod document;
 pub mod hub;
-pub mod templates;
-pub mod handoff;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::handoff::status::ConnectionState;
+use lanyard_handoff::status::ConnectionState;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::{LIMIT, eventually};
 

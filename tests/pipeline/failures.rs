@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use lanyard_protocol::handoff::status::DeviceStatus;
+use lanyard_handoff::status::DeviceStatus;
 use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::process::{LIMIT, eventually};
 

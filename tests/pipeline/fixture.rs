@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::fingerprint::{Fingerprint, hex};
-use lanyard_protocol::handoff::status::{Credential, DeviceStatus};
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status::{Credential, DeviceStatus};
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::emulator::Emulator;
@@ -97,7 +97,7 @@ pub(crate) fn remembered(dps: &str, hub: &str) -> Value {
     }
     serde_json::json!({
         "endpoint": dps, "idScope": "0ne00ABCDEF", "registrationId": "dev-01", "credential": credential,
-        "assignedHub": hub, "deviceId": "dev-01", "signature": hex(&key.sign(&message)),
+        "assignedHub": hub, "deviceId": "dev-01", "signature": hex::encode_upper(&key.sign(&message)),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SignatureAlgorithm,

@@ -1,6 +1,6 @@
 //! The thin thread: a device's tags reach the hub in the documented form, and the agent says so.
 
-use lanyard_protocol::handoff::status::ConnectionState;
+use lanyard_handoff::status::ConnectionState;
 use lanyard_tests::process::LIMIT;
 
 use crate::fixture::{RAMP, assert_contiguous, emulator, press, press_with, setup, values, wait_for_ramp};

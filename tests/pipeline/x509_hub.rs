@@ -1,7 +1,7 @@
 //! Devices that go straight to a hub with a certificate: thumbprints, CAs, and what is wrong with a certificate.
 
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status::DeviceStatus;
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status::DeviceStatus;
 use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::eventually;

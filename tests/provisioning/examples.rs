@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_protocol::handoff::config::{AgentConfig, Device, Format, VERSION};
+use lanyard_handoff::config::{AgentConfig, Device, Format, VERSION};
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::kubernetes::{Namespace, secret_text};
 use rcgen::{CertificateParams, DnType};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::status::{AgentStatus, DeviceStatus};
+use lanyard_handoff::status::{AgentStatus, DeviceStatus};
 
 use crate::http;
 use crate::process::{LIMIT, Process, binary, eventually};

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use lanyard_protocol::handoff::buffer::{Sync, WhenFull};
+use lanyard_handoff::buffer::{Sync, WhenFull};
 
 use super::block;
 use super::limits::IN_MEMORY;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use lanyard_protocol::handoff::buffer::Sync;
+use lanyard_handoff::buffer::Sync;
 
 use super::limits::{IN_MEMORY, RETRY};
 use super::store::Buffer;

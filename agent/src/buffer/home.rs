@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lanyard_protocol::handoff::buffer::Sync;
+use lanyard_handoff::buffer::Sync;
 
 use super::sync::{Synced, Syncer};
 use super::{files, recovery};

@@ -12,7 +12,7 @@
 //! - `lock`: locked by the process that uses the folder.
 //!
 //! The end of the process, including `kill -9`, loses nothing, because events and messages are written to the operating
-//! system before they count. [`Sync`](lanyard_protocol::handoff::buffer::Sync) limits the loss by a power failure.
+//! system before they count. [`Sync`](lanyard_handoff::buffer::Sync) limits the loss by a power failure.
 //!
 //! While the disk does not accept writes, segments are kept in memory, up to a limit, and moved to the disk when it
 //! does again. If the folder cannot be used at all, the buffer stays in memory until the agent restarts.
@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
-use lanyard_protocol::handoff::buffer::{self as config, WhenFull};
+use lanyard_handoff::buffer::{self as config, WhenFull};
 
 use super::batch::Batch;
 use super::home::Home;

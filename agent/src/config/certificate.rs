@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_protocol::text::pem::{self, KeyForm, PemError};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;

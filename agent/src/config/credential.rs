@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::key::SymmetricKey;
 
 use super::certificate::Certificate;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lanyard_protocol::handoff::credentials::{
+use lanyard_handoff::credentials::{
     CERTIFICATE, PREVIOUS_CERTIFICATE, PREVIOUS_PRIVATE_KEY, PREVIOUS_SHARED_ACCESS_KEY, PRIVATE_KEY,
     SHARED_ACCESS_KEY, TRUSTED_CA,
 };

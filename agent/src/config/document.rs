@@ -4,8 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lanyard_protocol::handoff::config::{AgentConfig, ConfigError};
-use lanyard_protocol::handoff::validation::Problem;
+use lanyard_handoff::config::AgentConfig;
+use lanyard_handoff::parse::ConfigError;
+use lanyard_protocol::document::problem::Problem;
 
 /// Error of the configuration.
 #[derive(Debug, thiserror::Error)]

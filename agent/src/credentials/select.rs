@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::credentials::CERTIFICATE;
-use lanyard_protocol::handoff::status::{ConnectionReason, Refused};
+use lanyard_handoff::credentials::CERTIFICATE;
+use lanyard_handoff::status::{ConnectionReason, Refused};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

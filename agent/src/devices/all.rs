@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use lanyard_protocol::handoff::config::{AgentConfig, Device};
+use lanyard_handoff::config::{AgentConfig, Device};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use lanyard_protocol::handoff::config::Device;
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::config::Device;
+use lanyard_handoff::status::ConnectionReason;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

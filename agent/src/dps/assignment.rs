@@ -6,8 +6,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lanyard_protocol::handoff::config::Dps;
-use lanyard_protocol::handoff::fingerprint::{Fingerprint, hex};
+use lanyard_handoff::config::Dps;
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 use lanyard_protocol::hub::key::SymmetricKey;
@@ -120,7 +120,7 @@ impl<'a> AssignmentFile<'a> {
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self, assignment: &Assignment) -> io::Result<()> {
-        let signature = Some(hex(&self.key.sign(&self.message(assignment))));
+        let signature = Some(hex::encode_upper(&self.key.sign(&self.message(assignment))));
         let remembered =
             StoredAssignment { question: self.question.clone(), assignment: assignment.clone(), signature };
         if let Some(folder) = self.path.parent() {

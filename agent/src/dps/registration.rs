@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lanyard_protocol::handoff::config::Dps;
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::config::Dps;
+use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::dps::{
     ERROR_ALLOCATION_UNAUTHORIZED, ERROR_NO_HUB, OperationStatus, RegisterRequest, RegistrationState,
     RegistrationStatus, ServiceError,

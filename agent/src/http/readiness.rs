@@ -1,6 +1,6 @@
 //! Readiness of the agent, and the missing parts. Pure.
 
-use lanyard_protocol::handoff::status::{AgentStatus, ConnectionReason, ConnectionState, DeviceStatus};
+use lanyard_handoff::status::{AgentStatus, ConnectionReason, ConnectionState, DeviceStatus};
 
 /// Returns the readiness and its description. The agent is ready if all devices are connected or renew their login.
 /// The absence of the hub does not affect liveness.
@@ -40,7 +40,7 @@ fn credential_problems(device: &DeviceStatus) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_protocol::handoff::status::{Connection, Credential};
+    use lanyard_handoff::status::{Connection, Credential};
 
     fn status(reason: ConnectionReason, state: ConnectionState) -> AgentStatus {
         let connection =

@@ -2,8 +2,8 @@
 //! if it ended now. Pure.
 
 use bytes::Bytes;
-use lanyard_protocol::templates::render::Writer;
-use lanyard_protocol::templates::template::Template;
+use lanyard_handoff::templates::render::Writer;
+use lanyard_handoff::templates::template::Template;
 
 use crate::buffer::record::EventRef;
 use crate::messages::json;
@@ -81,7 +81,7 @@ impl<'t> Body<'t> {
 mod tests {
     use super::*;
     use crate::buffer::record::ValueRef;
-    use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
+    use lanyard_handoff::templates::texts::{StandardTexts, TemplateTexts};
     use proptest::prelude::*;
     use serde_json::Value;
 

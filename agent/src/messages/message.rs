@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lanyard_protocol::handoff::config::{Format, Telemetry};
+use lanyard_handoff::config::{Format, Telemetry};
 use lanyard_protocol::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, MESSAGE_ID, PropertyBag};
 
 use crate::buffer::deliver::Behind;
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use crate::buffer::store::SharedBuffers;
     use crate::tags::event::{Event, Value};
-    use lanyard_protocol::templates::template::Template;
-    use lanyard_protocol::templates::texts::TemplateTexts;
+    use lanyard_handoff::templates::template::Template;
+    use lanyard_handoff::templates::texts::TemplateTexts;
     use std::time::Instant;
 
     fn event(tag: &str, value: Value, time: i64) -> Event {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanyard_protocol::handoff::buffer as config;
-use lanyard_protocol::handoff::config::Telemetry;
+use lanyard_handoff::buffer as config;
+use lanyard_handoff::config::Telemetry;
 
 use crate::buffer::counts::{DropReason, EventCounts};
 use crate::buffer::entry::MessageBounds;

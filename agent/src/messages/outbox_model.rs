@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanyard_protocol::handoff::buffer::{self as config, Sync, WhenFull};
-use lanyard_protocol::handoff::config::Telemetry;
-use lanyard_protocol::handoff::size::ByteSize;
+use lanyard_handoff::buffer::{self as config, Sync, WhenFull};
+use lanyard_handoff::config::Telemetry;
+use lanyard_handoff::size::ByteSize;
 use lanyard_protocol::hub::property_bag::MESSAGE_ID;
 use proptest::prelude::*;
 

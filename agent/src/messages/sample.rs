@@ -1,6 +1,6 @@
 //! Events as templates see them. Pure.
 
-use lanyard_protocol::templates::render::Sample;
+use lanyard_handoff::templates::render::Sample;
 
 use crate::buffer::record::EventRef;
 use crate::messages::json;

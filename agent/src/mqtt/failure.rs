@@ -1,6 +1,6 @@
 //! Errors of network, TLS and MQTT, as reason, cause and fix. Pure.
 
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
 use rumqttc::mqttbytes::{self, v4::ConnectReturnCode};
 use rustls::{AlertDescription, CertificateError};

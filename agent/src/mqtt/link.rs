@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 use rumqttc::mqttbytes::v4::{
     Codec, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
 };

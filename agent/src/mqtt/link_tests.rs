@@ -101,7 +101,7 @@ async fn certificates_that_cannot_be_trusted_say_why() {
 /// The codes of ref §1.10, as bytes.
 #[tokio::test]
 async fn connack_codes_have_reasons() {
-    use lanyard_protocol::handoff::status::ConnectionReason as R;
+    use lanyard_handoff::status::ConnectionReason as R;
     let cases: [(&'static [u8], R); 8] = [
         (b"\x20\x02\x00\x01", R::ProtocolRefused),
         (b"\x20\x02\x00\x02", R::ProtocolRefused),

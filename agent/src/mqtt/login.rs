@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::LastWill;
+use lanyard_handoff::config::LastWill;
 use lanyard_protocol::hub::sas::{REGISTRATION_POLICY, SasToken, device_resource, registration_resource};
 use lanyard_protocol::hub::topic;
 use lanyard_protocol::hub::user_name::{DpsUserName, HubUserName};
@@ -132,7 +132,6 @@ fn token(credential: &Credential, resource: &str, expiry: u64, policy: Option<&s
 mod tests {
     use super::*;
     use crate::config::certificate::Certificate;
-    use lanyard_protocol::handoff::fingerprint::hex;
     use lanyard_protocol::hub::key::SymmetricKey;
 
     const KEEP_ALIVE: Duration = Duration::from_secs(240);
@@ -144,7 +143,7 @@ mod tests {
         connect.login.as_mut().unwrap().username.truncate(client);
         let mut bytes = bytes::BytesMut::new();
         connect.write(&mut bytes).unwrap();
-        hex(&bytes).to_lowercase()
+        hex::encode(&bytes)
     }
 
     fn certificate() -> Credential {
@@ -175,8 +174,7 @@ mod tests {
         let mut login = Login::at_hub(&certificate(), "h", "dev1", None, 0, KEEP_ALIVE);
         login.will = Some(Will::of("dev1", &will));
         let topic = "devices/dev1/messages/events/%24.ct=application%2Fjson&why=cable%2Fcut";
-        let expected =
-            format!("00046465763100{:02x}{}00027b7d", topic.len(), hex(topic.as_bytes()).to_lowercase());
+        let expected = format!("00046465763100{:02x}{}00027b7d", topic.len(), hex::encode(topic));
         let bytes = bytes(&login);
         assert!(bytes.contains("00044d515454048c00f0") && bytes.contains(&expected), "{bytes}\n{expected}");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 
 use crate::wait::AskedWait;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::config::Device;
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::config::Device;
+use lanyard_handoff::status::ConnectionReason;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! Endpoint of a device's login: server, hub and device id. Pure.
 
-use lanyard_protocol::handoff::config::{Device, Dps, Hub};
+use lanyard_handoff::config::{Device, Dps, Hub};
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 

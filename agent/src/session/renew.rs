@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::config::Dps;
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::config::Dps;
+use lanyard_handoff::status::ConnectionReason;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status::{
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status::{
     Connection, ConnectionReason, ConnectionState, Credential, DeviceStatus, Refused,
 };
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lanyard_protocol::handoff::status::{AgentStatus, VERSION};
+use lanyard_handoff::status::{AgentStatus, VERSION};
 use prometheus::{IntGauge, Registry};
 
 use crate::status::collector::DeviceCollector;

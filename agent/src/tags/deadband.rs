@@ -1,6 +1,6 @@
 //! Comparison of a value with the last sent one. Pure.
 
-use lanyard_protocol::handoff::config::Deadband;
+use lanyard_handoff::config::Deadband;
 
 use super::event::Value;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::{DataType, Source, Tag};
+use lanyard_handoff::config::{DataType, Source, Tag};
 
 use super::event::Value;
 use super::simulator::address::Address;

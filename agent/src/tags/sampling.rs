@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::{self, Deadband, Format, InitialUpdate, Publish};
-use lanyard_protocol::handoff::interval::Interval;
+use lanyard_handoff::config::{self, Deadband, Format, InitialUpdate, Publish};
+use lanyard_handoff::interval::Interval;
 
 use super::deadband;
 use super::event::{Event, Value};
@@ -297,7 +297,7 @@ fn event(name: &Arc<str>, reading: &Reading, epoch: i64, continues: bool) -> Eve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_protocol::handoff::config::AgentConfig;
+    use lanyard_handoff::config::AgentConfig;
 
     const EPOCH: i64 = 1_488_227_377_000;
 

@@ -100,7 +100,7 @@ impl Certificate {
             subject: name(parsed.subject()),
             issuer: name(parsed.issuer()),
             common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
-            serial: lanyard_protocol::handoff::fingerprint::hex(parsed.raw_serial()),
+            serial: hex::encode_upper(parsed.raw_serial()),
             version: parsed.version().0.saturating_add(1),
             not_before: date(parsed.validity().not_before.timestamp())?,
             not_after: date(parsed.validity().not_after.timestamp())?,

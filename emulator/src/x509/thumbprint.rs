@@ -3,7 +3,6 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
-use lanyard_protocol::handoff::fingerprint::hex;
 
 /// Error of a text that is not a thumbprint.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Thumbprint {
 
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode_upper(&self.0))
     }
 }
 

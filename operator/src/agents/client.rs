@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status::{AgentStatus, DeviceStatus};
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status::{AgentStatus, DeviceStatus};
 use tokio::net::TcpStream;
 
 /// For connecting and reading together.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::api::core::v1::Pod;
-use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
+use lanyard_handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
 use tokio::task::JoinSet;
 use tokio_util::time::{DelayQueue, delay_queue};
 

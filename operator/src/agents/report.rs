@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use lanyard_protocol::handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
+use lanyard_handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
 
 /// Report of an agent, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use lanyard_crds::IoTDevice;
-use lanyard_protocol::handoff::status::DeviceStatus;
+use lanyard_handoff::status::DeviceStatus;
 
 use crate::agents::report::Report;
 

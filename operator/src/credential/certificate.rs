@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lanyard_crds::status::CertificateStatus;
-use lanyard_protocol::handoff::fingerprint::{Fingerprint, hex};
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::text::pem::{self, PemError};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -151,9 +151,9 @@ impl Certificate {
     #[must_use]
     pub fn told(&self) -> CertificateStatus {
         CertificateStatus {
-            sha1_thumbprint: hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.der).as_ref()),
+            sha1_thumbprint: hex::encode_upper(digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.der).as_ref()),
             sha256_thumbprint: self.fingerprint().to_string(),
-            serial_number: hex(&self.serial),
+            serial_number: hex::encode_upper(&self.serial),
             not_after: Time(self.not_after),
         }
     }

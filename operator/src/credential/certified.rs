@@ -1,7 +1,7 @@
 //! A certificate with its chain and its private key: what a device shows. Pure.
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, CertificateError};

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{ConnectionState, CredentialsProof, CredentialsStatus};
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status as said;
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status as said;
 
 use super::certified::Certified;
 use super::issuer::Issuer;

@@ -1,7 +1,7 @@
 //! A group's CA, from its Secret: every check that must hold before anything is signed with it. Pure.
 
 use jiff::Timestamp;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 
 use super::certificate::{Certificate, within_time};
 use super::pair::Pair;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 
 use crate::kubernetes::key::Key;
 

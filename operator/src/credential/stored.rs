@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsKind;
-use lanyard_protocol::handoff::credentials as file;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::credentials as file;
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::key::SymmetricKey;
 use zeroize::Zeroizing;
 

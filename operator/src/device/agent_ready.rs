@@ -1,6 +1,6 @@
 //! The condition `AgentReady`: whether the agent does all of its work, and what keeps it from it. Pure.
 
-use lanyard_protocol::handoff::status as said;
+use lanyard_handoff::status as said;
 
 use super::state::connects_elsewhere;
 use crate::agents::client::MAX_ENTRIES;

@@ -106,7 +106,7 @@ pub fn digest(object: &Value) -> [u8; 32] {
 pub fn shape(object: &Value) -> String {
     let mut hash = Sha256::new();
     shape_into(object, &mut hash);
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..8])
 }
 
 fn shape_into(value: &Value, hash: &mut Sha256) {

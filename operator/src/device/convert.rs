@@ -1,14 +1,14 @@
 //! Conversion of sources, tags and telemetry to the agent's configuration. Pure.
 
 use lanyard_crds::{buffer, stream};
-use lanyard_protocol::handoff::buffer::{Buffer, Sync, WhenFull};
-use lanyard_protocol::handoff::config::{
+use lanyard_handoff::buffer::{Buffer, Sync, WhenFull};
+use lanyard_handoff::config::{
     DataType, Deadband, Format, InitialUpdate, LastWill, Publish, Simulator, Source, Tag, Telemetry,
 };
-use lanyard_protocol::handoff::interval::Interval;
-use lanyard_protocol::handoff::size::ByteSize;
-use lanyard_protocol::templates::template::Template;
-use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
+use lanyard_handoff::interval::Interval;
+use lanyard_handoff::size::ByteSize;
+use lanyard_handoff::templates::template::Template;
+use lanyard_handoff::templates::texts::{StandardTexts, TemplateTexts};
 
 use super::compare::amount;
 use crate::fault::Fault;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CertificateStatus, CredentialsProof, CredentialsStatus, IoTDeviceStatus};
-use lanyard_protocol::handoff::status as said;
+use lanyard_handoff::status as said;
 
 use super::issue::{Issued, Pending};
 use super::validate::Valid;

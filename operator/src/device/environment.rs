@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::group::Rollover;
 use lanyard_crds::status::CredentialsProof;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 
 use crate::credential::change::refused;
 use crate::credential::pair::{KeyKind, Pair, PairError};

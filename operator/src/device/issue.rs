@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use lanyard_crds::status::{CredentialsProof, CredentialsStatus};
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status as said;
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status as said;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 use lanyard_protocol::hub::key::SymmetricKey;

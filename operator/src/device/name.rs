@@ -20,8 +20,7 @@ pub fn workload(device: &str) -> String {
     if plain.len() <= MAX_WORKLOAD && !device.contains('.') {
         return plain;
     }
-    let hash: String =
-        Sha256::digest(device.as_bytes()).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(&Sha256::digest(device)[..HASH_BYTES]);
     let room = MAX_WORKLOAD - SUFFIX.len() - 1 - hash.len();
     let start: String =
         device.chars().take(room).map(|letter| if letter == '.' { '-' } else { letter }).collect();

@@ -9,9 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
 use lanyard_crds::agent::AgentMode;
-use lanyard_protocol::handoff::config::{self, AgentConfig, Device};
-use lanyard_protocol::handoff::credentials as file;
-use lanyard_protocol::handoff::validation::Problem;
+use lanyard_handoff::config::{self, AgentConfig, Device};
+use lanyard_handoff::credentials as file;
+use lanyard_protocol::document::problem::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::claim;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lanyard_crds::status::{ClaimStatus, Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
-use lanyard_protocol::handoff::status::{self as said, ConnectionReason as R};
+use lanyard_handoff::status::{self as said, ConnectionReason as R};
 
 use super::agent_ready::{NO_AGENT, agent_ready, ignored, no_agent_wanted};
 use super::credentials_ready;

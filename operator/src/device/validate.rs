@@ -6,8 +6,8 @@ use lanyard_crds::buffer::{EmptyDir, Storage};
 use lanyard_crds::dps::Dps;
 use lanyard_crds::group::DeviceTemplate;
 use lanyard_crds::{IoTDevice, IoTDeviceSpec};
-use lanyard_protocol::handoff::buffer::Buffer;
-use lanyard_protocol::handoff::config::{self, LastWill, Source, Tag, Telemetry};
+use lanyard_handoff::buffer::Buffer;
+use lanyard_handoff::config::{self, LastWill, Source, Tag, Telemetry};
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 

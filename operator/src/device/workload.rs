@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use lanyard_crds::agent::{Agent, Amounts, LogFormat, Resources};
-use lanyard_protocol::handoff::config::FILE_NAME;
+use lanyard_handoff::config::FILE_NAME;
 
 use super::claim;
 use super::defaults::AgentDefaults;

@@ -63,8 +63,7 @@ pub fn name(device_id: &str) -> String {
     if is_name && device_id.len() <= MAX_NAME && !ends_as_hash(device_id) {
         return device_id.to_owned();
     }
-    let hash: String =
-        Sha256::digest(device_id.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(Sha256::digest(device_id));
     let kept = device_id.chars().map(|c| if plain(c) { c } else { c.to_ascii_lowercase() });
     let kept: String = kept.map(|c| if plain(c) { c } else { '-' }).take(MAX_NAME - 1 - HASH).collect();
     match kept.trim_matches('-') {
@@ -231,7 +230,7 @@ fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &DesiredDevice)
 /// Tells one row from another.
 fn row(entry: &Entry) -> String {
     let text = json!([entry.device_id, entry.display_name]).to_string();
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// Returns the object to apply for a row. Other fields of the device are not in it and stay.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsProof, Refusal, RolloverStatus};
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 
 use crate::conditions::{CREDENTIALS_READY, find};
 

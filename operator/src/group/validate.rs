@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lanyard_crds::group::GroupKey;
 use lanyard_crds::slot::InUse;
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::IdScope;
 

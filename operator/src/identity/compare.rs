@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
-use lanyard_protocol::handoff::status::{ConnectionReason as R, DeviceStatus};
+use lanyard_handoff::fingerprint::Fingerprint;
+use lanyard_handoff::status::{ConnectionReason as R, DeviceStatus};
 
 use crate::agents::poller::Agents;
 use crate::agents::report::AgentSeen;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsProof;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_handoff::status as said;
 use lanyard_operator::credential::certificate::Certificate;
 use lanyard_operator::credential::certified::Certified;
 use lanyard_operator::credential::change::{LetGo, leaving};
@@ -18,7 +19,6 @@ use lanyard_operator::device::issue::{Issue, Issued, KnownCredential, Pending, i
 use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::plan::plan;
 use lanyard_operator::device::validate::{Destination, validate};
-use lanyard_protocol::handoff::status as said;
 use proptest::prelude::*;
 
 use crate::authority::{DOMAIN_CA, domain, noon, root};

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CredentialsProof, IoTDeviceStatus};
+use lanyard_handoff::status::AgentStatus;
 use lanyard_operator::agents::report::Report;
 use lanyard_operator::credential::leaf::{self, LeafRequest};
 use lanyard_operator::credential::pair::{KeyKind, Pair};
@@ -21,7 +22,6 @@ use lanyard_operator::device::written::{Applied, Written};
 use lanyard_operator::fault::Fault;
 use lanyard_operator::group::rollover;
 use lanyard_operator::reason::Reason;
-use lanyard_protocol::handoff::status::AgentStatus;
 
 use crate::authority::noon;
 use crate::given::device;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_operator::arguments::PullPolicy;
 use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
 use lanyard_operator::credential::rollover_queue::RolloverTurn;
@@ -16,7 +17,6 @@ use lanyard_operator::device::validate::{Valid, validate};
 use lanyard_operator::fault::Fault;
 use lanyard_operator::kubernetes::secret::SecretData;
 use lanyard_operator::permit::{self, Rules};
-use lanyard_protocol::handoff::fingerprint::Fingerprint;
 
 pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const K64: &str =

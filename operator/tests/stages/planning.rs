@@ -3,10 +3,10 @@
 use k8s_openapi::api::core::v1::Secret;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus, IoTDeviceStatus};
+use lanyard_handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::device::plan::{self, Plan, withdrawal};
 use lanyard_operator::kubernetes::found::CaFound;
-use lanyard_protocol::handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
 
 use lanyard_operator::reason::Reason;
 

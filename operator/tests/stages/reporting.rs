@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use lanyard_crds::status::{ConnectionState, IoTDeviceStatus, ProvisioningState};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_handoff::status::AgentStatus;
 use lanyard_operator::agents::report::Report;
 use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::outcome::Outcome;
@@ -14,7 +15,6 @@ use lanyard_operator::device::written::{Applied, Written};
 use lanyard_operator::fault::Fault;
 use lanyard_operator::kubernetes::key::Key;
 use lanyard_operator::reason::Reason;
-use lanyard_protocol::handoff::status::AgentStatus;
 
 use crate::given::{K32, at_hub, in_group, through};
 

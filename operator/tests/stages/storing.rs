@@ -2,9 +2,9 @@
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Volume};
 use lanyard_crds::IoTDevice;
+use lanyard_handoff::buffer::{Buffer, Sync, WhenFull};
+use lanyard_handoff::config::AgentConfig;
 use lanyard_operator::device::plan::Plan;
-use lanyard_protocol::handoff::buffer::{Buffer, Sync, WhenFull};
-use lanyard_protocol::handoff::config::AgentConfig;
 
 use crate::given::{group, in_group, through};
 

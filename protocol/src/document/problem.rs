@@ -48,12 +48,14 @@ impl std::fmt::Debug for Problem {
 }
 
 /// Returns the number of problems, in words.
-pub(crate) fn count(problems: &[Problem]) -> String {
+#[must_use]
+pub fn count(problems: &[Problem]) -> String {
     if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) }
 }
 
 /// Returns all problems in one line.
-pub(crate) fn list(problems: &[Problem]) -> String {
+#[must_use]
+pub fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }
 

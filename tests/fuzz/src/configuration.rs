@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lanyard_agent::tags::sampling::Sampling;
-use lanyard_protocol::handoff::config::{AgentConfig, ConfigError};
+use lanyard_handoff::config::AgentConfig;
+use lanyard_handoff::parse::ConfigError;
 
 /// A document is refused with words, or it can be run, and is the same when it is written and read again.
 ///

@@ -9,8 +9,8 @@ use std::time::Instant;
 use lanyard_agent::buffer::store::{Buffer, SharedBuffers};
 use lanyard_agent::messages::outbox::{Next, Outbox};
 use lanyard_agent::tags::event::{Event, Value};
-use lanyard_protocol::handoff::buffer::{self as config, Sync};
-use lanyard_protocol::handoff::config::Telemetry;
+use lanyard_handoff::buffer::{self as config, Sync};
+use lanyard_handoff::config::Telemetry;
 
 /// Bytes of a stamp, its checksum last.
 const STAMP: usize = 12;

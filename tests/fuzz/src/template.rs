@@ -1,8 +1,8 @@
 //! Templates of messages.
 
-use lanyard_protocol::templates::render::{Sample, Writer};
-use lanyard_protocol::templates::template::Template;
-use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
+use lanyard_handoff::templates::render::{Sample, Writer};
+use lanyard_handoff::templates::template::Template;
+use lanyard_handoff::templates::texts::{StandardTexts, TemplateTexts};
 
 const TIME: i64 = 1_488_227_377_340;
 

@@ -2,7 +2,7 @@
 
 use lanyard_agent::session::backoff::Backoff;
 use lanyard_agent::wait::{AskedWait, LONGEST, after};
-use lanyard_protocol::handoff::status::ConnectionReason;
+use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic::FromDps;
 use tokio::time::Instant;
 

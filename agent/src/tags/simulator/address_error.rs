@@ -1,6 +1,6 @@
 //! Errors of a simulator's address: field, cause and fix. Pure.
 
-use lanyard_protocol::handoff::config::DataType;
+use lanyard_handoff::config::DataType;
 
 /// Error of an address; every message names the fix.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Check of an address and its data type. Pure.
 
-use lanyard_protocol::handoff::config::DataType;
+use lanyard_handoff::config::DataType;
 
 use super::address::Address;
 use super::address_error::AddressError;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::handoff::config::DataType;
+use lanyard_handoff::config::DataType;
 
 use super::address::Address;
 use super::register::Memory;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_protocol::handoff::config::DataType;
+use lanyard_handoff::config::DataType;
 
 use crate::tags::event::Value;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lanyard_protocol::handoff::config::DataType;
+use lanyard_handoff::config::DataType;
 
 use super::address_error::AddressError;
 use super::data_type;

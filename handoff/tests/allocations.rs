@@ -1,8 +1,8 @@
 //! Level: protocol. Writing an event from a template takes no memory but the body's own.
 
-use lanyard_protocol::templates::render::{Sample, Writer};
-use lanyard_protocol::templates::template::Template;
-use lanyard_protocol::templates::texts::{StandardTexts, TemplateTexts};
+use lanyard_handoff::templates::render::{Sample, Writer};
+use lanyard_handoff::templates::template::Template;
+use lanyard_handoff::templates::texts::{StandardTexts, TemplateTexts};
 
 struct Event(i64);
 

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-pub use crate::document::problem::Problem;
-use crate::handoff::buffer::Buffer;
-use crate::handoff::config::{AgentConfig, Deadband, Device, Dps, LastWill, Publish, Tag, Telemetry};
-use crate::handoff::interval::Interval;
-use crate::hub::id::RegistrationId;
-use crate::hub::property_bag::MESSAGE_ID;
-use crate::hub::topic::telemetry as telemetry_topic;
+use crate::buffer::Buffer;
+use crate::config::{AgentConfig, Deadband, Device, Dps, LastWill, Publish, Tag, Telemetry};
+use crate::interval::Interval;
+use lanyard_protocol::document::problem::Problem;
+use lanyard_protocol::hub::id::RegistrationId;
+use lanyard_protocol::hub::property_bag::MESSAGE_ID;
+use lanyard_protocol::hub::topic::telemetry as telemetry_topic;
 
 /// MQTT's own limit is 65535 bytes (ref §4.1); the rest is for the system properties.
 const LONGEST_TOPIC: usize = 64_000;
@@ -237,7 +237,7 @@ fn out_of_range(interval: Interval) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handoff::config::ConfigError;
+    use crate::parse::ConfigError;
 
     #[test]
     fn duplicate_identity_is_refused() {

@@ -1,125 +1,44 @@
-//! The agent's configuration document: which devices it is, what they read and where they send it. Pure.
+//! Parser of the configuration document: reports all problems at once. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::buffer::Buffer;
-pub use super::tag::{DataType, Deadband, Publish, Simulator, Source, Tag};
-pub use super::telemetry::{Format, InitialUpdate, LastWill, Telemetry};
-use crate::document::problem::located;
-use crate::document::problem::{count, list};
-use crate::document::read::{self, DocumentError};
-use crate::document::substitute::Disclosure;
-use crate::handoff::validation::Problem;
-use crate::hub::host::HostPort;
-use crate::hub::id::{DeviceId, IdScope, RegistrationId};
+use lanyard_protocol::document::problem::{Problem, count, list, located};
+use lanyard_protocol::document::read::{self, DocumentError};
+use lanyard_protocol::document::substitute::Disclosure;
 
-/// The version this code writes and reads. It grows when an older agent would misread a document.
-pub const VERSION: u32 = 1;
+use crate::config::{AgentConfig, VERSION};
 
-/// The document's name in the ConfigMap and, by default, on a bare machine.
-pub const FILE_NAME: &str = "agent.yaml";
-
-/// The whole document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AgentConfig {
-    /// [`VERSION`].
-    pub version: u32,
-    /// At least one; names are unique.
-    pub devices: Vec<Device>,
-}
-
-/// One identity at one hub.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Device {
-    /// Unique in the document: metric label, name in logs and in `/status`, and folder in the credentials directory.
-    pub name: String,
-    /// The id at the hub.
-    pub device_id: DeviceId,
-    /// The object that the configuration was made from, for `/status`; only an operator sets it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    /// Announced to DPS and at CONNECT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_id: Option<String>,
-    /// Straight to this hub. Exactly one of `hub` and `dps` is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hub: Option<Hub>,
-    /// To the hub that DPS assigns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dps: Option<Dps>,
-    /// Sources of the tags.
-    #[serde(default)]
-    pub sources: Vec<Source>,
-    /// Tags to read.
-    #[serde(default)]
-    pub tags: Vec<Tag>,
-    /// Format and timing of messages.
-    #[serde(default)]
-    pub telemetry: Telemetry,
-    /// Buffer for events until the hub acknowledges them.
-    #[serde(default)]
-    pub buffer: Buffer,
-    /// Message that the hub sends if the connection ends unexpectedly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_will: Option<LastWill>,
-}
-
-/// A hub the device connects to without asking DPS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Hub {
-    /// `host` or `host:port`, 8883 by default.
-    pub hostname: HostPort,
-    /// Dialled instead of the hub, whose own name stays in user name and token (ref §1.13).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway_hostname: Option<HostPort>,
-}
-
-/// A DPS instance that assigns the hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Dps {
-    /// `host` or `host:port`, 8883 by default.
-    pub endpoint: HostPort,
-    /// The instance's id scope.
-    pub id_scope: IdScope,
-    /// The name to register under; the device id unless it is set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registration_id: Option<RegistrationId>,
-}
-
-/// A document that no agent can run.
+/// Error of a configuration document.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Written for another agent.
+    /// The document is for a newer agent.
     #[error(
-        "configuration version {found} is newer than this agent understands ({VERSION}): use an agent as new as the operator that wrote it"
+        "configuration version {found} is newer than this agent understands ({VERSION}): use an agent as new as \
+        the operator that wrote it"
     )]
     Newer {
         /// The document's version.
         found: u32,
     },
-    /// Version 0, which no program has written.
+    /// Version 0, which does not exist.
     #[error("configuration version {found} does not exist: use version: {VERSION}")]
     UnknownVersion {
         /// The document's version.
         found: u32,
     },
-    /// Not YAML, not of this shape or not meaningful: every problem with field, line and column.
+    /// All problems of the document, with field, line and column.
     #[error("the configuration has {}: {}", count(.0), list(.0))]
     Invalid(Vec<Problem>),
 }
 
 impl AgentConfig {
-    /// Reads YAML or JSON. The version is looked at first, so that a newer document fails with that word and not
-    /// with its first unknown field.
+    /// Reads a document in YAML or JSON.
     ///
     /// # Errors
-    /// [`ConfigError`]: the version, the place of a syntax error, or every problem at once.
+    /// [`ConfigError`]: the version, the position of a syntax error, or all problems.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        // The version comes first: the error of a newer document names the version, not the first unknown field.
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
@@ -129,10 +48,10 @@ impl AgentConfig {
             Ok(found) if found < VERSION => return Err(ConfigError::UnknownVersion { found }),
             _ => {}
         }
-        let problems = match read::read::<Self>(text, stand_in, Disclosure::Repeated) {
+        let problems = match read::read::<Self>(text, substitute, Disclosure::Repeated) {
             Ok(mut config) => match config.problems() {
                 problems if problems.is_empty() => {
-                    // It is kept as long as the agent runs.
+                    // The agent stores the document as long as it runs.
                     for device in &mut config.devices {
                         device.sources.shrink_to_fit();
                         device.tags.shrink_to_fit();
@@ -150,23 +69,15 @@ impl AgentConfig {
         };
         Err(ConfigError::Invalid(located(problems, text)))
     }
-
-    /// The document's text: JSON, which is YAML too; the same configuration always gives the same bytes.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("string keys and finite numbers only");
-        text.push('\n');
-        text
-    }
 }
 
-/// Right values for what must be there, so that all other problems can be found.
-fn stand_in(field: &str, number: usize) -> Option<Value> {
+/// Returns a valid value for a required field.
+fn substitute(field: &str, number: usize) -> Option<Value> {
     match field {
         "version" => Some(json!(VERSION)),
         "devices" => Some(json!([])),
-        "name" | "deviceId" | "source" => Some(json!(format!("stand-in-{number}"))),
-        "hostname" | "endpoint" => Some(json!("stand-in")),
+        "name" | "deviceId" | "source" => Some(json!(format!("substitute-{number}"))),
+        "hostname" | "endpoint" => Some(json!("substitute")),
         "idScope" => Some(json!("0ne")),
         "address" => Some(json!("K0001")),
         _ => None,
@@ -175,8 +86,9 @@ fn stand_in(field: &str, number: usize) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::interval::Interval;
     use super::*;
+    use crate::config::Publish;
+    use crate::interval::Interval;
 
     const SMALL: &str = "
 version: 1
@@ -190,7 +102,7 @@ devices:
 ";
 
     #[test]
-    fn a_small_document_gets_the_defaults() {
+    fn small_document_gets_the_defaults() {
         let config = AgentConfig::parse(SMALL).unwrap();
         let device = &config.devices[0];
         assert_eq!(device.hub.as_ref().unwrap().hostname.port(), 18883);
@@ -202,7 +114,7 @@ devices:
     }
 
     #[test]
-    fn a_newer_document_fails_with_that_word() {
+    fn newer_version_is_named_in_the_error() {
         let error = AgentConfig::parse("{version: 2, devices: [{surprise: 1}], more: x}").unwrap_err();
         assert!(
             error.to_string().starts_with("configuration version 2 is newer than this agent understands (1)"),
@@ -215,7 +127,7 @@ devices:
     }
 
     #[test]
-    fn a_typing_error_is_shown_with_its_place() {
+    fn misspelled_field_is_reported_with_its_position() {
         let text = SMALL.replace("interval:", "intervall:");
         let error = AgentConfig::parse(&text).unwrap_err().to_string();
         assert!(
@@ -227,9 +139,8 @@ devices:
         );
     }
 
-    /// Each with field, place, what was found and what is allowed, and problems of shape beside those of meaning.
     #[test]
-    fn mistakes_of_all_kinds_are_told_at_once() {
+    fn problems_of_all_kinds_are_reported_at_once() {
         let text = "
 version: 1
 devices:
@@ -264,7 +175,7 @@ devices:
     }
 
     #[test]
-    fn an_error_of_syntax_names_the_field_it_is_in() {
+    fn syntax_error_names_its_field() {
         for (text, expected) in [
             (
                 format!("{SMALL}    tags: ["),

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::Interval;
 use super::tag::Tag;
-use crate::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, PropertyBag};
 use crate::templates::problem::TemplateError;
 use crate::templates::template::Template;
+use lanyard_protocol::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, PropertyBag};
 
 /// Format and timing of messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

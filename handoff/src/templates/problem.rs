@@ -1,6 +1,6 @@
 //! Error of a template: text, line and column, and the fix. Pure.
 
-use crate::document::position::Position;
+use lanyard_protocol::document::position::Position;
 
 /// A template that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::hub::key::SymmetricKey;
+use lanyard_protocol::hub::key::SymmetricKey;
 
 /// Text that is signed with a key to make its fingerprint. An HMAC does not reveal a random key of 16 bytes or more.
 /// A key that is a word can be guessed from it, as from every token that the key signs. No key derived from a group's
@@ -16,16 +16,17 @@ const OF_A_KEY: &[u8] = b"lanyard.dev/credential-fingerprint";
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Of a key: 32 hexadecimal digits.
+    /// Returns the fingerprint of a key: 32 hexadecimal digits.
     #[must_use]
     pub fn of_key(key: &SymmetricKey) -> Self {
-        Self(hex(&key.sign(OF_A_KEY)[..16]))
+        Self(hex::encode_upper(&key.sign(OF_A_KEY)[..16]))
     }
 
-    /// Of a certificate in DER: its SHA-256 thumbprint, 64 hexadecimal digits as Azure writes them (ref §9.5).
+    /// Returns the SHA-256 thumbprint of a certificate in DER as Azure writes it: 64 upper-case hexadecimal digits
+    /// without separators (ref §9.5).
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Self {
-        Self(hex(&Sha256::digest(der)))
+        Self(hex::encode_upper(Sha256::digest(der)))
     }
 
     /// Its text.
@@ -45,16 +46,6 @@ impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Upper case and without separators, as Azure's portal takes thumbprints (ref §9.5).
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02X}");
-        text
-    })
 }
 
 #[cfg(test)]
