@@ -9,7 +9,12 @@
 //! [`config`] reads the handoff files and watches them, [`device`] runs the flow above once for every device, and
 //! [`http`] tells how it goes.
 
+// Tests read the clock and draw random numbers where the subject does not depend on them.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod options;
+pub mod clock;
+pub mod random;
 pub mod wait;
 pub mod stop;
 pub mod config;

@@ -1,6 +1,9 @@
 //! On its way from the field to the connection an event allocates nothing: what is allocated is a matter of scans and
 //! messages, however many events are in them. And what is buffered takes the disk and not the memory.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! The agent's certificate in a real TLS handshake: what the server sees of it, and what the agent says when the server
 //! refuses it there. Hubs refuse later, at CONNECT (ref §1.4); gateways need not.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here is a test that fails")]
 
 use std::sync::Arc;

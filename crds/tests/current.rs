@@ -1,5 +1,8 @@
 //! The committed manifests are what the types say. Reads files.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 use std::path::Path;
 
 #[test]

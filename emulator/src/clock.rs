@@ -20,6 +20,7 @@ pub trait Clock: Debug + Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the program's clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

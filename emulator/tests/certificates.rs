@@ -1,5 +1,7 @@
 //! The configuration's certificates and thumbprints: what is taken, and that every problem is told with field and fix.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 #[allow(dead_code, reason = "shared with the wire tests")]

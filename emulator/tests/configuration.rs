@@ -1,5 +1,7 @@
 //! The configuration's reader: what it takes, and that every problem is told at once, with the field and the fix.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 use std::path::Path;

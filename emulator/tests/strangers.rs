@@ -1,5 +1,7 @@
 //! Certificates of strangers: any bytes, and any damage to real ones, are read or refused, and never more than that.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here is a test that fails")]
 
 #[allow(dead_code, reason = "shared with the wire tests")]

@@ -1,4 +1,6 @@
 //! Clients that are slow, silent or many, over real sockets.
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here is a test that fails")]
 
 use std::net::SocketAddr;

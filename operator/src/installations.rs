@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::overlap::{LABEL, Yielded, installation, yielded};
+use crate::random;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ impl Installations {
     /// Looks until the API server has answered once. Nothing may be worked on before.
     pub async fn first(&mut self) {
         while !self.look().await {
-            tokio::time::sleep(crate::backoff::spread_over(Duration::from_secs(1), rand::random())).await;
+            tokio::time::sleep(crate::backoff::spread_over(Duration::from_secs(1), random::random())).await;
         }
     }
 
@@ -75,7 +76,7 @@ impl Installations {
                 return false;
             }
         };
-        let now = Timestamp::now();
+        let now = clock::timestamp();
         let all: Vec<_> = leases.iter().filter_map(|lease| installation(lease, now)).collect();
         let name = format!("{}/{}", self.namespace, self.lease);
         let Some(own) = all.iter().find(|one| one.lease == name) else {

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
+use crate::clock;
 use crate::kubernetes::scope::Scope;
 use crate::overlap;
+use crate::random;
 
 /// The Lease and its times.
 #[derive(Debug, Clone)]
@@ -118,20 +119,21 @@ impl Election {
                 }
                 Err(error) => tracing::warn!(%error, "cannot take the lease, trying again"),
             }
-            tokio::time::sleep(crate::backoff::spread_over(self.settings.retry_period, rand::random())).await;
+            tokio::time::sleep(crate::backoff::spread_over(self.settings.retry_period, random::random()))
+                .await;
         }
     }
 
     /// Renews for as long as that is possible.
     pub async fn keep(&mut self) -> LeaderError {
-        let mut renewed = Instant::now();
+        let mut renewed = clock::instant();
         let LeaseSettings { renew_deadline, retry_period, .. } = self.settings;
         loop {
             tokio::time::sleep(retry_period).await;
             let attempt =
                 tokio::time::timeout(renew_deadline.saturating_sub(renewed.elapsed()), self.attempt());
             match attempt.await {
-                Ok(Ok(Tried::Held)) => renewed = Instant::now(),
+                Ok(Ok(Tried::Held)) => renewed = clock::instant(),
                 Ok(Ok(Tried::HeldBy(holder))) => return LeaderError::Lost(holder),
                 Ok(Err(error)) if renewed.elapsed() + retry_period > renew_deadline => {
                     return LeaderError::NotRenewed(renew_deadline, error);
@@ -164,7 +166,7 @@ impl Election {
     async fn attempt(&mut self) -> Result<Tried, kube::Error> {
         let found = self.api.get_opt(&self.settings.name).await?;
         let before = found.clone();
-        let turn = self.judge.turn(found.as_ref(), Instant::now());
+        let turn = self.judge.turn(found.as_ref(), clock::instant());
         let lease = match turn {
             LeaseStep::Leave(holder) => return Ok(Tried::HeldBy(holder)),
             LeaseStep::Create => self.judge.held(Lease::default(), true),
@@ -172,7 +174,7 @@ impl Election {
             LeaseStep::Renew => self.judge.held(found.unwrap_or_default(), false),
         };
         let mut lease = self.named(lease);
-        overlap::declare(&mut lease, before.as_ref(), &self.settings.scope, Timestamp::now());
+        overlap::declare(&mut lease, before.as_ref(), &self.settings.scope, clock::timestamp());
         let written = if lease.metadata.resource_version.is_none() {
             self.api.create(&PostParams::default(), &lease).await
         } else {
@@ -221,7 +223,7 @@ impl LeaseJudge {
     }
 
     fn held(&self, mut lease: Lease, taken: bool) -> Lease {
-        let now = MicroTime(Timestamp::now());
+        let now = MicroTime(clock::timestamp());
         let before = lease.spec.take().unwrap_or_default();
         let transitions = before.lease_transitions.unwrap_or_default();
         lease.metadata = ObjectMeta { managed_fields: None, ..lease.metadata };
@@ -244,6 +246,7 @@ impl LeaseJudge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     fn seen(holder: &str, renewed: i64) -> Lease {
         let renew_time = Some(MicroTime(Timestamp::from_second(renewed).unwrap()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use lanyard_operator::arguments::{Arguments, Check, Command, EmulatorCa, LogFormat, Openshift, Run};
+use lanyard_operator::clock;
 use lanyard_operator::controller::{Controller, EndedEarly};
 use lanyard_operator::credential::bounds::Endpoints;
 use lanyard_operator::device::defaults::AgentDefaults;
@@ -15,6 +16,7 @@ use lanyard_operator::kubernetes::scope::Scope;
 use lanyard_operator::leader::{Election, LeaderError, LeaseSettings};
 use lanyard_operator::metrics::Metrics;
 use lanyard_operator::permit::Rules;
+use lanyard_operator::random;
 use lanyard_operator::{check, derive_key, emulator_ca};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -96,7 +98,7 @@ async fn check(arguments: &Check) -> Result<ExitCode, Failure> {
 
 async fn publish_ca(arguments: &EmulatorCa) -> Result<(), Failure> {
     start_log("info", LogFormat::Text)?;
-    let now = jiff::Timestamp::now();
+    let now = clock::timestamp();
     emulator_ca::run(&client().await?, arguments, now).await.map_err(Failure::EmulatorCa)
 }
 
@@ -226,7 +228,7 @@ async fn listen(arguments: &Run, pages: Pages) -> Result<tokio::task::JoinHandle
 fn identity(arguments: &Run) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = arguments.identity.clone().unwrap_or_else(|| host.trim().to_owned());
-    format!("{name}_{:08x}", rand::random::<u32>())
+    format!("{name}_{:08x}", random::random::<u32>())
 }
 
 fn rules(arguments: &Run) -> Rules {

@@ -1,7 +1,6 @@
 //! Snapshot of the cluster: cached objects, and queries on them. Reads memory only.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
@@ -10,6 +9,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
+use crate::clock;
 use crate::device::{name, references};
 use crate::identity::index::{Claims, Identity};
 use crate::identity::precedence::Trials;
@@ -139,7 +139,7 @@ impl View {
     #[must_use]
     pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
         let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.former(own, identities, Instant::now())
+        claims.former(own, identities, clock::instant())
     }
 
     /// Returns the kinds that have not been listed yet, for readiness.

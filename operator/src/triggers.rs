@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
-use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
+use crate::clock;
 use crate::device::{name, references};
 use crate::identity::index::identities;
 use crate::kubernetes::key::Key;
@@ -30,7 +30,7 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
         if let (Some(device), None) = (before, now) {
             // Its agent may be connected until its pod has ended.
             let had = identities(device, view.group_of(device).as_deref());
-            claims.deleted(Key::of(device), had, Instant::now());
+            claims.deleted(Key::of(device), had, clock::instant());
         }
         now.into_iter().for_each(|device| claims.add(device));
     }

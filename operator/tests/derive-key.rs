@@ -1,5 +1,7 @@
 //! Level: program. `lanyard-operator derive-key` as people call it.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test itself does")]
 
 use std::io::Write as _;

@@ -3,6 +3,8 @@
 //! `cargo bench -p lanyard-tests` measures all, `-- NAME…` those whose names contain one of the words; with
 //! `--needs-cluster` it only says whether a cluster is needed for that.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::print_stdout, reason = "the table is the product")]
 
 mod catch_up;

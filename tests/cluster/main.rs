@@ -2,6 +2,8 @@
 //! order of their names:
 //! the first one installs the demo, the last one, `uninstall`, takes it away.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::missing_panics_doc, reason = "tests panic to fail")]
 
 mod certificates;

@@ -1,6 +1,8 @@
 //! No error that is made from secret material repeats a part of it: every reader of keys, connection strings, certificates,
 //! credentials files and configurations, with whatever damage a person or a tool can do to the text.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 use std::fmt::Write as _;

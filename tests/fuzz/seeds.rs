@@ -1,5 +1,8 @@
 //! Every seed, which is a file as it is met in the field or one that broke a reader once, is read without an engine too.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 use std::path::Path;
 
 #[test]

@@ -1,5 +1,8 @@
 //! Level: pipeline. The agent's program and the emulator's, over TLS on loopback: what is sampled reaches the hub.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 mod fixture;
 mod thread;
 mod continuity;

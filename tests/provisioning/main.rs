@@ -1,6 +1,8 @@
 //! Level: provisioning. The operator as a process of its own, with the rights of the chart and no more, against a real API
 //! server; pods need not run.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test itself does")]
 
 mod operator;

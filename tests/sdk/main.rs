@@ -1,6 +1,8 @@
 //! Level: Microsoft's own device SDKs, Python and Node, against a real emulator on port 8883. What they send must
 //! arrive byte for byte, and what Azure refuses must fail in them the way it fails with Azure (ref §1.10, §14).
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 mod install;

@@ -1,5 +1,8 @@
 //! The test harness: starts the programs, waits for conditions, and shows what happened when a wait fails.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 pub mod process;
 pub mod kubernetes;
 pub mod scratch;

@@ -1,6 +1,7 @@
 //! Forces what was written to the disk, a second later and on threads of its own, so that no device waits for it.
 //! Touches disk.
 
+use crate::clock;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -127,7 +128,7 @@ fn run(work: &Arc<Work>) {
         let job = work.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         let due = job.written + DELAY;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        std::thread::sleep(due.saturating_duration_since(clock::instant()));
         if due.elapsed() > LATE {
             // Without another one it is only later.
             let _ = help(work);

@@ -10,11 +10,13 @@ use lanyard_handoff::status::{ConnectionReason, Refused};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::config::credential::{Credential, Validity};
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::credentials::select::{RetryRule, Selection};
 use crate::mqtt::failure::Failure;
 use crate::mqtt::trust::Trust;
+use crate::random;
 use crate::status::device::DeviceState;
 
 /// A device's credentials, or why there are none.
@@ -180,11 +182,11 @@ impl CredentialSet {
         if *refused && self.choice.is_newest(fingerprint) {
             self.state.credential_refused(Some(Refused {
                 fingerprint: fingerprint.clone(),
-                since: Timestamp::now(),
+                since: clock::timestamp(),
                 message: failure.message.clone(),
             }));
         }
-        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, rand::random());
+        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, random::random());
         if at_once {
             let (device, reason) = (self.state.name.as_str(), failure.reason.as_str());
             tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lanyard_handoff::config::Device;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::status::device::DeviceState;
 use crate::tags::event::Event;
 use crate::tags::sampling::Sampling;
@@ -41,7 +41,7 @@ pub async fn run(
         };
         let elapsed = started.elapsed();
         let epoch =
-            Timestamp::now().as_millisecond() - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+            clock::timestamp().as_millisecond() - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         // What is due by now is read by the old configuration, so that the new one begins now.
         sampling.scan(elapsed, epoch, &mut events);
         if !events.is_empty() {
@@ -59,7 +59,7 @@ pub async fn run(
 }
 
 fn append(state: &DeviceState, events: &[Event], dropping: &mut bool) {
-    let dropped = state.outbox.append(events, std::time::Instant::now());
+    let dropped = state.outbox.append(events, clock::instant());
     if dropped > 0 && !*dropping {
         tracing::warn!(
             device = state.name,

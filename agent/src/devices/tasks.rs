@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use lanyard_handoff::config::Device;
@@ -12,10 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::store::{self, Buffer};
+use crate::clock;
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::devices::scan_loop;
 use crate::messages::outbox::Outbox;
 use crate::mqtt::trust::Trust;
+use crate::random;
 use crate::session::connection::Connection;
 use crate::status::collector::DeviceCollector;
 use crate::status::device::DeviceState;
@@ -61,15 +63,16 @@ impl DeviceTasks {
         shared: ProcessResources,
     ) -> prometheus::Result<Self> {
         let events = shared.buffer.join(&device.name).join("events");
-        let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, Instant::now());
-        let outbox = Outbox::new(buffer, rand::random());
+        let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, clock::instant());
+        let outbox = Outbox::new(buffer, random::random());
         let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
         state.set_uid(device.uid.clone());
         let collector = DeviceCollector::new(Arc::clone(&state));
         let (config, config_watch) = watch::channel(device);
         let (credentials, _) = watch::channel(credentials);
         let sampler_stop = CancellationToken::new();
-        let sampler = scan_loop::run(Arc::clone(&state), config_watch, rand::random(), sampler_stop.clone());
+        let sampler =
+            scan_loop::run(Arc::clone(&state), config_watch, random::random(), sampler_stop.clone());
         let sampler = Task::spawn(sampler, &state.name, &shared.ended);
         let mut member =
             Self { state, collector, config, credentials, sampler, sampler_stop, connection: None, shared };
@@ -111,7 +114,7 @@ impl DeviceTasks {
         if **self.config.borrow() == **device {
             return;
         }
-        self.state.outbox.lock().configure(&device.buffer, Instant::now());
+        self.state.outbox.lock().configure(&device.buffer, clock::instant());
         self.state.set_uid(device.uid.clone());
         self.config.send_replace(Arc::clone(device));
         tracing::info!(device = self.state.name, "the configuration changed");

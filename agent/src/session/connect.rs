@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lanyard_handoff::config::{Device, Dps};
 use lanyard_handoff::status::ConnectionReason;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::token;
 use crate::dps::assignment::{Assignment, AssignmentFile};
@@ -18,6 +18,7 @@ use crate::dps::registration::Registration;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::link::Link;
 use crate::mqtt::login::{Login, Will};
+use crate::random;
 use crate::session::endpoint;
 use crate::session::endpoint::Endpoint;
 use crate::status::device::DeviceState;
@@ -114,7 +115,7 @@ impl Connector {
             );
             return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
         }
-        let now = Timestamp::now();
+        let now = clock::timestamp();
         let expiry = token::expiry(now, self.token_lifetime);
         let model_id = self.device.model_id.as_deref();
         let mut login = Login::at_hub(credential, host, device_id, model_id, expiry, self.keep_alive);
@@ -122,7 +123,7 @@ impl Connector {
         // A certificate is renewed by whoever made it.
         let renew_at = credential.certificate().is_none().then(|| {
             self.state.metrics.token_expires(expiry);
-            after(Instant::now(), token::renewal(now, expiry, rand::random()))
+            after(Instant::now(), token::renewal(now, expiry, random::random()))
         });
         let link = Link::open(&target.peer, login, Arc::clone(tls), &self.slots).await?;
         Ok(OpenConnection { link, target, renew_at })
@@ -140,7 +141,7 @@ impl Connector {
             registration_id: endpoint::registration_id(&self.device, dps),
             model_id: self.device.model_id.as_deref(),
             credential,
-            expiry: token::expiry(Timestamp::now(), self.token_lifetime),
+            expiry: token::expiry(clock::timestamp(), self.token_lifetime),
             slots: &self.slots,
         };
         let assignment = registration.run(Arc::clone(tls)).await?;

@@ -6,17 +6,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lanyard_handoff::config::Device;
 use lanyard_handoff::status::ConnectionReason;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::select::RetryRule;
 use crate::credentials::set::{CredentialFailure, CredentialSet, CredentialsWatch};
 use crate::mqtt::failure::Failure;
 use crate::mqtt::trust::Trust;
+use crate::random;
 use crate::session::backoff::Backoff;
 use crate::session::connect::{ConnectStage, Connector, OpenConnection};
 use crate::session::renew;
@@ -153,11 +154,11 @@ impl ConnectionLoop {
             tracing::warn!(device = self.state.name, reason, "{}", failure.message);
         }
         self.state.disconnected(failure.reason, &failure.message);
-        let step = self.pace.after(failure.reason, failure.retry_after, rand::random());
+        let step = self.pace.after(failure.reason, failure.retry_after, random::random());
         if let Some(credential) = credential.filter(|_| step.ask_dps) {
             self.approach.forget(credential);
         }
-        let valid = credential.and_then(|credential| credential.begins_in(Timestamp::now()));
+        let valid = credential.and_then(|credential| credential.begins_in(clock::timestamp()));
         step.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
     }
 
@@ -199,7 +200,7 @@ impl ConnectionLoop {
             // Above all one that has expired already.
             self.state.metrics.certificate_expires(certificate.not_after);
         }
-        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, Timestamp::now()) {
+        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, clock::timestamp()) {
             return Err(failed(FailedAttempt { failure, setback: Some(rest) }));
         }
         let tls = self.keyring.tls(&chosen.credential);

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use lanyard_handoff::config::Dps;
 use lanyard_handoff::status::ConnectionReason;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::select::RetryRule;
 use crate::credentials::set::{CredentialFailure, CredentialSet};
@@ -72,7 +72,7 @@ async fn prepare(
     approach: &Connector,
     better: &Credential,
 ) -> Result<bool, (Failure, RetryRule)> {
-    if let Some(forbidden) = keyring.forbidden(better, Timestamp::now()) {
+    if let Some(forbidden) = keyring.forbidden(better, clock::timestamp()) {
         return Err(forbidden);
     }
     let Some(dps) = approach.dps() else { return Ok(false) };

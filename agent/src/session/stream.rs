@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lanyard_handoff::config::Device;
 use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic;
@@ -13,6 +12,7 @@ use rumqttc::mqttbytes::QoS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::messages::outbox::Next;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::link::{Arrival, Link};
@@ -172,8 +172,8 @@ impl Session<'_> {
         loop {
             let next = self.state.outbox.lock().next(
                 &device.telemetry,
-                std::time::Instant::now(),
-                Timestamp::now().as_millisecond(),
+                clock::instant(),
+                clock::timestamp().as_millisecond(),
             );
             match next {
                 Next::Nothing => return Ok(()),
@@ -198,7 +198,7 @@ impl Session<'_> {
 
     fn handle(&mut self, arrival: &Arrival) {
         for message in self.in_flight.delivered(arrival) {
-            let latency = self.state.outbox.acknowledge(message, std::time::Instant::now());
+            let latency = self.state.outbox.acknowledge(message, clock::instant());
             if let Some(latency) = latency {
                 self.state.metrics.published.inc();
                 self.state.metrics.latency.observe(latency.as_secs_f64());

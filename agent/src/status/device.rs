@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_handoff::status::{
     Connection, ConnectionReason, ConnectionState, Credential, DeviceStatus, Refused,
 };
 
+use crate::clock;
 use crate::messages::outbox::Outbox;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::status::metrics::DeviceMetrics;
@@ -41,7 +41,7 @@ impl DeviceState {
     pub fn new(name: &str, device_id: &str, outbox: Outbox) -> prometheus::Result<Self> {
         let connection = Connection {
             state: ConnectionState::Disconnected,
-            since: Timestamp::now(),
+            since: clock::timestamp(),
             reason: ConnectionReason::Connecting,
             message: String::new(),
         };
@@ -73,7 +73,7 @@ impl DeviceState {
         known.hub = Some(hub.to_owned());
         known.connection = Connection {
             state: ConnectionState::Connected,
-            since: Timestamp::now(),
+            since: clock::timestamp(),
             reason: ConnectionReason::Connected,
             message: String::new(),
         };
@@ -84,7 +84,7 @@ impl DeviceState {
     pub fn disconnected(&self, reason: ConnectionReason, message: &str) {
         let mut known = self.known();
         if known.connection.state == ConnectionState::Connected {
-            known.connection.since = Timestamp::now();
+            known.connection.since = clock::timestamp();
         }
         known.connection.state = ConnectionState::Disconnected;
         known.connection.reason = reason;

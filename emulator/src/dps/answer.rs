@@ -5,6 +5,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use lanyard_protocol::hub::dps::{CertificateInfo, OperationStatus, ServiceError};
 use lanyard_protocol::hub::topic::FromDps;
 
+use crate::random;
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::Thumbprint;
 
@@ -37,7 +38,7 @@ impl Answer {
     pub fn error(error_code: u32, message: &str, now: Timestamp) -> Self {
         let body = ServiceError {
             error_code,
-            tracking_id: guid(rand::random()),
+            tracking_id: guid(random::random()),
             message: message.to_owned(),
             timestamp_utc: time(now),
         };

@@ -15,6 +15,7 @@ use super::attestation::AttestationError;
 use super::enrollment::{Allocation, Enrolled, Enrollments, Reprovisioning};
 use crate::hub::registry::Hub;
 use crate::journal::Journal;
+use crate::random;
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::Thumbprint;
 
@@ -127,7 +128,7 @@ impl Dps {
             return disabled(registration_id);
         }
         let operation =
-            Operation { id: operation_id(rand::random(), rand::random()), polls_left: self.pace.polls };
+            Operation { id: operation_id(random::random(), random::random()), polls_left: self.pace.polls };
         let earlier = self
             .records()
             .get(&registration_id.to_ascii_lowercase())

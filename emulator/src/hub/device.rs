@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::faults::Faults;
 use super::session::{SessionState, TooManySubscriptions};
 use super::subscription::Subscription;
+use crate::random;
 
 /// External reason for closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Device {
     pub fn new(id: &str, authentication: Authentication, enabled: bool) -> Self {
         Self {
             id: Arc::from(id),
-            generation_id: rand::random_range(600_000_000_000_000_000_u64..700_000_000_000_000_000)
+            generation_id: (600_000_000_000_000_000_u64 + random::random::<u64>() % 100_000_000_000_000_000)
                 .to_string(),
             state: Mutex::new(State {
                 authentication,

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::controls::change::{Action, Change, ChangeError, Done, Target};
 use crate::controls::enrollments::EnrollmentKind;
 use crate::controls::{apply, certificates, devices, enrollments};
+use crate::random;
 use crate::web::state::Web;
 use crate::x509::authorities::verification_code;
 
@@ -117,7 +118,7 @@ pub async fn delete_certificate(State(web): State<Web>, Path(name): Path<String>
 
 /// A new verification code, in place of the one before.
 pub async fn generate_code(State(web): State<Web>, Path(name): Path<String>) -> Response {
-    change(&web, Target::Certificate { name }, Action::Code(verification_code(rand::random())))
+    change(&web, Target::Certificate { name }, Action::Code(verification_code(random::random())))
 }
 
 /// The proof of possession.

@@ -1,6 +1,8 @@
 //! Raw bytes to the emulator over an in-memory stream, and literal bytes back. Time is paused and the clock follows it,
 //! so keep-alives and tokens end without waiting.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here is a test that fails")]
 
 mod bytes;

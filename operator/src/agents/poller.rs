@@ -19,6 +19,7 @@ use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::HTTP_PORT;
 use crate::kubernetes::queues::Queues;
 use crate::metrics::Metrics;
+use crate::random;
 
 /// Between two questions to an agent with which all is well.
 const SLOW: Duration = Duration::from_secs(60);
@@ -183,7 +184,7 @@ impl Round {
         let Some(asked) = self.asked.get_mut(device) else { return };
         asked.wait = FAST.0;
         if let Some(timer) = &asked.timer {
-            self.due.reset(timer, spread_over(FAST.0, rand::random()));
+            self.due.reset(timer, spread_over(FAST.0, random::random()));
         }
     }
 
@@ -212,7 +213,7 @@ impl Round {
         let news = self.agents.keep(device, Some(report));
         let wait = if well { SLOW } else { asked.wait };
         asked.wait = if well || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
-        asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, rand::random())));
+        asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, random::random())));
         if news {
             self.queues.device(device);
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Instant;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -18,6 +17,7 @@ use serde_json::Value;
 use super::compare::{SHAPE, covers, differs_for_good, digest, shape};
 use super::created::{Answer, applied, refusal};
 use super::plan::{Plan, Withdrawal};
+use crate::clock;
 use crate::credential::stored::StoredCredentials;
 use crate::device::cache::Remembered;
 use crate::device::observation::DeviceObservation;
@@ -317,7 +317,7 @@ impl Applier<'_> {
             self.remembered.put(&owner.key, &kind, &key, found.meta(), digest);
             return Ok(Some(Ok(Written::Unchanged)));
         }
-        let wait = self.remembered.before_repair(&owner.key, &kind, &key, digest, Instant::now());
+        let wait = self.remembered.before_repair(&owner.key, &kind, &key, digest, clock::instant());
         let message = || {
             format!(
                 "{kind} {} is changed repeatedly by another program; it is repaired after a delay",

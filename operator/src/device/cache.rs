@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use lanyard_crds::IoTDevice;
 
+use crate::clock;
 use crate::credential::stored::StoredCredentials;
 use crate::kubernetes::key::Key;
 
@@ -216,7 +217,7 @@ impl Remembered {
             waiting.remove(device);
             return false;
         }
-        waiting.entry(device.clone()).or_insert_with(Instant::now).elapsed() < PODS_MUST_END_WITHIN
+        waiting.entry(device.clone()).or_insert_with(clock::instant).elapsed() < PODS_MUST_END_WITHIN
     }
 
     /// Returns the delay before repairing an object, so that two programs with different intentions do not write as

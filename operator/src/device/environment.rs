@@ -1,13 +1,12 @@
 //! Environment of the issue stage: new keys, random numbers, rollover turns and the time. In memory.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::group::Rollover;
 use lanyard_crds::status::CredentialsProof;
 use lanyard_handoff::fingerprint::Fingerprint;
 
+use crate::clock;
 use crate::credential::change::refused;
 use crate::credential::pair::{KeyKind, Pair, PairError};
 use crate::credential::rollover_queue::{PAUSING_REFUSALS, Pace, RolloverTurn};
@@ -16,6 +15,7 @@ use crate::device::issue::Environment;
 use crate::device::observation::DeviceObservation;
 use crate::device::written::{Applied, Written};
 use crate::kubernetes::key::Key;
+use crate::random;
 
 /// Keys, random numbers and turns for one device.
 pub(super) struct ReconcileEnvironment<'a> {
@@ -53,7 +53,7 @@ impl Environment for ReconcileEnvironment<'_> {
     }
 
     fn serial(&self) -> [u8; 16] {
-        rand::random()
+        random::random()
     }
 
     fn turn(&self, to: &Fingerprint) -> RolloverTurn {
@@ -66,10 +66,10 @@ impl Environment for ReconcileEnvironment<'_> {
             devices.iter().filter(|device| refused(device, to)).take(PAUSING_REFUSALS).count()
                 >= PAUSING_REFUSALS
         };
-        self.context.turns.ask(&group, &self.device, Pace { to, per_minute }, Instant::now(), paused)
+        self.context.turns.ask(&group, &self.device, Pace { to, per_minute }, clock::instant(), paused)
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        clock::timestamp()
     }
 }

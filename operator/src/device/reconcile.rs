@@ -1,7 +1,7 @@
 //! One look at one device, stage by stage, and how often devices are looked at. Writes the cluster.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -19,6 +19,7 @@ use crate::agents::pod::overdue_in;
 use crate::agents::report::AgentSeen;
 use crate::agents::report::said_of;
 use crate::backoff::spread_over;
+use crate::clock;
 use crate::conditions::{self, READY};
 use crate::credential::rollover_queue::RolloverTurn;
 use crate::device::apply::Applier;
@@ -30,6 +31,7 @@ use crate::device::outcome::Outcome;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
+use crate::random;
 use crate::reason::Reason;
 
 /// Everything hears of changes by watches; this only catches what got lost.
@@ -53,7 +55,7 @@ pub async fn reconcile(
     device: Arc<IoTDevice>,
     context: Arc<DeviceContext>,
 ) -> Result<Action, ReconcileError> {
-    let started = Instant::now();
+    let started = clock::instant();
     let key = Key::of(&*device);
     if device.metadata.deletion_timestamp.is_some() {
         // A finalizer may keep the object for long. It claims no identity any more, so its agent must not be connected.
@@ -67,13 +69,13 @@ pub async fn reconcile(
             let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("IoTDevice", started.elapsed(), fault);
             context.backoff.succeeded(&key);
-            let now = Timestamp::now();
+            let now = clock::timestamp();
             let next = match fault {
                 Some(Reason::Refused | Reason::DuplicateDeviceId) => RETRY_REFUSED,
                 Some(_) => RESYNC_FAULTY,
                 None => next_look(&outcome, &agent, now),
             };
-            let next = spread_over(next, rand::random());
+            let next = spread_over(next, random::random());
             let next = turn.map_or(next, |turn| next.min(turn + A_MOMENT));
             Ok(Action::requeue(due(&outcome, now).map_or(next, |due| due.min(next))))
         }
@@ -140,7 +142,7 @@ async fn look(
     let version = device.metadata.resource_version.clone();
     let before = device.status.clone().unwrap_or_default();
     let outcome = Box::pin(act(&observed, &before, context)).await?;
-    let after = report::status(&observed, &before, &outcome, Timestamp::now());
+    let after = report::status(&observed, &before, &outcome, clock::timestamp());
     if after != before {
         if !context.answers.status(&**device, &after).await? {
             return Ok((outcome, LastSeen::of(observed)));
@@ -214,7 +216,7 @@ async fn act(
 #[must_use]
 pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<DeviceContext>) -> Action {
     let key = Key::of(&**device);
-    let wait = context.backoff.failed(key.clone(), rand::random());
+    let wait = context.backoff.failed(key.clone(), random::random());
     tracing::warn!(device = %key, %error, ?wait, "trying again");
     Action::requeue(wait)
 }

@@ -12,6 +12,7 @@ use lanyard_crds::status::ImportMistake;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::import::object;
+use crate::clock;
 use crate::group::import::{DesiredDevice, ImportWork};
 use crate::kubernetes::key::Key;
 use crate::metrics::Metrics;
@@ -105,7 +106,7 @@ impl ImportApplier<'_> {
     pub async fn import(&self, group: &ProvisioningGroup, work: ImportWork) -> Result<Imported, kube::Error> {
         let ImportWork { create, change, delete, spared, settled, ending, mistakes } = work;
         let mut told = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
-        let (now, key) = (Instant::now(), Key::of(group));
+        let (now, key) = (clock::instant(), Key::of(group));
         let mut steps: Vec<Step> = delete.into_iter().map(|(name, uid)| Step::Delete(name, uid)).collect();
         let creates = create.into_iter().map(|wanted| (wanted, None));
         for (wanted, uid) in change.into_iter().map(|(wanted, uid)| (wanted, Some(uid))).chain(creates) {

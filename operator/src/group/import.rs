@@ -114,7 +114,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
             Some((_, RowOwnership::Ending)) => work.ending += 1,
             Some((device, RowOwnership::Ours)) if agrees(group, device, &wanted) => work.settled += 1,
             Some((device, RowOwnership::Ours)) => {
-                work.change.push((wanted, device.uid().unwrap_or_default()))
+                work.change.push((wanted, device.uid().unwrap_or_default()));
             }
             Some((_, RowOwnership::Foreign(whose))) => {
                 work.mistakes.push(clash(&wanted.entry, &wanted.name, whose));

@@ -1,11 +1,10 @@
 //! Works for a group's lists: devices that come in, and credentials that go out. Writes the cluster.
 
-use std::time::Instant;
-
 use kube::ResourceExt;
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::bulk::OnRemoval;
 
+use crate::clock;
 use crate::device;
 use crate::device::written::Written;
 use crate::fault::Fault;
@@ -88,7 +87,7 @@ async fn deliver(
     };
     let told = |devices| Exported { secret_name: name.to_owned(), devices, waits: None, later: None };
     let (uid, listing) = (group.uid().unwrap_or_default(), export.listing(name));
-    if let Some((last, left)) = context.paces.early(&uid, &listing, Instant::now()) {
+    if let Some((last, left)) = context.paces.early(&uid, &listing, clock::instant()) {
         return Ok(Ok(Exported { later: Some(left), ..told(last.devices) }));
     }
     let secret = export::secret(group, name, &export);
@@ -98,7 +97,7 @@ async fn deliver(
         }
         Ok(written) => {
             if written != Written::Unchanged {
-                context.paces.written(&uid, listing, Instant::now());
+                context.paces.written(&uid, listing, clock::instant());
             }
             Ok(told(export.devices))
         }

@@ -1,9 +1,8 @@
 //! One look at one group, and how often groups are looked at. Writes the cluster.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use lanyard_crds::ProvisioningGroup;
 
@@ -14,12 +13,14 @@ use super::report::Looked;
 use super::validate::{ends, issuers, validate};
 use super::verify::verify;
 use crate::backoff::spread_over;
+use crate::clock;
 use crate::device;
 use crate::group::context::GroupContext;
 use crate::group::process_lists;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
+use crate::random;
 use crate::reason::Reason;
 
 /// Everything hears of changes by watches; this only catches what got lost.
@@ -38,7 +39,7 @@ pub async fn reconcile(
     group: Arc<ProvisioningGroup>,
     context: Arc<GroupContext>,
 ) -> Result<Action, ReconcileError> {
-    let started = Instant::now();
+    let started = clock::instant();
     let key = Key::of(&*group);
     if group.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
@@ -70,13 +71,13 @@ fn next_work(looked: &Looked) -> Duration {
         Some(Ok(imported)) if imported.more => NEXT_PART,
         Some(Ok(imported)) if imported.left > 0 => WAIT,
         _ if looked.lists.works() => WAIT,
-        Some(Ok(imported)) if imported.refused => spread_over(RETRY_REFUSED, rand::random()),
-        _ if refused => spread_over(RETRY_REFUSED, rand::random()),
+        Some(Ok(imported)) if imported.refused => spread_over(RETRY_REFUSED, random::random()),
+        _ if refused => spread_over(RETRY_REFUSED, random::random()),
         _ => {
             let again =
-                looked.verification.again_at.map(|again_at| again_at.duration_since(Timestamp::now()));
+                looked.verification.again_at.map(|again_at| again_at.duration_since(clock::timestamp()));
             let again = again.map(|again| Duration::try_from(again).unwrap_or_default().max(WAIT));
-            let resync = spread_over(RESYNC, rand::random());
+            let resync = spread_over(RESYNC, random::random());
             again.map_or(resync, |again| again.min(resync))
         }
     }
@@ -88,7 +89,7 @@ async fn look(
     key: &Key,
 ) -> Result<Looked, kube::Error> {
     let observed = observe(&context.reads, &context.view, group).await?;
-    let now = Timestamp::now();
+    let now = clock::timestamp();
     context.metrics.issuers(key, &ends(&observed));
     let mut usables = issuers(&observed, now);
     usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
@@ -107,7 +108,7 @@ async fn look(
     let version = group.metadata.resource_version.clone();
     let before =
         context.told.before(key, version.as_ref()).or_else(|| group.status.clone()).unwrap_or_default();
-    let after = report::status(&observed, &before, &looked, Timestamp::now());
+    let after = report::status(&observed, &before, &looked, clock::timestamp());
     if after != before && context.answers.status(&**group, &after).await? {
         context.told.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
@@ -125,7 +126,7 @@ pub fn after_error(
     context: &Arc<GroupContext>,
 ) -> Action {
     let key = Key::of(&**group);
-    let wait = context.backoff.failed(key.clone(), rand::random());
+    let wait = context.backoff.failed(key.clone(), random::random());
     tracing::warn!(group = %key, %error, ?wait, "trying again");
     Action::requeue(wait)
 }

@@ -13,6 +13,7 @@ use crate::device::apply::Applier;
 use crate::fault::Fault;
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::owner::Owner;
+use crate::random;
 
 /// Result of one code.
 enum Answered {
@@ -78,7 +79,7 @@ async fn answer(
     };
     let Some(issuer) = issuer else { return Ok(Answered::NoIssuer) };
     let found = observed.issuers.iter().find(|seen| seen.slot == slot).and_then(|seen| seen.answer.as_ref());
-    let answer = match possession::answer(code, issuer, found, rand::random(), now) {
+    let answer = match possession::answer(code, issuer, found, random::random(), now) {
         Ok(answer) => answer,
         Err(fault) => return Ok(Answered::Faulty(fault)),
     };

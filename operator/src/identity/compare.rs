@@ -15,6 +15,7 @@ use crate::agents::report::AgentSeen;
 use crate::agents::report::is_accepted;
 use crate::agents::report::said_of;
 use crate::agents::trust::trusted;
+use crate::clock;
 use crate::credential::pair::{KeyKind, Pair, PairError};
 use crate::credential::rollover_queue::RolloverTurn;
 use crate::device::issue::{Environment, KnownCredential, issue};
@@ -48,7 +49,7 @@ impl IdentityJudge<'_> {
     /// # Errors
     /// What the API server says; missing things are no errors.
     pub async fn contest(&self, observed: &DeviceObservation) -> Result<Contest, kube::Error> {
-        let (device, now) = (&*observed.device, Instant::now());
+        let (device, now) = (&*observed.device, clock::instant());
         let own = identities(device, observed.group.as_deref());
         let former = self.view.former(&Key::of(device), &own);
         let mut contest = Contest {
@@ -121,7 +122,7 @@ impl IdentityJudge<'_> {
             }
         };
         let since = match evidence {
-            Evidence::Running | Evidence::Accepted => Some(told.unwrap_or_else(Timestamp::now)),
+            Evidence::Running | Evidence::Accepted => Some(told.unwrap_or_else(clock::timestamp)),
             Evidence::Untried | Evidence::TriedInVain => None,
         };
         let created = device.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
@@ -132,8 +133,8 @@ impl IdentityJudge<'_> {
     fn may_be_connected(&self, device: &Key, has_workload: bool) -> bool {
         let still = |pod: &Arc<Pod>| match &pod.metadata.deletion_timestamp {
             Some(end) => {
-                Timestamp::now().duration_since(end.0).unsigned_abs() < PODS_MUST_END_WITHIN
-                    || Timestamp::now() < end.0
+                clock::timestamp().duration_since(end.0).unsigned_abs() < PODS_MUST_END_WITHIN
+                    || clock::timestamp() < end.0
             }
             None => has_workload || is_young(pod),
         };
@@ -180,6 +181,6 @@ impl Environment for Rehearsal {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        clock::timestamp()
     }
 }

@@ -52,9 +52,5 @@ pub fn read<T: DeserializeOwned>(
         Ok(_) => (None, vec![Problem::new("", error_text::NO_FIELDS)]),
         Err(error) => return Err(of(field, &error)),
     };
-    if problems.is_empty() {
-        Err(of(String::new(), &first))
-    } else {
-        Err(DocumentError { problems: problems, mended })
-    }
+    if problems.is_empty() { Err(of(String::new(), &first)) } else { Err(DocumentError { problems, mended }) }
 }

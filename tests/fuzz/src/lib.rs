@@ -1,5 +1,8 @@
 //! Readers of what others write, each given whatever bytes there are: it reads or refuses them, and what it promises holds.
 
+// Tests measure real time.
+#![allow(clippy::disallowed_methods)]
+
 pub mod configuration;
 pub mod files;
 pub mod packets;
