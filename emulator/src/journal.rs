@@ -1,12 +1,12 @@
 //! Persistent log of the emulator: one JSON line for each entry, in a file that only its user may read, because it
 //! may contain keys. Reads and writes disk.
 
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
@@ -86,7 +86,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     }
 
     fn write(&self, line: &[u8]) -> Result<(), JournalError> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock();
         file.write_all(line).map_err(|source| JournalError::Write { path: self.path.clone(), source })
     }
 }

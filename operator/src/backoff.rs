@@ -1,8 +1,8 @@
 //! Back-off of a failed object: grows up to a limit, with jitter, and is reset on success. Pure, except for the lock.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// First wait; doubles with each failure.
@@ -23,7 +23,7 @@ impl<K> Default for Backoff<K> {
 impl<K: Eq + Hash> Backoff<K> {
     /// One more failure: how long to wait. `spread` from 0 to 1 is the caller's randomness.
     pub fn failed(&self, key: K, spread: f64) -> Duration {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.lock();
         let count = failures.entry(key).or_insert(0);
         let wait = FIRST.saturating_mul(1 << (*count).min(16)).min(CAP);
         *count = count.saturating_add(1);
@@ -32,7 +32,7 @@ impl<K: Eq + Hash> Backoff<K> {
 
     /// Forgets the failures.
     pub fn succeeded(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.0.lock().remove(key);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reads of what objects refer to: groups, Secrets and trusted CAs. Reads the cluster.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -219,18 +220,18 @@ impl Reads {
             }
         };
         if read.is_none() {
-            self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+            self.kept.lock().remove(&slot);
         }
         Ok(read.map(|(version, body)| self.keep(slot, version, body)))
     }
 
     fn kept(&self, slot: &(Referent, Key), version: Option<&str>) -> Option<SecretData> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock();
         kept.get(slot).filter(|(kept, _)| Some(kept.as_str()) == version).map(|(_, body)| body.clone())
     }
 
     fn keep(&self, slot: (Referent, Key), version: Option<String>, body: SecretData) -> SecretData {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }

@@ -1,6 +1,7 @@
 //! Snapshot of the cluster: cached objects, and queries on them. Reads memory only.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
@@ -98,7 +99,7 @@ impl View {
     /// Other devices that might claim the same identity.
     #[must_use]
     pub fn rivals_of(&self, device: &IoTDevice) -> Vec<Arc<IoTDevice>> {
-        let keys = self.claims.lock().unwrap_or_else(PoisonError::into_inner).others(device);
+        let keys = self.claims.lock().others(device);
         keys.iter().filter_map(|key| self.device(key)).collect()
     }
 
@@ -138,7 +139,7 @@ impl View {
     /// Devices that were deleted a moment ago and had one of these identities.
     #[must_use]
     pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
-        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = self.claims.lock();
         claims.former(own, identities, clock::instant())
     }
 

@@ -1,7 +1,6 @@
 //! Triggers: from a change in the cluster to the devices and groups to reconcile. Reads memory only.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -25,7 +24,7 @@ use crate::snapshot::View;
 pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
     let (before, now) = (change.before.as_deref(), change.now.as_deref());
     {
-        let mut claims = view.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = view.claims.lock();
         before.into_iter().for_each(|device| claims.remove(device));
         if let (Some(device), None) = (before, now) {
             // Its agent may be connected until its pod has ended.

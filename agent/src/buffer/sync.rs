@@ -2,12 +2,13 @@
 //! Touches disk.
 
 use crate::clock;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, HistogramOpts};
@@ -87,7 +88,7 @@ impl Syncer {
     }
 
     fn send(&self, job: Job) {
-        let mut sender = self.0.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.0.sender.lock();
         let sender = sender.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::channel();
             let (jobs, delay) = (Mutex::new(receiver), self.delay());
@@ -125,7 +126,7 @@ fn help(work: &Arc<Work>) -> io::Result<()> {
 
 fn run(work: &Arc<Work>) {
     loop {
-        let job = work.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = work.jobs.lock().recv();
         let Ok(job) = job else { return };
         let due = job.written + DELAY;
         std::thread::sleep(due.saturating_duration_since(clock::instant()));

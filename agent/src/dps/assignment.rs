@@ -120,7 +120,7 @@ impl<'a> AssignmentFile<'a> {
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self, assignment: &Assignment) -> io::Result<()> {
-        let signature = Some(hex::encode_upper(&self.key.sign(&self.message(assignment))));
+        let signature = Some(hex::encode_upper(self.key.sign(&self.message(assignment))));
         let remembered =
             StoredAssignment { question: self.question.clone(), assignment: assignment.clone(), signature };
         if let Some(folder) = self.path.parent() {

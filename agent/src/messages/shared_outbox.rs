@@ -1,6 +1,6 @@
 //! An outbox between the tasks of a device: the sampler fills it, the connection empties it, metrics read it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -24,8 +24,7 @@ impl SharedOutbox {
 
     /// The outbox itself. Never held over an await.
     pub fn lock(&self) -> MutexGuard<'_, Outbox> {
-        // Its methods leave no half-done state behind where they could panic.
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outbox.lock()
     }
 
     /// Takes what a scan brought; gives back how many events were dropped to make room.

@@ -1,7 +1,8 @@
 //! Trust anchors of the agent: the public roots, the CA file of the process, and `ca.crt` of a device. Pure.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use lanyard_protocol::text::pem::{self, PemError};
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
@@ -97,7 +98,7 @@ impl Trust {
 
     fn made(&self, pem: Option<&[u8]>) -> Result<Made, TrustError> {
         // A map of pointers; nothing in it can be half done.
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if let Some(made) = made.get(&pem.map(<[u8]>::to_vec)) {
             return Ok(made.clone());
         }

@@ -1,6 +1,6 @@
 //! State of one device: its tasks write it; status, readiness and metrics read it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_handoff::status::{
@@ -62,8 +62,7 @@ impl DeviceState {
     }
 
     fn known(&self) -> MutexGuard<'_, DeviceFields> {
-        // Plain values; no method leaves them half written.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// The hub accepted the device.

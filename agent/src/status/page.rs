@@ -1,6 +1,7 @@
 //! Status of all devices, for HTTP.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use lanyard_handoff::status::{AgentStatus, VERSION};
 use prometheus::{IntGauge, Registry};
@@ -36,8 +37,7 @@ impl StatusPage {
     }
 
     fn known(&self) -> MutexGuard<'_, PageContent> {
-        // Plain values; no method leaves them half written.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// The registry of all metrics.

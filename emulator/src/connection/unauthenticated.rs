@@ -1,8 +1,9 @@
 //! Connections that have not shown who they are: a bounded number, the oldest of which is closed for a new one, so that
 //! half-open connections keep no device out. Pure, but for a lock.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,7 @@ impl UnauthenticatedClients {
     #[must_use]
     pub fn enter(&self) -> UnauthenticatedClient {
         let displaced = CancellationToken::new();
-        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.0.lock();
         let number = queue.next;
         queue.next = number.wrapping_add(1);
         if queue.waiting.len() >= LIMIT
@@ -55,7 +56,7 @@ impl UnauthenticatedClient {
 
 impl Drop for UnauthenticatedClient {
     fn drop(&mut self) {
-        let mut queue = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.all.0.lock();
         queue.waiting.retain(|(number, _)| *number != self.number);
     }
 }

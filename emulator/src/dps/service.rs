@@ -1,7 +1,8 @@
 //! A DPS instance: registers devices, sends each to a hub and tells it when it asks (ref §8). In memory, with a journal.
 
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lanyard_protocol::hub::dps::{
@@ -84,12 +85,12 @@ impl Dps {
 
     /// Returns the enrollments.
     pub fn enrollments(&self) -> RwLockReadGuard<'_, Enrollments> {
-        self.enrollments.read().unwrap_or_else(PoisonError::into_inner)
+        self.enrollments.read()
     }
 
     /// Returns the enrollments for a change.
     pub fn change_enrollments(&self) -> RwLockWriteGuard<'_, Enrollments> {
-        self.enrollments.write().unwrap_or_else(PoisonError::into_inner)
+        self.enrollments.write()
     }
 
     /// Takes a remembered assignment up again, when its enrollment and hub still exist.
@@ -247,7 +248,7 @@ impl Dps {
     }
 
     fn records(&self) -> MutexGuard<'_, HashMap<String, Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock()
     }
 }
 

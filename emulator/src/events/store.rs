@@ -1,7 +1,8 @@
 //! The latest messages, bounded by number and by bytes; the oldest go first. In memory.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -105,7 +106,7 @@ impl EventStore {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

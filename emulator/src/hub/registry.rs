@@ -1,7 +1,8 @@
 //! Hubs and their devices. In memory.
 
+use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 
@@ -31,12 +32,12 @@ impl Hub {
     /// The device with exactly this id (ids are case-sensitive, ref §3.3).
     #[must_use]
     pub fn device(&self, id: &str) -> Option<Arc<Device>> {
-        self.devices.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+        self.devices.read().get(id).cloned()
     }
 
     /// Makes a device known, or lets a known one prove itself in another way and keeps everything else of it.
     pub fn put(&self, id: &str, authentication: Authentication, enabled: bool) -> Arc<Device> {
-        let mut devices = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut devices = self.devices.write();
         if let Some(device) = devices.get(id) {
             device.set_authentication(authentication);
             return device.clone();
@@ -48,7 +49,7 @@ impl Hub {
 
     /// Forgets a device and closes its connection; `false` when there is none.
     pub fn remove(&self, id: &str) -> bool {
-        let removed = self.devices.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
+        let removed = self.devices.write().remove(id);
         removed.is_some_and(|device| {
             device.close(CloseOrder::Removed);
             true
@@ -58,7 +59,7 @@ impl Hub {
     /// All devices, by id.
     #[must_use]
     pub fn devices(&self) -> Vec<Arc<Device>> {
-        let devices = self.devices.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let devices = self.devices.read();
         let mut all: Vec<_> = devices.values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all

@@ -2,9 +2,10 @@
 //! name has one of its own: a client whose CA permits no new name refuses a certificate that has it among others.
 //! Reads nothing; holds keys in memory only.
 
+use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
 use rcgen::{
@@ -96,20 +97,20 @@ impl ServerCertificate {
             return Ok(false);
         }
         let fresh = issue_all(&self.authority, &self.hosts, &self.addresses, &self.provider, now)?;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.shown.write() = fresh;
         Ok(true)
     }
 
     /// Returns the expiry of the current certificate.
     #[must_use]
     pub fn until(&self) -> Timestamp {
-        self.shown.read().unwrap_or_else(PoisonError::into_inner).until
+        self.shown.read().until
     }
 }
 
 impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.read();
         let host = hello.server_name().map(str::to_ascii_lowercase).unwrap_or_default();
         Some(shown.hosts.get(&host).unwrap_or(&shown.addresses).clone())
     }

@@ -1,8 +1,8 @@
 //! The CA certificates that were uploaded, and which of them are verified: their owner proved to have the key
 //! (ref §9.2). One list for all hubs and DPS instances. In memory.
 
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
 
@@ -70,7 +70,7 @@ impl Authorities {
     /// All, by name.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, Authority> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// One.
@@ -172,11 +172,11 @@ impl Authorities {
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Authority>) -> T) -> T {
-        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.0.read())
     }
 
     fn write<T>(&self, write: impl FnOnce(&mut BTreeMap<String, Authority>) -> T) -> T {
-        write(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        write(&mut self.0.write())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Poller of agents: at once when a pod changes, otherwise in a slow, spread round. Talks to the network.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -75,7 +76,7 @@ impl Agents {
 
     /// Sets whether the device waits for the proof of a credential; its agent is then polled more often.
     pub fn untried(&self, device: &Key, untried: bool) {
-        let mut all = self.untried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.untried.lock();
         if !untried {
             all.remove(device);
         } else if all.insert(device.clone()) {
@@ -84,18 +85,18 @@ impl Agents {
     }
 
     fn is_untried(&self, device: &Key) -> bool {
-        self.untried.lock().unwrap_or_else(PoisonError::into_inner).contains(device)
+        self.untried.lock().contains(device)
     }
 
     /// Returns the last report of the agent; `None` if no agent runs or none was polled.
     #[must_use]
     pub fn report(&self, device: &Key) -> Option<Report> {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+        self.reports.lock().get(device).cloned()
     }
 
     /// Keeps a report; says whether it is news.
     fn keep(&self, device: &Key, report: Option<Report>) -> bool {
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.reports.lock();
         if reports.get(device) == report.as_ref() {
             return false;
         }

@@ -1,8 +1,9 @@
 //! Makes private keys: quick ones at once, slow ones on threads of their own, never more at a time than there are processors.
 //! Touches no disk and no network.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
@@ -43,7 +44,7 @@ impl KeyGenerator {
         if !kind.is_slow() {
             return Pair::generate(kind).map(Some);
         }
-        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut works = self.works.lock();
         match works.remove(device) {
             Some(KeyRequest::Made(made, Err(error))) if made == kind => return Err(error),
             Some(KeyRequest::Made(made, Ok(pair)) | KeyRequest::Given(made, pair)) if made == kind => {
@@ -70,7 +71,7 @@ impl KeyGenerator {
         let made = tokio::task::spawn_blocking(move || Pair::generate(kind)).await;
         let made = made.unwrap_or(Err(PairError::Generation));
         if self.is_wanted(&device, kind) {
-            let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut works = self.works.lock();
             works.insert(device.clone(), KeyRequest::Made(kind, made));
             drop(works);
             (self.tell)(&device);
@@ -78,13 +79,13 @@ impl KeyGenerator {
     }
 
     fn is_wanted(&self, device: &Key, kind: KeyKind) -> bool {
-        let works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = self.works.lock();
         matches!(works.get(device), Some(KeyRequest::Making(making)) if *making == kind)
     }
 
     /// Drops the key of a device whose Secret was written.
     pub fn stored(&self, device: &Key) {
-        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut works = self.works.lock();
         if matches!(works.get(device), Some(KeyRequest::Given(..))) {
             works.remove(device);
         }
@@ -92,7 +93,7 @@ impl KeyGenerator {
 
     /// A device is gone.
     pub fn forget(&self, device: &Key) {
-        self.works.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.works.lock().remove(device);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rollover queue: the devices of a group that move to another key or CA, a limited number per minute. Pure, except
 //! for the lock.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lanyard_handoff::fingerprint::Fingerprint;
@@ -64,7 +64,7 @@ impl RolloverQueue {
         now: Instant,
         paused: impl FnOnce() -> bool,
     ) -> RolloverTurn {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock();
         queues.retain(|key, queue| key == group || !queue.places.is_empty() || queue.next > now);
         let every = Duration::from_secs(60) / pace.per_minute.max(1);
         let fresh = || Queue { to: pace.to.clone(), every, next: now, places: HashMap::new() };
@@ -86,7 +86,7 @@ impl RolloverQueue {
 
     /// A device has moved, or has nothing to move to.
     pub fn done(&self, group: &Key, device: &Key) {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock();
         if let Some(queue) = queues.get_mut(group) {
             queue.places.remove(device);
         }
@@ -94,7 +94,7 @@ impl RolloverQueue {
 
     /// A device is gone.
     pub fn forget(&self, device: &Key) {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock();
         queues.values_mut().for_each(|queue| {
             queue.places.remove(device);
         });

@@ -1,7 +1,7 @@
 //! Cache of writes and reads, so that unchanged objects cause no requests. In memory.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -78,7 +78,7 @@ impl Remembered {
         mirrored: Option<&ObjectMeta>,
         digest: &[u8; 32],
     ) -> bool {
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = self.objects.lock();
         let known = objects.get(&(kind.to_owned(), key.clone()));
         mirrored.zip(known).is_some_and(|(meta, known)| {
             known.uid == meta.uid && known.version == meta.resource_version && known.digest == *digest
@@ -92,10 +92,7 @@ impl Remembered {
             version: meta.resource_version.clone(),
             digest,
         };
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((kind.to_owned(), key.clone()), known);
+        self.objects.lock().insert((kind.to_owned(), key.clone()), known);
     }
 
     /// Returns whether this version of an object is the operator's own last write, so that its event is no news.
@@ -103,7 +100,7 @@ impl Remembered {
     pub fn wrote(&self, kind: &str, meta: &ObjectMeta) -> bool {
         let key =
             Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = self.objects.lock();
         let known = objects.get(&(kind.to_owned(), key));
         known.is_some_and(|known| known.uid == meta.uid && known.version == meta.resource_version)
     }
@@ -117,12 +114,12 @@ impl Remembered {
         mirrored: Option<&ObjectMeta>,
     ) -> Option<StoredCredentials> {
         let (own, uid) = (Key::of(device), &device.metadata.uid);
-        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let intents = self.intents.lock();
         let intent = intents.get(key).filter(|intent| intent.device == own && intent.device_uid == *uid);
         if let Some(intent) = intent {
             return Some(intent.held.clone());
         }
-        let holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        let holdings = self.holdings.lock();
         let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
         let version = mirrored.and_then(|meta| meta.resource_version.as_ref());
         let between = version.is_none() && kept.recreated;
@@ -148,7 +145,7 @@ impl Remembered {
             recreated: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
             held,
         };
-        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), kept);
+        self.holdings.lock().insert(key.clone(), kept);
         self.abandon(key);
     }
 
@@ -156,19 +153,19 @@ impl Remembered {
     /// written, however often that fails.
     pub(super) fn intend(&self, device: &IoTDevice, key: &Key, held: StoredCredentials) {
         let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), held };
-        self.intents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), intent);
+        self.intents.lock().insert(key.clone(), intent);
     }
 
     /// Drops the recorded content: the Secret is not recreated, or was.
     pub(super) fn abandon(&self, key: &Key) {
-        self.intents.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.intents.lock().remove(key);
     }
 
     /// A Secret is gone. What it held is not brought back from memory: who deletes a certificate wants another one.
     pub fn gone(&self, meta: &ObjectMeta) {
         let key =
             Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-        let mut holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut holdings = self.holdings.lock();
         if holdings.get(&key).is_some_and(|kept| kept.uid == meta.uid) {
             holdings.remove(&key);
         }
@@ -176,7 +173,7 @@ impl Remembered {
 
     /// The version of an object that was written or found last.
     pub(super) fn version(&self, kind: &str, key: &Key) -> Option<ObjectMeta> {
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let objects = self.objects.lock();
         let known = objects.get(&(kind.to_owned(), key.clone()))?;
         Some(ObjectMeta {
             uid: known.uid.clone(),
@@ -187,32 +184,23 @@ impl Remembered {
 
     pub(super) fn forget(&self, kind: &str, key: &Key) {
         if kind == "Secret" {
-            self.holdings.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+            self.holdings.lock().remove(key);
         }
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind.to_owned(), key.clone()));
+        self.objects.lock().remove(&(kind.to_owned(), key.clone()));
     }
 
     /// Forgets a device that is gone.
     pub fn forget_device(&self, device: &Key) {
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, known| known.device != *device);
-        self.holdings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, kept| kept.device != *device);
-        self.intents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, intent| intent.device != *device);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
-        self.repairs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, repairs| repairs.device != *device);
+        self.objects.lock().retain(|_, known| known.device != *device);
+        self.holdings.lock().retain(|_, kept| kept.device != *device);
+        self.intents.lock().retain(|_, intent| intent.device != *device);
+        self.waiting.lock().remove(device);
+        self.repairs.lock().retain(|_, repairs| repairs.device != *device);
     }
 
     /// Returns whether to wait for pods of a previous agent.
     pub(super) fn may_wait(&self, device: &Key, pods: bool) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if !pods {
             waiting.remove(device);
             return false;
@@ -230,7 +218,7 @@ impl Remembered {
         digest: [u8; 32],
         now: Instant,
     ) -> Duration {
-        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repairs = self.repairs.lock();
         let fresh = Repairs { device: device.clone(), digest, count: 0, last: now };
         let repair = repairs.entry((kind.to_owned(), key.clone())).or_insert(fresh);
         let since = now.duration_since(repair.last);
@@ -251,7 +239,7 @@ impl Remembered {
 
     /// Removes a repair that the API server rejected; it does not count.
     pub(super) fn unrepaired(&self, kind: &str, key: &Key) {
-        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repairs = self.repairs.lock();
         repairs.remove(&(kind.to_owned(), key.clone()));
     }
 }

@@ -1,7 +1,7 @@
 //! Makes the devices of a list agree with it, some at a time. Writes the cluster.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -60,14 +60,14 @@ struct Refused {
 
 impl Refusals {
     fn of(&self, group: &Key, wanted: &DesiredDevice, now: Instant) -> Option<String> {
-        let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.0.lock();
         let refused = refused.get(&(group.clone(), wanted.name.clone()))?;
         let still = refused.wanted == *wanted && now.duration_since(refused.since) < RETRY_REFUSED;
         still.then(|| refused.why.clone())
     }
 
     fn put(&self, group: &Key, wanted: &DesiredDevice, now: Instant, why: &str) {
-        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.0.lock();
         refused.retain(|_, refused| now.duration_since(refused.since) < RETRY_REFUSED);
         let entry = Refused { wanted: wanted.clone(), since: now, why: why.to_owned() };
         refused.insert((group.clone(), wanted.name.clone()), entry);

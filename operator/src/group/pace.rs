@@ -1,7 +1,7 @@
 //! Rate of writing an exported list: while many devices change, it is written at intervals. In memory.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -42,7 +42,7 @@ impl Paces {
     /// at once.
     #[must_use]
     pub fn early(&self, group: &str, wanted: &Listing, now: Instant) -> Option<(Listing, Duration)> {
-        let lasts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = self.0.lock();
         let Last { listing, at } = lasts.get(group)?;
         let left = EVERY.checked_sub(now.saturating_duration_since(*at)).filter(|left| !left.is_zero())?;
         let differs = listing != wanted && listing.secret_name == wanted.secret_name;
@@ -51,7 +51,7 @@ impl Paces {
 
     /// A list was written.
     pub fn written(&self, group: &str, listing: Listing, now: Instant) {
-        let mut lasts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lasts = self.0.lock();
         lasts.retain(|_, last| now.saturating_duration_since(last.at) < EVERY);
         lasts.insert(group.to_owned(), Last { listing, at: now });
     }

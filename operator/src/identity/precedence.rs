@@ -1,7 +1,7 @@
 //! The order of several devices that claim one identity. Pure but for a lock.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ impl Trials {
     /// Returns whether the turn of the device was unsuccessful.
     #[must_use]
     pub fn is_used(&self, uid: &str, now: Instant) -> bool {
-        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trials = self.0.lock();
         let used = trials.get(uid).and_then(|trial| trial.used);
         let over = used.is_some_and(|used| now.duration_since(used) >= AGAIN);
         if over {
@@ -77,7 +77,7 @@ impl Trials {
 
     /// Counts the turn of the device that has the identity now; returns the time that is left of it.
     pub fn spend(&self, uid: &str, now: Instant) -> Duration {
-        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trials = self.0.lock();
         let trial = trials.entry(uid.to_owned()).or_insert(Trial { began: now, used: None });
         let left = TURN.saturating_sub(now.duration_since(trial.began));
         if left.is_zero() && trial.used.is_none() {
@@ -88,13 +88,13 @@ impl Trials {
 
     /// Ends the turn of a device that its hub refused.
     pub fn refused(&self, uid: &str, now: Instant) {
-        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trials = self.0.lock();
         trials.entry(uid.to_owned()).or_insert(Trial { began: now, used: None }).used.get_or_insert(now);
     }
 
     /// Forgets a device that is gone, or whose specification changed.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.0.lock().remove(uid);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Statuses that were written and are not in the store yet. In memory.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use super::key::Key;
 
@@ -17,7 +17,7 @@ impl<S> Default for WrittenStatuses<S> {
 impl<S: Clone> WrittenStatuses<S> {
     /// The status before this look: the written one while the mirror still has the version that it was written upon.
     pub fn before(&self, key: &Key, version: Option<&String>) -> Option<S> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock();
         match told.get(key) {
             Some((upon, status)) if upon.as_ref() == version => Some(status.clone()),
             Some(_) => {
@@ -30,6 +30,6 @@ impl<S: Clone> WrittenStatuses<S> {
 
     /// A status was written upon this version.
     pub fn put(&self, key: Key, version: Option<String>, status: S) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (version, status));
+        self.0.lock().insert(key, (version, status));
     }
 }
