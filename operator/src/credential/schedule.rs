@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanyard_crds::certificate::{Leaf, Lifetime};
+use lanyard_handoff::interval::Interval;
 use sha2::{Digest, Sha256};
 
 use super::certificate::Certificate;
@@ -15,31 +16,17 @@ const DURATION: Duration = Duration::from_secs(8760 * 3600);
 /// Thirty days.
 const RENEW_BEFORE: Duration = Duration::from_secs(720 * 3600);
 
-/// A length of time such as `8760h` or `1h30m`; `None` for what the schema refuses.
+/// Returns a validity period such as `8760h` or `1h30m`; `None` for texts that the schema refuses.
 #[must_use]
 pub fn length(lifetime: &Lifetime) -> Option<Duration> {
-    let (mut seconds, mut digits) = (0_u64, String::new());
-    for letter in lifetime.0.chars() {
-        let unit = match letter {
-            '0'..='9' => {
-                digits.push(letter);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
-        digits.clear();
-    }
-    (digits.is_empty() && seconds > 0).then(|| Duration::from_secs(seconds))
+    let length = Interval::parse(&lifetime.0).ok()?.get();
+    (length.subsec_nanos() == 0 && !length.is_zero()).then_some(length)
 }
 
-/// For how long certificates are valid, and how long before their end the next ones are made.
+/// Returns the validity of certificates, and the time before their expiry at which the next ones are issued.
 ///
 /// # Errors
-/// The field that the schema would have refused.
+/// The name of the field that the schema should have refused.
 pub fn lengths(leaf: &Leaf) -> Result<(Duration, Duration), &'static str> {
     let read = |lifetime: Option<&Lifetime>| lifetime.map(|lifetime| length(lifetime).ok_or(())).transpose();
     let duration = read(leaf.duration.as_ref()).map_err(|()| "duration")?.unwrap_or(DURATION);
@@ -47,7 +34,8 @@ pub fn lengths(leaf: &Leaf) -> Result<(Duration, Duration), &'static str> {
     Ok((duration, renew_before.unwrap_or_else(|| RENEW_BEFORE.min(duration / 3))))
 }
 
-/// From 0 to 1, always the same for one object, so that devices of one age do not renew at once and none of them moves about.
+/// Returns a number from 0 to 1, always the same for one object, so that devices of the same age do not renew at the
+/// same time.
 #[must_use]
 pub fn spread(uid: &str) -> f64 {
     let hash = Sha256::digest(uid.as_bytes());
@@ -99,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_read_as_the_schema_takes_them() {
+    fn validity_periods_are_read_as_the_schema_allows() {
         for (text, seconds) in [
             ("8760h", Some(31_536_000)),
             ("1h30m", Some(5400)),
@@ -108,6 +96,7 @@ mod tests {
             ("0s", None),
             ("", None),
             ("5", None),
+            ("1500ms", None),
             ("1d", None),
             ("99999999999999999999h", None),
         ] {

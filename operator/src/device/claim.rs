@@ -15,10 +15,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use lanyard_crds::buffer::{Claim, Storage, WhenDeleted};
 use serde_json::Value;
 
-use super::compare::amount;
 use super::name;
 use super::validate::Valid;
 use crate::fault::Fault;
+use crate::kubernetes::quantity::thousandths;
 use crate::reason::Reason;
 
 /// A part of the capacity that the volume is larger: ext4 keeps a twentieth for root and takes a sixtieth for its tables, and
@@ -97,7 +97,7 @@ pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> 
     if let (None, Some(class)) = (planned.pointer(CLASS), found.pointer(CLASS)) {
         planned["spec"]["storageClassName"] = class.clone();
     }
-    let bytes = |claim: &Value| claim.pointer(SIZE).and_then(Value::as_str).and_then(amount);
+    let bytes = |claim: &Value| claim.pointer(SIZE).and_then(Value::as_str).and_then(thousandths);
     let there = found.pointer(SIZE).unwrap_or(&Value::Null);
     match bytes(found).cmp(&bytes(&planned)) {
         Ordering::Greater => planned["spec"]["resources"]["requests"]["storage"] = there.clone(),

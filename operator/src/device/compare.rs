@@ -3,6 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::kubernetes::quantity::thousandths;
+
 /// Says with which fields an object was written last: one that is not written any more must be taken away by a new write,
 /// although all others are as they should be. It says nothing of values, which may be secret.
 pub const SHAPE: &str = "lanyard.dev/shape";
@@ -40,46 +42,17 @@ fn covers_at(name: &str, desired: &Value, actual: Option<&Value>) -> bool {
         (Value::Array(items), Some(Value::Array(actual))) => {
             items.len() == actual.len() && items.iter().zip(actual).all(|(item, actual)| covers(item, actual))
         }
-        (Value::String(desired), Some(Value::String(actual))) if is_amount(name) => {
-            desired == actual || amount(desired).is_some_and(|amount_| Some(amount_) == amount(actual))
+        (Value::String(desired), Some(Value::String(actual))) if is_quantity(name) => {
+            desired == actual
+                || thousandths(desired).is_some_and(|desired| Some(desired) == thousandths(actual))
         }
         (desired, actual) => Some(desired) == actual,
     }
 }
 
 /// Fields whose text the API server rewrites: `1000m` becomes `1`.
-fn is_amount(name: &str) -> bool {
+fn is_quantity(name: &str) -> bool {
     matches!(name, "cpu" | "memory" | "sizeLimit" | "storage")
-}
-
-/// A quantity in thousandths.
-pub(super) fn amount(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let scale = match suffix {
-        "n" | "u" => return None,
-        "m" => 1,
-        "" => 1_000,
-        "k" => 1_000_000,
-        "M" => 1_000_000_000,
-        "G" => 1_000_000_000_000,
-        "T" => 1_000_000_000_000_000,
-        "P" => 1_000_000_000_000_000_000,
-        "E" => 1_000_000_000_000_000_000_000,
-        "Ki" => 1_000 << 10,
-        "Mi" => 1_000 << 20,
-        "Gi" => 1_000 << 30,
-        "Ti" => 1_000_i128 << 40,
-        "Pi" => 1_000_i128 << 50,
-        "Ei" => 1_000_i128 << 60,
-        _ => return None,
-    };
-    let tenths = u32::try_from(fraction.len()).ok()?;
-    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
-    let scaled = digits.checked_mul(scale)?;
-    let divisor = 10_i128.checked_pow(tenths)?;
-    (scaled % divisor == 0).then_some(scaled / divisor)
 }
 
 /// A hash of an object with its values. It takes the text piece by piece: as one string, a Secret's values would lie in
@@ -175,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_compared_by_value() {
+    fn quantities_are_compared_by_value() {
         for (one, other, same) in [
             ("1000m", "1", true),
             ("0.5", "500m", true),

@@ -10,9 +10,9 @@ use lanyard_handoff::size::ByteSize;
 use lanyard_handoff::templates::template::Template;
 use lanyard_handoff::templates::texts::{StandardTexts, TemplateTexts};
 
-use super::compare::amount;
 use crate::fault::Fault;
 use crate::fault::invalid;
+use crate::kubernetes::quantity;
 
 pub(super) fn source(source: stream::Source) -> Source {
     Source { name: source.name, simulator: source.simulator.map(|stream::Simulator {}| Simulator {}) }
@@ -46,23 +46,20 @@ pub(super) fn tags_of(tags: Vec<stream::Tag>) -> Result<Vec<Tag>, Fault> {
     tags.into_iter().map(convert).collect()
 }
 
+/// Converts an enumeration of the API to the agent's of the same variants; the compiler refuses a missing one.
+macro_rules! same_variant {
+    ($value:expr, $from:path => $to:path: $($variant:ident),+) => {{
+        use $from as From;
+        use $to as To;
+        match $value {
+            $(From::$variant => To::$variant,)+
+        }
+    }};
+}
+
 fn data_type(data_type: stream::DataType) -> DataType {
-    match data_type {
-        stream::DataType::Boolean => DataType::Boolean,
-        stream::DataType::Char => DataType::Char,
-        stream::DataType::Byte => DataType::Byte,
-        stream::DataType::Short => DataType::Short,
-        stream::DataType::Word => DataType::Word,
-        stream::DataType::Long => DataType::Long,
-        stream::DataType::DWord => DataType::DWord,
-        stream::DataType::LLong => DataType::LLong,
-        stream::DataType::QWord => DataType::QWord,
-        stream::DataType::Float => DataType::Float,
-        stream::DataType::Double => DataType::Double,
-        stream::DataType::Bcd => DataType::Bcd,
-        stream::DataType::Lbcd => DataType::Lbcd,
-        stream::DataType::String => DataType::String,
-    }
+    same_variant!(data_type, stream::DataType => DataType:
+        Boolean, Char, Byte, Short, Word, Long, DWord, LLong, QWord, Float, Double, Bcd, Lbcd, String)
 }
 
 fn silence(tag: &stream::Tag) -> Result<Option<Interval>, Fault> {
@@ -84,12 +81,11 @@ pub(super) fn last_will_of(will: stream::LastWill) -> LastWill {
 /// But for its storage, which is the pod's.
 pub(super) fn buffer_of(buffer: buffer::Buffer) -> Result<Buffer, Fault> {
     let default = Buffer::default();
-    let bytes = |text: &str| u64::try_from(amount(text)? / 1000).ok();
     let capacity = match buffer.capacity {
         None => default.capacity,
         Some(capacity) => {
             let wrong = || invalid("buffer.capacity", "use an amount of bytes such as 256Mi or 10Gi");
-            ByteSize::new(bytes(&capacity.0).ok_or_else(wrong)?)
+            ByteSize::new(quantity::bytes(&capacity.0).ok_or_else(wrong)?)
         }
     };
     Ok(Buffer {
@@ -145,4 +141,27 @@ fn template_of(template: stream::MessageTemplate) -> Result<Template, Fault> {
     let standard = |stream::StandardTemplate { message, values }| StandardTexts { message, values };
     let texts = TemplateTexts { advanced: template.advanced, standard: template.standard.map(standard) };
     Template::new(texts).map_err(|error| invalid("telemetry.template", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::CustomResourceExt;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The API cannot use the agent's type, because it depends on none of the programs' formats, and the agent cannot
+    /// use the API's, because it depends on nothing of Kubernetes: the names must agree.
+    #[test]
+    fn data_types_have_the_same_names_for_the_agent() {
+        let crd = serde_json::to_value(lanyard_crds::device::IoTDevice::crd()).unwrap();
+        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/tags/items/properties/dataType/enum";
+        let names: Vec<_> = crd.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
+        let names: Vec<_> = names.into_iter().filter(|name| !name.is_null()).collect();
+        assert_eq!(names.len(), 14, "{names:?}");
+        for name in names {
+            let of_api: stream::DataType = serde_json::from_value(name.clone()).unwrap();
+            assert_eq!(serde_json::to_value(data_type(of_api)).unwrap(), name);
+        }
+    }
 }

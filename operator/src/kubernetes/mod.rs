@@ -5,6 +5,7 @@ pub mod key;
 pub mod owner;
 pub mod reference;
 pub mod secret;
+pub mod quantity;
 pub mod found;
 pub mod error;
 pub mod event;
