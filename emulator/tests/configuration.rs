@@ -64,9 +64,9 @@ fn invalid_yaml_is_reported_with_its_position() {
     for (text, expected) in [
         (
             "hubs: [{hostName: h, hostName: i}]",
-            "hubs[0] (line 1, column 22): \"hostName\" stands twice: keep one of them",
+            "hubs[0] (line 1, column 22): \"hostName\" occurs twice: keep one of them",
         ),
-        ("hubs:\n  - hostName: h\n bad: [", "the document (line 3, column 2): this is no YAML"),
+        ("hubs:\n  - hostName: h\n bad: [", "the document (line 3, column 2): this is not YAML"),
         ("", "hubs (line 1, column 1): is empty: name at least one hub"),
         ("just text", "the document (line 1, column 1): use fields with values"),
         ("hubs: [{hostName: h}]\n---\nhubs: []\n", "a second document begins here"),

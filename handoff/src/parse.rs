@@ -179,7 +179,7 @@ devices:
         for (text, expected) in [
             (
                 format!("{SMALL}    tags: ["),
-                "devices[0] (line 10, column 5): \"tags\" stands twice: keep one",
+                "devices[0] (line 10, column 5): \"tags\" occurs twice: keep one",
             ),
             (format!("{SMALL}  bad: ["), "devices"),
             (SMALL.replace("500ms}", "500ms"), "devices[0].telemetry"),

@@ -26,7 +26,7 @@ impl AgentConfig {
         for (position, device) in self.devices.iter().enumerate() {
             let field = format!("devices[{position}]");
             if !names.insert(device.name.as_str()) {
-                let message = format!("{:?} stands twice; give every device a name of its own", device.name);
+                let message = format!("{:?} occurs twice; give every device a name of its own", device.name);
                 found.push(Problem::new(format!("{field}.name"), message));
             }
             let mut report = |path: &str, message: String| {
@@ -125,7 +125,7 @@ impl Device {
         let mut sources = HashSet::new();
         for (position, source) in self.sources.iter().enumerate() {
             if !sources.insert(source.name.as_str()) {
-                let message = format!("{:?} stands twice; give every source a name of its own", source.name);
+                let message = format!("{:?} occurs twice; give every source a name of its own", source.name);
                 report(&format!("sources[{position}].name"), message);
             }
             if has_invisible(&source.name) {
@@ -145,7 +145,7 @@ impl Device {
                 report(&format!("{path}.name"), "give the tag a name".to_owned());
             }
             if !tags.insert(tag.name.as_str()) {
-                let message = format!("{:?} stands twice; give every tag a name of its own", tag.name);
+                let message = format!("{:?} occurs twice; give every tag a name of its own", tag.name);
                 report(&format!("{path}.name"), message);
             }
             if !sources.contains(tag.source.as_str()) {

@@ -105,7 +105,7 @@ fn a_broken_document_leaves_the_old_one_running() {
     });
     agent.setup.configure("devices: [");
     eventually("the other problem is told", LIMIT, || {
-        agent.status().configuration_problem.filter(|problem| problem.contains("this is no YAML"))
+        agent.status().configuration_problem.filter(|problem| problem.contains("this is not YAML"))
     });
     agent.setup.configure(&press_with(&emulator, RAMP, "interval: 200ms"));
     eventually("all is well", LIMIT, || agent.status().configuration_problem.is_none().then_some(()));

@@ -107,10 +107,10 @@ fn every_mistake_of_the_configuration_has_a_line_of_its_own() {
 #[test]
 fn invalid_yaml_is_reported_with_its_place() {
     for (config, expected) in [
-        ("version: 1\ndevices: [", "this is no YAML"),
+        ("version: 1\ndevices: [", "this is not YAML"),
         (
             "version: 1\ndevices:\n  - {name: a, name: b}\n",
-            "agent.yaml:3:15: devices[0]: \\\"name\\\" stands twice: keep one of them",
+            "agent.yaml:3:15: devices[0]: \\\"name\\\" occurs twice: keep one of them",
         ),
         ("", "the document is empty or ends too early"),
         ("version: 1\ndevices: []\n", "agent.yaml:2:10: devices: is empty: name at least one device"),

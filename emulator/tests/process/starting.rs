@@ -18,7 +18,7 @@ fn a_mistake_in_the_configuration_is_told_with_field_and_fix() {
         assert!(text.contains(line), "{text}");
     }
     let text = failure(&mut serve(&dir, "hubs: {"));
-    assert!(text.contains("this is no YAML") && text.contains("line 1"), "{text}");
+    assert!(text.contains("this is not YAML") && text.contains("line 1"), "{text}");
     let mut missing = serve(&dir, CONFIG);
     std::fs::remove_file(dir.join("emulator.yaml")).unwrap();
     let text = failure(&mut missing);

@@ -111,7 +111,7 @@ pub(super) fn read(text: &str) -> Result<Outline, ErrorAt> {
     match reader.tokens.next() {
         None => Ok(Outline { head, item, tail }),
         Some(again) => {
-            Err(ErrorAt::new(again.at, "|#each VALUES| stands twice: a message is one list of events"))
+            Err(ErrorAt::new(again.at, "|#each VALUES| occurs twice: a message is one list of events"))
         }
     }
 }
@@ -268,7 +268,7 @@ mod tests {
             ("|VALUE||#each VALUES||/each|", 0, "|VALUE| is of one event"),
             ("|VALUES|", 0, "|VALUES| belongs to the standard template"),
             ("|#each VALUES||#each VALUES||/each||/each|", 14, "cannot stand inside another one"),
-            ("|#each VALUES||/each||#each VALUES||/each|", 21, "|#each VALUES| stands twice"),
+            ("|#each VALUES||/each||#each VALUES||/each|", 21, "|#each VALUES| occurs twice"),
             ("|#each VALUES||/if||/each|", 14, "this |/if| has no |#if|"),
             (
                 "|#each VALUES||#if VALUE|x|/if||/each|",

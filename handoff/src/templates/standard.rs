@@ -72,7 +72,7 @@ fn lines(text: &str) -> Result<Vec<Line<'_>>, ErrorAt> {
         };
         let key = key.trim();
         if lines.iter().any(|line| line.key == key) {
-            return Err(ErrorAt::new(start, format!("{key:?} stands twice: keep one")));
+            return Err(ErrorAt::new(start, format!("{key:?} occurs twice: keep one")));
         }
         let offset = start + (whole.len() - value.len()) + (value.len() - value.trim_start().len());
         let tokens = cut(value.trim()).map_err(|problem| ErrorAt { at: problem.at + offset, ..problem })?;
@@ -170,7 +170,7 @@ mod tests {
                 "id: |TAGNAME|\nv:  |TAGVALU|",
                 "standard.values, line 2, column 5: |TAGVALU| is no variable of this text",
             ),
-            (message, "id: |TAGNAME|\nid: x", "standard.values, line 2, column 1: \"id\" stands twice"),
+            (message, "id: |TAGNAME|\nid: x", "standard.values, line 2, column 1: \"id\" occurs twice"),
             (message, "id", "standard.values, line 1, column 1: this is no field"),
             (message, "id: |VALUE", "standard.values, line 1, column 5: this | has no partner"),
         ] {

@@ -1,4 +1,4 @@
-//! From a text in YAML to a value, or to everything that is wrong with its shape. Pure.
+//! Reads a YAML text into a value, or returns all problems of its shape. Pure.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::document::position::Position;
 use crate::document::problem::Problem;
 use crate::document::substitute::{self, Disclosure, Substitute};
 
-/// A text that is not what it should be.
+/// Error of a document.
 #[derive(Debug)]
 pub struct DocumentError<T> {
     /// Problems; they have positions unless the text is not YAML.
@@ -20,11 +20,11 @@ pub struct DocumentError<T> {
 /// Reads a document.
 ///
 /// # Errors
-/// [`DocumentError`], with every problem of its shape, or the first one where it is no YAML.
+/// [`DocumentError`] with all problems of its shape, or with the first one if the text is not YAML.
 pub fn read<T: DeserializeOwned>(
     text: &str,
-    stand_in: Substitute,
-    say: Disclosure,
+    substitute: Substitute,
+    disclosure: Disclosure,
 ) -> Result<T, DocumentError<T>> {
     let first = match serde_saphyr::from_str::<T>(text) {
         Ok(read) => return Ok(read),
@@ -38,7 +38,7 @@ pub fn read<T: DeserializeOwned>(
         }
     };
     let mut field = String::new();
-    // `on` and `yes` are what people wrote, and no booleans.
+    // `on` and `yes` are texts, not booleans.
     let options = serde_saphyr::options! { strict_booleans: true };
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
         serde_path_to_error::deserialize(yaml).map_err(|error| {
@@ -47,7 +47,7 @@ pub fn read<T: DeserializeOwned>(
         })
     });
     let (mended, problems) = match value {
-        Ok(value @ Value::Object(_)) => substitute::read(value, stand_in, say),
+        Ok(value @ Value::Object(_)) => substitute::read(value, substitute, disclosure),
         Ok(Value::Null) => (None, vec![Problem::new("", error_text::EMPTY)]),
         Ok(_) => (None, vec![Problem::new("", error_text::NO_FIELDS)]),
         Err(error) => return Err(of(field, &error)),

@@ -1,4 +1,4 @@
-//! Every problem of a document at once: what is wrong is noted and replaced by a stand-in, until all of it can be read. Pure.
+//! All problems of a document at once: each invalid value is reported and replaced by a valid one. Pure.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -6,80 +6,88 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::document::error_text;
 use crate::document::problem::Problem;
+use crate::document::value::ValueDeserializer;
+use crate::document::value_error::ValueError;
 
-/// Far more than anybody mends in one go; what is beyond is found the next time.
-const MOST: usize = 100;
-/// Numbers that are meant as texts cost a round each, too.
-const ROUNDS: usize = 3 * MOST;
+/// Maximum number of problems in one report.
+const MAX_PROBLEMS: usize = 100;
+/// Maximum number of attempts to read the document. Numbers that are meant as texts need one each, too.
+const MAX_ATTEMPTS: usize = 3 * MAX_PROBLEMS;
 
-/// Gives a right value for a field that must be there, by its name and a number that is new each time; the others are
-/// taken out where they are wrong.
+/// Returns a valid value for a required field, from its name and the number of the attempt. Other invalid fields are
+/// removed.
 pub type Substitute = fn(&str, usize) -> Option<Value>;
 
-/// So many bytes of a secret in a row are a part of it, which no error repeats.
+/// Number of successive bytes of a secret that no error repeats.
 pub const PART: usize = 8;
 
-/// Parts of a document that its errors may repeat.
+/// Disclosure of a document's content by its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disclosure {
-    /// Values and names.
+    /// Errors repeat values and names.
     Repeated,
-    /// Neither values nor names that no schema has: there are keys in the document, and one may stand in the wrong place.
+    /// Errors repeat neither values nor unknown names: the document contains keys, and one may be in the wrong place.
     Hidden,
 }
 
 impl Disclosure {
-    fn say(self, said: &str) -> String {
+    fn message(self, error: &ValueError) -> String {
         match self {
-            Self::Repeated => error_text::of_value(said),
-            Self::Hidden => error_text::of_secret_value(said),
+            Self::Repeated => error_text::of_value(error),
+            Self::Hidden => error_text::of_secret_value(error),
         }
     }
 }
 
-/// Reads `value` as a `T`. With the problems comes a `T` in which stand-ins are in the place of what is wrong, unless
-/// there is no help for it.
+/// Reads `value` as a `T`. Beside the problems it returns a `T` with substitutes in place of the invalid values, if
+/// there is a substitute for each.
 pub fn read<T: DeserializeOwned>(
     mut value: Value,
-    stand_in: Substitute,
-    say: Disclosure,
+    substitute: Substitute,
+    disclosure: Disclosure,
 ) -> (Option<T>, Vec<Problem>) {
     let mut problems: Vec<Problem> = Vec::new();
-    for round in 0..ROUNDS {
-        if problems.len() == MOST {
+    for attempt in 0..MAX_ATTEMPTS {
+        if problems.len() == MAX_PROBLEMS {
             break;
         }
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+        let error = match serde_path_to_error::deserialize::<_, T>(ValueDeserializer(&value)) {
             Ok(read) => return (Some(read), problems),
             Err(error) => error,
         };
-        let said = error.inner().to_string();
-        let missing = quoted(&said, "missing field ");
         let mut steps = steps(error.path());
-        if let Some(name) = missing {
+        let error = error.into_inner();
+        if let ValueError::MissingField(name) = error {
             steps.push(Step::Field(name.to_owned()));
         }
-        if said.ends_with("expected a string") && to_text(&mut value, &steps) {
+        // The description of a string type comes from serde; `numbers_are_read_as_texts` fails when it changes.
+        if matches!(&error, ValueError::Mismatch { expected, .. } if expected == "a string")
+            && to_text(&mut value, &steps)
+        {
             continue;
         }
         let field = written(&steps);
         if problems.iter().any(|other| other.field == field) {
             break;
         }
-        let mut problem = Problem::new(field, say.say(&said));
-        let long = matches!(steps.last(), Some(Step::Field(name)) if name.len() >= PART);
-        if say == Disclosure::Hidden && long && error_text::is_of_an_unlike_name(&problem.message) {
+        let mut problem = Problem::new(field, disclosure.message(&error));
+        // A long unknown name may be a key in the wrong place, unless it resembles a known name.
+        if disclosure == Disclosure::Hidden
+            && let ValueError::UnknownField { found, allowed } = &error
+            && found.len() >= PART
+            && error_text::nearest(found, allowed).is_none()
+        {
             problem.hidden_from = Some(written(&steps[..steps.len().saturating_sub(1)]).len());
         }
         problems.push(problem);
-        if !replace(&mut value, &steps, |name| stand_in(name, round)) {
+        if !replace(&mut value, &steps, |name| substitute(name, attempt)) {
             break;
         }
     }
     (None, problems)
 }
 
-/// The path to a field, as everybody writes it.
+/// Returns the path to a field, such as `devices[0].name`.
 #[must_use]
 pub fn path(path: &Path) -> String {
     written(&steps(path))
@@ -112,10 +120,6 @@ fn written(steps: &[Step]) -> String {
     text
 }
 
-fn quoted<'a>(said: &'a str, start: &str) -> Option<&'a str> {
-    said.strip_prefix(start)?.strip_prefix('`')?.split_once('`').map(|(name, _)| name)
-}
-
 fn find<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
     steps.iter().try_fold(value, |value, step| match step {
         Step::Field(name) => value.get_mut(name),
@@ -123,7 +127,7 @@ fn find<'a>(value: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
     })
 }
 
-/// YAML's `deviceId: 17` is a text where a text is wanted, but a number to who does not know that.
+/// Replaces a number or boolean by its text: YAML's `deviceId: 17` is a text if the field is one.
 fn to_text(value: &mut Value, steps: &[Step]) -> bool {
     match find(value, steps) {
         Some(found @ (Value::Number(_) | Value::Bool(_))) => {
@@ -134,12 +138,12 @@ fn to_text(value: &mut Value, steps: &[Step]) -> bool {
     }
 }
 
-/// Puts the stand-in there, or takes the field out.
-fn replace(value: &mut Value, steps: &[Step], stand_in: impl Fn(&str) -> Option<Value>) -> bool {
+/// Replaces a field by its substitute, or removes it.
+fn replace(value: &mut Value, steps: &[Step], substitute: impl Fn(&str) -> Option<Value>) -> bool {
     let Some((Step::Field(name), parents)) = steps.split_last() else { return false };
     let Some(Value::Object(fields)) = find(value, parents) else { return false };
-    match stand_in(name) {
-        Some(right) => fields.insert(name.clone(), right),
+    match substitute(name) {
+        Some(valid) => fields.insert(name.clone(), valid),
         None => fields.remove(name),
     };
     true
@@ -166,14 +170,14 @@ mod tests {
         lit: bool,
     }
 
-    fn stand_in(name: &str, _: usize) -> Option<Value> {
+    fn substitute(name: &str, _: usize) -> Option<Value> {
         (name == "number").then(|| json!(1))
     }
 
     #[test]
     fn all_problems_are_found_at_once() {
         let value = json!({"name": 17, "halls": [{"number": -1, "lit": "yes", "color": "red"}, {}]});
-        let (plant, mut problems) = read::<Plant>(value, stand_in, Disclosure::Repeated);
+        let (plant, mut problems) = read::<Plant>(value, substitute, Disclosure::Repeated);
         let halls = vec![Hall { number: 1, lit: false }, Hall { number: 1, lit: false }];
         assert_eq!(plant, Some(Plant { name: "17".to_owned(), halls }));
         problems.sort_by_key(|problem| problem.field.clone());
@@ -182,11 +186,31 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_as_texts() {
+        let value = json!({"name": true, "halls": []});
+        let (plant, problems) = read::<Plant>(value, substitute, Disclosure::Repeated);
+        assert_eq!(plant, Some(Plant { name: "true".to_owned(), halls: vec![] }));
+        assert_eq!(problems, []);
+    }
+
+    #[test]
+    fn long_unknown_name_is_hidden_unless_it_resembles_a_field() {
+        let hidden = |name: &str| {
+            let value = json!({"name": "a", "halls": [{"number": 1, name: 1}]});
+            let (_, problems) = read::<Plant>(value, substitute, Disclosure::Hidden);
+            problems.into_iter().map(|problem| problem.hidden_from).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden("c2VjcmV0"), [Some("halls[0]".len())]);
+        assert_eq!(hidden("numberss"), [None], "resembles number");
+        assert_eq!(hidden("c2VjcmV"), [None], "shorter than a part of a key");
+    }
+
+    #[test]
     fn value_without_substitute_is_reported_once() {
-        let (plant, problems) = read::<Plant>(json!({"halls": []}), stand_in, Disclosure::Repeated);
+        let (plant, problems) = read::<Plant>(json!({"halls": []}), substitute, Disclosure::Repeated);
         assert_eq!((plant, problems), (None, vec![Problem::new("name", "is missing: add it")]));
         let (plant, problems) =
-            read::<Plant>(json!({"name": "a", "halls": ["x"]}), stand_in, Disclosure::Repeated);
+            read::<Plant>(json!({"name": "a", "halls": ["x"]}), substitute, Disclosure::Repeated);
         assert_eq!((plant, problems[0].field.as_str(), problems.len()), (None, "halls[0]", 1));
     }
 }

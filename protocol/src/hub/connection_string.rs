@@ -33,7 +33,7 @@ pub enum ConnectionStringError {
         /// Counted from 1.
         position: usize,
     },
-    /// A name that stands twice.
+    /// A name that occurs twice.
     #[error("the connection string has {0} twice")]
     Duplicate(&'static str),
     /// A name that must be there.

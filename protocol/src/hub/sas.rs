@@ -72,7 +72,7 @@ pub enum SasError {
     /// A part has no `=`, or is none of `sr`, `sig`, `se`, `skn`.
     #[error("the token has a part other than sr, sig, se and skn")]
     UnknownField,
-    /// A field stands twice.
+    /// A field occurs twice.
     #[error("the token has '{0}' twice")]
     Duplicate(&'static str),
     /// A field is missing.
