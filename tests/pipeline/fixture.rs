@@ -97,7 +97,7 @@ pub(crate) fn remembered(dps: &str, hub: &str) -> Value {
     }
     serde_json::json!({
         "endpoint": dps, "idScope": "0ne00ABCDEF", "registrationId": "dev-01", "credential": credential,
-        "assignedHub": hub, "deviceId": "dev-01", "signature": hex::encode_upper(&key.sign(&message)),
+        "assignedHub": hub, "deviceId": "dev-01", "signature": hex::encode_upper(key.sign(&message)),
     })
 }
 
