@@ -8,7 +8,7 @@ use super::size::ByteSize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Buffer {
-    /// Most bytes that the device's buffer takes on disk.
+    /// Maximum size of the device's buffer on disk, in bytes.
     pub capacity: ByteSize,
     /// Policy for a full buffer.
     pub when_full: WhenFull,
@@ -20,7 +20,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// The least that it may be given.
+    /// Smallest allowed capacity.
     pub const LEAST: ByteSize = ByteSize::new(64 * 1024);
 }
 
@@ -38,19 +38,18 @@ impl Default for Buffer {
 /// Policy for a full buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenFull {
-    /// The oldest make room: the oldest file of events, a sixteenth of the capacity, is deleted, unless messages with
-    /// some of its events are under way, which the hub may have already; then it is the next one. The newest state of
-    /// the plant always reaches the cloud, and after a long outage there is one gap, at the outage's beginning.
-    /// Choose it where the present matters more than the past: dashboards, alarms.
+    /// Deletes the oldest file of events, a sixteenth of the capacity, or the next one if some of its events are in
+    /// flight. The newest events always reach the cloud, and a long outage leaves one gap at its beginning. Choose it
+    /// where the present matters most, such as for dashboards and alarms.
     #[default]
     DropOldest,
     /// Drops new readings, a whole scan at a time, until acknowledgements have freed a file of events. The buffered
     /// events stay complete, and a long outage leaves one gap at its end. Choose it where the first events matter
     /// most, such as the cause of a fault.
     DropNewest,
-    /// Tags are not read until acknowledgements have freed a file of events, so nothing that was read is dropped, and
-    /// what happens in the field meanwhile is never seen, unless the field device itself keeps it; one scan may exceed
-    /// the capacity. Choose it for sources that wait, such as queues and historians.
+    /// Stops reading tags until acknowledgements have freed a file of events. No reading is dropped, but changes in the
+    /// meantime are lost unless the field device stores them. One scan may exceed the capacity. Choose it for sources
+    /// that wait, such as queues and historians.
     Block,
 }
 
@@ -60,10 +59,10 @@ pub enum WhenFull {
 pub enum Sync {
     /// Leaves it to the operating system: a power failure loses about the last 30 seconds.
     Never,
-    /// A second after it was written, beside the agent's work: a power cut loses at most what was read in the last second
-    /// or two.
+    /// Once a second, without blocking the agent: a power failure loses at most the events of the last two seconds.
     #[default]
     EverySecond,
-    /// Before it counts as read: a power cut loses nothing. All devices of the agent wait for the disk meanwhile.
+    /// At each scan, before the events count as read: a power failure loses nothing. All devices of the agent wait for
+    /// the disk.
     EveryWrite,
 }

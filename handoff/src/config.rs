@@ -14,34 +14,34 @@ pub const VERSION: u32 = 1;
 /// File name of the document, in the ConfigMap and, by default, on a machine without Kubernetes.
 pub const FILE_NAME: &str = "agent.yaml";
 
-/// The whole document.
+/// Configuration document of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentConfig {
-    /// [`VERSION`].
+    /// Version of the document, [`VERSION`].
     pub version: u32,
-    /// At least one; names are unique.
+    /// Devices, at least one, with unique names.
     pub devices: Vec<Device>,
 }
 
-/// One identity at one hub.
+/// Device: one identity at one hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Device {
     /// Unique in the document: metric label, name in logs and in `/status`, and folder in the credentials directory.
     pub name: String,
-    /// The id at the hub.
+    /// Id of the device at the hub.
     pub device_id: DeviceId,
-    /// The object that the configuration was made from, for `/status`; only an operator sets it.
+    /// Kubernetes object of the device, for `/status`. Only an operator sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// Announced to DPS and at CONNECT.
+    /// Model id that the device announces to DPS and to the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,
-    /// Straight to this hub. Exactly one of `hub` and `dps` is set.
+    /// Hub of the device, without DPS. Exactly one of `hub` and `dps` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<Hub>,
-    /// To the hub that DPS assigns.
+    /// DPS instance that assigns the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dps: Option<Dps>,
     /// Sources of the tags.

@@ -1,49 +1,47 @@
-//! Lengths of time as people write them: `500ms`, `10s`, `1h30m`. Pure.
+//! Durations as text: `500ms`, `10s`, `1h30m`. Pure.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The text is no length of time.
+/// Error of a text that is not a duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "{text:?} is not a length of time: write whole numbers with ms, s, m or h, such as 500ms, 10s or 1h30m"
-)]
+#[error("{text:?} is not a duration: write whole numbers with ms, s, m or h, such as 500ms, 10s or 1h30m")]
 pub struct IntervalError {
     text: String,
 }
 
-/// A length of time: one or more whole numbers, each with `ms`, `s`, `m` or `h`.
+/// Duration: one or more whole numbers, each with `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Interval(Duration);
 
 impl Interval {
-    /// In words, what may lie between two reads or two messages.
+    /// Description of the durations that are allowed between two reads or two messages.
     pub const RANGE_OF_READS: &str = "10ms to 99999990ms (27.7 hours), such as 500ms, 10s or 1h30m";
 
-    /// From whole milliseconds.
+    /// Returns a duration of whole milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
 
-    /// From whole seconds.
+    /// Returns a duration of whole seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// As the standard library has it.
+    /// Returns the standard library's type.
     #[must_use]
     pub const fn get(self) -> Duration {
         self.0
     }
 
-    /// Reads `500ms`, `10s`, `1h30m`.
+    /// Reads a text such as `500ms`, `10s` or `1h30m`.
     ///
     /// # Errors
-    /// [`IntervalError`] for anything else, and for more than 2^64 milliseconds.
+    /// [`IntervalError`] for other texts, and for 2^64 milliseconds or more.
     pub fn parse(text: &str) -> Result<Self, IntervalError> {
         Self::read(text).ok_or_else(|| IntervalError { text: text.to_owned() })
     }
@@ -54,7 +52,7 @@ impl Interval {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
             let number: u64 = text.get(..digits)?.parse().ok()?;
             text = &text[digits..];
-            // `ms` before `m`: the longer unit must win.
+            // `ms` comes before `m`, which is its prefix.
             let (unit, millis) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
                 .into_iter()
                 .find(|(unit, _)| text.starts_with(unit))?;
@@ -109,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn common_texts() {
+    fn texts_are_read_as_milliseconds() {
         for (text, millis) in [
             ("500ms", 500),
             ("10s", 10_000),

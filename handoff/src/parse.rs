@@ -162,7 +162,7 @@ devices:
             "devices[0].tags[0].scanInterval (line 8, column 49): 5ms is not allowed here: use 10ms to 99999990ms (27.7 hours)",
             "devices[0].tags[1].source (line 9, column 27): there is no source \"sim\": add it to the device's sources",
             "devices[0].tags[1].publish (line 9, column 53): \"Never\" is not allowed here: use OnChange or EveryScan",
-            "devices[0].telemetry.interval (line 10, column 27): \"banana\" is not a length of time",
+            "devices[0].telemetry.interval (line 10, column 27): \"banana\" is not a duration",
             "devices[0].telemetry.maxEvents (line 10, column 46): integer -5 is not allowed here: use a whole number from 0",
             "devices[0].telemetry.qos (line 10, column 55): 2 is not allowed here: a hub takes 0 or 1",
             "devices[0].sources (line 11, column 14): map is not allowed here: use a list",

@@ -1,12 +1,12 @@
-//! Numbers of bytes as people write them: `65536`, `256Mi`, `10Gi`. Pure.
+//! Sizes in bytes as text: `65536`, `256Mi`, `10Gi`. Pure.
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Binary units, the largest first.
+/// Units with a power of two, the largest first.
 const UNITS: [(&str, u64); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
 
-/// The text is no number of bytes.
+/// Error of a text that is not a size.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{text:?} is not a number of bytes: write a whole number, alone or with Ki, Mi, Gi or Ti, such as 256Mi"
@@ -15,27 +15,27 @@ pub struct ByteSizeError {
     text: String,
 }
 
-/// A number of bytes: a whole number, alone or with `Ki`, `Mi`, `Gi` or `Ti`.
+/// Size in bytes: a whole number, alone or with `Ki`, `Mi`, `Gi` or `Ti`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// From bytes.
+    /// Returns a size of so many bytes.
     #[must_use]
     pub const fn new(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// In bytes.
+    /// Returns the number of bytes.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Reads `65536` and `256Mi`.
+    /// Reads a text such as `65536` or `256Mi`.
     ///
     /// # Errors
-    /// [`ByteSizeError`] for anything else, and for 2^64 bytes and more.
+    /// [`ByteSizeError`] for other texts, and for 2^64 bytes or more.
     pub fn parse(text: &str) -> Result<Self, ByteSizeError> {
         let read = || {
             let (digits, unit) = UNITS
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn common_texts() {
+    fn texts_are_read_as_bytes() {
         for (text, bytes) in
             [("65536", 65_536), ("64Ki", 65_536), ("256Mi", 1 << 28), ("10Gi", 10 << 30), ("0", 0)]
         {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_may_have_numbers_and_texts() {
+    fn documents_contain_numbers_or_texts() {
         for document in ["1048576", "\"1Mi\"", "\"1024Ki\""] {
             assert_eq!(serde_json::from_str::<ByteSize>(document).unwrap(), ByteSize(1 << 20));
         }

@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 
-/// The version this code writes.
+/// Version of the answer.
 pub const VERSION: u32 = 1;
 
-/// The whole answer.
+/// State of an agent and its devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
-    /// [`VERSION`]; fields may be added without a new one.
+    /// Version of the answer, [`VERSION`]. Additional fields do not change it.
     pub version: u32,
-    /// The agent's own version.
+    /// Version of the agent.
     pub agent_version: String,
     /// Error of the newest configuration document, if the agent does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_problem: Option<String>,
-    /// In the configuration's order.
+    /// Devices in the order of the configuration.
     pub devices: Vec<DeviceStatus>,
 }
 
@@ -27,19 +27,20 @@ pub struct AgentStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStatus {
-    /// As in the configuration.
+    /// Name of the device in the configuration.
     pub name: String,
-    /// The id at the hub.
+    /// Id of the device at the hub.
     pub device_id: String,
-    /// As in the configuration: the operator heeds the answer only if it is the uid of its object.
+    /// Kubernetes object of the device, from the configuration. The operator ignores the state of an object with
+    /// another uid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// The hub it is at, or was assigned.
+    /// Host name of the hub: configured, or assigned by DPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_hub: Option<String>,
-    /// The connection's true state.
+    /// Connection to the hub.
     pub connection: Connection,
-    /// The credential it logs in with; nothing while it has none.
+    /// Credential of the device; absent while it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
     /// Errors of tags that cannot be read: field and fix.
@@ -51,10 +52,10 @@ pub struct DeviceStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Credential {
-    /// The one that the hub accepted last, since this agent runs.
+    /// Credential that the hub accepted last, since the agent started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Fingerprint>,
-    /// The newest one, if hub or DPS refused it; the device goes on with the one before, if there is one.
+    /// Newest credential, if hub or DPS refused it. The device continues with the previous one, if it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// Error of the current files, if they are unusable: file and fix, never a secret. The device continues with its
@@ -75,7 +76,7 @@ pub struct Refused {
     pub message: String,
 }
 
-/// The connection's true state.
+/// State of a connection, with reason and message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -85,7 +86,7 @@ pub struct Connection {
     pub since: Timestamp,
     /// Reason of the state.
     pub reason: ConnectionReason,
-    /// In words, with the fix where there is one; never a secret.
+    /// Message with the cause and its fix; never a secret.
     #[serde(default)]
     pub message: String,
 }
@@ -93,9 +94,9 @@ pub struct Connection {
 /// State of a connection to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectionState {
-    /// Accepted, and not gone since.
+    /// The hub accepted the device, and the connection is open.
     Connected,
-    /// Not accepted, or gone.
+    /// There is no connection.
     Disconnected,
 }
 
@@ -105,21 +106,21 @@ pub enum ConnectionState {
 pub enum ConnectionReason {
     /// The hub accepted the device.
     Connected,
-    /// The first attempt is under way.
+    /// The first connect attempt is in progress.
     Connecting,
-    /// A registration at DPS is under way.
+    /// A registration at DPS is in progress.
     Registering,
-    /// The credentials folder or a file in it cannot be read, is no key or certificate, or they do not belong together.
+    /// A file of the credentials folder is missing, invalid, or does not match the others.
     CredentialsUnreadable,
     /// The device's certificate has expired.
     CredentialExpired,
-    /// The name does not resolve.
+    /// The host name does not resolve.
     HostNotFound,
     /// The host does not answer, or refuses on that port.
     HostUnreachable,
     /// The server's certificate is not signed by a trusted CA, or not for that name, or out of date.
     CertificateNotTrusted,
-    /// TLS failed otherwise.
+    /// TLS failed for another reason.
     TlsFailed,
     /// The hub refuses key or certificate, does not know the device or has disabled it (CONNACK 4 or 5, or TLS).
     Unauthorized,
@@ -133,15 +134,15 @@ pub enum ConnectionReason {
     EnrollmentDisabled,
     /// DPS ended the registration without a hub.
     RegistrationFailed,
-    /// The server closed the connection, or it broke.
+    /// The server closed the connection, or the network failed.
     ConnectionLost,
     /// The server accepted a message and did not acknowledge it, or did not answer in time.
     Timeout,
     /// The agent closed the connection to use a new token, credential or configuration.
     Renewing,
-    /// The agent is ending.
+    /// The agent is shutting down.
     ShuttingDown,
-    /// Something newer than this reader.
+    /// A reason of a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -171,7 +172,7 @@ impl ConnectionReason {
         Self::Unknown,
     ];
 
-    /// The word in conditions, events and metrics.
+    /// Returns the name in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_is_stable_and_tolerates_newer_agents() {
+    fn answer_is_stable_and_tolerates_newer_agents() {
         let text = r#"{"version":1,"agentVersion":"0.1.0","devices":[{"name":"press-17","deviceId":"press-17","assignedHub":"contoso.azure-devices.net","connection":{"state":"Disconnected","since":"2026-01-02T03:04:05Z","reason":"Unauthorized","message":"the hub refuses the key"}}]}"#;
         let status: AgentStatus = serde_json::from_str(text).unwrap();
         assert_eq!(status.devices[0].connection.reason, ConnectionReason::Unauthorized);

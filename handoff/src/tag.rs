@@ -4,29 +4,29 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::Interval;
 
-/// A place where tags are read: exactly one kind.
+/// Source of tags: exactly one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
-    /// Unique in the device; tags refer to it.
+    /// Name of the source, unique in the device. Tags refer to it.
     pub name: String,
-    /// Functions and registers of a simulated controller.
+    /// Simulated controller with functions and registers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulator: Option<Simulator>,
 }
 
-/// The simulator takes no settings.
+/// Simulator. It has no settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Simulator {}
 
-/// One named value.
+/// Tag: a named value of the field device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tag {
-    /// Unique in the device; the `id` of its events.
+    /// Name of the tag, unique in the device; the `id` of its events.
     pub name: String,
-    /// The name of one of the device's sources.
+    /// Name of one of the device's sources.
     pub source: String,
     /// Address of the tag in its source, such as `RAMP(1000, 0, 100, 1)` or `K0001`.
     pub address: String,
@@ -45,35 +45,36 @@ pub struct Tag {
     /// Minimum change of a number that becomes an event, with [`Publish::OnChange`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadband: Option<Deadband>,
-    /// After so long without an event the next read becomes one, changed or not, with [`Publish::OnChange`].
+    /// Longest time without an event, with [`Publish::OnChange`]: after that the next reading is an event, changed or
+    /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_silence: Option<Interval>,
 }
 
-/// A type of the field, by Kepware's names.
+/// Data type, named as in Kepware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataType {
     /// True or false.
     Boolean,
-    /// 8 bits with sign.
+    /// 8-bit signed integer.
     Char,
-    /// 8 bits without sign.
+    /// 8-bit unsigned integer.
     Byte,
-    /// 16 bits with sign.
+    /// 16-bit signed integer.
     Short,
-    /// 16 bits without sign.
+    /// 16-bit unsigned integer.
     Word,
-    /// 32 bits with sign.
+    /// 32-bit signed integer.
     Long,
-    /// 32 bits without sign.
+    /// 32-bit unsigned integer.
     DWord,
-    /// 64 bits with sign.
+    /// 64-bit signed integer.
     LLong,
-    /// 64 bits without sign.
+    /// 64-bit unsigned integer.
     QWord,
-    /// 32 bits with a fraction.
+    /// 32-bit floating-point number.
     Float,
-    /// 64 bits with a fraction.
+    /// 64-bit floating-point number.
     Double,
     /// Four decimal digits in 16 bits.
     #[serde(rename = "BCD")]
@@ -85,15 +86,15 @@ pub enum DataType {
     String,
 }
 
-/// Minimum difference of a number to the last sent value: exactly one field is set.
+/// Minimum difference of a number to the last sent value: exactly one of the two fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deadband {
-    /// By more than this.
+    /// Absolute difference that the number must exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absolute: Option<f64>,
-    /// By more than this part of the value that was sent last, in hundredths of it; from 0 by anything. (The reference does
-    /// not know what Kepware's percentage is of, UNCONFIRMED; few sources know the range of a tag.)
+    /// Difference that the number must exceed, in percent of the last sent value; for 0, any change. (UNCONFIRMED: the
+    /// reference does not say of which value Kepware's percentage is.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
 }
@@ -103,7 +104,7 @@ impl Tag {
         true
     }
 
-    // A document is shorter, and older agents read it, without what is so anyway.
+    // The default is left out: documents stay short, and older agents can read them.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     const fn is_enabled(enabled: &bool) -> bool {
         *enabled
@@ -113,7 +114,7 @@ impl Tag {
     pub const SCAN_INTERVALS: std::ops::RangeInclusive<Interval> =
         Interval::from_millis(10)..=Interval::from_millis(99_999_990);
 
-    /// One second.
+    /// Returns the default: one second.
     #[must_use]
     pub const fn default_scan_interval() -> Interval {
         Interval::from_secs(1)
@@ -123,9 +124,9 @@ impl Tag {
 /// Readings that become events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Publish {
-    /// Those whose value or quality differs from the last one.
+    /// Readings whose value or quality differs from the last one.
     #[default]
     OnChange,
-    /// Every one, but failures that only repeat.
+    /// All readings, except repeated failures.
     EveryScan,
 }

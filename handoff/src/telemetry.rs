@@ -21,7 +21,7 @@ pub struct Telemetry {
     pub template: Option<Template>,
     /// Time between two messages.
     pub interval: Interval,
-    /// Most events in one message, Narrow only; more become further messages at once.
+    /// Maximum number of events in a message, not with `Wide`; more events are sent in further messages immediately.
     pub max_events: u32,
     /// Sends an event for a tag's first reading: when the agent starts, and when the tag is new. A first read that
     /// fails is always an event.
@@ -92,10 +92,10 @@ impl InitialUpdate {
 /// Events in a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
-    /// The events since the last message, a tag possibly many times.
+    /// Events since the last message; a tag can occur several times.
     #[default]
     Narrow,
-    /// Every tag once, with its current value.
+    /// Current value of every tag.
     Wide,
 }
 
@@ -104,7 +104,7 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LastWill {
-    /// The body.
+    /// Body of the message.
     pub payload: String,
     /// Properties of the message.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -118,10 +118,10 @@ pub struct LastWill {
 }
 
 impl LastWill {
-    /// Most bytes of a body: MQTT's own limit for wills.
+    /// Maximum size of a body, in bytes: MQTT's limit for wills.
     pub const MAX_BYTES: usize = 65_535;
 
-    /// Its properties, as they stand in the topic.
+    /// Returns the properties for the topic.
     #[must_use]
     pub fn bag(&self) -> PropertyBag {
         let system = [(CONTENT_TYPE, &self.content_type), (CONTENT_ENCODING, &self.content_encoding)];

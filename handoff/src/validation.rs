@@ -10,11 +10,11 @@ use lanyard_protocol::hub::id::RegistrationId;
 use lanyard_protocol::hub::property_bag::MESSAGE_ID;
 use lanyard_protocol::hub::topic::telemetry as telemetry_topic;
 
-/// MQTT's own limit is 65535 bytes (ref §4.1); the rest is for the system properties.
+/// Longest topic, in bytes. MQTT's limit is 65535 (ref §4.1); the rest is for the system properties.
 const LONGEST_TOPIC: usize = 64_000;
 
 impl AgentConfig {
-    /// Every problem that the types cannot refuse.
+    /// Returns all problems that the types cannot refuse.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -26,7 +26,7 @@ impl AgentConfig {
         for (position, device) in self.devices.iter().enumerate() {
             let field = format!("devices[{position}]");
             if !names.insert(device.name.as_str()) {
-                let message = format!("{:?} occurs twice; give every device a name of its own", device.name);
+                let message = format!("{:?} occurs twice; give every device a unique name", device.name);
                 found.push(Problem::new(format!("{field}.name"), message));
             }
             let mut report = |path: &str, message: String| {
@@ -72,7 +72,7 @@ impl Tag {
                 if set {
                     report(
                         field,
-                        "it belongs to publish OnChange: every scan is sent anyway; take it out".to_owned(),
+                        "it belongs to publish OnChange: EveryScan sends every reading; remove it".to_owned(),
                     );
                 }
             }
@@ -81,7 +81,7 @@ impl Tag {
 }
 
 impl Device {
-    /// Returns whether both have the same identity, of which a hub or DPS keeps only one connected.
+    /// Returns whether both have the same identity. A hub or DPS keeps only one of them connected.
     fn is_same_client(&self, other: &Self) -> bool {
         let registration = |device: &Self, dps: &Dps| {
             let id = dps.registration_id.as_ref().map_or(device.device_id.as_str(), RegistrationId::as_str);
@@ -111,10 +111,10 @@ impl Device {
         }
         match (&self.hub, &self.dps) {
             (Some(_), Some(_)) => report("dps", "set either hub or dps, not both".to_owned()),
-            (None, None) => report("hub", "set hub or dps: where does the device connect?".to_owned()),
+            (None, None) => report("hub", "set hub or dps, to which the device connects".to_owned()),
             (None, Some(Dps { registration_id: None, .. })) => {
                 if let Err(error) = RegistrationId::new(self.device_id.as_str()) {
-                    report("deviceId", format!("DPS will not register it: {error}"));
+                    report("deviceId", format!("DPS does not accept it: {error}"));
                 }
             }
             _ => {}
@@ -125,7 +125,7 @@ impl Device {
         let mut sources = HashSet::new();
         for (position, source) in self.sources.iter().enumerate() {
             if !sources.insert(source.name.as_str()) {
-                let message = format!("{:?} occurs twice; give every source a name of its own", source.name);
+                let message = format!("{:?} occurs twice; give every source a unique name", source.name);
                 report(&format!("sources[{position}].name"), message);
             }
             if has_invisible(&source.name) {
@@ -145,7 +145,7 @@ impl Device {
                 report(&format!("{path}.name"), "give the tag a name".to_owned());
             }
             if !tags.insert(tag.name.as_str()) {
-                let message = format!("{:?} occurs twice; give every tag a name of its own", tag.name);
+                let message = format!("{:?} occurs twice; give every tag a unique name", tag.name);
                 report(&format!("{path}.name"), message);
             }
             if !sources.contains(tag.source.as_str()) {
@@ -181,7 +181,7 @@ impl Device {
             report("telemetry.timeout", "0s is not allowed here: use more, such as 5s".to_owned());
         }
         if telemetry.properties.contains_key(MESSAGE_ID) {
-            report("telemetry.properties", "$.mid is the agent's own; take it out".to_owned());
+            report("telemetry.properties", "the agent sets $.mid itself; remove it".to_owned());
         }
         let topic =
             telemetry_topic(self.device_id.as_str(), &telemetry.properties.clone().into_iter().collect());
@@ -222,9 +222,9 @@ impl Device {
     }
 }
 
-/// The same words as in the custom resources.
+/// Message for names with control characters, as in the custom resources.
 const INVISIBLE: &str =
-    "a name has no control characters: take the line break, tab or other invisible character out of it";
+    "a name must not contain control characters: remove the line break, tab or other invisible character";
 
 fn has_invisible(name: &str) -> bool {
     name.contains(char::is_control)
@@ -282,12 +282,12 @@ mod tests {
         assert!(
             unknown.contains(
                 "devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: \
-                |TAGNAM| is no variable: did you mean"
+                |TAGNAM| is not a variable: did you mean"
             ),
             "{unknown}"
         );
         let list = "template: {advanced: '|#each VALUES|{\"v\": |VALUE|}|/each|'}";
-        assert!(said(list).contains("a message with 2 events is no JSON"), "{}", said(list));
+        assert!(said(list).contains("a message with 2 events is not JSON"), "{}", said(list));
         assert_eq!(said(&format!("{list}, maxEvents: 1")), "");
         assert_eq!(said(&format!("{list}, contentType: text/plain")), "");
     }
@@ -330,7 +330,7 @@ devices:
     }
 
     #[test]
-    fn names_can_be_seen() {
+    fn names_with_control_characters_are_refused() {
         let text = r#"{version: 1, devices: [{name: "a\tb", deviceId: d, hub: {hostname: h}, sources: [{name: "s\n", simulator: {}}],
             tags: [{name: "T\x7f", source: "s\n", address: K1}]}]}"#;
         let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };

@@ -1,9 +1,9 @@
 //! The HTTP server of agent and operator: short answers for probes and scrapes, bounded against slow or many clients.
 //! Talks to the network.
 //!
-//! A connection carries one request. Its head must be there within [`HEADER_TIMEOUT`], and its answer must be taken
-//! within [`LIFETIME`]. Beyond [`CONNECTIONS`] the oldest connection is closed for a new one: clients that only hold
-//! connections open cannot keep the kubelet's probes out.
+//! A connection carries one request. The client must send its head within [`HEADER_TIMEOUT`] and read the answer within
+//! [`LIFETIME`]. With more than [`CONNECTIONS`] connections, a new one replaces the oldest, so that idle clients cannot
+//! block the kubelet's probes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,22 +17,21 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Limit of open connections. Kubelet, Prometheus and the operator have one each for moments.
+/// Limit of open connections. Kubelet, Prometheus and the operator need one each, for a short time.
 pub const CONNECTIONS: usize = 32;
-/// Time in which the head of a request must be there.
+/// Time limit for the head of a request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Lifetime of a connection, whatever its client does.
+/// Maximum lifetime of a connection.
 pub const LIFETIME: Duration = Duration::from_secs(20);
-/// The largest head of a request.
+/// Maximum size of a request's head.
 const HEAD_BYTES: usize = 16 * 1024;
-/// The pause after the system gave no connection, which has run out of file handles most likely.
+/// Pause after `accept` failed, most likely because there are no free file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens at an address. `[::]` means every address of the machine, IPv4 and IPv6, and IPv4 alone where the kernel has
-/// no IPv6.
+/// Listens at an address. `[::]` means every address of the machine, and only IPv4 if the kernel has no IPv6.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// If the address is not available.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Err(error) if address.is_ipv6() && address.ip().is_unspecified() && lacks_ipv6(&error) => {
@@ -80,6 +79,6 @@ async fn connection(socket: TcpStream, router: Router) {
         .keep_alive(false)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
-    // How a client ends its connection is its own affair.
+    // A client may close its connection in any way.
     let _ = tokio::time::timeout(LIFETIME, served).await;
 }

@@ -1,5 +1,5 @@
-//! No error that is made from secret material repeats a part of it: every reader of keys, connection strings, certificates,
-//! credentials files and configurations, with whatever damage a person or a tool can do to the text.
+//! Test that no error repeats a part of a secret: every reader of keys, connection strings, certificates, credentials files and
+//! configurations, with common damage to the text.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]
@@ -29,12 +29,12 @@ use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::text::pem;
 use proptest::prelude::*;
 
-/// So many characters of a secret in a row are a part of it.
+/// Number of successive characters of a secret that no error repeats.
 const PART: usize = 8;
-/// Letters that stand for themselves in base64, so that no word of a message is a part of a secret by chance.
+/// Base64 of 32 random bytes, so that no word of a message is a part of a secret by chance.
 const DIGITS: &str = "[A-Za-z0-9+/]{43}=";
 
-/// The ways in which a text goes wrong.
+/// Damage to a text.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     None,

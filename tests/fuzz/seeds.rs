@@ -1,4 +1,4 @@
-//! Every seed, which is a file as it is met in the field or one that broke a reader once, is read without an engine too.
+//! Test of every seed without an engine: a real file, or one that broke a reader once.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]

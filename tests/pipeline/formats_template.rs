@@ -94,11 +94,11 @@ fn template_errors_have_positions_and_change_nothing() {
     for (text, words) in [
         (
             "[\n  |#each VALUES||TAGNAM||/each|]",
-            "advanced, line 2, column 17: |TAGNAM| is no variable: did you mean |TAGNAME|?",
+            "advanced, line 2, column 17: |TAGNAM| is not a variable: did you mean |TAGNAME|?",
         ),
         (
             "[\n  |#each VALUES||VALUE||/each|]",
-            "advanced, line 2, column 17: a message with 2 events is no JSON",
+            "advanced, line 2, column 17: a message with 2 events is not JSON",
         ),
     ] {
         agent.setup.configure(&press_with(&emulator, tags, &telemetry(text, "")));

@@ -94,7 +94,7 @@ fn every_mistake_of_the_configuration_has_a_line_of_its_own() {
     assert_eq!(code, Some(1));
     let lines: Vec<&str> = log.lines().collect();
     let expected = [
-        "config/agent.yaml:3:70: devices[0].telemetry.interval: \\\"banana\\\" is not a length of time: write",
+        "config/agent.yaml:3:70: devices[0].telemetry.interval: \\\"banana\\\" is not a duration: write",
         "config/agent.yaml:3:89: devices[0].telemetry.maxEvents: integer -5 is not allowed here: use a whole number from 0 to",
         "config/agent.yaml:3:98: devices[0].telemetry.qos: 2 is not allowed here: a hub takes 0 or 1",
     ];

@@ -274,8 +274,8 @@ async fn unsuitable_external_certificate_is_reported() {
     young.not_before = rcgen::date_time_ymd(2120, 1, 1);
     let (server, old, young) = (ca.leaf(&server), ca.leaf(&old), ca.leaf(&young));
     for (leaf, key, reason, words) in [
-        ("none", good.1.as_str(), "CertificateInvalid", "it has no certificate"),
-        (&good.0, "none", "CertificateKeyInvalid", "it has no private key"),
+        ("none", good.1.as_str(), "CertificateInvalid", "there is no certificate"),
+        (&good.0, "none", "CertificateKeyInvalid", "there is no private key"),
         (&good.0, &other.1, "CertificateKeyMismatch", "belong together"),
         (&other.0, &other.1, "CertificateNameMismatch", "CN=\"b\""),
         (&server.0, &server.1, "CertificateUsage", "clientAuth"),

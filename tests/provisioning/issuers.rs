@@ -138,8 +138,8 @@ async fn a_wrong_ca_is_named_and_devices_keep_what_they_have() {
     let too_deep = narrow.below(usual("Below"));
     let stranger = Authority::root(usual("Stranger"));
     for (secret, reason, words) in [
-        (tls_secret("ca", "none", &good.key), "IssuerInvalid", "it has no certificate"),
-        (tls_secret("ca", &good.pem, "none"), "IssuerKeyInvalid", "it has no private key"),
+        (tls_secret("ca", "none", &good.key), "IssuerInvalid", "there is no certificate"),
+        (tls_secret("ca", &good.pem, "none"), "IssuerKeyInvalid", "there is no private key"),
         (tls_secret("ca", &good.pem, &stranger.key), "IssuerKeyMismatch", "belong together"),
         (no_ca.secret("ca", &[]), "IssuerNotCA", "CA:TRUE"),
         (no_sign.secret("ca", &[]), "IssuerMayNotSign", "keyCertSign"),

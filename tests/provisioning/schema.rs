@@ -242,7 +242,7 @@ async fn a_template_that_cannot_be_used_is_told_with_line_and_column() {
         namespace.wait("t", what, |device: &IoTDevice| is(device, "Stalled", "True", "InvalidSpec")).await;
     let ready = condition(&device.status.as_ref().unwrap().conditions, "Ready").unwrap();
     let words =
-        "telemetry.template: advanced, line 2, column 17: |VALU| is no variable: did you mean |VALUE|?";
+        "telemetry.template: advanced, line 2, column 17: |VALU| is not a variable: did you mean |VALUE|?";
     assert!(ready.reason == "InvalidSpec" && ready.message.starts_with(words), "{}", ready.message);
     namespace.apply(&with("VALUE")).await;
     issued(&namespace, "t").await;

@@ -39,7 +39,7 @@ impl DocumentError {
             return vec![self.to_string()];
         };
         let line = |problem: &Problem| {
-            let place = problem.place.map(|place| format!(":{}:{}", place.line, place.column));
+            let place = problem.position.map(|place| format!(":{}:{}", place.line, place.column));
             let field = if problem.field.is_empty() { "the document" } else { problem.field.as_str() };
             format!("{}{}: {field}: {}", path.display(), place.unwrap_or_default(), problem.message)
         };

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_file_without_certificates_is_refused_with_the_fix() {
         let message = Trust::new(Some(b"hello")).unwrap_err().to_string();
-        assert!(message.starts_with("it has no certificate"), "{message}");
+        assert!(message.starts_with("there is no certificate"), "{message}");
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(Trust::new(Some(broken)), Err(TrustError::Certificate { position: 1, .. })));
         let open = b"-----BEGIN CERTIFICATE-----\nAAAA\n";

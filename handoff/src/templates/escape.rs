@@ -1,7 +1,7 @@
-//! Texts inside the quotes of JSON. Pure.
+//! Escapes for texts inside JSON quotes. Pure.
 
-/// Writes what stands between the quotes of a JSON text, as every JSON writer of the field does: the short escapes where
-/// there are some, `\u001f` for other control characters, everything else as it is, in UTF-8.
+/// Writes a text without its JSON quotes, as common JSON writers do: short escapes if they exist, `\u001f` for other
+/// control characters, everything else unchanged in UTF-8.
 pub fn text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
@@ -32,8 +32,8 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Makes the JSON that stands in `out` from `start` on fit between quotes: a text loses its own, and in anything else quotes
-/// and backslashes are escaped.
+/// Makes the JSON in `out` from `start` on fit between quotes: removes the quotes of a text, and escapes quotes and
+/// backslashes of other values.
 pub(super) fn inside_quotes(out: &mut Vec<u8>, start: usize) {
     let Some(json) = out.get(start..) else { return };
     if json.first() == Some(&b'"') {
@@ -47,7 +47,7 @@ pub(super) fn inside_quotes(out: &mut Vec<u8>, start: usize) {
     }
     let (mut from, mut to) = (out.len(), out.len() + more);
     out.resize(to, 0);
-    // From the end, so that nothing is overwritten before it is moved.
+    // Moves the last byte first, so that no byte is overwritten before it is moved.
     while let Some(byte) = from.checked_sub(1).filter(|&at| at >= start).and_then(|at| out.get(at).copied()) {
         from -= 1;
         to -= 1;
@@ -73,9 +73,8 @@ mod tests {
     }
 
     proptest! {
-        /// The same bytes as another writer's, which reads them back too.
         #[test]
-        fn any_text_is_escaped_as_elsewhere(value in "(\\PC|[\\x00-\\x1f\"\\\\]){0,24}") {
+        fn text_is_escaped_as_by_serde_json(value in "(\\PC|[\\x00-\\x1f\"\\\\]){0,24}") {
             let mut out = b"\"".to_vec();
             text(&mut out, &value);
             out.push(b'"');
@@ -83,7 +82,7 @@ mod tests {
         }
 
         #[test]
-        fn any_json_fits_between_quotes(value in "(\\PC|[\"\\\\]){0,12}", list in any::<bool>()) {
+        fn json_fits_between_quotes(value in "(\\PC|[\"\\\\]){0,12}", list in any::<bool>()) {
             let json = if list { serde_json::json!([value, 1]).to_string() } else { serde_json::json!(value).to_string() };
             let mut out = b"x: \"".to_vec();
             out.extend_from_slice(json.as_bytes());

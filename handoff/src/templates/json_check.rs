@@ -1,5 +1,4 @@
-//! Check whether a template produces JSON, and the position where it does not: it is rendered for samples, which
-//! another parser reads. Pure.
+//! Check that a template produces JSON: it renders sample events and parses the result. Pure.
 
 use serde_json::Value;
 
@@ -8,9 +7,9 @@ use crate::templates::problem::{ErrorAt, TemplateError};
 use crate::templates::render::{Context, Sample};
 use crate::templates::template::Template;
 
-/// Values of all kinds.
+/// Sample values of all kinds.
 const VALUES: [&str; 3] = ["1", "\"say \\\"hi\\\"\"", "[false,null]"];
-/// Time of the samples.
+/// Time of the sample events.
 const TIME: i64 = 1_488_227_380_000;
 
 impl Template {
@@ -28,21 +27,21 @@ impl Template {
             let comma = "write |#unless @last|,|/unless| between events in a list, set maxEvents: 1, ";
             let fix = if count > 1 { comma } else { "mend it, " };
             let message = format!(
-                "a message with {events} is no JSON from here on: {said}; {fix}or set another contentType"
+                "a message with {events} is not JSON from here on: {said}; {fix}or set another contentType"
             );
             let problem = ErrorAt::new(trial.origin(error.line(), error.column()), message);
             Some(match (&self.texts().advanced, &self.texts().standard) {
                 (Some(text), _) => problem.of("advanced", text),
-                _ => TemplateError { text: "standard", place: None, message: problem.message },
+                _ => TemplateError { text: "standard", position: None, message: problem.message },
             })
         })
     }
 }
 
-/// A body, and where each of its parts comes from.
+/// Body with the origin of each of its parts in the template.
 struct Trial {
     body: Vec<u8>,
-    /// A part's beginning in the body, its beginning in the template, and whether it was copied.
+    /// Start of a part in the body, its start in the template, and whether the part is a copy.
     parts: Vec<(usize, usize, bool)>,
 }
 
@@ -95,7 +94,7 @@ impl Trial {
         }
     }
 
-    /// The place in the template that a place in the body comes from.
+    /// Returns the position in the template for a position in the body.
     fn origin(&self, line: usize, column: usize) -> usize {
         let lines = self.body.split_inclusive(|&byte| byte == b'\n');
         let before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
@@ -123,12 +122,12 @@ mod tests {
             (
                 "{\n \"v\": [|#each VALUES||VALUE||/each|]}",
                 9,
-                "advanced, line 2, column 22: a message with 2 events is no JSON",
+                "advanced, line 2, column 22: a message with 2 events is not JSON",
             ),
             (
                 "[|#each VALUES||TAGNAME|,|/each|]",
                 9,
-                "advanced, line 1, column 16: a message with one event is no JSON",
+                "advanced, line 1, column 16: a message with one event is not JSON",
             ),
             (
                 "[|#each VALUES|{\"a\" |VALUE|}|/each|]",

@@ -1,8 +1,8 @@
-//! Bodies of messages in a form that users write themselves: the templates of Kepware's IoT Gateway.
+//! Templates of message bodies, in the syntax of Kepware's IoT Gateway. Pure.
 //!
 //! ```text
 //! text ─► tokens ─► nodes ─► plan ─► body
-//! (standard templates become nodes straight away)
+//! (standard templates are converted to nodes directly)
 //! ```
 
 pub mod texts;

@@ -6,21 +6,21 @@ use crate::templates::token::{Placed, Token, cut};
 /// Variable of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variable {
-    /// Milliseconds since 1970-01-01T00:00:00Z at which the message was made.
+    /// Time of the message, in milliseconds since 1970-01-01T00:00:00Z.
     ServerTimestamp,
-    /// The same as text, without quotes: `2017-02-27T20:29:40.000Z` (format UNCONFIRMED in the reference).
+    /// Time of the message as text, without quotes: `2017-02-27T20:29:40.000Z` (UNCONFIRMED).
     ServerDate,
-    /// The tag's name as the inside of a JSON text: quotes are the template's own.
+    /// Name of the tag, escaped for JSON and without quotes.
     Name,
-    /// The value as JSON: a text with its quotes (UNCONFIRMED); without them where the template has its own.
+    /// Value as JSON. A text has quotes (UNCONFIRMED) unless the template has quotes around it.
     Value,
     /// `true` or `false`.
     Quality,
-    /// Milliseconds since 1970-01-01T00:00:00Z at which the tag was read.
+    /// Time of the reading, in milliseconds since 1970-01-01T00:00:00Z.
     Timestamp,
-    /// The same as text, like [`Variable::ServerDate`].
+    /// Time of the reading as text, like [`Variable::ServerDate`].
     Date,
-    /// The place of the event in the message, from 0 (UNCONFIRMED).
+    /// Number of the event in the message, from 0 (UNCONFIRMED).
     Index,
     /// True for the first event (UNCONFIRMED).
     First,
@@ -28,7 +28,7 @@ pub(super) enum Variable {
     Last,
 }
 
-/// The words for them; the standard template's words are understood in the advanced one too, and the other way around.
+/// Names of the variables. Both kinds of templates accept all names.
 const WORDS: [(&str, Variable); 13] = [
     ("SERVERTIMESTAMP", Variable::ServerTimestamp),
     ("SERVERDATE", Variable::ServerDate),
@@ -46,7 +46,7 @@ const WORDS: [(&str, Variable); 13] = [
 ];
 
 impl Variable {
-    /// The variable of this name; the error is the rest of a sentence.
+    /// Returns the variable with this name; the error is the second half of a sentence.
     pub(super) fn named(word: &str) -> Result<Self, String> {
         if word == "@last" {
             return Ok(Self::Last);
@@ -57,7 +57,7 @@ impl Variable {
             let nearest = WORDS.iter().map(|(name, _)| *name).min_by_key(|name| distance(name));
             let near = nearest.filter(|name| distance(name) <= 2);
             let guess = near.map(|name| format!("did you mean |{name}|? ")).unwrap_or_default();
-            format!("|{word}| is no variable: {guess}use {USAGE}")
+            format!("|{word}| is not a variable: {guess}use {USAGE}")
         })
     }
 
@@ -78,7 +78,7 @@ pub(super) enum Test {
     Good,
 }
 
-/// A part of a template, and the byte at which it begins.
+/// Part of a template, with its position in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Text { at: usize, text: String },
@@ -86,7 +86,7 @@ pub(super) enum Node {
     Choice { question: Test, yes: Vec<Node>, no: Vec<Node> },
 }
 
-/// A whole template.
+/// Template, cut at its loop.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Outline {
     pub(super) head: Vec<Node>,
@@ -122,7 +122,7 @@ struct Reader<'a, 't> {
 }
 
 impl Reader<'_, '_> {
-    /// Nodes up to one of `ends` or, outside the loop, up to its beginning; that one is left. `inside` is the beginning
+    /// Reads the nodes before the next tag of `ends` or, outside of the loop, before the loop. `inside` is the position
     /// of the loop.
     fn nodes(&mut self, inside: Option<usize>, ends: &[&str]) -> Result<Vec<Node>, ErrorAt> {
         let mut nodes = Vec::new();
@@ -223,7 +223,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// State of a scan over the template: inside or outside of a JSON text of the template.
+/// State of a scan over the template: inside or outside of quotes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quotes {
     open: bool,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_where_and_what_to_do() {
+    fn errors_name_position_and_fix() {
         for (text, at, words) in [
             ("{}", 0, "no event is put in: write |#each VALUES| … |/each|"),
             ("|#each VALUES||/each", 14, "this | has no partner on its line"),
@@ -261,10 +261,10 @@ mod tests {
             (
                 "|#each VALUES||TAGNAM||/each|",
                 14,
-                "|TAGNAM| is no variable: did you mean |TAGNAME|? use |SERVER",
+                "|TAGNAM| is not a variable: did you mean |TAGNAME|? use |SERVER",
             ),
             ("|#each VALUES||tagname||/each|", 14, "did you mean |TAGNAME|?"),
-            ("|#each VALUES||Banana||/each|", 14, "|Banana| is no variable: use |SERVERTIMESTAMP|"),
+            ("|#each VALUES||Banana||/each|", 14, "|Banana| is not a variable: use |SERVERTIMESTAMP|"),
             ("|VALUE||#each VALUES||/each|", 0, "|VALUE| is of one event"),
             ("|VALUES|", 0, "|VALUES| belongs to the standard template"),
             ("|#each VALUES||#each VALUES||/each||/each|", 14, "cannot stand inside another one"),

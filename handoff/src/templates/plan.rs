@@ -1,9 +1,8 @@
-//! A template made ready: what is written for the first event of a message and for the others, and how that differs for the
-//! last one. Pure.
+//! Plan of a template: the output for the first event of a message, for the others, and for the last one. Pure.
 
 use crate::templates::node::{Node, Outline, Test, Variable};
 
-/// Something that is written.
+/// Piece of the output.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Piece {
     Text { at: usize, text: Box<str> },
@@ -16,13 +15,13 @@ pub(super) enum Piece {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
     pub(super) shared: Vec<Piece>,
-    /// If another one follows.
+    /// Rest of the output if another event follows.
     pub(super) more: Vec<Piece>,
-    /// If none does.
+    /// Rest of the output for the last event.
     pub(super) last: Vec<Piece>,
 }
 
-/// A template made ready.
+/// Output of a template.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
     pub(super) head: Vec<Piece>,
@@ -52,7 +51,7 @@ impl Item {
     }
 }
 
-/// Decides what is the same for all events in this place.
+/// Decides the conditions that do not depend on the event.
 fn pieces(nodes: &[Node], first: bool, last: bool) -> Vec<Piece> {
     let mut out = Vec::new();
     for node in nodes {

@@ -2,27 +2,27 @@
 
 use lanyard_protocol::document::position::Position;
 
-/// A template that cannot be used.
+/// Error of a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", at(.text, .place))]
+#[error("{}{message}", at(.text, .position))]
 pub struct TemplateError {
     /// Text of the template: `advanced`, `standard.message` or `standard.values`; empty for the template itself.
     pub text: &'static str,
     /// Position in the text.
-    pub place: Option<Position>,
+    pub position: Option<Position>,
     /// Description of the problem, and the fix.
     pub message: String,
 }
 
-fn at(text: &str, place: &Option<Position>) -> String {
-    match (text, place) {
+fn at(text: &str, position: &Option<Position>) -> String {
+    match (text, position) {
         ("", _) => String::new(),
         (text, None) => format!("{text}: "),
-        (text, Some(place)) => format!("{text}, {place}: "),
+        (text, Some(position)) => format!("{text}, {position}: "),
     }
 }
 
-/// A problem at a byte of a text.
+/// Error at a position in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ErrorAt {
     pub(super) at: usize,
@@ -34,14 +34,14 @@ impl ErrorAt {
         Self { at, message: message.into() }
     }
 
-    /// With line and column in `text`.
+    /// Converts the position to line and column.
     pub(super) fn of(self, name: &'static str, text: &str) -> TemplateError {
-        TemplateError { text: name, place: Some(place(text, self.at)), message: self.message }
+        TemplateError { text: name, position: Some(position(text, self.at)), message: self.message }
     }
 }
 
-/// Line and column of a byte, counted from 1 and in characters.
-fn place(text: &str, at: usize) -> Position {
+/// Returns line and column of a byte, in characters, from 1.
+fn position(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     let count = |characters: usize| characters as u64 + 1;

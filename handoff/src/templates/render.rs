@@ -1,5 +1,5 @@
-//! Writes a message's body from a template, event by event: at any moment it is known how long the body were if it ended
-//! there. Nothing is allocated for an event. Pure.
+//! Writer of a message's body, event by event: it knows the length of the complete body at any time, and allocates nothing
+//! for an event. Pure.
 
 use std::io::Write as _;
 
@@ -10,9 +10,9 @@ use crate::templates::node::Variable;
 use crate::templates::plan::{Item, Piece, Plan};
 use crate::templates::template::Template;
 
-/// One event, as templates see it.
+/// Event for a template.
 pub trait Sample {
-    /// The tag's name.
+    /// Returns the name of the tag.
     fn tag(&self) -> &str;
     /// Writes the value as JSON.
     fn value(&self, out: &mut Vec<u8>);
@@ -22,7 +22,7 @@ pub trait Sample {
     fn time(&self) -> i64;
 }
 
-/// Writes one body.
+/// Writer of a body.
 #[derive(Debug)]
 pub struct Writer<'t> {
     plan: &'t Plan,
@@ -31,21 +31,21 @@ pub struct Writer<'t> {
     events: u64,
     tail: Vec<u8>,
     newest: PossibleEnd,
-    /// Of the event before.
+    /// Index of the next event.
     before: PossibleEnd,
 }
 
-/// End of a body after a possibly last event.
+/// End of a body, if no further event follows.
 #[derive(Debug, Default)]
 struct PossibleEnd {
-    /// Length of the body that stays.
+    /// Length of the body before the end.
     at: usize,
     /// Text that replaces the transition to another event.
     text: Vec<u8>,
 }
 
 impl<'t> Writer<'t> {
-    /// Begins a body, at the end of `out`.
+    /// Starts a body at the end of `out`.
     #[must_use]
     pub fn open(template: &'t Template, out: &mut Vec<u8>, server: i64) -> Self {
         let plan = template.plan();
@@ -56,7 +56,7 @@ impl<'t> Writer<'t> {
         Self { plan, server, events: 0, tail, newest, before: PossibleEnd::default() }
     }
 
-    /// Writes another event.
+    /// Writes an event.
     pub fn event<S: Sample>(&mut self, out: &mut Vec<u8>, event: &S) {
         std::mem::swap(&mut self.newest, &mut self.before);
         let Item { shared, more, last } = if self.events == 0 { &self.plan.first } else { &self.plan.others };
@@ -75,14 +75,14 @@ impl<'t> Writer<'t> {
         self.newest.at + self.newest.text.len() + self.tail.len()
     }
 
-    /// Takes the newest event out again, once; `len` is how much of `out` there was before it.
+    /// Removes the newest event, at most once; `len` is the length of `out` before it.
     pub fn take_back(&mut self, out: &mut Vec<u8>, len: usize) {
         out.truncate(len);
         self.events -= 1;
         std::mem::swap(&mut self.newest, &mut self.before);
     }
 
-    /// Ends the body.
+    /// Writes the end of the body.
     pub fn close(self, out: &mut Vec<u8>) {
         out.truncate(self.newest.at);
         out.extend_from_slice(&self.newest.text);
@@ -108,7 +108,7 @@ fn around(out: &mut Vec<u8>, pieces: &[Piece], server: i64) {
     Context { server, index: 0, event: &NoEvent }.pieces(out, pieces);
 }
 
-/// Values of the variables.
+/// Values of the variables for an event.
 pub(super) struct Context<'e, S> {
     pub(super) server: i64,
     pub(super) index: u64,

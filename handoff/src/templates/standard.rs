@@ -140,7 +140,7 @@ fn unknown(at: usize, name: &str, of_event: bool) -> ErrorAt {
     } else {
         "|SERVERTIMESTAMP|, |SERVERDATE| or |VALUES|"
     };
-    ErrorAt::new(at, format!("|{name}| is no variable of this text: use {usage}"))
+    ErrorAt::new(at, format!("|{name}| is not a variable of this text: use {usage}"))
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_where_and_what_to_do() {
+    fn errors_name_position_and_fix() {
         let (message, values) = ("timestamp: |SERVERTIMESTAMP|\r\nvalues: |VALUES|\r\n", "id: |TAGNAME|");
         for (message, values, expected) in [
             ("values: |VALUES|", "", "standard.values, line 1, column 1: there is no field"),
@@ -163,12 +163,12 @@ mod tests {
             (
                 "a: |TAGNAME|\nb: |VALUES|",
                 values,
-                "standard.message, line 1, column 4: |TAGNAME| is no variable of this text",
+                "standard.message, line 1, column 4: |TAGNAME| is not a variable of this text",
             ),
             (
                 message,
                 "id: |TAGNAME|\nv:  |TAGVALU|",
-                "standard.values, line 2, column 5: |TAGVALU| is no variable of this text",
+                "standard.values, line 2, column 5: |TAGVALU| is not a variable of this text",
             ),
             (message, "id: |TAGNAME|\nid: x", "standard.values, line 2, column 1: \"id\" occurs twice"),
             (message, "id", "standard.values, line 1, column 1: this is no field"),

@@ -29,7 +29,7 @@ impl Template {
             (None, Some(standard)) => standard::read(standard)?,
             _ => {
                 let message = "set exactly one of advanced and standard".to_owned();
-                return Err(TemplateError { text: "", place: None, message });
+                return Err(TemplateError { text: "", position: None, message });
             }
         };
         Ok(Self { plan: Plan::of(&outline), texts })

@@ -2,18 +2,18 @@
 
 use crate::templates::problem::ErrorAt;
 
-/// A piece of a template.
+/// Token of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// Copied as it stands.
+    /// Text without variables.
     Text(&'a str),
-    /// A bar, written as two.
+    /// Literal bar, written as two.
     Bar,
-    /// Text between two bars, without blanks around it.
+    /// Text between two bars, without surrounding blanks.
     Tag(&'a str),
 }
 
-/// A token and the byte at which it begins.
+/// Token with its position in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placed<'a> {
     pub(super) at: usize,
@@ -73,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_cut_or_an_error(text in "[|a\u{e9}\n]{0,24}") {
+        fn tokens_cover_the_whole_text(text in "[|a\u{e9}\n]{0,24}") {
             if let Ok(tokens) = cut(&text) {
                 let whole: usize = tokens.iter().map(|placed| match placed.token {
                     Token::Text(text) => text.len(),

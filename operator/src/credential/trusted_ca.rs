@@ -53,7 +53,7 @@ mod tests {
             (format!("{good}{}", key.serialize_pem()), "block 2 is a private key"),
             (good.replacen("-----\nMII", "-----\n?II", 1), "block 1 is damaged"),
             (good.replacen("-----\nMII", "-----\nAAA", 1), "certificate 1 in it cannot be used"),
-            (String::new(), "it has no certificate"),
+            (String::new(), "there is no certificate"),
         ] {
             let error = read(text.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(words), "{error}");

@@ -56,8 +56,7 @@ fn invalid_template_is_refused_with_line_and_column() {
     };
     let unknown = fault(r#"{advanced: "[\n  |#each VALUES||TAGNAM||/each|]"}"#);
     assert_eq!(unknown.reason.as_str(), "InvalidSpec");
-    let words =
-        "telemetry.template: advanced, line 2, column 17: |TAGNAM| is no variable: did you mean |TAGNAME|?";
+    let words = "telemetry.template: advanced, line 2, column 17: |TAGNAM| is not a variable: did you mean |TAGNAME|?";
     assert!(unknown.message.starts_with(words), "{}", unknown.message);
     let no_json = fault("{standard: {message: 'a: |VALUES|', values: 'id: |TAGNAME'}}");
     assert!(no_json.message.contains("standard.values, line 1, column 5"), "{}", no_json.message);

@@ -6,17 +6,17 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-/// Position in a text; line and column count from 1.
+/// Position in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The line.
+    /// Line, from 1.
     pub line: u64,
-    /// The column.
+    /// Column, from 1.
     pub column: u64,
 }
 
 impl Position {
-    /// As the parser has it, if it knows.
+    /// Returns the position of the parser, if it is known.
     #[must_use]
     pub fn of(location: Location) -> Option<Self> {
         (location != Location::UNKNOWN).then(|| Self { line: location.line(), column: location.column() })
@@ -34,131 +34,131 @@ impl std::fmt::Display for Position {
 pub struct Positions(HashMap<String, Position>);
 
 impl Positions {
-    /// Of a document; none of one that is no YAML.
+    /// Reads the positions of a document; none if it is not YAML.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut places = Self::default();
+        let mut positions = Self::default();
         if let Ok(node) = serde_saphyr::from_str::<YamlNode>(text) {
-            places.note(String::new(), &node);
+            positions.note(String::new(), &node);
         }
-        places
+        positions
     }
 
-    /// The place of a field, or of what it should be in.
+    /// Returns the position of a field, or of the nearest existing parent.
     #[must_use]
     pub fn find(&self, field: &str) -> Option<Position> {
-        if let Some(place) = self.0.get(field) {
-            return Some(*place);
+        if let Some(position) = self.0.get(field) {
+            return Some(*position);
         }
-        // The root itself has a place too.
+        // The document itself has a position, too.
         let parent = field.rfind(['.', '[']).unwrap_or(0);
         if field.is_empty() { None } else { self.find(&field[..parent]) }
     }
 
     fn note(&mut self, path: String, node: &YamlNode) {
         match &node.0.value {
-            Kind::Map(fields) => {
+            NodeKind::Map(fields) => {
                 for (name, field) in fields {
                     let dot = if path.is_empty() { "" } else { "." };
                     self.note(format!("{path}{dot}{name}"), field);
                 }
             }
-            Kind::List(items) => {
+            NodeKind::List(items) => {
                 for (at, item) in items.iter().enumerate() {
                     self.note(format!("{path}[{at}]"), item);
                 }
             }
-            Kind::Leaf => {}
+            NodeKind::Leaf => {}
         }
-        if let Some(place) = Position::of(node.0.referenced) {
-            self.0.insert(path, place);
+        if let Some(position) = Position::of(node.0.referenced) {
+            self.0.insert(path, position);
         }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct YamlNode(Spanned<Kind>);
+struct YamlNode(Spanned<NodeKind>);
 
-enum Kind {
+enum NodeKind {
     Map(BTreeMap<String, YamlNode>),
     List(Vec<YamlNode>),
     Leaf,
 }
 
-impl<'de> Deserialize<'de> for Kind {
+impl<'de> Deserialize<'de> for NodeKind {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AnyKind)
+        from.deserialize_any(NodeVisitor)
     }
 }
 
-struct AnyKind;
+struct NodeVisitor;
 
-impl<'de> Visitor<'de> for AnyKind {
-    type Value = Kind;
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = NodeKind;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NodeKind, A::Error> {
         let mut fields = BTreeMap::new();
         while let Some((name, field)) = map.next_entry()? {
             fields.insert(name, field);
         }
-        Ok(Kind::Map(fields))
+        Ok(NodeKind::Map(fields))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Kind, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NodeKind, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element()? {
             items.push(item);
         }
-        Ok(Kind::List(items))
+        Ok(NodeKind::List(items))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_i128<E: Error>(self, _: i128) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_u128<E: Error>(self, _: u128) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_str<E: Error>(self, _: &str) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_unit<E: Error>(self) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_none<E: Error>(self) -> Result<Kind, E> {
-        Ok(Kind::Leaf)
+    fn visit_none<E: Error>(self) -> Result<NodeKind, E> {
+        Ok(NodeKind::Leaf)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Kind, D::Error> {
-        Kind::deserialize(from)
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<NodeKind, D::Error> {
+        NodeKind::deserialize(from)
     }
 }
 
@@ -167,10 +167,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_has_its_place() {
+    fn every_field_has_its_position() {
         let text = "version: 1\ndevices:\n  - name: a\n    hub: {hostname: h, port: -5}\n  - name: ~\n";
-        let places = Positions::of(text);
-        let at = |field: &str| places.find(field).map(|place| (place.line, place.column));
+        let positions = Positions::of(text);
+        let at = |field: &str| positions.find(field).map(|position| (position.line, position.column));
         assert_eq!(at("version"), Some((1, 10)));
         assert_eq!(at("devices[0].name"), Some((3, 11)));
         assert_eq!(at("devices[0].hub.port"), Some((4, 30)));

@@ -1,24 +1,24 @@
-//! One problem in a document: the field, its place, and what to do. Pure.
+//! Problem in a document: field, position, message with the fix. Pure.
 
 use crate::document::position::{Position, Positions};
 
-/// One problem: where, and what to do.
+/// Problem in a document.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Such as `devices[0].tags[2].source`; empty for the document itself.
+    /// Path of the field, such as `devices[0].tags[2].source`; empty for the document itself.
     pub field: String,
-    /// From which byte on `field` is not shown: it may be a secret in the wrong place.
+    /// Position in `field` after which it is not shown, because the rest may be a secret in the wrong place.
     pub hidden_from: Option<usize>,
-    /// Line and column, where there is a text.
-    pub place: Option<Position>,
+    /// Line and column, if they are known.
+    pub position: Option<Position>,
     /// Description of the problem, and the fix.
     pub message: String,
 }
 
 impl Problem {
-    /// One whose place is not looked for yet.
+    /// Returns a problem without a position.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), hidden_from: None, place: None, message: message.into() }
+        Self { field: field.into(), hidden_from: None, position: None, message: message.into() }
     }
 
     /// Returns whether the problem belongs to this field or to one that contains it.
@@ -31,12 +31,12 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = self.place.map(|place| format!(" ({place})")).unwrap_or_default();
+        let position = self.position.map(|position| format!(" ({position})")).unwrap_or_default();
         let field = self.hidden_from.map_or(Some(&*self.field), |from| self.field.get(..from));
         let unknown = if self.hidden_from.is_some() { "an unknown field of " } else { "" };
         match field.unwrap_or_default() {
-            "" => write!(f, "{unknown}the document{place}: {}", self.message),
-            field => write!(f, "{unknown}{field}{place}: {}", self.message),
+            "" => write!(f, "{unknown}the document{position}: {}", self.message),
+            field => write!(f, "{unknown}{field}{position}: {}", self.message),
         }
     }
 }
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Problem {
     }
 }
 
-/// Returns the number of problems, in words.
+/// Returns the number of problems as text.
 #[must_use]
 pub fn count(problems: &[Problem]) -> String {
     if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) }
@@ -59,21 +59,20 @@ pub fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// More fit into no log and no status.
-const MOST: usize = 100;
+/// Maximum number of problems in a report: more do not fit into a log or a status.
+const MAX_PROBLEMS: usize = 100;
 
-/// Looks up the places of `problems` in the document, and puts them into its order: the first hundred, and how many more
-/// there are.
+/// Adds the positions of the problems and sorts them by position. Returns at most a hundred, and the number of the others.
 #[must_use]
 pub fn located(mut problems: Vec<Problem>, text: &str) -> Vec<Problem> {
-    let places = Positions::of(text);
+    let positions = Positions::of(text);
     for problem in &mut problems {
-        problem.place = problem.place.or_else(|| places.find(&problem.field));
+        problem.position = problem.position.or_else(|| positions.find(&problem.field));
     }
-    problems.sort_by_key(|problem| problem.place.map(|place| (place.line, place.column)));
-    let more = problems.len().saturating_sub(MOST);
+    problems.sort_by_key(|problem| problem.position.map(|position| (position.line, position.column)));
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
     if more > 0 {
-        problems.truncate(MOST);
+        problems.truncate(MAX_PROBLEMS);
         problems.push(Problem::new("", format!("there are {more} more problems: fix these first")));
     }
     problems
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_cut() {
+    fn report_has_at_most_a_hundred_problems() {
         let problems = (0..250).rev().map(|at| Problem::new(format!("list[{at}]"), "wrong")).collect();
         let text = format!("list:\n{}", "- x\n".repeat(250));
         let problems = located(problems, &text);

@@ -31,9 +31,9 @@ pub fn read<T: DeserializeOwned>(
         Err(error) => error,
     };
     let of = |field: String, error: &serde_saphyr::Error| {
-        let place = error.location().and_then(Position::of);
+        let position = error.location().and_then(Position::of);
         DocumentError {
-            problems: vec![Problem { place, ..Problem::new(field, error_text::of_yaml(error)) }],
+            problems: vec![Problem { position, ..Problem::new(field, error_text::of_yaml(error)) }],
             mended: None,
         }
     };

@@ -15,16 +15,16 @@ pub enum ConnectionStringError {
     /// Not UTF-8 text.
     #[error("the connection string cannot be read: {0}")]
     Text(#[source] TextError),
-    /// A key alone.
+    /// The text is a key without a connection string.
     #[error("it is a bare key and not a connection string: store it as primaryKey")]
     BareKey,
-    /// A part without `=`.
+    /// A part has no `=`.
     #[error("part {position} of the connection string has no '='")]
     NoValue {
         /// Counted from 1.
         position: usize,
     },
-    /// A name that no device connection string has.
+    /// A part has an unknown name.
     #[error(
         "part {position} of the connection string has an unknown name: a device's has HostName, DeviceId, \
             SharedAccessKey and GatewayHostName"
@@ -33,22 +33,22 @@ pub enum ConnectionStringError {
         /// Counted from 1.
         position: usize,
     },
-    /// A name that occurs twice.
+    /// A name occurs twice.
     #[error("the connection string has {0} twice")]
     Duplicate(&'static str),
-    /// A name that must be there.
+    /// A required name is missing.
     #[error("the connection string lacks {0}")]
     Missing(&'static str),
-    /// A kind of connection string that Lanyard has no use for here.
+    /// The kind of connection string is not supported.
     #[error("{0} is not supported: use the connection string with the device's SharedAccessKey")]
     Unsupported(&'static str),
-    /// `HostName` or `GatewayHostName` is no host.
+    /// `HostName` or `GatewayHostName` is not a host.
     #[error("the connection string's {0} is not a host name: copy the connection string whole")]
     Host(&'static str),
-    /// `DeviceId` is no device id.
+    /// `DeviceId` is not a device id.
     #[error("the connection string's DeviceId is not a device id: copy the connection string whole")]
     DeviceId,
-    /// `SharedAccessKey` is no key.
+    /// `SharedAccessKey` is not a key.
     #[error("the connection string's SharedAccessKey is wrong: {0}")]
     Key(#[source] KeyError),
 }
@@ -56,11 +56,11 @@ pub enum ConnectionStringError {
 /// Device connection string. `Debug` shows none of its values, because a key may be in the wrong field.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceConnectionString {
-    /// The hub.
+    /// Host and port of the hub.
     pub hostname: HostPort,
-    /// The device.
+    /// Id of the device.
     pub device_id: DeviceId,
-    /// The device's own key.
+    /// Key of the device.
     pub key: SymmetricKey,
     /// Host to connect to instead of the hub (ref §1.13).
     pub gateway_hostname: Option<HostPort>,
@@ -129,7 +129,7 @@ impl DeviceConnectionString {
         })
     }
 
-    /// The text for other software. Never log it.
+    /// Returns the text for other software. Never log it.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
         let Self { hostname, device_id, key, gateway_hostname } = self;
@@ -155,7 +155,7 @@ mod tests {
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     #[test]
-    fn plain_and_gateway_forms() {
+    fn plain_and_gateway_forms_are_read() {
         let text = format!("HostName=contoso.azure-devices.net;DeviceId=dev1;SharedAccessKey={K32}");
         let pasted = text.replace(';', ";\n ");
         let parsed = DeviceConnectionString::read(format!("\u{feff} {pasted}\n").as_bytes()).unwrap();

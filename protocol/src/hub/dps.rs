@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterRequest {
-    /// The same as in the user name.
+    /// Registration id, as in the user name.
     pub registration_id: String,
     /// Custom JSON for the allocation, such as `{"modelId":"dtmi:…;1"}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -14,7 +14,7 @@ pub struct RegisterRequest {
 }
 
 impl RegisterRequest {
-    /// A request that announces the device's model, if it has one.
+    /// Returns a request with the device's model id, if it has one.
     #[must_use]
     pub fn new(registration_id: &str, model_id: Option<&str>) -> Self {
         Self {
@@ -28,16 +28,16 @@ impl RegisterRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationStatus {
-    /// Known, without a hub.
+    /// The registration has no hub.
     #[serde(alias = "Unassigned")]
     Unassigned,
-    /// In progress: poll.
+    /// The registration is in progress: poll.
     #[serde(alias = "Assigning")]
     Assigning,
-    /// Done: the hub is named.
+    /// DPS assigned a hub.
     #[serde(alias = "Assigned")]
     Assigned,
-    /// Ended without a hub; `errorCode` says why.
+    /// The registration failed; see `errorCode`.
     #[serde(alias = "Failed")]
     Failed,
     /// The enrollment is disabled.
@@ -49,12 +49,12 @@ pub enum RegistrationStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationStatus {
-    /// For polling; empty when the enrollment is disabled.
+    /// Id for polling; empty if the enrollment is disabled.
     #[serde(default)]
     pub operation_id: String,
     /// Status of the registration.
     pub status: RegistrationStatus,
-    /// Details, once there are any.
+    /// Details of the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_state: Option<RegistrationState>,
 }
@@ -69,10 +69,10 @@ pub struct RegistrationState {
     /// First registration, ISO 8601 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_date_time_utc: Option<String>,
-    /// The hub to connect to.
+    /// Host name of the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_hub: Option<String>,
-    /// The id at that hub.
+    /// Id of the device at the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
     /// Status of the registration.
@@ -119,7 +119,7 @@ pub struct X509Registration {
     /// The enrollment group; absent for an individual enrollment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrollment_group_id: Option<String>,
-    /// The leaf that was presented; absent in some answers.
+    /// Presented certificate; absent in some answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_info: Option<CertificateInfo>,
 }
@@ -150,12 +150,12 @@ pub struct CertificateInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceError {
-    /// Such as 401002.
+    /// Code of the error, such as 401002.
     pub error_code: u32,
-    /// For Microsoft's support.
+    /// Id for Microsoft's support.
     #[serde(default)]
     pub tracking_id: String,
-    /// In words.
+    /// Text of the error.
     #[serde(default)]
     pub message: String,
     /// Time of the answer, ISO 8601 UTC.
@@ -171,7 +171,7 @@ pub const ERROR_BAD_REQUEST: u32 = 400_004;
 pub const ERROR_NO_HUB: u32 = 400_208;
 /// IoT Central: waiting for approval, or blocked (ref §8.3, §10.5).
 pub const ERROR_ALLOCATION_UNAUTHORIZED: u32 = 400_209;
-/// No such enrollment or registration (ref §8.3).
+/// The enrollment or registration does not exist (ref §8.3).
 pub const ERROR_NOT_FOUND: u32 = 404_201;
 /// Too many requests (ref §8.3).
 pub const ERROR_THROTTLED: u32 = 429_001;
@@ -197,7 +197,7 @@ mod tests {
         );
     }
 
-    /// Ref §8.2: `x509:{}` as well as absent, or with what §11.5 says of a certificate.
+    /// Ref §8.2 and §11.5: `x509` is absent, empty or has a certificate.
     #[test]
     fn x509_registrations_are_read() {
         let read = |x509: &str| {
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(full, Some(expected));
     }
 
-    /// Ref §8.2: answers on the way, and the ones without a hub.
+    /// Ref §8.2: answers in progress, and answers without a hub.
     #[test]
     fn other_bodies_are_read() {
         let read = |body| serde_json::from_str::<OperationStatus>(body).unwrap();

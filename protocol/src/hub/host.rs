@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The port of MQTT over TLS, on which hub and DPS listen (ref §1.1).
+/// Port of MQTT over TLS at hub and DPS (ref §1.1).
 pub const MQTT_TLS_PORT: u16 = 8883;
 
 /// Error of a text that is not a host with an optional port.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HostError {
-    /// Nothing before the port.
+    /// The host is missing.
     #[error("host name is empty")]
     Empty,
-    /// A character that no host name has, or an empty or overlong label.
+    /// The host has an invalid character, or an empty or overlong label.
     #[error("{host:?} is not a host name: use letters, digits, '-' and '.', without a scheme or a path")]
     Host {
         /// The text that was taken for the host.
@@ -25,7 +25,7 @@ pub enum HostError {
     },
 }
 
-/// A DNS name or IPv4 address with a port, [`MQTT_TLS_PORT`] unless the text names one.
+/// DNS name or IPv4 address with a port. The default port is [`MQTT_TLS_PORT`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostPort {
@@ -63,13 +63,13 @@ impl HostPort {
         Ok(Self { host: host.to_owned(), port })
     }
 
-    /// The name as it was given, without the port. User names and tokens carry this (ref §1.2, §2.2).
+    /// Returns the name without the port, for user names and tokens (ref §1.2, §2.2).
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port to dial.
+    /// Returns the port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

@@ -14,7 +14,7 @@ pub const REGISTRATION_ID_PUNCTUATION: &str = "-._:";
 /// Error of a text that is not an identifier.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
-    /// Nothing between the quotes.
+    /// The text is empty.
     #[error("{kind} is empty")]
     Empty {
         /// Kind of the identifier.
@@ -28,7 +28,7 @@ pub enum IdError {
         /// Number of characters.
         length: usize,
     },
-    /// A character that Azure refuses there.
+    /// The text has a character that Azure does not accept.
     #[error("{kind} must not contain {character:?}; allowed are ASCII letters{}", digits_and(allowed))]
     Character {
         /// Kind of the identifier.
@@ -38,7 +38,7 @@ pub enum IdError {
         /// The punctuation that is allowed.
         allowed: &'static str,
     },
-    /// DPS wants a letter, digit or `-` at the end.
+    /// The text does not end with a letter, a digit or `-`.
     #[error("{kind} must end with a letter, a digit or '-'")]
     LastCharacter {
         /// Kind of the identifier.
@@ -72,17 +72,17 @@ macro_rules! identifier {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the grammar and keeps the text as it is, case included.
+            /// Validates an id. The text stays unchanged, including its case.
             ///
             /// # Errors
-            /// [`IdError`] names what Azure would refuse.
+            /// [`IdError`] names the part that Azure does not accept.
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 let check: fn(&str) -> Result<(), IdError> = $check;
                 check(&text).map(|()| Self(text))
             }
 
-            /// The text as it was given.
+            /// Returns the unchanged text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -124,20 +124,20 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// A device's id at a hub: case-sensitive, at most 128 characters (ref §3.3).
+    /// Id of a device at a hub: case-sensitive, at most 128 characters (ref §3.3).
     DeviceId,
     |text| check("device id", text, DEVICE_ID_PUNCTUATION)
 );
 
 identifier!(
-    /// A module's id under a device: the grammar of a device id (ref §3.3).
+    /// Id of a device's module, with the grammar of a device id (ref §3.3).
     ModuleId,
     |text| check("module id", text, DEVICE_ID_PUNCTUATION)
 );
 
 identifier!(
-    /// The name under which a device asks DPS for its hub. DPS compares without case, but keys and tokens are
-    /// computed over the exact text (ref §0.3 rule 10, §3.3).
+    /// Id of a device at DPS. DPS ignores case when it compares ids, but keys and tokens are computed over the exact
+    /// text (ref §0.3 rule 10, §3.3).
     RegistrationId,
     |text| {
         check("registration id", text, REGISTRATION_ID_PUNCTUATION)?;
@@ -150,7 +150,7 @@ identifier!(
 );
 
 identifier!(
-    /// A DPS instance's id scope, `0ne` and hexadecimal digits; compared exactly (ref §3.3).
+    /// Id scope of a DPS instance, `0ne` and hexadecimal digits; case-sensitive (ref §3.3).
     IdScope,
     |text| check("id scope", text, "")
 );

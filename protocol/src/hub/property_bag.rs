@@ -1,11 +1,11 @@
-//! Message properties as they stand in a topic: `k1=v1&k2=v2`, percent-encoded (ref §4.2, §5.1). Pure.
+//! Message properties in a topic: `k1=v1&k2=v2`, percent-encoded (ref §4.2, §5.1). Pure.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
-/// Everything but `A-Z a-z 0-9 - _ . ~` is encoded, in upper-case hexadecimal (ref appendix C).
+/// Characters to encode: all but `A-Z a-z 0-9 - _ . ~`, in upper-case hexadecimal (ref appendix C).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Message id (ref §4.3); redelivered messages carry the same one.
+/// Message id (ref §4.3); the same for a redelivered message.
 pub const MESSAGE_ID: &str = "$.mid";
 /// Content type of the body, such as `application/json` (ref §4.3).
 pub const CONTENT_TYPE: &str = "$.ct";
@@ -21,23 +21,23 @@ pub fn encode(text: &str) -> PercentEncode<'_> {
 /// Error of a text that is not a property bag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BagError {
-    /// `%` without two hexadecimal digits behind it.
+    /// `%` is not followed by two hexadecimal digits.
     #[error("a '%' in the property bag is not followed by two hexadecimal digits")]
     Percent,
     /// The decoded bytes are not UTF-8.
     #[error("a property is not UTF-8 after percent-decoding")]
     Utf8,
-    /// A pair without a key.
+    /// A property has no key.
     #[error("a property has no name")]
     EmptyKey,
 }
 
-/// Message properties in the order in which they were given; a repeated key replaces the earlier value.
+/// Message properties in their original order. A repeated key replaces the earlier value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PropertyBag(Vec<(String, Option<String>)>);
 
 impl PropertyBag {
-    /// No properties.
+    /// Returns an empty bag.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,13 +52,13 @@ impl PropertyBag {
         }
     }
 
-    /// The value of `key`: outer `None` when it is absent, inner when it stands without `=`.
+    /// Returns the value of `key`: outer `None` if the key is absent, inner `None` if it has no `=`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Option<&str>> {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_deref())
     }
 
-    /// The properties in order.
+    /// Returns the properties in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_deref()))
     }
@@ -69,8 +69,8 @@ impl PropertyBag {
         self.0.is_empty()
     }
 
-    /// Reads what follows the fixed part of a topic. A leading `?` and a trailing `/` are ignored, both key forms
-    /// (`$.ct` and `%24.ct`) are understood, and `+` is a plus (ref §4.1, §4.2).
+    /// Reads the end of a topic. Ignores a leading `?` and a trailing `/`, accepts both key forms (`$.ct` and
+    /// `%24.ct`), and reads `+` as a plus (ref §4.1, §4.2).
     ///
     /// # Errors
     /// [`BagError`] for an encoding that no hub accepts.
@@ -102,7 +102,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for PropertyBag {
     }
 }
 
-/// As it stands in a topic: keys in the `%24.` form, which every SDK reads (ref §5.1).
+/// Writes the bag for a topic, with keys in the `%24.` form that every SDK reads (ref §5.1).
 impl std::fmt::Display for PropertyBag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (position, (key, value)) in self.0.iter().enumerate() {
@@ -155,7 +155,7 @@ mod tests {
         );
     }
 
-    /// Ref §4.2, captured from Python, whose bag our encoder gives byte for byte.
+    /// Ref §4.2, captured from Python. Our encoder writes the same bytes.
     #[test]
     fn python_topic_is_written() {
         let bag: PropertyBag = [
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(PropertyBag::parse("=1"), Err(BagError::EmptyKey));
     }
 
-    /// RFC 3986, section 2, from its words: unreserved characters stand for themselves, all others for bytes.
+    /// RFC 3986, section 2: unreserved characters stay unchanged, all others are encoded as bytes.
     fn read_elsewhere(text: &str) -> String {
         let mut bytes = Vec::new();
         let mut rest = text.bytes();

@@ -9,26 +9,26 @@ use zeroize::{Zeroize, Zeroizing};
 use super::key::SymmetricKey;
 use super::property_bag::encode;
 
-/// The word every token starts with.
+/// First word of every token.
 const SCHEME: &str = "SharedAccessSignature ";
 
-/// Policy name that a device writes into a token for DPS (ref §2.2).
+/// Policy name in a device's token for DPS (ref §2.2).
 pub const REGISTRATION_POLICY: &str = "registration";
 
-/// The resource a device's token covers at a hub (ref §2.2). `host` is the hub's own name, without a port, even
-/// when a gateway is dialled (ref §1.13).
+/// Returns the resource of a device's token at a hub (ref §2.2). `host` is the hub's name without a port, also for a
+/// connection to a gateway (ref §1.13).
 #[must_use]
 pub fn device_resource(host: &str, device_id: &str) -> String {
     format!("{host}/devices/{device_id}")
 }
 
-/// The resource a device's token covers at DPS (ref §2.2).
+/// Returns the resource of a device's token at DPS (ref §2.2).
 #[must_use]
 pub fn registration_resource(id_scope: &str, registration_id: &str) -> String {
     format!("{id_scope}/registrations/{registration_id}")
 }
 
-/// A finished token, used as an MQTT password. Wiped when dropped; `Debug` shows nothing of it.
+/// Signed token, the MQTT password. Zeroed when dropped; `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SasToken(Zeroizing<String>);
 
@@ -38,7 +38,7 @@ impl SasToken {
     pub fn sign(key: &SymmetricKey, resource: &str, expiry: u64, policy: Option<&str>) -> Self {
         let sr = encode(resource).to_string();
         let signature = STANDARD.encode(key.sign(format!("{sr}\n{expiry}").as_bytes()));
-        // One exact reservation: a growing string would leave copies of the signature behind.
+        // One exact allocation: a growing string would leave copies of the signature in memory.
         let room = SCHEME.len() + sr.len() + 3 * signature.len() + 64 + policy.map_or(0, |p| 3 * p.len());
         let mut token = Zeroizing::new(String::with_capacity(room));
         let written = write!(token, "{SCHEME}sr={sr}&sig={}&se={expiry}", encode(&signature));
@@ -50,7 +50,7 @@ impl SasToken {
         Self(token)
     }
 
-    /// The text for the password field. Never log it.
+    /// Returns the text for the password field. Never log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -69,7 +69,7 @@ pub enum SasError {
     /// The text does not start with `SharedAccessSignature `.
     #[error("the token does not start with 'SharedAccessSignature '")]
     Scheme,
-    /// A part has no `=`, or is none of `sr`, `sig`, `se`, `skn`.
+    /// A field has no `=`, or is not `sr`, `sig`, `se` or `skn`.
     #[error("the token has a part other than sr, sig, se and skn")]
     UnknownField,
     /// A field occurs twice.
@@ -89,7 +89,7 @@ pub enum SasError {
     Encoding(&'static str),
 }
 
-/// Token as a client presented it: its fields in any order, not verified yet (ref §2.1).
+/// Token from a client, not verified yet (ref §2.1).
 pub struct PresentedToken<'a> {
     sr: &'a str,
     se: &'a str,
@@ -100,7 +100,7 @@ pub struct PresentedToken<'a> {
 }
 
 impl<'a> PresentedToken<'a> {
-    /// Takes a token apart. Fields may stand in any order; `+` is a plus, never a space (ref §2.1, §2.5).
+    /// Reads a token. Fields may have any order; `+` is a plus, never a space (ref §2.1, §2.5).
     ///
     /// # Errors
     /// [`SasError`] names the wrong field and repeats nothing of the token.
@@ -152,7 +152,7 @@ impl<'a> PresentedToken<'a> {
     /// (the host), and ignores text that tools append after a `?` (ref §2.1, §2.2).
     #[must_use]
     pub fn covers(&self, resource: &str) -> bool {
-        // A device id may itself contain '?', so the exact resource wins before anything is cut off.
+        // A device id may contain '?', so the complete resource is compared first.
         covers(&self.resource, resource)
             || self.resource.split_once("/?").is_some_and(|(bare, _)| covers(bare, resource))
     }
@@ -163,13 +163,13 @@ impl<'a> PresentedToken<'a> {
         self.expiry
     }
 
-    /// The policy it names (`skn`).
+    /// Returns the policy (`skn`).
     #[must_use]
     pub fn policy(&self) -> Option<&str> {
         self.policy.as_deref()
     }
 
-    /// The resource it names (`sr`), decoded.
+    /// Returns the decoded resource (`sr`).
     #[must_use]
     pub fn resource(&self) -> &str {
         &self.resource
@@ -194,7 +194,7 @@ fn covers(signed: &str, wanted: &str) -> bool {
     })
 }
 
-/// Node writes the port it dials into the token when the connection string's host name has one (ref §14.1).
+/// Removes the port, which Node writes if the connection string has one (ref §14.1).
 fn host_of(segment: &str) -> &str {
     segment.split_once(':').map_or(segment, |(host, _)| host)
 }
@@ -214,9 +214,9 @@ mod tests {
         SymmetricKey::from_base64(text).unwrap()
     }
 
-    /// Ref §2.5: complete tokens that carry our own field order and encoding.
+    /// Ref §2.5: tokens with our field order and encoding.
     #[test]
-    fn signed_tokens_match_the_published_and_captured_ones() {
+    fn tokens_match_published_and_captured_ones() {
         let odd = "contoso.azure-devices.net/devices/a'b(c)!d*e@f$g#h%i+j,k=l?m:n._-";
         let vectors: [(&str, &str, u64, Option<&str>, &str); 10] = [
             (
@@ -308,7 +308,7 @@ mod tests {
         }
     }
 
-    /// Ref §2.5 E2, E3, H2 and §3.2: what other SDKs send, in their order and their encoding.
+    /// Ref §2.5 E2, E3, H2 and §3.2: tokens of other SDKs, with their order and encoding.
     #[test]
     fn tokens_of_other_encoders_verify() {
         let dps = "0ne00ABCDEF/registrations/dev-01";
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_covers_whole_segments_only() {
+    fn token_covers_whole_segments_only() {
         let token = |resource| SasToken::sign(&key(K32), resource, 1, None);
         let covers = |signed, wanted| PresentedToken::parse(token(signed).expose()).unwrap().covers(wanted);
         assert!(covers("hub/devices", "hub/devices/dev1"));
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=1&x=1"), SasError::UnknownField);
     }
 
-    /// Ref §2.5 negative tests: a signature whose `+` is left as it is stays a plus and verifies; as a space it is refused.
+    /// Ref §2.5, negative tests: an unencoded `+` in a signature is a plus and not a space.
     #[test]
     fn plus_is_never_a_space() {
         let raw = "SharedAccessSignature \

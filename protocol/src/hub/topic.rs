@@ -1,10 +1,10 @@
 //! MQTT topics of hub and DPS, both ways (ref §4.1, §5.1, §6.1, §7, §8.2). Pure.
 //!
-//! Ids stand in topics as they are, never percent-encoded (ref §1.2).
+//! Ids in topics are not percent-encoded (ref §1.2).
 
 use super::property_bag::{BagError, PropertyBag};
 
-/// Filter for everything DPS answers (ref §8.2).
+/// Filter for the answers of DPS (ref §8.2).
 pub const DPS_RESPONSES: &str = "$dps/registrations/res/#";
 /// Filter for answers to twin requests (ref §6.1).
 pub const TWIN_RESPONSES: &str = "$iothub/twin/res/#";
@@ -26,10 +26,10 @@ const METHOD_RESPONSE: &str = "$iothub/methods/res/";
 /// Error of a topic to which a device must not publish; the hub closes the connection (ref §1.11).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TopicError {
-    /// No documented topic starts like this.
+    /// The topic is not documented.
     #[error("no device may publish to this topic")]
     Unknown,
-    /// Telemetry under another device's or module's id.
+    /// The topic belongs to another device or module.
     #[error("the topic belongs to another identity")]
     OtherIdentity,
     /// `$rid` or another required parameter is missing or not a number.
@@ -47,19 +47,19 @@ pub enum ToHub<'a> {
     Telemetry(PropertyBag),
     /// A request for the twin (ref §6.1).
     TwinGet {
-        /// Echoed in the answer.
+        /// Id of the request, which the answer repeats.
         rid: &'a str,
     },
     /// A patch of the reported properties (ref §6.1).
     TwinReported {
-        /// Echoed in the answer.
+        /// Id of the request, which the answer repeats.
         rid: &'a str,
     },
     /// The answer to a direct method (ref §7).
     MethodResponse {
-        /// Chosen by the device, handed to the caller.
+        /// Status for the caller, chosen by the device.
         status: i32,
-        /// The request's own.
+        /// Id of the request.
         rid: &'a str,
     },
 }
@@ -93,16 +93,16 @@ impl<'a> ToHub<'a> {
 /// Message that a device publishes to DPS (ref §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToDps<'a> {
-    /// Asks for a hub.
+    /// Request for a hub.
     Register {
-        /// Echoed in the answer.
+        /// Id of the request, which the answer repeats.
         rid: &'a str,
     },
-    /// Asks how far a registration is.
+    /// Request for the status of a registration.
     Poll {
-        /// Echoed in the answer.
+        /// Id of the request, which the answer repeats.
         rid: &'a str,
-        /// From the answer to the registration.
+        /// Id of the operation, from the answer to the registration.
         operation_id: &'a str,
     },
 }
@@ -139,11 +139,11 @@ impl std::fmt::Display for ToDps<'_> {
 /// §0.3 rule 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FromDps<'a> {
-    /// HTTP-like.
+    /// Status as in HTTP.
     pub status: u16,
-    /// The request's own.
+    /// Id of the request.
     pub rid: &'a str,
-    /// Seconds to wait before asking again.
+    /// Seconds to wait before the next request.
     pub retry_after: Option<u64>,
 }
 
@@ -151,7 +151,7 @@ impl<'a> FromDps<'a> {
     /// Reads an answer's topic, its parameters in any order.
     ///
     /// # Errors
-    /// [`TopicError`] when it is not an answer of DPS.
+    /// [`TopicError`] for other topics.
     pub fn parse(topic: &'a str) -> Result<Self, TopicError> {
         let rest = topic.strip_prefix(DPS_RESPONSE).ok_or(TopicError::Unknown)?;
         let (status, query) = rest.split_once("/?").ok_or(TopicError::Unknown)?;
@@ -180,9 +180,9 @@ pub enum FromHub<'a> {
     CloudToDevice(PropertyBag),
     /// The answer to a twin request (ref §6.1).
     TwinResponse {
-        /// HTTP-like.
+        /// Status as in HTTP.
         status: u16,
-        /// The request's own.
+        /// Id of the request.
         rid: &'a str,
         /// The new version of the reported properties.
         version: Option<u64>,
@@ -194,18 +194,18 @@ pub enum FromHub<'a> {
     },
     /// A direct method (ref §7).
     Method {
-        /// The raw topic segment.
+        /// Name of the method, as in the topic.
         name: &'a str,
-        /// To be echoed in the answer.
+        /// Id of the request, which the answer must repeat.
         rid: &'a str,
     },
 }
 
 impl<'a> FromHub<'a> {
-    /// Reads a topic the hub sent to `device_id`.
+    /// Reads a topic that the hub sent to `device_id`.
     ///
     /// # Errors
-    /// [`TopicError`] when it is none of the documented ones.
+    /// [`TopicError`] for topics that are not documented.
     pub fn parse(topic: &'a str, device_id: &str) -> Result<Self, TopicError> {
         if let Some(rest) = topic.strip_prefix("devices/") {
             let rest = rest.strip_prefix(device_id).ok_or(TopicError::OtherIdentity)?;
@@ -237,20 +237,20 @@ impl<'a> FromHub<'a> {
     }
 }
 
-/// The topic a device's telemetry goes to, its properties included (ref §4.1).
+/// Returns the topic for a device's telemetry, with its properties (ref §4.1).
 #[must_use]
 pub fn telemetry(device_id: &str, properties: &PropertyBag) -> String {
     format!("devices/{device_id}/messages/events/{properties}")
 }
 
-/// The filter for cloud-to-device messages (ref §5.1).
+/// Returns the filter for cloud-to-device messages (ref §5.1).
 #[must_use]
 pub fn cloud_to_device(device_id: &str) -> String {
     format!("devices/{device_id}/messages/devicebound/#")
 }
 
-/// The part behind `…/messages/events`, when the topic is the identity's own. The slash before an empty bag may be
-/// missing (ref §4.1).
+/// Returns the property bag after `…/messages/events`, if the topic belongs to the identity. The slash before an empty bag
+/// may be missing (ref §4.1).
 fn telemetry_bag<'a>(rest: &'a str, device_id: &str, module_id: Option<&str>) -> Result<&'a str, TopicError> {
     let own = rest.strip_prefix(device_id).and_then(|rest| match module_id {
         None => Some(rest),
@@ -280,7 +280,7 @@ mod tests {
 
     /// Ref §4.1 and §4.2.
     #[test]
-    fn telemetry_topics() {
+    fn telemetry_topics_are_read_and_written() {
         let parse = |topic| ToHub::parse(topic, "dev1", None);
         let bag = |topic| match parse(topic).unwrap() {
             ToHub::Telemetry(bag) => bag,
@@ -310,7 +310,7 @@ mod tests {
 
     /// Ref §6.1, §7.
     #[test]
-    fn twin_and_method_topics() {
+    fn twin_and_method_topics_are_read() {
         let parse = |topic| ToHub::parse(topic, "dev1", None);
         assert_eq!(parse("$iothub/twin/GET/?$rid=1"), Ok(ToHub::TwinGet { rid: "1" }));
         assert_eq!(
@@ -351,7 +351,7 @@ mod tests {
 
     /// Ref §8.2.
     #[test]
-    fn dps_topics() {
+    fn dps_topics_are_read_and_written() {
         let register = ToDps::Register { rid: "679f47c8" };
         assert_eq!(register.to_string(), "$dps/registrations/PUT/iotdps-register/?$rid=679f47c8");
         assert_eq!(ToDps::parse(&register.to_string()), Ok(register));
@@ -374,7 +374,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn telemetry_comes_back(id in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,40}", key in "\\PC{1,9}", value in "\\PC{0,9}") {
+        fn written_telemetry_topic_is_read_back(id in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,40}", key in "\\PC{1,9}", value in "\\PC{0,9}") {
             let bag: PropertyBag = [(key, value)].into_iter().collect();
             let topic = telemetry(&id, &bag);
             prop_assert_eq!(ToHub::parse(&topic, &id, None).unwrap(), ToHub::Telemetry(bag));

@@ -1,18 +1,18 @@
-//! The MQTT user name, which says who connects to what: a hub (ref §1.2) or DPS (ref §8.1). Pure.
+//! MQTT user name of a device at a hub (ref §1.2) or DPS (ref §8.1). Pure.
 
 use percent_encoding::percent_decode_str;
 
 use super::property_bag::encode;
 
-/// The hub api-version that Lanyard's agent announces (ref §0.2).
+/// api-version of the agent at a hub (ref §0.2).
 pub const HUB_API_VERSION: &str = "2021-04-12";
-/// The DPS api-version that Lanyard's agent announces (ref §0.2).
+/// api-version of the agent at DPS (ref §0.2).
 pub const DPS_API_VERSION: &str = "2019-03-31";
 
 /// Error of a text that is not a user name for a hub or DPS.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserNameError {
-    /// No `/` behind a host or id scope, or nothing before or behind it.
+    /// The host, id scope or device is missing.
     #[error(
         "the user name is neither {{hub}}/{{device}}/?api-version=… nor {{idScope}}/registrations/{{id}}/api-version=…"
     )]
@@ -22,20 +22,20 @@ pub enum UserNameError {
     Encoding(String),
 }
 
-/// A user name, taken apart.
+/// User name, split into its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserName {
-    /// Presented to a hub.
+    /// User name for a hub.
     Hub(HubUserName),
-    /// Presented to DPS.
+    /// User name for DPS.
     Dps(DpsUserName),
 }
 
 impl UserName {
-    /// Tells hub from DPS by its shape (ref §14.1) and reads it.
+    /// Reads a user name. Its form distinguishes hub and DPS (ref §14.1).
     ///
     /// # Errors
-    /// [`UserNameError`] when it is neither.
+    /// [`UserNameError`] for other texts.
     pub fn parse(text: &str) -> Result<Self, UserNameError> {
         match text.split_once('/') {
             Some((_, rest)) if rest.starts_with("registrations/") => DpsUserName::parse(text).map(Self::Dps),
@@ -48,22 +48,22 @@ impl UserName {
 /// `{hub}/{device}[/{module}]/?api-version=…&model-id=…&DeviceClientType=…`; host and ids are not percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUserName {
-    /// The hub's own name, even when a gateway is dialled. A port is kept: Node writes one (ref §14.1).
+    /// Name of the hub, also for a connection to a gateway. It may have a port, because Node writes one (ref §14.1).
     pub host: String,
-    /// The device, unchecked.
+    /// Device id, not validated.
     pub device_id: String,
-    /// The module, when it is one.
+    /// Module id, not validated.
     pub module_id: Option<String>,
-    /// Absent from legacy clients (ref §1.2).
+    /// api-version; absent for old clients (ref §1.2).
     pub api_version: Option<String>,
-    /// The model announced for IoT Plug and Play.
+    /// Model id for IoT Plug and Play.
     pub model_id: Option<String>,
-    /// Free text about the client.
+    /// Free text of the client.
     pub client_type: Option<String>,
 }
 
 impl HubUserName {
-    /// A user name for a device of Lanyard's agent.
+    /// Returns the user name of an agent's device.
     #[must_use]
     pub fn of_device(host: &str, device_id: &str, model_id: Option<&str>, client_type: &str) -> Self {
         Self {
@@ -76,8 +76,8 @@ impl HubUserName {
         }
     }
 
-    /// Reads every form the reference names, legacy ones included. A device id may contain `?`, so the last `/?`
-    /// that starts a list of parameters counts.
+    /// Reads every form of the reference, including old ones. A device id may contain `?`, so the parameters start at
+    /// the last `/?` before a list of parameters.
     ///
     /// # Errors
     /// [`UserNameError`] when host or device is missing or a parameter is not percent-encoded UTF-8.
@@ -137,18 +137,18 @@ impl std::fmt::Display for HubUserName {
 /// `{idScope}/registrations/{registrationId}/api-version=…&ClientVersion=…`, without a `?` (ref §8.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DpsUserName {
-    /// The DPS instance's id scope, unchecked.
+    /// Id scope of the DPS instance, not validated.
     pub id_scope: String,
     /// Registration id, not validated.
     pub registration_id: String,
-    /// The api-version announced.
+    /// api-version of the client.
     pub api_version: Option<String>,
-    /// Free text about the client.
+    /// Free text of the client.
     pub client_version: Option<String>,
 }
 
 impl DpsUserName {
-    /// A user name for a device of Lanyard's agent.
+    /// Returns the user name of an agent's device.
     #[must_use]
     pub fn of_device(id_scope: &str, registration_id: &str, client_version: &str) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl DpsUserName {
         }
     }
 
-    /// Reads the form of ref §8.1; a `?` before the parameters is tolerated.
+    /// Reads the form of ref §8.1. Accepts a `?` before the parameters.
     ///
     /// # Errors
     /// [`UserNameError`] when a part is missing or a parameter is not percent-encoded UTF-8.

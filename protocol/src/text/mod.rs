@@ -1,6 +1,6 @@
-//! Text that people hand over in files and Secrets: the one reader of every program. Pure.
+//! Text from files and Secrets. Pure.
 //!
-//! An error that is made from such text says where it is wrong and never repeats it: the text may be a secret.
+//! An error names the position of the problem and never repeats the text, which may be a secret.
 
 pub mod pem;
 
@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Error of bytes that are not text. No variant contains any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Windows tools write UTF-16 unless they are told otherwise.
+    /// UTF-16, the default of some Windows tools.
     #[error("the text is UTF-16: save it as UTF-8 (PowerShell: Set-Content -Encoding utf8)")]
     Utf16,
     /// Binary data, or another encoding.
@@ -17,15 +17,15 @@ pub enum TextError {
     NotUtf8,
 }
 
-/// The mark that Windows tools put before UTF-8 text. It is no part of the text.
+/// Mark that Windows tools write before UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// The bytes whose zeros show UTF-16 without a byte order mark.
+/// Bytes whose zeros show UTF-16 without a byte order mark.
 const UTF16_PROBE: Range<usize> = 0..8;
 
-/// Reads UTF-8 and leaves a byte order mark out.
+/// Reads UTF-8 and removes a byte order mark.
 ///
 /// # Errors
-/// [`TextError`] names the encoding where it can be told.
+/// [`TextError`] names the encoding if it is known.
 pub fn decode(bytes: &[u8]) -> Result<&str, TextError> {
     if is_utf16(bytes) {
         return Err(TextError::Utf16);
@@ -33,7 +33,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, TextError> {
     std::str::from_utf8(bytes).map(without_mark).map_err(|_| TextError::NotUtf8)
 }
 
-/// Leaves the byte order mark out.
+/// Removes the byte order mark.
 #[must_use]
 pub fn without_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)

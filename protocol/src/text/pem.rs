@@ -1,6 +1,6 @@
 //! PEM, RFC 7468: certificates and private keys between `-----BEGIN` and `-----END` lines. Pure.
 //!
-//! Stricter than common readers, which pass over a damaged block: whoever hands over three certificates means three.
+//! Stricter than common readers, which ignore a damaged block: all blocks of a text must be valid.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -17,37 +17,37 @@ const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 /// Error of a text that is not the expected PEM. No variant contains any of it; blocks count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// No text at all.
+    /// The bytes are not text.
     #[error("{0}")]
     Text(#[source] TextError),
     /// The text ends, or the next block begins, inside of a block.
     #[error("block {0} is cut: its -----END line is missing; copy it whole")]
     Cut(usize),
-    /// A block with something other than base64 in it.
+    /// The content of a block is not base64.
     #[error("block {0} is damaged: it is not base64; copy it whole")]
     Damaged(usize),
-    /// No certificate is there.
-    #[error("it has no certificate: put PEM there, from -----BEGIN CERTIFICATE----- on")]
+    /// There is no certificate.
+    #[error("there is no certificate: store PEM, starting at -----BEGIN CERTIFICATE-----")]
     NoCertificate,
-    /// No private key is there.
+    /// There is no private key.
     #[error(
-        "it has no private key: put PKCS #8 without a passphrase there, from -----BEGIN PRIVATE KEY----- on"
+        "there is no private key: store PKCS #8 without a passphrase, starting at -----BEGIN PRIVATE KEY-----"
     )]
     NoPrivateKey,
-    /// A private key with a passphrase.
+    /// The private key has a passphrase.
     #[error("the private key is encrypted: store it without a passphrase (openssl pkey -in FILE -out FILE)")]
     Encrypted,
-    /// A private key where certificates only may be.
+    /// There is a private key where only certificates are allowed.
     #[error("block {0} is a private key: keep certificates only")]
     UnwantedKey(usize),
 }
 
-/// A private key as it is written.
+/// Private key in its original encoding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateKey {
-    /// Its form.
+    /// Encoding of the key.
     pub form: KeyForm,
-    /// Its bytes. Wiped when dropped.
+    /// Encoded key. Zeroed when dropped.
     pub der: Zeroizing<Vec<u8>>,
 }
 
@@ -68,7 +68,7 @@ impl std::fmt::Debug for PrivateKey {
     }
 }
 
-/// Reads every certificate of a text, in order; blocks of other kinds are passed over.
+/// Reads every certificate of a text, in order; ignores blocks of other kinds.
 ///
 /// # Errors
 /// [`PemError`] when there is none, or when any block is damaged.
@@ -100,7 +100,7 @@ pub fn private_key(bytes: &[u8]) -> Result<PrivateKey, PemError> {
         PRIVATE_KEY => KeyForm::Pkcs8,
         "RSA PRIVATE KEY" => KeyForm::Rsa,
         "EC PRIVATE KEY" => KeyForm::Ec,
-        // Of a kind that no TLS library signs with, such as DSA.
+        // An algorithm that TLS libraries do not use for signatures, such as DSA.
         _ => return Err(PemError::NoPrivateKey),
     };
     Ok(PrivateKey { form, der: block.der })
@@ -147,7 +147,7 @@ fn block<'a>(
             digits.extend(line.bytes().filter(|byte| !byte.is_ascii_whitespace()));
         }
     }
-    // What stands under encryption need not be base64 of anything, and its headers may span lines.
+    // An encrypted block is not decoded: its headers may span lines, which are not base64.
     let der = if encrypted {
         Vec::new()
     } else {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_block_is_named_by_its_number() {
+    fn damaged_block_is_named_by_its_number() {
         let good = pem(CERTIFICATE, &[1; 60]);
         let cut = &good[..good.len() - 30];
         let damaged = good.replacen("AQ", "?Q", 1);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn private_keys_are_told_by_their_form() {
+    fn private_keys_are_distinguished_by_encoding() {
         for (label, form) in [
             ("PRIVATE KEY", KeyForm::Pkcs8),
             ("RSA PRIVATE KEY", KeyForm::Rsa),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_private_keys_are_told_apart() {
+    fn encrypted_private_keys_are_refused() {
         let new = pem(ENCRYPTED, &[7; 40]);
         let old = pem("EC PRIVATE KEY", &[7; 40]).replacen(
             "KEY-----\n",

@@ -6,10 +6,11 @@ use lanyard_agent::tags::sampling::Sampling;
 use lanyard_handoff::config::AgentConfig;
 use lanyard_handoff::parse::ConfigError;
 
-/// A document is refused with words, or it can be run, and is the same when it is written and read again.
+/// Reads a document: a valid one is equal after it was written and read again, an invalid one has problems with messages
+/// and positions.
 ///
 /// # Panics
-/// When it is neither.
+/// If this is not so.
 pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match AgentConfig::parse(text) {
@@ -28,7 +29,7 @@ pub fn read(bytes: &[u8]) {
             for problem in problems {
                 assert!(!problem.message.is_empty());
                 assert!(
-                    problem.place.is_none_or(|place| (1..=lines).contains(&(place.line as usize))),
+                    problem.position.is_none_or(|place| (1..=lines).contains(&(place.line as usize))),
                     "{problem:?}"
                 );
             }

@@ -23,12 +23,12 @@ const HEADER: usize = 36;
 /// As [`read`] does.
 pub fn segment(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
-    mend_segment(&mut bytes);
+    correct_segment(&mut bytes);
     read(&bytes, None);
 }
 
-fn mend_segment(bytes: &mut [u8]) {
-    mend(bytes, 0, STAMP - 4);
+fn correct_segment(bytes: &mut [u8]) {
+    correct(bytes, 0, STAMP - 4);
     let mut at = STAMP;
     while let Some(header) = bytes.get(at..at + HEADER) {
         if !header.starts_with(b"LB") {
@@ -43,7 +43,7 @@ fn mend_segment(bytes: &mut [u8]) {
             let checksum = crc32c::crc32c(payload).to_le_bytes();
             bytes[at + 28..at + 32].copy_from_slice(&checksum);
         }
-        mend(bytes, at, 32);
+        correct(bytes, at, 32);
         at = end.min(bytes.len());
     }
 }
@@ -54,18 +54,18 @@ fn mend_segment(bytes: &mut [u8]) {
 /// As [`read`] does.
 pub fn journal(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
-    mend(&mut bytes, 0, STAMP - 4);
+    correct(&mut bytes, 0, STAMP - 4);
     let mut at = STAMP;
     while let Some((length, start)) = varint(&bytes, at) {
         let Some(end) = start.checked_add(length).filter(|end| end + 4 <= bytes.len()) else { break };
-        mend(&mut bytes, start, length);
+        correct(&mut bytes, start, length);
         at = end + 4;
     }
     read(&[], Some(&bytes));
 }
 
-/// Puts the checksum right of so many bytes from `at` on, which stands behind them.
-fn mend(bytes: &mut [u8], at: usize, length: usize) {
+/// Corrects the checksum after `length` bytes from `at` on.
+fn correct(bytes: &mut [u8], at: usize, length: usize) {
     let Some(part) = bytes.get_mut(at..at + length + 4) else { return };
     let (content, checksum) = part.split_at_mut(length);
     if checksum != [0; 4] {
@@ -94,12 +94,12 @@ impl Folder {
         let thread = format!("{:?}", std::thread::current().id());
         let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
         let folder = parent.join(format!("lanyard-fuzz-{}-{thread}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        std::fs::create_dir_all(&folder).expect("the folder is created");
         Self(folder)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.0.join(name), bytes).expect("a file can be written");
+        std::fs::write(self.0.join(name), bytes).expect("the file is written");
     }
 }
 
@@ -121,8 +121,8 @@ fn append(outbox: &mut Outbox, count: i64) {
     outbox.append(&(0..count).map(event).collect::<Vec<_>>(), Instant::now());
 }
 
-/// Whatever stands in a buffer's folder is read, stepped over or refused: the buffer works, its books balance, every event is
-/// delivered or dropped, and an end of the process in between changes nothing of it.
+/// Opens a buffer on damaged files: it works, its counts balance, every event is delivered or dropped, and a restart in between
+/// changes nothing.
 fn read(segment: &[u8], journal: Option<&[u8]>) {
     let folder = Folder::new();
     let settings = config::Buffer { sync: Sync::Never, ..config::Buffer::default() };
@@ -136,14 +136,14 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
         }
     }
     if buffer().end() > 1 << 61 {
-        // No buffer gets there in a thousand years; further on numbers end.
+        // No buffer reaches this number in a thousand years; the numbers end soon after.
         return;
     }
     let telemetry = Telemetry { max_events: 7, ..Telemetry::default() };
     let mut outbox = open(2);
     assert!(outbox.account().balances(), "{:?}", outbox.account());
     if outbox.problem().is_some() {
-        // Refused: it is a newer agent's.
+        // Refused: the files are of a newer agent.
         return;
     }
     append(&mut outbox, 3);
@@ -156,7 +156,7 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
     let after = outbox.account();
     assert_eq!((after.events, after.balances()), (before.events, true), "{before:?} {after:?}");
     if let Next::Send(sent) = sent {
-        // It comes again as it was.
+        // The message is sent again unchanged.
         outbox.tick();
         let again = outbox.next(&telemetry, Instant::now(), 1);
         assert!(
@@ -165,7 +165,7 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
         );
         outbox.rewind();
     }
-    // A gap that is not told of gives no message, and goes on at the next interval.
+    // A gap without a marker gives no message; delivery continues at the next interval.
     let mut idle = 0;
     while !outbox.is_empty() && idle < 3 {
         outbox.tick();

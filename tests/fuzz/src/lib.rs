@@ -1,4 +1,4 @@
-//! Readers of what others write, each given whatever bytes there are: it reads or refuses them, and what it promises holds.
+//! Readers of input from others, under arbitrary bytes: they read or refuse them, and their invariants hold.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]
@@ -10,10 +10,10 @@ pub mod template;
 pub mod waits;
 pub mod wire;
 
-/// Gives bytes to one reader; panics where that breaks a promise.
+/// Reader under test; panics if an invariant does not hold.
 pub type Target = fn(&[u8]);
 
-/// All readers, each with the name of its folder of seeds.
+/// Readers with the names of their folders of seeds.
 pub const TARGETS: [(&str, Target); 7] = [
     ("configuration", configuration::read),
     ("journal", files::journal),
@@ -24,7 +24,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("wire", wire::read),
 ];
 
-/// The reader of this name.
+/// Returns the reader with this name.
 #[must_use]
 pub fn target(name: &str) -> Option<Target> {
     TARGETS.iter().find(|(known, _)| *known == name).map(|&(_, target)| target)

@@ -1,5 +1,5 @@
-//! One reader under libFuzzer, which looks for bytes that take ways through the program that none took before. The reader's
-//! name stands in `LANYARD_FUZZ`; the arguments are libFuzzer's own.
+//! Reader under libFuzzer, which searches for bytes that reach new code. `LANYARD_FUZZ` names the reader; the arguments are
+//! those of libFuzzer.
 #![no_main]
 
 use std::sync::OnceLock;

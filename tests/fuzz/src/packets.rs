@@ -4,11 +4,10 @@ use bytes::BytesMut;
 use lanyard_agent::mqtt::link::{MAX_PACKET_BYTES, codec};
 use tokio_util::codec::Decoder;
 
-/// Any bytes are packets or an error, no packet is larger than a hub's, and however the bytes are split, the packets are
-/// the same.
+/// Reads bytes as packets: none is larger than the limit, and the packets do not depend on how the bytes are split.
 ///
 /// # Panics
-/// When it is not so.
+/// If this is not so.
 pub fn read(bytes: &[u8]) {
     let whole = packets(bytes, bytes.len().max(1));
     for piece in [1, 7] {
@@ -16,7 +15,7 @@ pub fn read(bytes: &[u8]) {
     }
 }
 
-/// The packets before the end or the first error, as text.
+/// Returns the packets before the end or the first error, as text.
 fn packets(bytes: &[u8], piece: usize) -> Vec<String> {
     let (mut codec, mut input, mut found) = (codec(), BytesMut::new(), Vec::new());
     for piece in bytes.chunks(piece) {

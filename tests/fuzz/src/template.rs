@@ -29,15 +29,15 @@ fn body(template: &Template, events: usize) -> Vec<u8> {
     (0..events).for_each(|number| writer.event(&mut out, &Event(number)));
     let length = writer.length();
     writer.close(&mut out);
-    assert_eq!(out.len(), length, "the length was known before");
+    assert_eq!(out.len(), length, "the writer knows the length");
     out
 }
 
-/// A text, or two with a zero between them, is refused or is a template: the length of what it writes is known before, an event
-/// is taken back without a trace, and what passes for JSON is JSON.
+/// Reads a text, or two texts with a zero between them, as a template. The writer knows the length of the body before its
+/// end, removes an event completely, and writes JSON if the check says so.
 ///
 /// # Panics
-/// When it is not so.
+/// If this is not so.
 pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let texts = match text.split_once('\0') {
@@ -55,7 +55,7 @@ pub fn read(bytes: &[u8]) {
         let whole = body(&template, events);
         assert!(
             !is_json || serde_json::from_slice::<serde_json::Value>(&whole).is_ok(),
-            "{events} events are no JSON"
+            "{events} events are not JSON"
         );
         let mut out = Vec::new();
         let mut writer = Writer::open(&template, &mut out, TIME);
@@ -65,6 +65,6 @@ pub fn read(bytes: &[u8]) {
         writer.take_back(&mut out, before.0);
         assert_eq!(writer.length(), before.1);
         writer.close(&mut out);
-        assert_eq!(out, whole, "an event that was taken back leaves no trace");
+        assert_eq!(out, whole, "a removed event changes nothing");
     }
 }

@@ -6,11 +6,10 @@ use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic::FromDps;
 use tokio::time::Instant;
 
-/// Every line that is the topic of an answer is a failure with the wait it asks for: the device tries again at an instant
-/// that exists, at most an hour later.
+/// Reads each line as the topic of a failure with a wait: the device retries at most an hour later.
 ///
 /// # Panics
-/// When the sum overflows, or the wait is longer.
+/// If the sum overflows, or the wait is longer.
 pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (mut pace, now) = (Backoff::default(), Instant::now());
@@ -22,7 +21,7 @@ pub fn read(bytes: &[u8]) {
         };
         let asked = answer.retry_after.map(AskedWait::from_secs);
         let step = pace.after(reason, asked, f64::from(answer.status % 100) / 99.0);
-        let wait = step.wait.expect("what DPS says never waits for other credentials");
+        let wait = step.wait.expect("an answer of DPS never waits for new credentials");
         assert!(wait <= LONGEST, "{wait:?}");
         assert!(after(now, wait) <= now + LONGEST);
     }

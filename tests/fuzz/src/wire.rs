@@ -7,10 +7,10 @@ use lanyard_protocol::hub::topic::{FromDps, FromHub, ToDps, ToHub};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Any text is read or refused, and what is read is the same when it is written and read again.
+/// Reads a text in every format: a valid one is equal after it was written and read again.
 ///
 /// # Panics
-/// When it is another.
+/// If it is not.
 pub fn read(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = (FromHub::parse(text, "d"), ToHub::parse(text, "d", None), ToHub::parse(text, "d", Some("m")));
