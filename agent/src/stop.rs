@@ -21,7 +21,7 @@ pub fn channel() -> (Stopper, Stop) {
 }
 
 impl Stopper {
-    /// Asks for the end; what is under way may take until `limit` has passed.
+    /// Asks for the end; work in progress may take until `limit` has passed.
     pub fn stop(&self, limit: Duration) {
         self.0.send_replace(Some(Instant::now() + limit));
     }

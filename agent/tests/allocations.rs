@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanyard_agent::buffer::message::Message;
 use lanyard_agent::buffer::store::{Buffer, SharedBuffers};
-use lanyard_agent::messages::message::Message;
 use lanyard_agent::messages::outbox::{Next, Outbox};
 use lanyard_agent::tags::event::{Event, Value};
 use lanyard_agent::tags::sampling::Sampling;

@@ -18,7 +18,7 @@ use crate::arguments::Check;
 const RULES: &str = include_str!("../../charts/lanyard/files/operator-rules.yaml");
 /// The API whose kinds are needed.
 const KINDS: (&str, [&str; 2]) = ("lanyard.dev/v1alpha1", ["iotdevices", "provisioninggroups"]);
-/// Questions under way at any moment.
+/// Maximum number of concurrent requests.
 const AT_ONCE: usize = 8;
 
 /// Error of the check.

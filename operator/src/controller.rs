@@ -67,7 +67,7 @@ pub struct Controller {
 pub struct EndedEarly;
 
 impl Controller {
-    /// Works until `end`, then finishes the looks that are under way.
+    /// Works until `end`, then finishes the reconciliations in progress.
     ///
     /// # Errors
     /// [`EndedEarly`]

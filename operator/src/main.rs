@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Looks that are under way may finish for so long after a signal.
+/// Time that reconciliations in progress get after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Error that ends the operator.
@@ -201,7 +201,7 @@ async fn run(arguments: Run) -> Result<(), Failure> {
     ended
 }
 
-/// Lets the looks under way finish, with a deadline.
+/// Waits for the reconciliations in progress, with a deadline.
 async fn drain(
     life: &mut (impl Future<Output = Result<(), Failure>> + Unpin),
     end: &CancellationToken,
@@ -211,7 +211,7 @@ async fn drain(
     phase.send_replace(Phase::Ending);
     end.cancel();
     if leading && tokio::time::timeout(DRAIN, life).await.is_err() {
-        tracing::warn!("looks under way did not finish in time");
+        tracing::warn!("reconciliations did not finish in time");
     }
     Ok(())
 }

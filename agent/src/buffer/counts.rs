@@ -43,7 +43,7 @@ pub struct EventCounts {
     /// Events whose message the hub has acknowledged.
     pub acknowledged: u64,
     pub(super) dropped: [u64; DropReason::ALL.len()],
-    /// Events in the buffer, those under way included.
+    /// Events in the buffer, including those in flight.
     pub events: u64,
     /// Those of them that end with the process.
     pub volatile: u64,

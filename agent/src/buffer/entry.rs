@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::varint;
 use crate::buffer::gap::Hole;
 
-/// A message as it was cut from the events: all that is needed to make it again, byte for byte.
+/// Bounds of a message in flight: all that is needed to make it again, byte for byte.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageBounds {
     /// The process's own part of the message's id.
@@ -45,7 +45,7 @@ pub(super) const EVENTS: u64 = 1 << 62;
 
 const POSITION: u8 = 1;
 const HOLE: u8 = 2;
-const CUT: u8 = 3;
+const MESSAGE: u8 = 3;
 const PROFILE: u8 = 4;
 const COMPLETE: u8 = 5;
 
@@ -67,14 +67,14 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry) {
             varint::put_signed(&mut content, hole.to);
             content.push(hole.marked.into());
         }
-        Entry::MessageBounds(cut) => {
-            content.push(CUT);
-            content.extend_from_slice(&cut.run.to_le_bytes());
-            varint::put(&mut content, cut.number);
-            varint::put(&mut content, cut.first);
-            varint::put(&mut content, cut.end);
-            varint::put_signed(&mut content, cut.timestamp);
-            content.extend_from_slice(&cut.checksum.to_le_bytes());
+        Entry::MessageBounds(bounds) => {
+            content.push(MESSAGE);
+            content.extend_from_slice(&bounds.run.to_le_bytes());
+            varint::put(&mut content, bounds.number);
+            varint::put(&mut content, bounds.first);
+            varint::put(&mut content, bounds.end);
+            varint::put_signed(&mut content, bounds.timestamp);
+            content.extend_from_slice(&bounds.checksum.to_le_bytes());
         }
         Entry::Profile(text) => {
             content.push(PROFILE);
@@ -110,7 +110,7 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
             to: varint::take_signed(rest)?,
             marked: varint::take_array(rest)? == [1],
         }),
-        CUT => Entry::MessageBounds(MessageBounds {
+        MESSAGE => Entry::MessageBounds(MessageBounds {
             run: u64::from_le_bytes(varint::take_array(rest)?),
             number: varint::take(rest)?,
             first: place(rest)?,
@@ -128,7 +128,7 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     };
     let runs_forwards = match &entry {
         Entry::Hole(hole) => hole.first < hole.end,
-        Entry::MessageBounds(cut) => cut.first < cut.end,
+        Entry::MessageBounds(bounds) => bounds.first < bounds.end,
         Entry::Position { .. } | Entry::Profile(_) | Entry::Complete => true,
     };
     runs_forwards.then_some(entry)
@@ -183,8 +183,8 @@ mod tests {
                 let taken = take(&mut rest, &mut profile);
                 // Messages carry the profile before them.
                 match (taken, entry) {
-                    (Some(Entry::MessageBounds(taken)), Entry::MessageBounds(cut)) => {
-                        prop_assert_eq!(taken, MessageBounds { profile: Arc::clone(&profile), ..cut.clone() });
+                    (Some(Entry::MessageBounds(taken)), Entry::MessageBounds(bounds)) => {
+                        prop_assert_eq!(taken, MessageBounds { profile: Arc::clone(&profile), ..bounds.clone() });
                     }
                     (taken, entry) => prop_assert_eq!(taken.as_ref(), Some(entry)),
                 }

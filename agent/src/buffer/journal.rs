@@ -4,7 +4,6 @@
 //! operating system. A large journal is replaced by a new file with the current state. The old file is deleted after
 //! the new one is on disk, so one of them is complete after a power failure.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,6 +13,7 @@ use std::time::Instant;
 
 use super::entry::{self, EVENTS, Entry};
 use super::files;
+use super::ledger::Ledger;
 use super::sync::{Synced, Syncer};
 use crate::buffer::entry::MessageBounds;
 use crate::buffer::gap::{Hole, Holes};
@@ -25,7 +25,7 @@ const SUFFIX: &str = ".journal";
 /// Size at which the journal is rewritten; an eighth of the buffer is another limit. It is small enough to be read in
 /// a moment, and large enough to be rare.
 const LARGE: u64 = 256 * 1024;
-/// No journal comes near this size: gaps and messages under way are few. A larger one would fill the memory.
+/// No journal comes near this size: gaps and messages in flight are few. A larger one would fill the memory.
 const LARGEST: u64 = 32 << 20;
 
 /// The journal, and what it says.
@@ -38,8 +38,6 @@ pub(super) struct Journal {
     /// The number of the next message.
     pub(super) messages: u64,
     pub(super) holes: Holes,
-    /// Messages under way, oldest first.
-    pub(super) cuts: VecDeque<MessageBounds>,
     profile: Arc<str>,
     generation: u64,
     file: Option<Open>,
@@ -63,7 +61,6 @@ impl Default for Journal {
             appended: 0,
             messages: 1,
             holes: Holes::default(),
-            cuts: VecDeque::new(),
             profile: Arc::from(""),
             generation: 0,
             file: None,
@@ -92,9 +89,10 @@ pub(super) enum Unreadable {
 }
 
 impl Journal {
-    /// Reads the journals of earlier processes: the newest with a complete beginning counts.
-    pub(super) fn read(folder: &Path, generations: &[u64]) -> Result<Self, Unreadable> {
-        let mut found: Option<Self> = None;
+    /// Reads the journals of earlier processes: the newest with a complete beginning counts. Returns the bounds of the
+    /// messages in flight too, in order.
+    pub(super) fn read(folder: &Path, generations: &[u64]) -> Result<(Self, Vec<MessageBounds>), Unreadable> {
+        let mut found = None;
         for &generation in generations.iter().rev() {
             let bytes = files::read(&path(folder, generation), LARGEST).map_err(Unreadable::Read)?;
             if let Stamp::Newer(version) = header::read(&bytes) {
@@ -104,16 +102,17 @@ impl Journal {
                 found = Self::parse(&bytes);
             }
         }
-        let mut journal = found.unwrap_or_default();
+        let (mut journal, in_flight): (Self, _) = found.unwrap_or_default();
         journal.generation = generations.last().copied().unwrap_or(0);
         journal.old = generations.iter().map(|&generation| path(folder, generation)).collect();
-        Ok(journal)
+        Ok((journal, in_flight))
     }
 
     /// Parses a journal; none if its beginning is not complete.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<(Self, Vec<MessageBounds>)> {
         let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == Stamp::Ours)?;
-        let (mut journal, mut profile, mut complete) = (Self::default(), Arc::from(""), false);
+        let (mut journal, mut in_flight) = (Self::default(), Vec::new());
+        let (mut profile, mut complete) = (Arc::from(""), false);
         while let Some(entry) = entry::take(&mut rest, &mut profile) {
             match entry {
                 Entry::Position { acknowledged, messages, appended } => {
@@ -122,27 +121,33 @@ impl Journal {
                     journal.appended = appended;
                 }
                 Entry::Hole(hole) => journal.holes.put(hole),
-                Entry::MessageBounds(cut) => {
-                    journal.messages = journal.messages.max(cut.number.saturating_add(1));
-                    journal.cuts.push_back(cut);
+                Entry::MessageBounds(bounds) => {
+                    journal.messages = journal.messages.max(bounds.number.saturating_add(1));
+                    in_flight.push(bounds);
                 }
                 Entry::Profile(_) => {}
                 Entry::Complete => complete = true,
             }
         }
         let acknowledged = journal.acknowledged;
-        journal.cuts.retain(|cut| cut.end > acknowledged);
-        journal.cuts.make_contiguous().sort_by_key(|cut| cut.first);
+        in_flight.retain(|bounds: &MessageBounds| bounds.end > acknowledged);
+        in_flight.sort_by_key(|bounds| bounds.first);
         journal.holes.forget(acknowledged);
-        complete.then_some(journal)
+        complete.then_some((journal, in_flight))
     }
 
-    /// Begins a new file, with what still matters.
-    pub(super) fn begin(&mut self, folder: &Path, syncer: Option<&Syncer>, now: Instant) -> io::Result<()> {
+    /// Begins a new file with the current state and the messages in flight.
+    pub(super) fn begin(
+        &mut self,
+        folder: &Path,
+        ledger: &Ledger,
+        syncer: Option<&Syncer>,
+        now: Instant,
+    ) -> io::Result<()> {
         let generation = self.generation + 1;
         let path = path(folder, generation);
         let file = files::create(&path)?;
-        let bytes = self.snapshot();
+        let bytes = self.snapshot(ledger);
         if let Err(error) = file.write_all_at(&bytes, 0) {
             // A journal without its end of the beginning is not believed; what cannot be removed does no harm.
             let _ = std::fs::remove_file(&path);
@@ -165,17 +170,17 @@ impl Journal {
         Entry::Position { acknowledged: self.acknowledged, messages: self.messages, appended: self.appended }
     }
 
-    fn snapshot(&self) -> Vec<u8> {
+    fn snapshot(&self, ledger: &Ledger) -> Vec<u8> {
         let mut bytes = header::ours().to_vec();
         entry::write(&mut bytes, &self.position());
         self.holes.iter().for_each(|hole| entry::write(&mut bytes, &Entry::Hole(*hole)));
         let mut profile: Option<&Arc<str>> = None;
-        for cut in &self.cuts {
-            if profile != Some(&cut.profile) {
-                entry::write(&mut bytes, &Entry::Profile(Arc::clone(&cut.profile)));
-                profile = Some(&cut.profile);
+        for bounds in ledger.bounds() {
+            if profile != Some(&bounds.profile) {
+                entry::write(&mut bytes, &Entry::Profile(Arc::clone(&bounds.profile)));
+                profile = Some(&bounds.profile);
             }
-            entry::write(&mut bytes, &Entry::MessageBounds(cut.clone()));
+            entry::write(&mut bytes, &Entry::MessageBounds(bounds.clone()));
         }
         if profile != Some(&self.profile) {
             entry::write(&mut bytes, &Entry::Profile(Arc::clone(&self.profile)));
@@ -204,16 +209,15 @@ impl Journal {
         self.file.as_ref().map(|open| &open.synced)
     }
 
-    /// Notes a message that is about to be sent, the last `later` of those known being behind it.
-    pub(super) fn cut(&mut self, cut: MessageBounds, later: usize) -> io::Result<()> {
+    /// Records a new message, before it is sent.
+    pub(super) fn message(&mut self, bounds: MessageBounds) -> io::Result<()> {
         self.scratch.clear();
-        if self.profile != cut.profile {
-            self.profile = Arc::clone(&cut.profile);
-            entry::write(&mut self.scratch, &Entry::Profile(Arc::clone(&cut.profile)));
+        if self.profile != bounds.profile {
+            self.profile = Arc::clone(&bounds.profile);
+            entry::write(&mut self.scratch, &Entry::Profile(Arc::clone(&bounds.profile)));
         }
-        self.messages = self.messages.max(cut.number.saturating_add(1));
-        entry::write(&mut self.scratch, &Entry::MessageBounds(cut.clone()));
-        self.cuts.insert(self.cuts.len().saturating_sub(later), cut);
+        self.messages = self.messages.max(bounds.number.saturating_add(1));
+        entry::write(&mut self.scratch, &Entry::MessageBounds(bounds));
         self.flush()
     }
 
@@ -226,7 +230,6 @@ impl Journal {
     /// Notes how far the hub has the events, of those before `appended`.
     pub(super) fn acknowledge(&mut self, acknowledged: u64, appended: u64) -> io::Result<()> {
         (self.acknowledged, self.appended) = (acknowledged, appended);
-        while self.cuts.pop_front_if(|cut| cut.end <= acknowledged).is_some() {}
         self.holes.forget(acknowledged);
         self.note(&self.position())
     }

@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use super::entry::MessageBounds;
 use super::files;
 use super::journal::{self, Journal, Unreadable};
 use super::scan::{self, Place};
@@ -21,6 +22,8 @@ pub(super) struct Recovered {
     /// Oldest first.
     pub(super) segments: VecDeque<Segment>,
     pub(super) journal: Journal,
+    /// Messages that the earlier process left in flight, in order.
+    pub(super) in_flight: Vec<MessageBounds>,
     /// The number of the next event.
     pub(super) next: u64,
 }
@@ -78,7 +81,7 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
         _ if firsts.is_empty() && generations.is_empty() => Unusable::Empty(error),
         _ => Unusable::Refused(error),
     })?;
-    let journal = Journal::read(folder, &generations).map_err(|error| match error {
+    let (journal, in_flight) = Journal::read(folder, &generations).map_err(|error| match error {
         Unreadable::Read(error) => Unusable::Refused(error),
         Unreadable::Newer(version) => Unusable::Newer(version),
     })?;
@@ -86,7 +89,7 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
     let ends = [
         segments.back().map_or(0, |last| last.end),
         journal.holes.end(),
-        journal.cuts.iter().map(|cut| cut.end).max().unwrap_or(0),
+        in_flight.iter().map(|bounds| bounds.end).max().unwrap_or(0),
         journal.acknowledged,
         journal.appended,
     ];
@@ -95,7 +98,7 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
         // What is known of, and has no block any more, was in it.
         last.end = next;
     }
-    Ok(Recovered { lock, segments, journal, next })
+    Ok(Recovered { lock, segments, journal, in_flight, next })
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

@@ -22,15 +22,20 @@
 //! one. Databases (fjall, sled) write everything twice. None has a byte limit with a drop policy, reads beyond corrupt
 //! blocks, or compresses names and times. The checksum comes from a library.
 
+mod append;
+pub mod deliver;
+mod disk;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
 use lanyard_handoff::buffer::{self as config, WhenFull};
 
-use super::batch::Batch;
+use super::entry::MessageBounds;
 use super::home::Home;
 use super::journal::Journal;
+use super::ledger::Ledger;
 use super::limits::{IN_MEMORY, RETRY};
 use super::names::Names;
 use super::recovery::{self, Unusable};
@@ -54,33 +59,31 @@ pub struct SharedBuffers {
 /// A device's events until the hub has them.
 #[derive(Debug)]
 pub struct Buffer {
-    pub(super) settings: config::Buffer,
-    pub(super) shared: SharedBuffers,
+    settings: config::Buffer,
+    shared: SharedBuffers,
     /// Nothing when it is in memory for good.
-    pub(super) home: Option<Home>,
-    pub(super) problem: Option<String>,
+    home: Option<Home>,
+    problem: Option<String>,
     /// Time of the next attempt to write, while the disk does not accept writes.
-    pub(super) retry_at: Option<Instant>,
-    pub(super) segments: Segments,
-    pub(super) names: Names,
-    pub(super) names_written: usize,
+    retry_at: Option<Instant>,
+    segments: Segments,
+    names: Names,
+    names_written: usize,
     /// The open segment's file.
-    pub(super) synced: Option<Synced>,
-    pub(super) window: Window,
+    synced: Option<Synced>,
+    window: Window,
     /// Before the first unread event.
-    pub(super) cursor: Cursor,
+    cursor: Cursor,
     /// The number of the next event.
-    pub(super) next: u64,
-    pub(super) journal: Journal,
+    next: u64,
+    journal: Journal,
     /// Time at which the journal last recorded the number of events.
-    pub(super) told_at: Option<Instant>,
-    /// Number of messages in the journal that an earlier process made and this one has not made again yet.
-    pub(super) inherited: usize,
-    pub(super) under_way: VecDeque<Batch>,
-    pub(super) account: EventCounts,
-    pub(super) scratch: Vec<u8>,
-    pub(super) numbers: Vec<u32>,
-    pub(super) marker: Vec<u8>,
+    told_at: Option<Instant>,
+    ledger: Ledger,
+    account: EventCounts,
+    scratch: Vec<u8>,
+    numbers: Vec<u32>,
+    marker: Vec<u8>,
 }
 
 impl Buffer {
@@ -90,14 +93,13 @@ impl Buffer {
         let mut home = Home { folder: folder.to_owned(), lock: None };
         let (mut buffer, error) = match recovery::recover(folder) {
             Ok(found) => {
-                let Recovered { lock, segments, journal, next } = found;
-                home.lock = Some(lock);
-                (Self::with(Some(home), segments, journal, next, settings, shared), None)
+                home.lock = Some(found.lock);
+                let Recovered { segments, journal, in_flight, next, .. } = found;
+                (Self::with(Some(home), segments, (journal, in_flight), next, settings, shared), None)
             }
             Err(error) => {
                 let home = matches!(error, Unusable::Empty(_)).then_some(home);
-                let (segments, journal) = (VecDeque::new(), Journal::default());
-                (Self::with(home, segments, journal, 1, settings, shared), Some(error))
+                (Self::with(home, VecDeque::new(), Default::default(), 1, settings, shared), Some(error))
             }
         };
         match error {
@@ -118,13 +120,13 @@ impl Buffer {
     /// A buffer in memory.
     #[must_use]
     pub fn in_memory(settings: &config::Buffer, shared: &SharedBuffers) -> Self {
-        Self::with(None, VecDeque::new(), Journal::default(), 1, settings, shared)
+        Self::with(None, VecDeque::new(), Default::default(), 1, settings, shared)
     }
 
     fn with(
         home: Option<Home>,
         list: VecDeque<Segment>,
-        mut journal: Journal,
+        (mut journal, mut in_flight): (Journal, Vec<MessageBounds>),
         next: u64,
         settings: &config::Buffer,
         shared: &SharedBuffers,
@@ -134,7 +136,7 @@ impl Buffer {
         let unknown = journal.holes.outside(journal.acknowledged..start);
         let position = unknown.last().map_or(journal.acknowledged, |part| part.end);
         journal.acknowledged = position;
-        journal.cuts.retain(|cut| cut.end > position);
+        in_flight.retain(|bounds| bounds.end > position);
         let mut segments = Segments::found(list);
         segments.release(position, true);
         let events = (next - position).saturating_sub(journal.holes.events(position..next));
@@ -152,10 +154,9 @@ impl Buffer {
             window,
             cursor: Cursor::at(position),
             next,
-            inherited: journal.cuts.len(),
+            ledger: Ledger::new(in_flight),
             journal,
             told_at: None,
-            under_way: VecDeque::new(),
             account: EventCounts { read: events, recovered: events, events, ..EventCounts::default() },
             scratch: Vec::new(),
             numbers: Vec::new(),
@@ -185,7 +186,6 @@ impl Buffer {
     /// The books.
     #[must_use]
     pub fn account(&self) -> EventCounts {
-        let under_way = self.under_way.front().and_then(|batch| batch.oldest);
         let unread = || {
             let time = self.window.time(&self.cursor);
             time.or_else(|| self.segments.time_of(self.cursor.number))
@@ -199,7 +199,7 @@ impl Buffer {
         EventCounts {
             volatile: volatile.sum(),
             bytes: self.segments.bytes(),
-            oldest: under_way.or_else(unread),
+            oldest: self.ledger.oldest_event().or_else(unread),
             ..self.account
         }
     }

@@ -131,7 +131,7 @@ impl DeviceTasks {
         });
     }
 
-    /// Ends the connection, what is under way being given `limit`.
+    /// Ends the connection; messages in flight get `limit`.
     pub(super) async fn disconnect(&mut self, limit: Duration) {
         if let Some((task, stopper)) = self.connection.take() {
             stopper.stop(limit);

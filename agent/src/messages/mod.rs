@@ -1,10 +1,10 @@
-//! Buffered events become messages: what goes into one, how it is written, and which are under way.
+//! Buffered events become messages: what goes into one, how it is written, and which are in flight.
 
 pub mod json;
 mod sample;
 mod body;
 
-pub mod message;
+mod fill;
 pub mod outbox;
 #[cfg(test)]
 mod outbox_model;

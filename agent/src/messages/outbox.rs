@@ -1,7 +1,6 @@
-//! A device's messages under way: in order, each until its acknowledgement, over any number of connections, and over
-//! the end of the process. Touches disk, in its buffer; the caller brings the time.
+//! The outbox of a device: makes messages from its buffer and keeps their order over connections and restarts. Writes disk,
+//! in the buffer; the caller passes the time.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +9,9 @@ use lanyard_handoff::config::Telemetry;
 
 use crate::buffer::counts::{DropReason, EventCounts};
 use crate::buffer::entry::MessageBounds;
+use crate::buffer::message::Message;
 use crate::buffer::store::Buffer;
-use crate::messages::message;
-use crate::messages::message::{Filled, Heading, Message};
+use crate::messages::fill::{self, Filled, Heading};
 use crate::tags::event::Event;
 
 /// Maximum number of unacknowledged messages. With one at a time each would wait for a round trip. 32 fill a
@@ -23,15 +22,12 @@ pub const IN_FLIGHT: usize = 32;
 /// A device's events on their way to the hub. It outlives connections and configurations.
 pub struct Outbox {
     buffer: Buffer,
-    window: VecDeque<Flight>,
     /// Events before this number are to be sent now, and not at the next interval.
     due: u64,
     run: u64,
     style: Style,
     /// Number of events and bytes of the newest message.
     newest: (usize, usize),
-    /// Time since which the oldest message is the oldest: the hub's time to acknowledge it starts then.
-    front_since: Option<Instant>,
 }
 
 /// Telemetry settings of messages, and their form in the journal.
@@ -46,19 +42,6 @@ impl Style {
         let profile = serde_json::to_string(telemetry).expect("string keys and finite numbers only");
         Self { telemetry: telemetry.clone(), profile: Arc::from(profile) }
     }
-}
-
-#[derive(Debug)]
-struct Flight {
-    message: Arc<Message>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    Waiting,
-    Sent(Instant),
-    Acknowledged,
 }
 
 /// Result of [`Outbox::next`].
@@ -82,7 +65,7 @@ impl Outbox {
     #[must_use]
     pub fn new(buffer: Buffer, run: u64) -> Self {
         let style = Style::new(&Telemetry::default());
-        Self { buffer, window: VecDeque::new(), due: 0, run, style, newest: (0, 0), front_since: None }
+        Self { buffer, due: 0, run, style, newest: (0, 0) }
     }
 
     /// Takes what a scan brought; gives back how many events were dropped to make room.
@@ -110,24 +93,21 @@ impl Outbox {
     /// Returns whether all accepted events are acknowledged or dropped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.window.is_empty() && !self.waits()
+        self.is_quiet() && !self.waits()
     }
 
     /// Returns whether no message is in flight.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.window.is_empty()
+        self.buffer.in_flight() == 0
     }
 
     /// The next message to send: first those of an earlier connection, unchanged and in order, then new ones.
     pub fn next(&mut self, telemetry: &Telemetry, now: Instant, timestamp: i64) -> Next {
-        if let Some(flight) = self.window.iter_mut().find(|flight| flight.state == State::Waiting) {
-            flight.state = State::Sent(now);
-            let message = Arc::clone(&flight.message);
-            self.front_since.get_or_insert(now);
+        if let Some(message) = self.buffer.resend(now) {
             return Next::Send(message);
         }
-        if self.window.len() >= IN_FLIGHT {
+        if self.buffer.in_flight() >= IN_FLIGHT {
             return Next::Nothing;
         }
         while let Some(inherited) = self.buffer.inherited().cloned() {
@@ -153,7 +133,7 @@ impl Outbox {
         }
         let (number, first) = (self.buffer.next_message(), self.buffer.unread());
         let heading = Heading { id: &id(self.run, number), number, timestamp, before: self.newest };
-        match message::fill(&mut self.buffer, telemetry, heading, until) {
+        match fill::fill(&mut self.buffer, telemetry, heading, until) {
             Filled::Nothing(after) => {
                 self.buffer.skip(after);
                 Next::Nothing
@@ -166,9 +146,9 @@ impl Outbox {
                 let profile = Arc::clone(&self.style.profile);
                 let checksum = crc32c::crc32c(&message.body);
                 let (run, end) = (self.run, after.number());
-                let cut = MessageBounds { run, number, first, end, timestamp, checksum, profile };
-                self.buffer.take(after, message.events as u64 - markers, markers, cut, now);
-                Next::Send(self.fly(message, now))
+                let bounds = MessageBounds { run, number, first, end, timestamp, checksum, profile };
+                self.newest = (message.events, message.body.len());
+                Next::Send(self.buffer.take(after, message, markers, bounds, now))
             }
         }
     }
@@ -185,52 +165,31 @@ impl Outbox {
             timestamp: inherited.timestamp,
             before: self.newest,
         };
-        match message::fill(&mut self.buffer, &telemetry, heading, inherited.end) {
+        match fill::fill(&mut self.buffer, &telemetry, heading, inherited.end) {
             Filled::Message { message, after, markers }
                 if after.number() == inherited.end && crc32c::crc32c(&message.body) == inherited.checksum =>
             {
-                self.buffer.take(after, message.events as u64 - markers, markers, inherited.clone(), now);
-                Some(self.fly(message, now))
+                self.newest = (message.events, message.body.len());
+                Some(self.buffer.take(after, message, markers, inherited.clone(), now))
             }
             _ => None,
         }
     }
 
-    fn fly(&mut self, message: Message, now: Instant) -> Arc<Message> {
-        self.newest = (message.events, message.body.len());
-        let message = Arc::new(message);
-        self.window.push_back(Flight { message: Arc::clone(&message), state: State::Sent(now) });
-        self.front_since.get_or_insert(now);
-        message
-    }
-
-    /// The hub has a message; gives back how long that took, unless it was acknowledged before. Events are removed
-    /// from the buffer in order, so one that overtakes waits for its elders.
+    /// Notes the hub's acknowledgement; see [`Buffer::acknowledge`].
     pub fn acknowledge(&mut self, number: u64, now: Instant) -> Option<Duration> {
-        let flight = self.window.iter_mut().find(|flight| flight.message.number == number)?;
-        let State::Sent(sent) = flight.state else { return None };
-        flight.state = State::Acknowledged;
-        while self.window.pop_front_if(|flight| flight.state == State::Acknowledged).is_some() {
-            self.buffer.acknowledge(now);
-            self.front_since = (!self.window.is_empty()).then_some(now);
-        }
-        Some(now.saturating_duration_since(sent))
+        self.buffer.acknowledge(number, now)
     }
 
-    /// The connection is gone: what is not acknowledged is to be sent again.
+    /// Notes that the connection has ended: every message without an acknowledgement must be sent again.
     pub fn rewind(&mut self) {
-        for flight in &mut self.window {
-            if matches!(flight.state, State::Sent(_)) {
-                flight.state = State::Waiting;
-            }
-        }
-        self.front_since = None;
+        self.buffer.rewind();
     }
 
-    /// Since when the hub owes the next acknowledgement.
+    /// Returns the time since which the hub owes the next acknowledgement.
     #[must_use]
     pub fn oldest_in_flight_since(&self) -> Option<Instant> {
-        self.front_since
+        self.buffer.oldest_in_flight_since()
     }
 
     /// Changes what the buffer may hold, and how.
@@ -329,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_under_way() {
+    fn messages_in_flight_are_limited() {
         let telemetry = Telemetry { max_events: 1, ..Telemetry::default() };
         let mut outbox = outbox();
         append(&mut outbox, 0..100);

@@ -17,9 +17,9 @@ use lanyard_protocol::hub::property_bag::MESSAGE_ID;
 use proptest::prelude::*;
 
 use crate::buffer::counts::{DropReason, EventCounts};
-use crate::buffer::deliver::DROPPED_TAG;
+use crate::buffer::message::Message;
+use crate::buffer::store::deliver::DROPPED_TAG;
 use crate::buffer::store::{Buffer, SharedBuffers};
-use crate::messages::message::Message;
 use crate::messages::outbox::{Next, Outbox};
 use crate::tags::event::{Event, Value};
 

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::codec::Framed;
 
-use crate::messages::message::MAX_MESSAGE_BYTES;
+use crate::buffer::message::MAX_MESSAGE_BYTES;
 use crate::mqtt::dial;
 use crate::mqtt::dial::Line;
 use crate::mqtt::failure::{Failure, Peer};
@@ -190,7 +190,7 @@ impl Link {
         }
     }
 
-    /// Ids go round all numbers but 0. The few messages under way are always the newest, so none is used twice.
+    /// Packet ids cycle through all numbers but 0. The few messages in flight are the newest, so no id is used twice.
     fn next_packet_id(&mut self) -> u16 {
         self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
         self.packet_id

@@ -91,7 +91,7 @@ impl DeviceState {
         self.metrics.connected.set(0);
     }
 
-    /// A registration is under way. A failure that is being retried stays visible instead.
+    /// A registration is in progress. A failure that is being retried stays visible instead.
     pub fn registering(&self) {
         let mut known = self.known();
         if known.connection.reason == ConnectionReason::Connecting {

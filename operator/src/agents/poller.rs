@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_millis(700);
 const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
 /// Failed polls until an agent counts as silent: a starting agent opens its port a moment after its container runs.
 const PATIENCE: u32 = 3;
-/// Questions under way at any moment.
+/// Maximum number of concurrent requests.
 const AT_ONCE: usize = 32;
 
 /// The last report of every agent. Cheap to clone.

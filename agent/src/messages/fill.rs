@@ -1,4 +1,4 @@
-//! One message: which events it carries, and its body, properties and id. Pure.
+//! Fills a message: chooses its events, and writes its body and properties. Pure.
 
 use std::sync::Arc;
 
@@ -6,34 +6,11 @@ use bytes::Bytes;
 use lanyard_handoff::config::{Format, Telemetry};
 use lanyard_protocol::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, MESSAGE_ID, PropertyBag};
 
-use crate::buffer::deliver::Behind;
+use crate::buffer::message::{MAX_MESSAGE_BYTES, Message, properties_bytes};
 use crate::buffer::store::Buffer;
+use crate::buffer::store::deliver::Behind;
 use crate::buffer::window::Cursor;
 use crate::messages::body::Body;
-
-/// The most a hub takes: body, values of system properties, names and values of the others (ref §4.5).
-pub const MAX_MESSAGE_BYTES: usize = 262_144;
-
-/// A message, ready to be sent, and sent again with the same id if need be.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Its place in the order of the device's messages.
-    pub number: u64,
-    /// Properties, the id among them.
-    pub properties: PropertyBag,
-    /// The JSON.
-    pub body: Bytes,
-    /// Number of events.
-    pub events: usize,
-}
-
-impl Message {
-    /// Returns the size that counts against the hub's limit.
-    #[must_use]
-    pub fn counted_bytes(&self) -> usize {
-        self.body.len() + properties_bytes(&self.properties)
-    }
-}
 
 /// Result of filling a message.
 #[derive(Debug)]
@@ -133,14 +110,6 @@ fn properties(telemetry: &Telemetry, id: &str) -> PropertyBag {
         bag.set(key.as_str(), Some(value.clone()));
     }
     bag
-}
-
-fn properties_bytes(bag: &PropertyBag) -> usize {
-    let counted = |(key, value): (&str, Option<&str>)| {
-        let name = if key.starts_with("$.") { 0 } else { key.len() };
-        name + value.map_or(0, str::len)
-    };
-    bag.iter().map(counted).sum()
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::batch::Batch;
-use super::record;
-use super::store::Buffer;
-use super::window::Cursor;
+use super::Buffer;
 use crate::buffer::counts::DropReason;
 use crate::buffer::entry::MessageBounds;
 use crate::buffer::gap::Hole;
+use crate::buffer::ledger::Flight;
+use crate::buffer::message::Message;
+use crate::buffer::record;
 use crate::buffer::record::EventRef;
+use crate::buffer::window::Cursor;
 use crate::buffer::window::CursorStep;
 use crate::tags::event::{Event, Value};
 
@@ -121,19 +122,16 @@ impl Buffer {
         record::take(&mut bytes, 0, &[DROPPED_TAG])
     }
 
-    /// The message that an earlier process made next.
+    /// Returns the message that an earlier process made next.
     #[must_use]
     pub fn inherited(&self) -> Option<&MessageBounds> {
-        let sent = self.journal.cuts.len().saturating_sub(self.inherited);
-        self.journal.cuts.get(sent).filter(|_| self.inherited > 0)
+        self.ledger.inherited()
     }
 
     /// Gives up a message of an earlier process that cannot be made again; its events are sent in other messages.
     pub fn give_up_inherited(&mut self, now: Instant) {
-        let sent = self.journal.cuts.len().saturating_sub(self.inherited);
-        if self.inherited > 0 && self.journal.cuts.remove(sent).is_some() {
-            self.inherited -= 1;
-            // The note of it must not outlive it.
+        if self.ledger.remove_inherited() {
+            // The journal must not keep its entry.
             self.begin_journal(now);
         }
     }
@@ -144,18 +142,27 @@ impl Buffer {
         self.journal.messages
     }
 
-    /// Puts everything before a cursor under way as a message: `events` from the buffer and `markers` that tell of gaps.
-    pub fn take(&mut self, cursor: Cursor, events: u64, markers: u64, cut: MessageBounds, now: Instant) {
+    /// Records everything before a cursor as a message that is sent now; `markers` of its events report gaps.
+    pub fn take(
+        &mut self,
+        cursor: Cursor,
+        message: Message,
+        markers: u64,
+        bounds: MessageBounds,
+        now: Instant,
+    ) -> Arc<Message> {
+        let events = message.events as u64 - markers;
+        let message = Arc::new(message);
         let oldest = self.window.time(&self.cursor);
         self.advance(cursor);
-        self.under_way.push_back(Batch { end: self.cursor.number, events, markers, oldest });
-        if self.inherited > 0 && self.inherited().is_some_and(|inherited| inherited.number == cut.number) {
-            self.inherited -= 1;
-            return;
+        let flight =
+            Flight { bounds: bounds.clone(), message: Arc::clone(&message), events, markers, oldest };
+        if self.ledger.add(flight, now) {
+            let noted = self.journal.message(bounds);
+            self.noted(noted);
+            self.tend_journal(now);
         }
-        let noted = self.journal.cut(cut, self.inherited);
-        self.noted(noted);
-        self.tend_journal(now);
+        message
     }
 
     /// Drops the event before a cursor, all before it being read.
@@ -168,7 +175,7 @@ impl Buffer {
     /// Goes behind what is not to be sent.
     pub fn skip(&mut self, cursor: Cursor) {
         self.advance(cursor);
-        if self.under_way.is_empty() && self.inherited == 0 {
+        if self.ledger.is_empty() {
             self.done(cursor.number);
         }
     }
@@ -178,15 +185,41 @@ impl Buffer {
         self.window.trim(&mut self.cursor);
     }
 
-    /// Removes the oldest message under way, for the hub has it.
-    pub fn acknowledge(&mut self, now: Instant) {
-        let Some(batch) = self.under_way.pop_front() else { return };
-        self.account.events = self.account.events.saturating_sub(batch.events);
-        self.account.acknowledged += batch.events + batch.markers;
-        // Markers count as read when they are delivered: until then another process can make them again.
-        self.account.read += batch.markers;
-        self.done(batch.end);
-        self.tend_journal(now);
+    /// Returns the oldest message in flight that must be sent again on this connection, and counts it as sent.
+    pub fn resend(&mut self, now: Instant) -> Option<Arc<Message>> {
+        self.ledger.resend(now)
+    }
+
+    /// Returns the number of messages in flight that this process made.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.ledger.len()
+    }
+
+    /// Returns the time since which the hub owes the next acknowledgement.
+    #[must_use]
+    pub fn oldest_in_flight_since(&self) -> Option<Instant> {
+        self.ledger.oldest_since()
+    }
+
+    /// Notes that the connection has ended: every message without an acknowledgement must be sent again.
+    pub fn rewind(&mut self) {
+        self.ledger.rewind();
+    }
+
+    /// Notes the hub's acknowledgement; returns the time since the message was sent, or nothing for one that is not sent.
+    /// Events are deleted in order: those of a message wait until every older one is acknowledged.
+    pub fn acknowledge(&mut self, number: u64, now: Instant) -> Option<Duration> {
+        let latency = self.ledger.acknowledge(number, now)?;
+        while let Some(flight) = self.ledger.remove_acknowledged(now) {
+            self.account.events = self.account.events.saturating_sub(flight.events);
+            self.account.acknowledged += flight.events + flight.markers;
+            // Markers count as read when they are delivered: until then another process can make them again.
+            self.account.read += flight.markers;
+            self.done(flight.bounds.end);
+            self.tend_journal(now);
+        }
+        Some(latency)
     }
 
     pub(super) fn done(&mut self, number: u64) {

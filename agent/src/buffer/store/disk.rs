@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use lanyard_handoff::buffer::Sync;
 
-use super::limits::{IN_MEMORY, RETRY};
-use super::store::Buffer;
+use super::Buffer;
+use crate::buffer::limits::{IN_MEMORY, RETRY};
 
 impl Buffer {
     pub(super) fn tell(&mut self, problem: String) {
@@ -50,7 +50,7 @@ impl Buffer {
         let Some(home) = &mut self.home else { return Err(io::ErrorKind::NotFound.into()) };
         home.enter()?;
         let syncer = (self.settings.sync != Sync::Never).then_some(&self.shared.syncer);
-        self.journal.begin(&home.folder, syncer, now)?;
+        self.journal.begin(&home.folder, &self.ledger, syncer, now)?;
         self.segments.move_to_files(&home.folder)?;
         // What is appended next begins a segment whose file is known.
         self.segments.seal();
@@ -60,7 +60,7 @@ impl Buffer {
     pub(super) fn begin_journal(&mut self, now: Instant) {
         let Some(home) = self.home.as_mut().filter(|_| self.retry_at.is_none()) else { return };
         let syncer = (self.settings.sync != Sync::Never).then_some(&self.shared.syncer);
-        let begun = home.enter().and_then(|()| self.journal.begin(&home.folder, syncer, now));
+        let begun = home.enter().and_then(|()| self.journal.begin(&home.folder, &self.ledger, syncer, now));
         if let Err(error) = begun {
             self.fail(&error, now);
         }
@@ -68,7 +68,7 @@ impl Buffer {
 
     pub(super) fn tend_journal(&mut self, now: Instant) {
         if self.home.is_some() && self.retry_at.is_none() && !self.journal.is_open() {
-            let error = io::Error::other("a note of what is under way could not be written");
+            let error = io::Error::other("the entry of a message in flight could not be written");
             self.fail(&error, now);
         }
         if self.journal.is_large(self.settings.capacity.get()) {
@@ -83,8 +83,8 @@ impl Buffer {
 
     pub(super) fn noted(&mut self, noted: io::Result<()>) {
         if let Err(error) = noted {
-            // What is under way would come again with another id after a crash; the next note tries the disk again.
-            self.tell(format!("the buffer cannot note what is under way: {error}"));
+            // After a crash, messages in flight would be sent with other ids. The next entry tries the disk again.
+            self.tell(format!("the buffer cannot record messages in flight: {error}"));
         }
     }
 }

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use lanyard_handoff::buffer::{Sync, WhenFull};
 
-use super::block;
-use super::limits::IN_MEMORY;
-use super::record;
-use super::segment::Segment;
-use super::segments;
-use super::store::Buffer;
-use super::sync::Synced;
+use super::Buffer;
+use crate::buffer::block;
 use crate::buffer::block::BlockKind;
 use crate::buffer::counts::DropReason;
 use crate::buffer::gap::Hole;
+use crate::buffer::limits::IN_MEMORY;
+use crate::buffer::record;
+use crate::buffer::segment::Segment;
+use crate::buffer::segments;
+use crate::buffer::sync::Synced;
 use crate::tags::event::Event;
 
 /// Time between two notes of how many events there are.
@@ -170,10 +170,10 @@ impl Buffer {
         Ok(())
     }
 
-    /// Drops the oldest segment without an event under way; gives back how many events that were, or nothing when there
+    /// Drops the oldest segment without an event in flight; gives back how many events that were, or nothing when there
     /// is no such segment.
     pub(super) fn drop_oldest(&mut self, now: Instant) -> Option<u64> {
-        let segment = self.segments.take_from(self.floor())?;
+        let segment = self.segments.take_from(self.ledger.end())?;
         let range = segment.first.max(self.cursor.number)..segment.end.max(self.cursor.number);
         let events = (range.end - range.start) - self.journal.holes.events(range.clone());
         self.lose(range, self.why(), (segment.from, segment.to));
@@ -183,11 +183,6 @@ impl Buffer {
         }
         segment.delete();
         Some(events)
-    }
-
-    /// Before this number events are under way, in messages of this process or an earlier one.
-    pub(super) fn floor(&self) -> u64 {
-        self.journal.cuts.back().map_or(0, |cut| cut.end)
     }
 
     fn refuse(&mut self, events: &[Event]) {
@@ -214,7 +209,7 @@ impl Buffer {
             let marked = self.settings.drop_markers;
             let hole = Hole { first: part.start, end: part.end, from, to, marked };
             // A gap that a message tells of, or is was made before it, does not grow any more.
-            let noted = self.journal.hole(hole, self.cursor.number.max(self.floor()));
+            let noted = self.journal.hole(hole, self.cursor.number.max(self.ledger.end()));
             self.noted(noted);
         }
     }
