@@ -36,7 +36,7 @@ use crate::snapshot::View;
 use crate::status_writer::{Answers, tell};
 use crate::{device, group};
 
-/// Devices that are looked at at once: each look waits for the API server most of the time.
+/// Maximum number of concurrent reconciliations of devices: each waits for the API server most of the time.
 const DEVICES_AT_ONCE: u16 = 24;
 /// Groups that are looked at at once.
 const GROUPS_AT_ONCE: u16 = 4;
@@ -177,7 +177,7 @@ impl Controllers {
             () = end.cancelled() => return,
         }
         tracing::info!(devices = view.devices.len(), groups = view.groups.len(), "working");
-        let device_looks = control(
+        let devices_done = control(
             view.devices.clone(),
             device_queue,
             Config::default().concurrency(DEVICES_AT_ONCE),
@@ -186,7 +186,7 @@ impl Controllers {
             |device| device::reconcile::reconcile(device, Arc::clone(&devices)),
             |device, error| device::reconcile::after_error(&device, error, &devices),
         );
-        let group_looks = control(
+        let groups_done = control(
             view.groups.clone(),
             group_queue,
             Config::default().concurrency(GROUPS_AT_ONCE),
@@ -195,18 +195,18 @@ impl Controllers {
             |group| group::reconcile::reconcile(group, Arc::clone(&groups)),
             |group, error| group::reconcile::after_error(&group, error, &groups),
         );
-        futures::join!(device_looks, group_looks);
+        futures::join!(devices_done, groups_done);
     }
 }
 
-/// Looks at every object that the queue names and no older installation works on, until `end`.
+/// Reconciles every object that the queue names and that no older installation handles, until `end`.
 async fn control<K, F>(
     store: Store<K>,
     queue: UnboundedReceiver<ObjectRef<K>>,
     config: Config,
     end: CancellationToken,
     yielded: &watch::Receiver<Yielded>,
-    look: impl Fn(Arc<K>) -> F,
+    reconcile: impl Fn(Arc<K>) -> F,
     after_error: impl Fn(Arc<K>, &ReconcileError) -> Action,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
@@ -214,13 +214,13 @@ async fn control<K, F>(
     ObjectRef<K>: Hash + Eq,
 {
     let queue = queue.map(Ok::<_, Infallible>).take_until(end.cancelled_owned());
-    let looks = applier(
+    let results = applier(
         |object, _: Arc<()>| {
             let skip = yielded.borrow().has(object.meta().namespace.as_deref());
-            let looked = (!skip).then(|| look(object));
+            let reconciled = (!skip).then(|| reconcile(object));
             Box::pin(async move {
-                match looked {
-                    Some(looked) => looked.await,
+                match reconciled {
+                    Some(result) => result.await,
                     None => Ok(Action::await_change()),
                 }
             })
@@ -231,10 +231,10 @@ async fn control<K, F>(
         queue,
         config,
     );
-    looks
-        .for_each(|looked| async {
-            match looked {
-                // An object that is gone needs no look; a failed look was logged where the wait was chosen.
+    results
+        .for_each(|result| async {
+            match result {
+                // A deleted object needs no reconciliation; an error was logged where the wait was chosen.
                 Ok(_) | Err(Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)) => {}
                 Err(error) => tracing::error!(%error, "a controller failed"),
             }

@@ -110,6 +110,6 @@ fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
 /// An answer that is not heeded.
 pub(super) fn ignored(why: &str) -> String {
     format!(
-        "the answer of the agent's pod is ignored: {why}; if it stays so, delete the pod, and look for who else changes it"
+        "the answer of the agent's pod is ignored: {why}; if this continues, delete the pod and find what else changes it"
     )
 }

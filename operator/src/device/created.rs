@@ -39,7 +39,7 @@ pub(super) fn refusal(
 ) -> Result<Answer, kube::Error> {
     let kube::Error::Api(status) = &error else { return Err(error) };
     match status.code {
-        // Whose it is the next look finds out.
+        // The next reconciliation reads its owner.
         409 if creating => Ok(Answer::Waiting(format!("{kind} {} was made a moment ago", key.name))),
         403 if status.message.contains("being terminated") => {
             Ok(Answer::Waiting(format!("namespace {} is being deleted", key.namespace)))

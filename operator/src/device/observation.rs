@@ -10,7 +10,7 @@ use crate::identity::contest::Contest;
 use crate::kubernetes::found::{CaFound, CaSecret, ClaimSeen};
 use crate::kubernetes::secret::SecretData;
 
-/// Everything that the later stages look at.
+/// Input of the later stages.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceObservation {
     /// The device.

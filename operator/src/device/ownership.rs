@@ -37,7 +37,7 @@ pub(super) enum How<'a> {
 }
 
 impl How<'_> {
-    /// One that is there after all may hold a credential that works: the next look sees it.
+    /// A Secret that exists after all may hold a working credential: the next reconciliation finds it.
     pub(super) fn spares(self, kind: &str, key: &Key) -> Option<WriteResult> {
         let why = || Written::Waiting(format!("{kind} {} is there and was not seen yet", key.name));
         matches!(self, Self::Holds { seen: false, .. }).then(|| Ok(why()))

@@ -1,4 +1,4 @@
-//! One look at one device, stage by stage, and how often devices are looked at. Writes the cluster.
+//! Reconciliation of one device, stage by stage, and its intervals. Writes the cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 /// Delay of reading events for a missing pod; events are not watched.
 const POD_MUST_APPEAR: Duration = Duration::from_secs(5);
 
-/// One look at one device.
+/// Reconciles one device.
 ///
 /// # Errors
 /// What trying again may help.
@@ -63,8 +63,8 @@ pub async fn reconcile(
         hands(&context).withdraw(&device, withdrawal).await.map_err(ReconcileError)?;
         return Ok(Action::await_change());
     }
-    let looked = Box::pin(look(device, &context, &key)).await;
-    match looked {
+    let result = Box::pin(reconcile_once(device, &context, &key)).await;
+    match result {
         Ok((outcome, LastSeen { agent, turn })) => {
             let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("IoTDevice", started.elapsed(), fault);
@@ -73,7 +73,7 @@ pub async fn reconcile(
             let next = match fault {
                 Some(Reason::Refused | Reason::DuplicateDeviceId) => RETRY_REFUSED,
                 Some(_) => RESYNC_FAULTY,
-                None => next_look(&outcome, &agent, now),
+                None => next_reconciliation(&outcome, &agent, now),
             };
             let next = spread_over(next, random::random());
             let next = turn.map_or(next, |turn| next.min(turn + A_MOMENT));
@@ -88,7 +88,7 @@ pub async fn reconcile(
 }
 
 /// Returns the time until the next reconcile of a device whose user has nothing to fix.
-fn next_look(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
+fn next_reconciliation(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
     let ends = agent.pod.as_ref().and_then(|pod| overdue_in(pod, now));
     match (outcome.waits(), ends, &agent.pod) {
         // It has been told, and a watch tells when it is over.
@@ -127,7 +127,7 @@ impl LastSeen {
     }
 }
 
-async fn look(
+async fn reconcile_once(
     mut device: Arc<IoTDevice>,
     context: &DeviceContext,
     key: &Key,

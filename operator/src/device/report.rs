@@ -27,7 +27,7 @@ use crate::kubernetes::event::UserEvent;
 use crate::kubernetes::event::normal;
 use crate::reason::Reason;
 
-/// The status after a look at the device.
+/// Status after a reconciliation of the device.
 #[must_use]
 pub fn status(
     observed: &DeviceObservation,

@@ -10,7 +10,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 /// Provisioning state before this reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Before {
-    /// Its state; none before the first look.
+    /// Its state; none before the first reconciliation.
     pub state: Option<State>,
     /// The state to return to, if it was blocked.
     pub before_block: Option<State>,
@@ -31,7 +31,7 @@ pub struct StateInputs {
     pub issued: bool,
 }
 
-/// The state after this look, and the one to return to when it is unblocked, which stays until it has credentials again.
+/// Returns the state after this reconciliation, and the state to return to after unblocking, which is kept until the device has credentials again.
 #[must_use]
 pub fn next(before: Before, seen: StateInputs) -> (State, Option<State>) {
     let unblocked = if seen.waits {
@@ -81,7 +81,7 @@ fn was_admitted(device: &IoTDevice) -> bool {
     })
 }
 
-/// The group that the device is admitted to after this look; empty where there is none. `approved: false` takes an approval
+/// Returns the group that the device is admitted to after this reconciliation; empty if there is none. `approved: false` takes an approval
 /// for another group back, so that the next one counts for the group that the device names then.
 #[must_use]
 pub fn admission(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Admission {

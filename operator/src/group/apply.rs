@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 
 /// Owner of the fields that a list says, and of no others.
 pub const FIELD_MANAGER: &str = "lanyard-import";
-/// Devices that are written in one look; the status tells how far it is in between, and other groups have their turn.
+/// Maximum number of devices written in one reconciliation. The status shows the progress, and other groups get their turn.
 const AT_A_LOOK: usize = 250;
 /// Devices that are written at once: each waits for the API server most of the time.
 const AT_ONCE: usize = 16;
@@ -47,7 +47,7 @@ pub struct Imported {
     pub refused: bool,
 }
 
-/// Rows that the API server has refused, so that they are not tried at every look.
+/// Rows that the API server has refused, so that not every reconciliation tries them.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<HashMap<(Key, String), Refused>>);
 
@@ -99,7 +99,7 @@ enum Step {
 }
 
 impl ImportApplier<'_> {
-    /// Does a part of the work; the rest is for the next look.
+    /// Does a part of the work; the next reconciliation does the rest.
     ///
     /// # Errors
     /// What the API server says where trying again may help; what was done until then stays.
@@ -161,7 +161,7 @@ impl ImportApplier<'_> {
         now: Instant,
     ) -> Result<ImportRow, kube::Error> {
         if uid.is_none() {
-            // The mirror may not have it yet, be it another's or one of the look before.
+            // The cache may not have it yet: another owner's, or one of the previous reconciliation.
             let api: Api<PartialObjectMeta<IoTDevice>> = Api::namespaced(self.client.clone(), &key.namespace);
             if api.get_metadata_opt(&wanted.name).await?.is_some() {
                 return Ok(ImportRow::Waits);

@@ -14,7 +14,7 @@ use crate::kubernetes::secret::SecretData;
 use crate::reader::Reads;
 use crate::snapshot::View;
 
-/// Everything that the later stages look at.
+/// Input of the later stages.
 #[derive(Debug, Clone, Default)]
 pub struct GroupObservation {
     /// The group.

@@ -1,4 +1,4 @@
-//! One look at one group, and how often groups are looked at. Writes the cluster.
+//! Reconciliation of one group, and its intervals. Writes the cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const NEXT_PART: Duration = Duration::from_millis(100);
 /// Something ends soon.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// One look at one group.
+/// Reconciles one group.
 ///
 /// # Errors
 /// What trying again may help.
@@ -44,7 +44,7 @@ pub async fn reconcile(
     if group.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    match look(group, &context, &key).await {
+    match reconcile_once(group, &context, &key).await {
         Ok(looked) => {
             let fault = looked.fault().map(|fault| fault.reason);
             context.metrics.reconciled("ProvisioningGroup", started.elapsed(), fault);
@@ -83,7 +83,7 @@ fn next_work(looked: &Looked) -> Duration {
     }
 }
 
-async fn look(
+async fn reconcile_once(
     group: Arc<ProvisioningGroup>,
     context: &GroupContext,
     key: &Key,

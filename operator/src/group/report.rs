@@ -49,7 +49,7 @@ impl Looked {
     }
 }
 
-/// The status after a look at the group.
+/// Status after a reconciliation of the group.
 #[must_use]
 pub fn status(
     observed: &GroupObservation,

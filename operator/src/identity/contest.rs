@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::kubernetes::key::Key;
 
-/// The outcome of a look at all that claim one identity.
+/// Result of comparing all devices that claim one identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contest {
     /// The other device that has the identity.

@@ -1,7 +1,7 @@
 //! Error of a reconcile that is retried. Pure.
 
 use crate::reason::Reason;
-/// A look that is tried again.
+/// A reconciliation that is retried.
 #[derive(Debug, thiserror::Error)]
 #[error("the API server did not do what was asked: {0}")]
 pub struct ReconcileError(#[source] pub kube::Error);

@@ -14,9 +14,9 @@ use super::key::{Key, to_ref};
 /// The queues of both kinds.
 #[derive(Clone)]
 pub struct Queues {
-    /// Devices that must look again.
+    /// Devices to reconcile.
     pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
-    /// Groups that must look again.
+    /// Groups to reconcile.
     pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
     /// Groups that must count again, and devices whose agent moves: such changes come in crowds, and [`gather`] makes one
     /// of many.

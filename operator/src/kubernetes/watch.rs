@@ -29,7 +29,7 @@ use crate::triggers;
 /// Everybody who hears of changes.
 #[derive(Clone)]
 pub struct Listeners {
-    /// Devices and groups that must look again.
+    /// Devices and groups to reconcile.
     pub queues: Queues,
     /// Poller of the agents.
     pub agents: Agents,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::key::Key;
 
-/// The last status that was written, until the mirror has it: a look in between must not take the older one for the last.
+/// The last status that was written, until the cache has it: a reconciliation in between must not use the older one.
 pub struct WrittenStatuses<S>(Mutex<HashMap<Key, (Option<String>, S)>>);
 
 impl<S> Default for WrittenStatuses<S> {
@@ -15,7 +15,7 @@ impl<S> Default for WrittenStatuses<S> {
 }
 
 impl<S: Clone> WrittenStatuses<S> {
-    /// The status before this look: the written one while the mirror still has the version that it was written upon.
+    /// Returns the status before this reconciliation: the written one, as long as the cache has the version from before the write.
     pub fn before(&self, key: &Key, version: Option<&String>) -> Option<S> {
         let mut told = self.0.lock();
         match told.get(key) {
