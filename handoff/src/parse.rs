@@ -75,7 +75,6 @@ impl AgentConfig {
 fn substitute(field: &str, number: usize) -> Option<Value> {
     match field {
         "version" => Some(json!(VERSION)),
-        "devices" => Some(json!([])),
         "name" | "deviceId" | "source" => Some(json!(format!("substitute-{number}"))),
         "hostname" | "endpoint" => Some(json!("substitute")),
         "idScope" => Some(json!("0ne")),
@@ -172,6 +171,18 @@ devices:
             assert!(said.starts_with(expected), "{said}\n{expected}");
             assert!(!said.contains('\n'), "{said}");
         }
+    }
+
+    #[test]
+    fn invalid_required_fields_hide_no_other_problem() {
+        let text = "{version: x, devices: [{name: a, deviceId: d, dps: {endpoint: e, idScope: '?'},
+            sources: [{name: s, simulator: {}}], tags: [{name: T, source: s}], telemetry: {qos: 2}}]}";
+        let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["version", "devices[0].dps.idScope", "devices[0].tags[0].address", "devices[0].telemetry.qos"]
+        );
     }
 
     #[test]

@@ -95,7 +95,7 @@ mod tests {
         for (text, bytes) in
             [("65536", 65_536), ("64Ki", 65_536), ("256Mi", 1 << 28), ("10Gi", 10 << 30), ("0", 0)]
         {
-            assert_eq!(ByteSize::parse(text), Ok(ByteSize(bytes)), "{text}");
+            assert_eq!(ByteSize::parse(text).map(ByteSize::get), Ok(bytes), "{text}");
         }
         for bad in ["", "Mi", "1.5Mi", "-1", "+1", "1M", "1 Mi", "99999999999999999999", "99999999Ti"] {
             assert!(ByteSize::parse(bad).is_err(), "{bad}");
@@ -108,6 +108,9 @@ mod tests {
             assert_eq!(serde_json::from_str::<ByteSize>(document).unwrap(), ByteSize(1 << 20));
         }
         assert_eq!(serde_json::to_string(&ByteSize(1 << 20)).unwrap(), "\"1Mi\"");
+        assert_eq!(ByteSize(0).to_string(), "0");
+        let error = serde_json::from_str::<ByteSize>("true").unwrap_err().to_string();
+        assert!(error.contains("a number of bytes, such as 256Mi"), "{error}");
     }
 
     proptest! {

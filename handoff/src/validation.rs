@@ -187,7 +187,7 @@ impl Device {
             telemetry_topic(self.device_id.as_str(), &telemetry.properties.clone().into_iter().collect());
         if topic.len() > LONGEST_TOPIC {
             let message =
-                format!("they make an MQTT topic of {} bytes; use less than {LONGEST_TOPIC}", topic.len());
+                format!("they make an MQTT topic of {} bytes; use at most {LONGEST_TOPIC}", topic.len());
             report("telemetry.properties", message);
         }
         if telemetry.properties.keys().any(|key| key.is_empty()) {
@@ -216,7 +216,7 @@ impl Device {
         let topic = telemetry_topic(self.device_id.as_str(), &will.bag());
         if topic.len() > LONGEST_TOPIC {
             let message =
-                format!("they make an MQTT topic of {} bytes; use less than {LONGEST_TOPIC}", topic.len());
+                format!("they make an MQTT topic of {} bytes; use at most {LONGEST_TOPIC}", topic.len());
             report("lastWill.properties", message);
         }
     }
@@ -327,6 +327,45 @@ devices:
             ],
             "{problems:#?}"
         );
+    }
+
+    /// Fields with problems of a device with these settings.
+    fn fields(settings: &str) -> Vec<String> {
+        let text = format!("{{version: 1, devices: [{{name: a, {settings}}}]}}");
+        match AgentConfig::parse(&text) {
+            Ok(_) => Vec::new(),
+            Err(ConfigError::Invalid(problems)) => {
+                problems.into_iter().map(|problem| problem.field.replace("devices[0].", "")).collect()
+            }
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    #[test]
+    fn device_has_one_hub_or_dps_with_an_id_for_it() {
+        let (hub, dps) = ("hub: {hostname: h}", "dps: {endpoint: e, idScope: 0ne1");
+        assert_eq!(fields(&format!("deviceId: d, {hub}, {dps}}}")), ["dps"]);
+        assert_eq!(fields(&format!("deviceId: 'a*', {hub}")), [""; 0]);
+        assert_eq!(fields(&format!("deviceId: 'a*', {dps}}}")), ["deviceId"]);
+        assert_eq!(fields(&format!("deviceId: 'a*', {dps}, registrationId: a}}")), [""; 0]);
+    }
+
+    #[test]
+    fn limits_are_allowed_themselves() {
+        let of = |setting: &str| fields(&format!("deviceId: d, hub: {{hostname: h}}, {setting}"));
+        assert_eq!(of(&format!("buffer: {{capacity: {}}}", Buffer::LEAST)), [""; 0]);
+        let tag = "{name: T, source: s, address: K1, deadband: {absolute: 0}}";
+        assert_eq!(of(&format!("sources: [{{name: s, simulator: {{}}}}], tags: [{tag}]")), [""; 0]);
+        let will = |bytes: usize| of(&format!("lastWill: {{payload: {}}}", "x".repeat(bytes)));
+        assert_eq!(will(LastWill::MAX_BYTES), [""; 0]);
+        assert_eq!(will(LastWill::MAX_BYTES + 1), ["lastWill.payload"]);
+        let value = "x".repeat(LONGEST_TOPIC - "devices/d/messages/events/key=".len());
+        for (field, settings) in
+            [("telemetry.properties", "telemetry: {"), ("lastWill.properties", "lastWill: {payload: a, ")]
+        {
+            assert_eq!(of(&format!("{settings}properties: {{key: {value}}}}}")), [""; 0]);
+            assert_eq!(of(&format!("{settings}properties: {{key: {value}x}}}}")), [field]);
+        }
     }
 
     #[test]

@@ -83,6 +83,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn problem_covers_its_field_and_the_fields_inside() {
+        let covers = |problem: &str, field: &str| Problem::new(problem, "wrong").covers(field);
+        for field in ["list[1]", "list[1].name", "list[1][2]"] {
+            assert!(covers("list[1]", field), "{field}");
+        }
+        for field in ["list", "list[10]", "other", "list[1]name"] {
+            assert!(!covers("list[1]", field), "{field}");
+        }
+        assert!(covers("", "list"), "a problem of the document covers every field");
+    }
+
+    #[test]
+    fn problems_are_counted_and_listed_in_one_line() {
+        let problems = [Problem::new("a", "wrong"), Problem::new("b", "missing")];
+        assert_eq!(
+            (count(&problems[..1]), count(&problems)),
+            ("a problem".to_owned(), "2 problems".to_owned())
+        );
+        assert_eq!(list(&problems), "a: wrong; b: missing");
+        assert_eq!(format!("{:?}", problems[0]), "Problem(a: wrong)");
+    }
+
+    #[test]
     fn report_has_at_most_a_hundred_problems() {
         let problems = (0..250).rev().map(|at| Problem::new(format!("list[{at}]"), "wrong")).collect();
         let text = format!("list:\n{}", "- x\n".repeat(250));
