@@ -89,13 +89,12 @@ fn allow_files() {
 
 async fn run(options: Options) -> Result<(), Vec<AgentError>> {
     let Parts { document, config, trust, listener } = prepare(&options).await?;
-    let (board, fleet) =
-        build(&options, document, trust).map_err(|error| vec![AgentError::Metrics(error)])?;
+    let (page, fleet) = build(&options, document, trust).map_err(|error| vec![AgentError::Metrics(error)])?;
     let http = listener.local_addr().unwrap_or(options.http);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = config.devices.len(), %http, "the agent starts");
 
     let (stop, stop_server) = (CancellationToken::new(), CancellationToken::new());
-    let mut server = tokio::spawn(server::serve(listener, board, stop_server.clone()));
+    let mut server = tokio::spawn(server::serve(listener, page, stop_server.clone()));
     let mut fleet = tokio::spawn(fleet.run(config, stop.clone(), DRAIN_LIMIT));
     let ended = tokio::select! {
         asked = asked_to_end() => asked.err(),
@@ -151,9 +150,9 @@ fn build(
 ) -> prometheus::Result<(Arc<StatusPage>, Devices)> {
     let registry = Registry::new();
     process::register(&registry)?;
-    let board = Arc::new(StatusPage::new(registry)?);
-    let fleet = Devices::new(options, document, trust, Arc::clone(&board));
-    Ok((board, fleet))
+    let page = Arc::new(StatusPage::new(registry)?);
+    let fleet = Devices::new(options, document, trust, Arc::clone(&page));
+    Ok((page, fleet))
 }
 
 async fn asked_to_end() -> Result<(), AgentError> {

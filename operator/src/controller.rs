@@ -92,10 +92,10 @@ impl Controller {
         let (agents, moved) = Agents::new();
         let remembered: Arc<Remembered> = Arc::default();
         let (waker, waking) = (queues.clone(), queues.clone());
-        let forge = KeyGenerator::new(move |device| waker.device(device));
+        let key_generator = KeyGenerator::new(move |device| waker.device(device));
         let turns: Arc<RolloverQueue> = Arc::default();
         let listeners = Listeners {
-            forge: Arc::clone(&forge),
+            key_generator: Arc::clone(&key_generator),
             turns: Arc::clone(&turns),
             queues: queues.clone(),
             agents: agents.clone(),
@@ -129,7 +129,7 @@ impl Controller {
             view,
             agents,
             remembered,
-            forge,
+            key_generator,
             turns,
             answers,
             defaults,

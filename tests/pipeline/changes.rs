@@ -6,12 +6,12 @@ use lanyard_tests::agent::{Agent, Setup};
 use lanyard_tests::emulator::Emulator;
 use serde_json::json;
 
+use crate::certificate_maker;
 use crate::controls;
 use crate::fixture::{
     PRIMARY, RAMP, SECONDARY, assert_streams, derived, document, emulator, fingerprint, values,
     wait_for_accepted, wait_for_ramp, wait_for_ramp_of,
 };
-use crate::forge;
 use crate::x509_hub::{hub, setup, thumbprints};
 
 const STEPS: usize = 15;
@@ -55,8 +55,8 @@ fn assert_account_and_one_connection(emulator: &Emulator, agent: &Agent, id: &st
 #[test]
 fn no_change_of_a_certificate_stops_what_works() {
     let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
-    let [one, two, stranger] = [(); 3].map(|()| forge::self_signed("press-17"));
-    let expired = forge::self_signed_with("press-17", kind, -7200..-3600);
+    let [one, two, stranger] = [(); 3].map(|()| certificate_maker::self_signed("press-17"));
+    let expired = certificate_maker::self_signed_with("press-17", kind, -7200..-3600);
     let emulator = hub(&thumbprints(&one, Some(&two)), &[]);
     let agent =
         setup(&emulator, &one).arguments(&["--credential-retry", "1s", "--log-level", "debug"]).start();
@@ -66,7 +66,8 @@ fn no_change_of_a_certificate_stops_what_works() {
     for _ in 0..STEPS {
         let step = chance.below(9);
         println!("step {step}");
-        let give = |leaf: &forge::Leaf| agent.setup.set_certificate("press-17", &leaf.chain, &leaf.key);
+        let give =
+            |leaf: &certificate_maker::Leaf| agent.setup.set_certificate("press-17", &leaf.chain, &leaf.key);
         match step {
             0 => give(&one),
             1 => give(&two),

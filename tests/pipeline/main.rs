@@ -21,7 +21,7 @@ mod formats_template;
 mod formats_options;
 mod formats_quality;
 mod controls;
-mod forge;
+mod certificate_maker;
 mod dps;
 mod keys;
 mod x509_hub;

@@ -5,9 +5,9 @@ use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use serde_json::{Value, json};
 
+use crate::certificate_maker::{self, Ca, Leaf};
 use crate::controls;
 use crate::fixture::{RAMP, assert_streams, document, wait_for_accepted, wait_for_ramp_of, wait_for_refused};
-use crate::forge::{self, Ca, Leaf};
 
 /// A DPS with the group plant-a, which attests like this, and these individuals; its CAs are verified.
 fn emulator(attestation: &Value, individuals: &Value, cas: &[(&str, &Ca)]) -> Emulator {
@@ -52,7 +52,7 @@ fn setup(emulator: &Emulator, devices: &[(&str, &Leaf)]) -> Setup {
 #[test]
 fn a_group_under_a_root_and_an_individual_stream() {
     let root = Ca::root("Plant root");
-    let own = forge::self_signed("press-17");
+    let own = certificate_maker::self_signed("press-17");
     let individual = json!({
         "registrationId": "press-17",
         "attestation": {"type": "x509", "x509": {"clientCertificates": {"primary": {"certificate": own.chain}}}},

@@ -9,11 +9,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
+use crate::certificate_maker::{self, Ca, Leaf};
 use crate::fixture::{
     PRIMARY, RAMP, SECONDARY, assert_streams, credential, device, document, press, wait_for_accepted,
     wait_for_ramp,
 };
-use crate::forge::{self, Ca, Leaf};
 
 /// A hub whose press-17 proves itself like this, and which knows these CAs.
 pub(crate) fn hub(authentication: &Value, cas: &[&Ca]) -> Emulator {
@@ -53,7 +53,8 @@ fn every_kind_of_key_streams_and_its_expiry_is_in_the_metrics() {
         ("p384", &rcgen::PKCS_ECDSA_P384_SHA384),
         ("rsa", &rcgen::PKCS_RSA_SHA256),
     ];
-    let leafs = kinds.map(|(id, kind)| (id, forge::self_signed_with(id, kind, forge::YEAR)));
+    let leafs =
+        kinds.map(|(id, kind)| (id, certificate_maker::self_signed_with(id, kind, certificate_maker::YEAR)));
     let devices: Vec<Value> = leafs
         .iter()
         .map(|(id, leaf)| json!({"deviceId": id, "authentication": thumbprints(leaf, None)}))
@@ -115,7 +116,7 @@ fn a_certificate_of_another_device_is_refused() {
 /// A certificate is replaced by hand, one file after the other.
 #[test]
 fn a_half_written_pair_changes_nothing() {
-    let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
+    let (old, new) = (certificate_maker::self_signed("press-17"), certificate_maker::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
     let agent = setup(&emulator, &old).start();
     wait_for_ramp(&emulator, 10);
@@ -145,8 +146,8 @@ fn a_half_written_pair_changes_nothing() {
 
 #[test]
 fn expired_certificate_is_reported_without_a_connection() {
-    let old = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, -7200..-3600);
-    let new = forge::self_signed("press-17");
+    let old = certificate_maker::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, -7200..-3600);
+    let new = certificate_maker::self_signed("press-17");
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
     let agent = setup(&emulator, &old).start();
     let expired = agent.wait_for_reason("press-17", "CredentialExpired");
@@ -166,8 +167,8 @@ fn expired_certificate_is_reported_without_a_connection() {
 /// The device's clock is behind, or that of whoever made the certificate is ahead.
 #[test]
 fn a_certificate_that_is_not_valid_yet_is_taken_when_it_is() {
-    let (old, kind) = (forge::self_signed("press-17"), &rcgen::PKCS_ECDSA_P256_SHA256);
-    let new = forge::self_signed_with("press-17", kind, 5..86_400);
+    let (old, kind) = (certificate_maker::self_signed("press-17"), &rcgen::PKCS_ECDSA_P256_SHA256);
+    let new = certificate_maker::self_signed_with("press-17", kind, 5..86_400);
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
     let agent = setup(&emulator, &old).start();
     wait_for_ramp(&emulator, 5);
@@ -182,7 +183,7 @@ fn a_certificate_that_is_not_valid_yet_is_taken_when_it_is() {
 
 #[test]
 fn sole_certificate_is_used_before_it_is_valid() {
-    let leaf = forge::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, 5..86_400);
+    let leaf = certificate_maker::self_signed_with("press-17", &rcgen::PKCS_ECDSA_P256_SHA256, 5..86_400);
     let emulator = hub(&thumbprints(&leaf, None), &[]);
     let agent = setup(&emulator, &leaf).start();
     let refused = agent.wait_for_reason("press-17", "Unauthorized");
@@ -193,7 +194,7 @@ fn sole_certificate_is_used_before_it_is_valid() {
 
 #[test]
 fn a_device_goes_from_a_key_to_a_certificate() {
-    let leaf = forge::self_signed("press-17");
+    let leaf = certificate_maker::self_signed("press-17");
     let keys = json!({"primaryKey": PRIMARY, "secondaryKey": SECONDARY});
     let emulator = hub(&json!({"type": "sas", "symmetricKey": keys}), &[]);
     let config = press(&emulator);
@@ -241,10 +242,10 @@ fn version_1_certificate_streams() {
 /// A server refuses the whole chain when a certificate in it has ended, so the agent does not ask.
 #[test]
 fn ended_intermediate_is_named_by_its_place() {
-    let leaf = forge::self_signed("press-17");
+    let leaf = certificate_maker::self_signed("press-17");
     let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
-    let ended = forge::self_signed_with("Plant CA", kind, -7200..-3600);
-    let root = forge::self_signed_with("Plant root", kind, -7200..-3600);
+    let ended = certificate_maker::self_signed_with("Plant CA", kind, -7200..-3600);
+    let root = certificate_maker::self_signed_with("Plant root", kind, -7200..-3600);
     let emulator = hub(&thumbprints(&leaf, None), &[]);
     let chain = format!("{}{}{}", leaf.chain, ended.chain, root.chain);
     let agent = setup(&emulator, &Leaf { chain, ..leaf }).start();

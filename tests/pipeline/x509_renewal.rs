@@ -3,16 +3,16 @@
 
 use serde_json::json;
 
+use crate::certificate_maker;
 use crate::controls;
 use crate::fixture::{
     assert_streams, credential, messages, wait_for_accepted, wait_for_ramp, wait_for_refused,
 };
-use crate::forge;
 use crate::x509_hub::{hub, setup, thumbprints};
 
 #[test]
 fn a_hub_that_knows_both_never_refuses() {
-    let leafs: Vec<_> = (0..4).map(|_| forge::self_signed("press-17")).collect();
+    let leafs: Vec<_> = (0..4).map(|_| certificate_maker::self_signed("press-17")).collect();
     let emulator = hub(&thumbprints(&leafs[0], Some(&leafs[1])), &[]);
     let agent = setup(&emulator, &leafs[0]).start();
     wait_for_ramp(&emulator, 10);
@@ -36,7 +36,7 @@ fn a_hub_that_knows_both_never_refuses() {
 
 #[test]
 fn previous_certificate_serves_until_the_hub_knows_the_new_one() {
-    let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
+    let (old, new) = (certificate_maker::self_signed("press-17"), certificate_maker::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, None), &[]);
     let agent = setup(&emulator, &old).arguments(&["--credential-retry", "3s"]).start();
     wait_for_ramp(&emulator, 10);
@@ -59,7 +59,7 @@ fn previous_certificate_serves_until_the_hub_knows_the_new_one() {
 /// A Secret as the operator leaves it in the middle of a renewal.
 #[test]
 fn an_agent_that_starts_in_between_takes_the_one_that_works() {
-    let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
+    let (old, new) = (certificate_maker::self_signed("press-17"), certificate_maker::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, None), &[]);
     let setup = setup(&emulator, &new);
     setup.set_previous_certificate("press-17", &old.chain, &old.key);
@@ -83,7 +83,7 @@ fn an_agent_that_starts_in_between_takes_the_one_that_works() {
 /// The operator takes the certificate before out of the Secret when the new one is proven, and CAs come and go.
 #[test]
 fn unrelated_files_cause_no_reconnect() {
-    let (old, new) = (forge::self_signed("press-17"), forge::self_signed("press-17"));
+    let (old, new) = (certificate_maker::self_signed("press-17"), certificate_maker::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);
     let setup = setup(&emulator, &new);
     setup.set_previous_certificate("press-17", &old.chain, &old.key);
@@ -91,7 +91,7 @@ fn unrelated_files_cause_no_reconnect() {
     wait_for_ramp(&emulator, 10);
     agent.setup.remove("credentials/press-17/previous.crt");
     agent.setup.remove("credentials/press-17/previous.key");
-    let other = crate::forge::Ca::root("Another root");
+    let other = crate::certificate_maker::Ca::root("Another root");
     agent.setup.write("credentials/press-17/ca.crt", &format!("{}{}", other.pem, emulator.ca()));
     assert_streams(&emulator, &agent, "press-17");
     // Proof that all of it was read: the unusable file is reported, and not used.

@@ -11,7 +11,7 @@ use lanyard_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
 use crate::operator::{ACCOUNT, Operator, condition, is, issued};
-use crate::users::{Hands, as_user, engineer, object, refused, role, rule, said};
+use crate::users::{UserNamespace, as_user, engineer, object, refused, role, rule, said};
 use crate::yaml::{K32, at_hub, group, member, secret};
 
 /// Gives an agent's pod more than it needs.
@@ -271,7 +271,7 @@ async fn h4_the_operators_account_writes_only_what_the_operator_makes() {
         &said(thief.api::<Secret>().delete("theirs", &DeleteParams::default()).await.map(|_| ())),
         &words,
     );
-    let at_home = Hands { client: thief.client.clone(), namespace: home.name.clone() };
+    let at_home = UserNamespace { client: thief.client.clone(), namespace: home.name.clone() };
     let word = format!("writes nothing in namespace {}", home.name);
     refused(&said(at_home.api::<Secret>().create(&made, &labelled("x")).await), &[&word]);
 

@@ -32,18 +32,18 @@ impl User {
     }
 
     /// The namespace with this user's rights.
-    pub(crate) async fn at(&self, namespace: &Namespace) -> Hands {
-        Hands { client: self.client().await, namespace: namespace.name.clone() }
+    pub(crate) async fn at(&self, namespace: &Namespace) -> UserNamespace {
+        UserNamespace { client: self.client().await, namespace: namespace.name.clone() }
     }
 }
 
-/// A namespace in the hands of a user.
-pub(crate) struct Hands {
+/// A namespace and the client of its user.
+pub(crate) struct UserNamespace {
     pub(crate) client: Client,
     pub(crate) namespace: String,
 }
 
-impl Hands {
+impl UserNamespace {
     pub(crate) fn api<K>(&self) -> kube::Api<K>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
@@ -119,7 +119,7 @@ pub(crate) async fn role(namespace: &Namespace, name: &str, user: &User, rules: 
 }
 
 /// The plant engineer: writes devices and groups, and has no right on Secrets.
-pub(crate) async fn engineer(plant: &Namespace) -> (User, Hands) {
+pub(crate) async fn engineer(plant: &Namespace) -> (User, UserNamespace) {
     let user = as_user("engineer");
     let verbs = ["get", "create", "update", "patch"];
     let rules = [
@@ -127,6 +127,6 @@ pub(crate) async fn engineer(plant: &Namespace) -> (User, Hands) {
         rule("lanyard.dev", "provisioninggroups", &verbs, &[]),
     ];
     role(plant, "engineer", &user, json!(rules)).await;
-    let hands = user.at(plant).await;
-    (user, hands)
+    let objects = user.at(plant).await;
+    (user, objects)
 }

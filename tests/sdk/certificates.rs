@@ -5,7 +5,7 @@ use lanyard_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
 use crate::cases::{Bench, messages, unauthorized};
-use crate::forge::{Ca, Leaf, self_signed, self_signed_with};
+use crate::certificate_maker::{Ca, Leaf, self_signed, self_signed_with};
 use crate::script::{Sdk, run};
 
 const ID: &str = "pump-7";
@@ -76,7 +76,7 @@ pub(crate) fn connects_with_a_self_signed_certificate(sdk: Sdk) {
     let other = self_signed(ID);
     for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256]
     {
-        let leaf = self_signed_with(ID, algorithm, crate::forge::YEAR);
+        let leaf = self_signed_with(ID, algorithm, crate::certificate_maker::YEAR);
         let bench = by_device(&known(&other, Some(&leaf)), &json!([]));
         assert_eq!(connect(sdk, &bench, &leaf), json!({"sent": 3}));
         bench.check_arrival(ID, &messages(3));

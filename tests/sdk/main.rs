@@ -9,8 +9,8 @@ mod install;
 mod script;
 mod cases;
 #[allow(dead_code, reason = "shared with the pipeline tests")]
-#[path = "../pipeline/forge.rs"]
-mod forge;
+#[path = "../pipeline/certificate_maker.rs"]
+mod certificate_maker;
 mod certificates;
 
 macro_rules! with_both {

@@ -41,7 +41,7 @@ pub struct Devices {
     credentials: PathBuf,
     /// CA certificates of the device whose credentials were read last.
     ca: Option<Arc<[u8]>>,
-    board: Arc<StatusPage>,
+    page: Arc<StatusPage>,
     shared: ProcessResources,
     ended: mpsc::UnboundedReceiver<String>,
     members: BTreeMap<String, DeviceTasks>,
@@ -53,10 +53,10 @@ pub struct Devices {
 impl Devices {
     /// No devices yet. The document is the one that the first configuration was read from.
     #[must_use]
-    pub fn new(options: &Options, document: Document, trust: Trust, board: Arc<StatusPage>) -> Self {
+    pub fn new(options: &Options, document: Document, trust: Trust, page: Arc<StatusPage>) -> Self {
         let (sender, ended) = mpsc::unbounded_channel();
         let buffers = store::SharedBuffers::default();
-        if let Err(error) = board.registry().register(Box::new(buffers.syncer.delay())) {
+        if let Err(error) = page.registry().register(Box::new(buffers.syncer.delay())) {
             tracing::error!("how late the disk is will not be seen: {error}");
         }
         let shared = ProcessResources {
@@ -74,7 +74,7 @@ impl Devices {
             document,
             credentials: options.credentials.clone(),
             ca: None,
-            board,
+            page,
             shared,
             ended,
             members: BTreeMap::new(),
@@ -125,13 +125,13 @@ impl Devices {
         match self.document.load(&self.config) {
             Ok(None) => {}
             Ok(Some(config)) => {
-                if self.board.set_problem(None) {
+                if self.page.set_problem(None) {
                     tracing::info!("the configuration is right again");
                 }
                 self.apply(config).await?;
             }
             Err(error) => {
-                if self.board.set_problem(Some(error.to_string())) {
+                if self.page.set_problem(Some(error.to_string())) {
                     tracing::error!("the new configuration is not used, the one before it stays");
                     error.lines().iter().for_each(|line| tracing::error!("{line}"));
                 }
@@ -159,12 +159,12 @@ impl Devices {
         let collectors: Vec<_> = gone.iter().map(|member| member.collector.clone()).collect();
         futures::join!(disconnected, join_all(gone.into_iter().map(|member| member.stop(CHANGE_LIMIT))));
         for collector in collectors {
-            self.board.remove(collector).map_err(DevicesError::Metrics)?;
+            self.page.remove(collector).map_err(DevicesError::Metrics)?;
         }
         for device in &devices {
             self.take(device)?;
         }
-        self.board.list(
+        self.page.list(
             devices.iter().filter_map(|d| Some(Arc::clone(&self.members.get(&d.name)?.state))).collect(),
         );
         Ok(())
@@ -182,7 +182,7 @@ impl Devices {
         let credentials = load(&self.credentials, &device.name, &mut self.ca);
         let member = DeviceTasks::start(Arc::clone(device), credentials, self.shared.clone())
             .map_err(DevicesError::Metrics)?;
-        self.board.add(member.collector.clone()).map_err(DevicesError::Metrics)?;
+        self.page.add(member.collector.clone()).map_err(DevicesError::Metrics)?;
         self.members.insert(device.name.clone(), member);
         Ok(())
     }

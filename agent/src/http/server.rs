@@ -15,28 +15,28 @@ use super::readiness::readiness;
 use crate::status::page::StatusPage;
 
 /// Serves until `stop`.
-pub async fn serve(listener: TcpListener, board: Arc<StatusPage>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, page: Arc<StatusPage>, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
-        .route("/status", get(async |State(board): State<Arc<StatusPage>>| Json(board.status())))
-        .with_state(board);
+        .route("/status", get(async |State(page): State<Arc<StatusPage>>| Json(page.status())))
+        .with_state(page);
     tokio::select! {
         () = lanyard_http::serve(listener, router) => {}
         () = stop.cancelled() => {}
     }
 }
 
-async fn ready(State(board): State<Arc<StatusPage>>) -> impl IntoResponse {
-    let (ready, body) = readiness(&board.status());
+async fn ready(State(page): State<Arc<StatusPage>>) -> impl IntoResponse {
+    let (ready, body) = readiness(&page.status());
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
 }
 
-async fn metrics(State(board): State<Arc<StatusPage>>) -> impl IntoResponse {
+async fn metrics(State(page): State<Arc<StatusPage>>) -> impl IntoResponse {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
-    match encoder.encode(&board.registry().gather(), &mut text) {
+    match encoder.encode(&page.registry().gather(), &mut text) {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, encoder.format_type().to_owned())], text),
         Err(error) => {
             let text = format!("metrics cannot be written: {error}\n").into_bytes();
@@ -55,8 +55,8 @@ mod tests {
     async fn m10_silent_connections_do_not_keep_a_probe_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let board = Arc::new(StatusPage::new(prometheus::Registry::new()).unwrap());
-        tokio::spawn(serve(listener, board, CancellationToken::new()));
+        let page = Arc::new(StatusPage::new(prometheus::Registry::new()).unwrap());
+        tokio::spawn(serve(listener, page, CancellationToken::new()));
         let mut held = Vec::new();
         for _ in 0..lanyard_http::CONNECTIONS * 2 {
             held.push(TcpStream::connect(address).await.unwrap());

@@ -23,7 +23,7 @@ struct PageContent {
 }
 
 impl StatusPage {
-    /// An empty board over a registry.
+    /// Creates a page without devices over a registry.
     ///
     /// # Errors
     /// When the registry has Lanyard's metrics already.

@@ -210,32 +210,22 @@ impl Sampled {
         self.last.as_ref().is_some_and(|last| !last.good)
     }
 
-    /// Takes what was read, nothing if that failed; says whether it becomes an event.
+    /// Takes the result of a read, nothing if it failed; returns whether it becomes an event.
     fn take(&mut self, value: Option<Value>, at: Duration, initial: InitialUpdate) -> bool {
-        let value = match (value, &mut self.last) {
-            // Nearly always; what is below would come to the same.
-            (Some(value), Some(last)) if last.good && matches!(self.rule, Rule::OnChange) => {
-                let speaks = !deadband::same(&last.value, &value);
-                (last.value, last.at) = (value, at);
-                return speaks;
-            }
-            (value, _) => value,
-        };
-        let before = self.last.take();
         let good = value.is_some();
-        let value =
-            value.unwrap_or_else(|| before.as_ref().map_or(Value::Null, |before| before.value.clone()));
-        let reading = Reading { value, good, at };
-        let speaks = match &before {
-            None => initial == InitialUpdate::Enabled || !good,
-            Some(before) => before.good != good || self.rule.speaks(before, &reading),
+        let Some(last) = &mut self.last else {
+            let first = self.last.insert(Reading { value: value.unwrap_or(Value::Null), good, at });
+            self.rule.compare_with(first);
+            return initial == InitialUpdate::Enabled || !good;
         };
-        if let Rule::Compared(compared) = &mut self.rule
-            && (speaks || before.is_none())
-        {
-            compared.told = Some(reading.clone());
+        // After a failed read the tag keeps its value.
+        let value = value.unwrap_or_else(|| last.value.clone());
+        let reading = Reading { value, good, at };
+        let speaks = last.good != good || self.rule.speaks(last, &reading);
+        *last = reading;
+        if speaks {
+            self.rule.compare_with(last);
         }
-        self.last = Some(reading);
         speaks
     }
 }
@@ -264,6 +254,13 @@ impl Rule {
             Self::OnChange => reading.good && !deadband::same(&before.value, &reading.value),
             Self::EveryScan => reading.good,
             Self::Compared(compared) => compared.speaks(before, reading),
+        }
+    }
+
+    /// Compares later readings with this one, which is an event or the first reading.
+    fn compare_with(&mut self, reading: &Reading) {
+        if let Self::Compared(compared) = self {
+            compared.told = Some(reading.clone());
         }
     }
 }
@@ -398,6 +395,30 @@ mod tests {
             ("R".to_owned(), Value::Integer(3), true, 3000),
         ];
         assert_eq!(events, expected);
+    }
+
+    #[test]
+    fn changed_tag_is_read_and_sent_at_once() {
+        let mut sampling = Sampling::new(1);
+        sampling.reconfigure(&device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), ""), ms(0));
+        scan(&mut sampling, ms(2500));
+        sampling.reconfigure(&device(&tag("R", "RAMP(1000, 50, 100, 1)", ""), ""), ms(2500));
+        let events = flat(&scan(&mut sampling, ms(2600)));
+        assert_eq!(events.iter().map(|event| event.3).collect::<Vec<_>>(), [2500]);
+    }
+
+    #[test]
+    fn recovered_tag_becomes_an_event_and_is_no_longer_counted() {
+        for more in ["", ", publish: EveryScan", ", maxSilence: 1h"] {
+            let mut sampling = Sampling::new(1);
+            sampling.reconfigure(&device(&tag("K", "K0001", more), ""), ms(0));
+            scan(&mut sampling, ms(0));
+            sampling.tags[0].last.as_mut().unwrap().good = false;
+            sampling.bad = 1;
+            let recovered = scan(&mut sampling, ms(1000));
+            assert_eq!(flat(&recovered), [("K".to_owned(), Value::Integer(0), true, 1000)]);
+            assert_eq!(sampling.bad(), 0);
+        }
     }
 
     #[test]

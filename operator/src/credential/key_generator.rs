@@ -103,26 +103,30 @@ mod tests {
 
     use super::*;
 
-    async fn made(forge: &Arc<KeyGenerator>, told: &mut UnboundedReceiver<Key>, device: &Key) -> Vec<u8> {
-        assert!(forge.pair(device, KeyKind::Rsa2048).unwrap().is_none());
+    async fn made(
+        key_generator: &Arc<KeyGenerator>,
+        told: &mut UnboundedReceiver<Key>,
+        device: &Key,
+    ) -> Vec<u8> {
+        assert!(key_generator.pair(device, KeyKind::Rsa2048).unwrap().is_none());
         // Something else was stored meanwhile; the work goes on.
-        forge.stored(device);
+        key_generator.stored(device);
         assert_eq!(told.recv().await.as_ref(), Some(device));
-        forge.stored(device);
-        forge.pair(device, KeyKind::Rsa2048).unwrap().unwrap().public_key().to_vec()
+        key_generator.stored(device);
+        key_generator.pair(device, KeyKind::Rsa2048).unwrap().unwrap().public_key().to_vec()
     }
 
     #[tokio::test]
     async fn a_key_that_could_not_be_stored_is_no_other_the_next_time() {
         let (tell, mut told) = unbounded_channel();
-        let forge = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
+        let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
         let device = Key::new("n", "a");
-        let first = made(&forge, &mut told, &device).await;
+        let first = made(&key_generator, &mut told, &device).await;
         for _ in 0..2 {
-            let again = forge.pair(&device, KeyKind::Rsa2048).unwrap().unwrap();
+            let again = key_generator.pair(&device, KeyKind::Rsa2048).unwrap().unwrap();
             assert_eq!(again.public_key(), first);
         }
-        forge.stored(&device);
-        assert_ne!(made(&forge, &mut told, &device).await, first);
+        key_generator.stored(&device);
+        assert_ne!(made(&key_generator, &mut told, &device).await, first);
     }
 }

@@ -31,7 +31,7 @@ pub struct DeviceContext {
     /// Cache of earlier writes.
     pub remembered: Arc<Remembered>,
     /// Generator of private keys.
-    pub forge: Arc<KeyGenerator>,
+    pub key_generator: Arc<KeyGenerator>,
     /// Queues of devices that move to another key or CA.
     pub turns: Arc<RolloverQueue>,
     /// Status and events.

@@ -32,14 +32,14 @@ impl<'a> ReconcileEnvironment<'a> {
     /// Records the result for the credentials: an agent with an unproven credential is polled more often, a used turn
     /// is returned, and a stored key is dropped from the generator.
     pub(super) fn applied(&self, applied: &Applied) {
-        let DeviceContext { agents, turns, forge, .. } = self.context;
+        let DeviceContext { agents, turns, key_generator, .. } = self.context;
         agents.untried(&self.device, applied.issued.proof == CredentialsProof::Untried);
         let written = matches!(
             applied.credentials,
             Ok(Written::Created | Written::Updated { .. } | Written::Unchanged)
         );
         if written {
-            forge.stored(&self.device);
+            key_generator.stored(&self.device);
         }
         if let (Some(group), None, true) = (self.group, applied.issued.pending, written) {
             turns.done(&Key::of(group), &self.device);
@@ -49,7 +49,7 @@ impl<'a> ReconcileEnvironment<'a> {
 
 impl Environment for ReconcileEnvironment<'_> {
     fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError> {
-        self.context.forge.pair(&self.device, kind)
+        self.context.key_generator.pair(&self.device, kind)
     }
 
     fn serial(&self) -> [u8; 16] {

@@ -60,7 +60,7 @@ pub async fn reconcile(
     if device.metadata.deletion_timestamp.is_some() {
         // A finalizer may keep the object for long. It claims no identity any more, so its agent must not be connected.
         let withdrawal = withdrawal(&device, Reason::DuplicateDeviceId);
-        hands(&context).withdraw(&device, withdrawal).await.map_err(ReconcileError)?;
+        applier(&context).withdraw(&device, withdrawal).await.map_err(ReconcileError)?;
         return Ok(Action::await_change());
     }
     let result = Box::pin(reconcile_once(device, &context, &key)).await;
@@ -155,7 +155,7 @@ async fn reconcile_once(
     Ok((outcome, LastSeen::of(observed)))
 }
 
-fn hands(context: &DeviceContext) -> Applier<'_> {
+fn applier(context: &DeviceContext) -> Applier<'_> {
     Applier {
         client: &context.client,
         view: &context.view,
@@ -172,7 +172,7 @@ async fn act(
     context: &DeviceContext,
 ) -> Result<Outcome, kube::Error> {
     let device = &observed.device;
-    let hands = hands(context);
+    let applier = applier(context);
     let means = ReconcileEnvironment::new(context, observed);
     let said = said_of(&observed.agent, &device.name_any());
     let known = KnownCredential {
@@ -192,12 +192,12 @@ async fn act(
     match planned {
         Ok(None) => Ok(Outcome::Making),
         Ok(Some((valid, plan))) => {
-            let applied = Box::pin(hands.apply(observed, plan)).await?;
+            let applied = Box::pin(applier.apply(observed, plan)).await?;
             means.applied(&applied);
             Ok(Outcome::Applied(Box::new(valid), applied))
         }
         Err(fault) if fault.reason.withdraws() => {
-            hands.withdraw(device, withdrawal(device, fault.reason)).await?;
+            applier.withdraw(device, withdrawal(device, fault.reason)).await?;
             let told = conditions::find(&before.conditions, READY).map(|ready| ready.reason.as_str());
             // The condition does not name an object of another namespace; the administrator finds it here.
             if let (Some(holder), true) = (&observed.contest.holder, told != Some(fault.reason.as_str())) {

@@ -31,7 +31,8 @@ pub struct StateInputs {
     pub issued: bool,
 }
 
-/// Returns the state after this reconciliation, and the state to return to after unblocking, which is kept until the device has credentials again.
+/// Returns the state after this reconciliation, and the state to return to after unblocking, which is kept until the
+/// device has credentials again.
 #[must_use]
 pub fn next(before: Before, seen: StateInputs) -> (State, Option<State>) {
     let unblocked = if seen.waits {

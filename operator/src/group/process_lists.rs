@@ -39,10 +39,10 @@ async fn import(
         Some(Err(fault)) => return Ok(Some(Err(fault))),
         Some(Ok(list)) => list,
     };
-    let hands =
+    let applier =
         ImportApplier { client: &context.client, refusals: &context.refusals, metrics: &context.metrics };
     let work = import::plan(&observed.group, &list, &observed.neighbours);
-    let imported = hands.import(&observed.group, work).await?;
+    let imported = applier.import(&observed.group, work).await?;
     let incomplete = !list.complete && deletes(&observed.group);
     Ok(Some(Ok(Imported { rows: list.rows(), incomplete, ..imported })))
 }
@@ -70,7 +70,7 @@ async fn export(
     let former = former.filter(|former| !export::is_taken(group, former));
     // One of another name goes when this one is there.
     if let (Some(former), None | Some(Ok(Exported { waits: None, .. }))) = (former, &exported) {
-        hands(context).without_secret(&Owner::of(&**group), former).await?;
+        applier(context).without_secret(&Owner::of(&**group), former).await?;
     }
     Ok(exported)
 }
@@ -91,7 +91,7 @@ async fn deliver(
         return Ok(Ok(Exported { later: Some(left), ..told(last.devices) }));
     }
     let secret = export::secret(group, name, &export);
-    Ok(match hands(context).secret(&Owner::of(&**group), &secret).await? {
+    Ok(match applier(context).secret(&Owner::of(&**group), &secret).await? {
         Ok(Written::Waiting(why) | Written::Contested(why, _)) => {
             Ok(Exported { waits: Some(why), ..told(export.devices) })
         }
@@ -109,7 +109,7 @@ async fn deliver(
     })
 }
 
-fn hands(context: &GroupContext) -> device::apply::Applier<'_> {
+fn applier(context: &GroupContext) -> device::apply::Applier<'_> {
     device::apply::Applier {
         client: &context.client,
         view: &context.view,

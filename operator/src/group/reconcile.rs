@@ -94,14 +94,14 @@ async fn reconcile_once(
     let mut usables = issuers(&observed, now);
     usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
     let valid = permit::group(&observed, &context.rules).and_then(|()| validate(&observed, &usables));
-    let hands = device::apply::Applier {
+    let applier = device::apply::Applier {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,
         metrics: &context.metrics,
         common_labels: &context.common_labels,
     };
-    let verification = verify(&observed, &usables, &hands, now).await?;
+    let verification = verify(&observed, &usables, &applier, now).await?;
     let lists = process_lists::work(&observed, valid.as_ref().err(), context).await?;
     let looked = Looked { valid, verification, lists };
     let group = &observed.group;

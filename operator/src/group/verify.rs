@@ -34,7 +34,7 @@ enum Answered {
 pub async fn verify(
     observed: &GroupObservation,
     usables: &Usables,
-    hands: &Applier<'_>,
+    applier: &Applier<'_>,
     now: Timestamp,
 ) -> Result<Verified, kube::Error> {
     let group = &observed.group;
@@ -43,7 +43,7 @@ pub async fn verify(
     let mut slots = [(InUse::Primary, before.primary), (InUse::Secondary, before.secondary)];
     for (slot, told) in &mut slots {
         let issuer = usables.issuers.iter().find(|(other, _)| other == slot).map(|(_, issuer)| issuer);
-        match answer(observed, *slot, issuer, hands, now).await? {
+        match answer(observed, *slot, issuer, applier, now).await? {
             Answered::Until(again_at) => {
                 verified.again_at = verified.again_at.into_iter().chain([again_at]).min();
                 *told = possession::code(group, *slot).map(|code| Verification {
@@ -69,12 +69,12 @@ async fn answer(
     observed: &GroupObservation,
     slot: InUse,
     issuer: Option<&Issuer>,
-    hands: &Applier<'_>,
+    applier: &Applier<'_>,
     now: Timestamp,
 ) -> Result<Answered, kube::Error> {
     let (group, owner) = (&observed.group, Owner::of(&*observed.group));
     let Some(code) = possession::code(group, slot) else {
-        hands.without_secret(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
+        applier.without_secret(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
         return Ok(Answered::NotAsked);
     };
     let Some(issuer) = issuer else { return Ok(Answered::NoIssuer) };
@@ -83,7 +83,7 @@ async fn answer(
         Ok(answer) => answer,
         Err(fault) => return Ok(Answered::Faulty(fault)),
     };
-    Ok(match hands.secret(&owner, &possession::secret(group, slot, &answer)).await? {
+    Ok(match applier.secret(&owner, &possession::secret(group, slot, &answer)).await? {
         Ok(_) => Answered::Until(possession::again_at(&answer, issuer)),
         Err(fault) => Answered::Faulty(fault),
     })

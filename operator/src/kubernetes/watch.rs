@@ -36,7 +36,7 @@ pub struct Listeners {
     /// Cache that knows the operator's own writes.
     pub remembered: Arc<Remembered>,
     /// Generator of private keys.
-    pub forge: Arc<KeyGenerator>,
+    pub key_generator: Arc<KeyGenerator>,
     /// Queues of devices that move to another key or CA.
     pub turns: Arc<RolloverQueue>,
     /// Counter of objects that cannot be parsed.
@@ -132,7 +132,7 @@ impl Start<'_> {
                     let gone = crate::kubernetes::key::key_of(change.meta);
                     change.meta.uid.iter().for_each(|uid| view.trials.forget(uid));
                     listeners.remembered.forget_device(&gone);
-                    listeners.forge.forget(&gone);
+                    listeners.key_generator.forget(&gone);
                     listeners.turns.forget(&gone);
                 }
                 triggers::device_changed(&view, &listeners.queues, &change);
