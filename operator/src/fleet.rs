@@ -1,10 +1,11 @@
-//! Gauges that are computed from the mirrored devices and groups at every scrape. Pure but for the gauges.
+//! Gauges that every scrape computes from the cached devices and groups. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use lanyard_crds::status::{ConnectionState, CredentialsProof, ProvisioningState, RolloverStatus};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::conditions::{AGENT_READY, find};
@@ -21,8 +22,21 @@ const STATES: [(ProvisioningState, &str); 5] = [
     (ProvisioningState::Blocked, "Blocked"),
 ];
 
-/// The gauges.
-pub struct FleetGauges {
+/// Returns the gauges of the devices and groups. They are made for this scrape, so that a concurrent scrape does not see half
+/// of them.
+///
+/// # Errors
+/// Never in practice: the names are constants, and each is registered once.
+pub fn gather(
+    devices: &[Arc<IoTDevice>],
+    groups: &[Arc<ProvisioningGroup>],
+) -> prometheus::Result<Vec<MetricFamily>> {
+    let registry = Registry::new();
+    FleetGauges::register(&registry)?.set(devices, groups);
+    Ok(registry.gather())
+}
+
+struct FleetGauges {
     devices: IntGaugeVec,
     connected: IntGauge,
     expiries: IntGaugeVec,
@@ -33,11 +47,7 @@ pub struct FleetGauges {
 }
 
 impl FleetGauges {
-    /// Registers the gauges.
-    ///
-    /// # Errors
-    /// When the registry has them already.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
             let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -76,8 +86,7 @@ impl FleetGauges {
         })
     }
 
-    /// Sets the gauges to the objects as they are; series of objects that are gone go with them.
-    pub fn set(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) {
+    fn set(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) {
         self.count(devices);
         self.set_credentials(devices);
         self.set_agents(devices);
@@ -101,8 +110,6 @@ impl FleetGauges {
     }
 
     fn set_credentials(&self, devices: &[Arc<IoTDevice>]) {
-        self.expiries.reset();
-        self.renewals.reset();
         for device in devices {
             let Some(credentials) = device.status.as_ref().and_then(|status| status.credentials.as_ref())
             else {
@@ -120,8 +127,6 @@ impl FleetGauges {
     }
 
     fn set_agents(&self, devices: &[Arc<IoTDevice>]) {
-        self.agents.reset();
-        self.agents_since.reset();
         for device in devices {
             let ready = device.status.as_ref().and_then(|status| find(&status.conditions, AGENT_READY));
             let Some(ready) = ready else { continue };
@@ -139,7 +144,6 @@ impl FleetGauges {
     }
 
     fn set_rollovers(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) {
-        self.rollover.reset();
         let told = groups.iter().filter_map(|group| {
             let rollover = group.status.as_ref()?.rollover.as_ref()?;
             Some((Key::of(&**group), (&**group, rollover)))
@@ -198,21 +202,10 @@ mod tests {
         Arc::new(serde_saphyr::from_str(&text).unwrap())
     }
 
-    fn text(
-        devices: &[Arc<IoTDevice>],
-        groups: &[Arc<ProvisioningGroup>],
-        gauges: &(Registry, FleetGauges),
-    ) -> String {
-        gauges.1.set(devices, groups);
+    fn text(devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) -> String {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&gauges.0.gather(), &mut text).unwrap();
+        TextEncoder::new().encode(&gather(devices, groups).unwrap(), &mut text).unwrap();
         String::from_utf8(text).unwrap()
-    }
-
-    fn gauges() -> (Registry, FleetGauges) {
-        let registry = Registry::new();
-        let gauges = FleetGauges::register(&registry).unwrap();
-        (registry, gauges)
     }
 
     fn assert_has(text: &str, lines: &[&str]) {
@@ -230,13 +223,12 @@ mod tests {
 
     #[test]
     fn agents_without_pods_are_counted_since_the_first() {
-        let gauges = gauges();
         let devices = [
             not_ready("a", "AgentCrashing", "1970-01-01T00:02:00Z"),
             not_ready("b", "AgentCrashing", "1970-01-01T00:01:00Z"),
             not_ready("c", "TagsRejected", "1970-01-01T00:00:01Z"),
         ];
-        let shown = text(&devices, &[], &gauges);
+        let shown = text(&devices, &[]);
         assert_has(
             &shown,
             &[
@@ -245,12 +237,11 @@ mod tests {
             ],
         );
         assert!(!shown.contains("TagsRejected"), "{shown}");
-        assert!(!text(&[], &[], &gauges).contains("not_running{"));
+        assert!(!text(&[], &[]).contains("not_running{"));
     }
 
     #[test]
     fn rollover_counts_untried_devices_with_agents() {
-        let gauges = gauges();
         let status =
             "{credentials: {secretName: s, kind: SharedAccessKey, issuerFingerprint: new, proof: Untried}}";
         let devices = [
@@ -258,7 +249,7 @@ mod tests {
             device("b", "{groupRef: {name: g}, agent: {mode: None}}", status),
         ];
         let rollover = "{rollover: {issuerFingerprint: new, moved: 5, untried: 2, pending: 3, refused: 1}}";
-        let shown = text(&devices, &[group(rollover)], &gauges);
+        let shown = text(&devices, &[group(rollover)]);
         let of = |state: &str, count: u32| {
             format!(r#"lanyard_operator_rollover_devices{{group="g",namespace="n",state="{state}"}} {count}"#)
         };
@@ -267,9 +258,8 @@ mod tests {
 
     #[test]
     fn renewal_time_is_shown_beside_the_expiry() {
-        let gauges = gauges();
         let status = "{credentials: {secretName: s, kind: X509, notAfter: '1970-01-01T00:01:00Z', renewalAt: '1970-01-01T00:00:30Z'}}";
-        let shown = text(&[device("a", "{}", status)], &[], &gauges);
+        let shown = text(&[device("a", "{}", status)], &[]);
         assert_has(
             &shown,
             &[

@@ -10,7 +10,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::fleet::FleetGauges;
+use crate::fleet;
 use crate::kubernetes::key::Key;
 use crate::reason::Reason;
 
@@ -26,7 +26,6 @@ struct Inner {
     writes: IntCounterVec,
     unreadable: IntCounterVec,
     polls: IntCounterVec,
-    fleet: FleetGauges,
     leader: IntGauge,
     issuers: IntGaugeVec,
 }
@@ -68,7 +67,6 @@ impl Metrics {
         build.with_label_values(&["lanyard-operator", env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))?;
         let inner = Inner {
-            fleet: FleetGauges::register(&registry)?,
             registry,
             reconciles: counter(
                 "lanyard_operator_reconciles_total",
@@ -169,9 +167,12 @@ impl Metrics {
     /// The text for Prometheus, with the devices and groups as they are now.
     #[must_use]
     pub fn text(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) -> String {
-        self.0.fleet.set(devices, groups);
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.0.registry.gather(), &mut text) {
+        let encoded = fleet::gather(devices, groups).and_then(|fleet| {
+            let families: Vec<_> = self.0.registry.gather().into_iter().chain(fleet).collect();
+            TextEncoder::new().encode(&families, &mut text)
+        });
+        if let Err(error) = encoded {
             tracing::error!(%error, "cannot write metrics");
         }
         String::from_utf8(text).unwrap_or_default()
