@@ -7,7 +7,7 @@ use crate::credential::bounds::{self, Endpoints, Way};
 use crate::credential::consent::{self, Use, UseRequest};
 use crate::device::observation::DeviceObservation;
 use crate::device::references::Origin;
-use crate::device::validate::{Destination, Valid};
+use crate::device::validate::{Destination, EffectiveDevice};
 use crate::fault::Fault;
 use crate::group;
 use crate::kubernetes::found::CaSecret;
@@ -28,7 +28,7 @@ pub struct Rules {
 ///
 /// # Errors
 /// [`Fault`]: what its owner, or the owner of the Secret or claim, has to change.
-pub fn device(observed: &DeviceObservation, valid: &Valid, rules: &Rules) -> Result<(), Fault> {
+pub fn device(observed: &DeviceObservation, valid: &EffectiveDevice, rules: &Rules) -> Result<(), Fault> {
     let way = match &valid.destination {
         Destination::Hub(hub) => Way::Hub { hostname: &hub.hostname, gateway: hub.gateway_hostname.as_ref() },
         Destination::Dps(dps) => {
@@ -66,7 +66,7 @@ fn trusted_ca(namespace: &str, found: Option<&CaSecret>, rules: &Rules) -> Resul
     )
 }
 
-fn claim(valid: &Valid, seen: ClaimSeen) -> Result<(), Fault> {
+fn claim(valid: &EffectiveDevice, seen: ClaimSeen) -> Result<(), Fault> {
     let Some(claim) = &valid.storage.existing_claim else { return Ok(()) };
     let (namespace, claim) = (&valid.namespace, &claim.name);
     let command = format!("`kubectl -n {namespace} label pvc {claim} {SHARED_LABEL}={SHARED_VALUE}`");

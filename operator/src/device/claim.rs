@@ -16,7 +16,7 @@ use lanyard_crds::buffer::{Claim, Storage, WhenDeleted};
 use serde_json::Value;
 
 use super::name;
-use super::validate::Valid;
+use super::validate::EffectiveDevice;
 use crate::fault::Fault;
 use crate::kubernetes::quantity::thousandths;
 use crate::reason::Reason;
@@ -36,13 +36,13 @@ fn volume_size(capacity: u64) -> Quantity {
 }
 
 /// The volume of the agent's pod.
-pub(super) fn volume(valid: &Valid, name: &str) -> Volume {
+pub(super) fn volume(valid: &EffectiveDevice, name: &str) -> Volume {
     let claimed = match &valid.storage {
         Storage { claim: Some(_), .. } => Some(name::claim(&valid.name)),
         Storage { existing_claim: Some(claim), .. } => Some(claim.name.clone()),
         _ => None,
     };
-    let size = volume_size(valid.buffer.capacity.get());
+    let size = volume_size(valid.buffer_capacity());
     Volume {
         name: name.to_owned(),
         empty_dir: claimed.is_none().then_some(EmptyDirVolumeSource { medium: None, size_limit: Some(size) }),
@@ -53,9 +53,9 @@ pub(super) fn volume(valid: &Valid, name: &str) -> Volume {
 }
 
 /// The claim, if the operator is to make one. `meta` has the device for its owner.
-pub(super) fn planned(valid: &Valid, meta: ObjectMeta) -> Option<PersistentVolumeClaim> {
+pub(super) fn planned(valid: &EffectiveDevice, meta: ObjectMeta) -> Option<PersistentVolumeClaim> {
     let Claim { storage_class_name, access_mode, when_deleted } = valid.storage.claim.clone()?;
-    let size = volume_size(valid.buffer.capacity.get());
+    let size = volume_size(valid.buffer_capacity());
     let owner_references = match when_deleted.unwrap_or_default() {
         // The garbage collector takes only what has an owner.
         WhenDeleted::Retain => None,

@@ -7,7 +7,7 @@ use lanyard_crds::status::{CertificateStatus, CredentialsProof, CredentialsStatu
 use lanyard_handoff::status as said;
 
 use super::issue::{Issued, Pending};
-use super::validate::Valid;
+use super::validate::EffectiveDevice;
 use crate::conditions::{Aspect, CREDENTIALS_EXPIRING, find, whole_seconds};
 use crate::credential::certificate::Certificate;
 use crate::credential::leaf::BACKDATED;
@@ -50,7 +50,7 @@ pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued
     }
 }
 
-fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> Aspect {
+fn issued(valid: &EffectiveDevice, issued: &Issued, said: Option<&said::DeviceStatus>) -> Aspect {
     let secret = &valid.secret_name;
     match issued.pending {
         Some(Pending::RolloverTurn(RolloverTurn::Paused(_))) => {
@@ -82,7 +82,7 @@ fn issued(valid: &Valid, issued: &Issued, said: Option<&said::DeviceStatus>) -> 
 }
 
 /// Of what kind the credential is, and where it comes from.
-pub(super) fn what(valid: &Valid) -> String {
+pub(super) fn what(valid: &EffectiveDevice) -> String {
     match &valid.origin {
         Origin::Group { group, key, .. } => {
             format!("the device's key, derived from the {key} of ProvisioningGroup {group}")
@@ -99,7 +99,7 @@ pub(super) fn what(valid: &Valid) -> String {
 }
 
 /// Returns the instruction to register the thumbprint of a certificate; none after it was accepted.
-pub(super) fn register(valid: &Valid, issued: &Issued) -> Option<String> {
+pub(super) fn register(valid: &EffectiveDevice, issued: &Issued) -> Option<String> {
     if !matches!(valid.origin, Origin::SelfSigned(_)) || issued.proof == CredentialsProof::Accepted {
         return None;
     }
@@ -127,7 +127,7 @@ pub(super) fn status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<Cred
     }
 }
 
-fn told(valid: &Valid, issued: &Issued) -> CredentialsStatus {
+fn told(valid: &EffectiveDevice, issued: &Issued) -> CredentialsStatus {
     let holding = &issued.holding;
     let of = |credential: &Credential| credential.certified().map(|certified| certified.leaf().told());
     let (current, previous) = (of(&holding.current), holding.previous.as_ref().and_then(of));
@@ -233,7 +233,7 @@ pub fn next(issued: &Issued, now: Timestamp) -> Option<Timestamp> {
 pub(super) fn written(
     before: &IoTDeviceStatus,
     after: &IoTDeviceStatus,
-    valid: &Valid,
+    valid: &EffectiveDevice,
     applied: &Applied,
 ) -> Option<UserEvent> {
     let fingerprint =

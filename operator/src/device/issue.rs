@@ -9,7 +9,7 @@ use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 use lanyard_protocol::hub::key::SymmetricKey;
 
-use super::validate::{Destination, Valid};
+use super::validate::{Destination, EffectiveDevice};
 use crate::credential::change::{self, LetGo, Verdict, judge};
 use crate::credential::issuer::Issuer;
 use crate::credential::leaf::{self, LeafError, LeafRequest};
@@ -86,7 +86,7 @@ pub struct KnownCredential<'a> {
 /// # Errors
 /// [`Fault`]: an error that a user must fix; it never contains a part of a key.
 pub fn issue(
-    valid: &Valid,
+    valid: &EffectiveDevice,
     observed: &DeviceObservation,
     known: KnownCredential<'_>,
     means: &dyn Environment,
@@ -290,7 +290,7 @@ fn key_not_base64(secret: &str, key: &str, error: &dyn std::error::Error) -> Fau
     Fault::new(Reason::KeyNotBase64, format!("{key} in Secret {secret:?} cannot be used: {error}"))
 }
 
-fn own_key(valid: &Valid, secret: &str, data: Option<&SecretData>) -> Result<SymmetricKey, Fault> {
+fn own_key(valid: &EffectiveDevice, secret: &str, data: Option<&SecretData>) -> Result<SymmetricKey, Fault> {
     const WANTED: [&str; 2] = ["connectionString", "primaryKey"];
     let data = data.ok_or_else(|| secret_not_found(secret, &WANTED.join(" or ")))?;
     if let Some(bytes) = data.bytes(WANTED[0]) {
@@ -308,7 +308,11 @@ fn own_key(valid: &Valid, secret: &str, data: Option<&SecretData>) -> Result<Sym
 }
 
 /// A connection string names hub and device too: another one's key is refused here and not first at the hub.
-fn agreed(valid: &Valid, secret: &str, parsed: DeviceConnectionString) -> Result<SymmetricKey, Fault> {
+fn agreed(
+    valid: &EffectiveDevice,
+    secret: &str,
+    parsed: DeviceConnectionString,
+) -> Result<SymmetricKey, Fault> {
     let mismatch = |field: &str, path: &str, wanted: &str| {
         let message = format!(
             "the {field} of connectionString in Secret {secret:?} is not {path}, {wanted:?}: correct one of them"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::validate::Valid;
+use super::validate::EffectiveDevice;
 use crate::device::written::{Applied, Written};
 use crate::fault::Fault;
 
@@ -10,7 +10,7 @@ use crate::fault::Fault;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// To the end.
-    Applied(Box<Valid>, Applied),
+    Applied(Box<EffectiveDevice>, Applied),
     /// A user must fix an error; nothing was written, and existing objects stay.
     Faulty(Fault),
     /// To the device's first private key, which is being made.

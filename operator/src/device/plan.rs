@@ -5,24 +5,22 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::agent::AgentMode;
-use lanyard_handoff::config::{self, AgentConfig, Device};
+use lanyard_handoff::config;
 use lanyard_handoff::credentials as file;
-use lanyard_protocol::document::problem::Problem;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::claim;
 use super::defaults::AgentDefaults;
 use super::issue::Issued;
 use super::name;
-use super::validate::{Destination, Valid};
+use super::validate::{Destination, EffectiveDevice};
 use super::workload;
 use crate::credential::stored::Credential;
 use crate::device::labels::labels;
-use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// The objects that a device needs. None of them is written yet.
@@ -51,46 +49,35 @@ pub struct Withdrawal {
     pub workload: String,
 }
 
-/// The objects that the device needs.
-///
-/// # Errors
-/// [`Fault`]: every problem in what the agent would get to read.
-pub fn plan(
-    device: &IoTDevice,
-    valid: &Valid,
-    issued: Issued,
-    defaults: &AgentDefaults,
-) -> Result<Plan, Fault> {
-    let owner = owner(device)?;
+/// Returns the objects that the device needs.
+#[must_use]
+pub fn plan(device: &IoTDevice, valid: &EffectiveDevice, issued: Issued, defaults: &AgentDefaults) -> Plan {
     let meta = |name: String| ObjectMeta {
         name: Some(name),
         namespace: Some(valid.namespace.clone()),
         labels: Some(labels(&valid.name)),
-        owner_references: Some(vec![owner.clone()]),
+        owner_references: Some(vec![valid.owner.clone()]),
         ..ObjectMeta::default()
-    };
-    let agent = || -> Result<(ConfigMap, StatefulSet), Fault> {
-        let configuration = ConfigMap {
-            metadata: meta(name::workload(&valid.name)),
-            data: Some(BTreeMap::from([(config::FILE_NAME.to_owned(), configuration(valid)?)])),
-            ..ConfigMap::default()
-        };
-        let workload = StatefulSet {
-            metadata: meta(name::workload(&valid.name)),
-            spec: Some(workload::spec(valid, defaults)),
-            status: None,
-        };
-        Ok((configuration, workload))
     };
     let (claim, configuration, workload) = match valid.agent.mode.unwrap_or_default() {
         AgentMode::Dedicated => {
-            let (configuration, workload) = agent()?;
+            let document = valid.configuration.to_text();
+            let configuration = ConfigMap {
+                metadata: meta(name::workload(&valid.name)),
+                data: Some(BTreeMap::from([(config::FILE_NAME.to_owned(), document)])),
+                ..ConfigMap::default()
+            };
+            let workload = StatefulSet {
+                metadata: meta(name::workload(&valid.name)),
+                spec: Some(workload::spec(valid, defaults)),
+                status: None,
+            };
             let claim = claim::planned(valid, meta(name::claim(&valid.name)));
             (claim, Some(configuration), Some(workload))
         }
         AgentMode::None => (None, None, None),
     };
-    Ok(Plan {
+    Plan {
         credentials: Secret {
             metadata: ObjectMeta {
                 annotations: Some(issued.holding.annotations()),
@@ -105,7 +92,7 @@ pub fn plan(
         workload,
         former_credentials: former_credentials(device).filter(|former| *former != valid.secret_name),
         issued,
-    })
+    }
 }
 
 /// Returns the objects to remove from a device that must leave the hub for this reason.
@@ -125,13 +112,6 @@ fn former_credentials(device: &IoTDevice) -> Option<String> {
     Some(device.status.as_ref()?.credentials.as_ref()?.secret_name.clone())
 }
 
-fn owner(device: &IoTDevice) -> Result<OwnerReference, Fault> {
-    let owner = device.controller_owner_ref(&());
-    owner.ok_or_else(|| {
-        Fault::new(Reason::InvalidSpec, "the object has no name or uid, which the API server always gives")
-    })
-}
-
 /// The type that other software looks for.
 const fn secret_type(current: &Credential) -> &'static str {
     match current {
@@ -141,7 +121,7 @@ const fn secret_type(current: &Credential) -> &'static str {
 }
 
 /// The keys of the Secret: some for the agent, the others for software that uses the Secret without an agent.
-fn credentials(valid: &Valid, issued: &Issued) -> BTreeMap<String, ByteString> {
+fn credentials(valid: &EffectiveDevice, issued: &Issued) -> BTreeMap<String, ByteString> {
     let mut data = BTreeMap::new();
     let mut put = |name: &str, text: &str| {
         data.insert(name.to_owned(), ByteString(text.as_bytes().to_vec()));
@@ -174,34 +154,4 @@ fn credentials(valid: &Valid, issued: &Issued) -> BTreeMap<String, ByteString> {
         put(file::TRUSTED_CA, ca);
     }
     data
-}
-
-/// The agent's configuration document.
-fn configuration(valid: &Valid) -> Result<String, Fault> {
-    let (hub, dps) = match valid.destination.clone() {
-        Destination::Hub(hub) => (Some(hub), None),
-        Destination::Dps(dps) => (None, Some(dps)),
-    };
-    let device = Device {
-        name: valid.name.clone(),
-        device_id: valid.device_id.clone(),
-        uid: valid.uid.clone(),
-        model_id: valid.model_id.clone(),
-        hub,
-        dps,
-        sources: valid.sources.clone(),
-        tags: valid.tags.clone(),
-        telemetry: valid.telemetry.clone(),
-        buffer: valid.buffer.clone(),
-        last_will: valid.last_will.clone(),
-    };
-    let document = AgentConfig { version: config::VERSION, devices: vec![device] };
-    let problems = document.problems();
-    if problems.is_empty() {
-        return Ok(document.to_text());
-    }
-    let words = |problem: &Problem| {
-        format!("{}: {}", problem.field.trim_start_matches("devices[0]."), problem.message)
-    };
-    Err(Fault::new(Reason::InvalidSpec, problems.iter().map(words).collect::<Vec<_>>().join("; ")))
 }

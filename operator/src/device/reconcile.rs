@@ -183,7 +183,7 @@ async fn act(
         permit::device(observed, &valid, &context.rules)?;
         match issue(&valid, observed, known, &means)? {
             Issue::Done(issued) => {
-                let plan = plan(device, &valid, *issued, &context.defaults)?;
+                let plan = plan(device, &valid, *issued, &context.defaults);
                 Ok(Some((valid, plan)))
             }
             Issue::Making => Ok(None),

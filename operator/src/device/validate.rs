@@ -1,13 +1,15 @@
 //! Second stage: the device merged with its group's template, or the error that a user must fix. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
 use kube::ResourceExt;
-use lanyard_crds::agent::Agent;
+use lanyard_crds::agent::{Agent, AgentMode};
 use lanyard_crds::buffer::{EmptyDir, Storage};
 use lanyard_crds::dps::Dps;
 use lanyard_crds::group::DeviceTemplate;
 use lanyard_crds::{IoTDevice, IoTDeviceSpec};
-use lanyard_handoff::buffer::Buffer;
-use lanyard_handoff::config::{self, LastWill, Source, Tag, Telemetry};
+use lanyard_handoff::config::{self, AgentConfig};
+use lanyard_protocol::document::problem::Problem;
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
@@ -22,15 +24,15 @@ use crate::fault::invalid;
 use crate::kubernetes::key::Key;
 use crate::reason::Reason;
 
-/// A device that can be worked for: everything inherited, every name checked.
+/// A device merged with its group's template. Every name in it is checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Valid {
+pub struct EffectiveDevice {
     /// Name of the object.
     pub name: String,
     /// Namespace of the object.
     pub namespace: String,
-    /// Uid of the object.
-    pub uid: Option<String>,
+    /// Reference to the object, for what it owns.
+    pub owner: OwnerReference,
     /// Its id at the hub.
     pub device_id: DeviceId,
     /// Hub or DPS of the device.
@@ -39,20 +41,10 @@ pub struct Valid {
     pub origin: Origin,
     /// Name of the Secret for its credentials.
     pub secret_name: String,
-    /// Announced to DPS and to the hub.
-    pub model_id: Option<String>,
-    /// Sources of the tags.
-    pub sources: Vec<Source>,
-    /// Tags to read.
-    pub tags: Vec<Tag>,
-    /// Format and timing of messages.
-    pub telemetry: Telemetry,
-    /// Buffer for events until the hub acknowledges them.
-    pub buffer: Buffer,
-    /// The volume where it is kept.
+    /// Configuration document of the agent.
+    pub configuration: AgentConfig,
+    /// Volume of the buffer.
     pub storage: Storage,
-    /// Message that the hub sends if the connection ends unexpectedly.
-    pub last_will: Option<LastWill>,
     /// Mode, placement and resources of the agent.
     pub agent: Agent,
 }
@@ -66,11 +58,11 @@ pub enum Destination {
     Dps(config::Dps),
 }
 
-/// Returns the validated device.
+/// Returns the device merged with its group's template.
 ///
 /// # Errors
 /// [`Fault`]: an error that a user must fix.
-pub fn validate(observed: &DeviceObservation) -> Result<Valid, Fault> {
+pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> {
     let device = &observed.device;
     let spec = &device.spec;
     if spec.blocked {
@@ -100,24 +92,64 @@ pub fn validate(observed: &DeviceObservation) -> Result<Valid, Fault> {
     let DeviceTemplate { model_id, sources, tags, telemetry, buffer, last_will, agent } = template;
     let buffer = spec.buffer.clone().or(buffer).unwrap_or_default();
     let in_pod = || Storage { empty_dir: Some(EmptyDir {}), ..Storage::default() };
-    let name = device.name_any();
-    Ok(Valid {
-        namespace: device.namespace().unwrap_or_default(),
+    let storage = buffer.storage.clone().unwrap_or_else(in_pod);
+    let agent = spec.agent.clone().or(agent).unwrap_or_default();
+    let (hub, dps) = match destination.clone() {
+        Destination::Hub(hub) => (Some(hub), None),
+        Destination::Dps(dps) => (None, Some(dps)),
+    };
+    let configured = config::Device {
+        name: device.name_any(),
+        device_id: device_id.clone(),
         uid: device.uid(),
-        device_id,
-        destination,
-        origin,
-        secret_name: super::name::credentials(device),
+        hub,
+        dps,
         model_id: spec.model_id.clone().or(model_id),
         sources: spec.sources.clone().or(sources).unwrap_or_default().into_iter().map(source).collect(),
         tags: tags_of(spec.tags.clone().or(tags).unwrap_or_default())?,
         telemetry: telemetry_of(spec.telemetry.clone().or(telemetry).unwrap_or_default())?,
-        storage: buffer.storage.clone().unwrap_or_else(in_pod),
         buffer: buffer_of(buffer)?,
         last_will: spec.last_will.clone().or(last_will).map(last_will_of),
-        agent: spec.agent.clone().or(agent).unwrap_or_default(),
-        name,
+    };
+    let configuration = AgentConfig { version: config::VERSION, devices: vec![configured] };
+    if agent.mode.unwrap_or_default() == AgentMode::Dedicated {
+        refuse_problems(&configuration)?;
+    }
+    let owner = device.controller_owner_ref(&()).ok_or_else(|| {
+        Fault::new(Reason::InvalidSpec, "the object has no name or uid, which the API server always sets")
+    })?;
+    Ok(EffectiveDevice {
+        name: device.name_any(),
+        namespace: device.namespace().unwrap_or_default(),
+        owner,
+        device_id,
+        destination,
+        origin,
+        secret_name: super::name::credentials(device),
+        configuration,
+        storage,
+        agent,
     })
+}
+
+impl EffectiveDevice {
+    /// Returns the capacity of the buffer in bytes.
+    #[must_use]
+    pub fn buffer_capacity(&self) -> u64 {
+        self.configuration.devices.iter().map(|device| device.buffer.capacity.get()).sum()
+    }
+}
+
+/// Refuses a configuration that the agent would refuse, with every problem.
+fn refuse_problems(configuration: &AgentConfig) -> Result<(), Fault> {
+    let problems = configuration.problems();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let words = |problem: &Problem| {
+        format!("{}: {}", problem.field.trim_start_matches("devices[0]."), problem.message)
+    };
+    Err(Fault::new(Reason::InvalidSpec, problems.iter().map(words).collect::<Vec<_>>().join("; ")))
 }
 
 /// Another object has the identity. One of another namespace is not named: its owner is a stranger.

@@ -19,7 +19,7 @@ use lanyard_handoff::config::FILE_NAME;
 use super::claim;
 use super::defaults::AgentDefaults;
 use super::name;
-use super::validate::Valid;
+use super::validate::EffectiveDevice;
 use crate::device::labels::labels;
 use crate::kubernetes::labels::DEVICE_LABEL;
 use crate::kubernetes::labels::HTTP_PORT;
@@ -40,7 +40,7 @@ const BUFFER: &str = "/var/lib/lanyard/buffer";
 /// starts only after the previous one has ended, on a rollout as well as after a deletion of the pod or the loss of
 /// its node. A Deployment guarantees that only on a rollout (`Recreate`): its ReplicaSet replaces a deleted pod at
 /// once, while the old one still drains.
-pub(super) fn spec(valid: &Valid, defaults: &AgentDefaults) -> StatefulSetSpec {
+pub(super) fn spec(valid: &EffectiveDevice, defaults: &AgentDefaults) -> StatefulSetSpec {
     let selector = BTreeMap::from([(DEVICE_LABEL.to_owned(), valid.name.clone())]);
     let agent = defaults.settings(&valid.agent);
     StatefulSetSpec {
@@ -70,7 +70,7 @@ pub(super) fn spec(valid: &Valid, defaults: &AgentDefaults) -> StatefulSetSpec {
 }
 
 /// Labels and annotations of users give way to the operator's own.
-fn pod_meta(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> ObjectMeta {
+fn pod_meta(valid: &EffectiveDevice, agent: &Agent, defaults: &AgentDefaults) -> ObjectMeta {
     let mut all = defaults.common_labels.clone();
     all.extend(agent.labels.clone().unwrap_or_default());
     all.extend(labels(&valid.name));
@@ -86,7 +86,7 @@ fn pod_meta(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> ObjectMet
     }
 }
 
-fn pod(valid: &Valid, agent: Agent, defaults: &AgentDefaults) -> PodSpec {
+fn pod(valid: &EffectiveDevice, agent: Agent, defaults: &AgentDefaults) -> PodSpec {
     let container = container(valid, &agent, defaults);
     let secrets: Vec<LocalObjectReference> = agent
         .image_pull_secrets
@@ -150,7 +150,7 @@ fn with_selector(constraint: TopologySpreadConstraint) -> TopologySpreadConstrai
     }
 }
 
-fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Container {
+fn container(valid: &EffectiveDevice, agent: &Agent, defaults: &AgentDefaults) -> Container {
     let config = format!("{CONFIG}/{FILE_NAME}");
     // Every address of the pod, of both families: kubelet, operator and Prometheus ask from outside.
     let http = format!("[::]:{HTTP_PORT}");
@@ -218,7 +218,7 @@ fn container(valid: &Valid, agent: &Agent, defaults: &AgentDefaults) -> Containe
 
 /// The volume of the buffer. Of a claim that devices share, the agent sees the folder of its own device only, in the place
 /// where it would make that folder itself.
-fn buffer_mount(valid: &Valid) -> VolumeMount {
+fn buffer_mount(valid: &EffectiveDevice) -> VolumeMount {
     let shared = valid.storage.existing_claim.is_some();
     VolumeMount {
         name: "buffer".to_owned(),
@@ -260,7 +260,7 @@ fn resources(wanted: Option<&Resources>) -> ResourceRequirements {
     ResourceRequirements { requests: requests.map(amounts), limits: limits.map(amounts), claims: None }
 }
 
-fn volumes(valid: &Valid) -> Vec<Volume> {
+fn volumes(valid: &EffectiveDevice) -> Vec<Volume> {
     vec![
         Volume {
             name: "config".to_owned(),

@@ -77,7 +77,7 @@ fn given(now: Timestamp) -> Given {
     Given { now, ..Given::default() }
 }
 
-fn look(observed: &DeviceObservation, said: Option<&said::Credential>, given: &Given) -> Issued {
+fn issue_again(observed: &DeviceObservation, said: Option<&said::Credential>, given: &Given) -> Issued {
     let known = KnownCredential { said, told: None };
     match issue(&validate(observed).unwrap(), observed, known, given).unwrap() {
         Issue::Done(issued) => *issued,
@@ -85,9 +85,9 @@ fn look(observed: &DeviceObservation, said: Option<&said::Credential>, given: &G
     }
 }
 
-/// Writes what was issued, as the next look finds it.
+/// Writes what was issued, as the next reconciliation reads it.
 fn written(observed: &mut DeviceObservation, issued: &Issued) {
-    let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &defaults()).unwrap();
+    let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &defaults());
     let data = plan.credentials.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
     observed.held = Some(StoredCredentials::read(&data, &plan.credentials.metadata.annotations.unwrap()));
     assert_eq!(
@@ -104,16 +104,16 @@ fn leaf(credential: &Credential) -> &Certificate {
 #[test]
 fn self_signed_certificate_stays_until_due_and_alternates() {
     let mut observed = self_signed();
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     assert_eq!((first.holding.slot, first.proof), (Some(InUse::Primary), CredentialsProof::Untried));
     let due = first.renewal_at.unwrap();
     assert!(due > after(66) && due <= after(70), "100 days less 30, and up to three more: {due}");
     written(&mut observed, &first);
     let known = said(Some(&first.holding.current), None);
-    let same = look(&observed, Some(&known), &given(after(66)));
+    let same = issue_again(&observed, Some(&known), &given(after(66)));
     assert_eq!((&same.holding, same.proof), (&first.holding, CredentialsProof::Accepted));
 
-    let second = look(&observed, Some(&known), &given(after(71)));
+    let second = issue_again(&observed, Some(&known), &given(after(71)));
     assert_ne!(second.holding.current, first.holding.current);
     assert_eq!(
         (second.holding.previous.as_ref(), second.holding.slot),
@@ -122,9 +122,9 @@ fn self_signed_certificate_stays_until_due_and_alternates() {
     written(&mut observed, &second);
     // The hub knows both: the one before stays until it ends.
     let known = said(Some(&second.holding.current), None);
-    assert_eq!(look(&observed, Some(&known), &given(after(99))).holding, second.holding);
-    assert_eq!(look(&observed, Some(&known), &given(after(100))).holding, second.holding);
-    let alone = look(&observed, Some(&known), &given(after(102)));
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(99))).holding, second.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(100))).holding, second.holding);
+    let alone = issue_again(&observed, Some(&known), &given(after(102)));
     assert_eq!((alone.holding.previous.as_ref(), &alone.holding.current), (None, &second.holding.current));
 }
 
@@ -132,17 +132,17 @@ fn self_signed_certificate_stays_until_due_and_alternates() {
 #[test]
 fn unaccepted_certificate_gives_its_slot_to_the_next() {
     let mut observed = self_signed();
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     let known = said(Some(&first.holding.current), None);
-    let second = look(&observed, Some(&known), &given(after(71)));
+    let second = issue_again(&observed, Some(&known), &given(after(71)));
     written(&mut observed, &second);
     let refused = said(Some(&first.holding.current), Some(&second.holding.current));
     // The user asks for another kind of key.
     let spec =
         "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, privateKey: {size: 384}}}}}";
     observed.device = Arc::new(device(spec));
-    let third = look(&observed, Some(&refused), &given(after(75)));
+    let third = issue_again(&observed, Some(&refused), &given(after(75)));
     assert_eq!(third.holding.previous.as_ref(), Some(&first.holding.current));
     assert_eq!(third.holding.slot, Some(InUse::Secondary));
     assert_eq!(leaf(&third.holding.current).key_kind, Some(KeyKind::P384));
@@ -151,40 +151,40 @@ fn unaccepted_certificate_gives_its_slot_to_the_next() {
 #[test]
 fn wrong_clock_loses_no_working_certificate() {
     let mut observed = self_signed();
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     let known = said(Some(&first.holding.current), None);
     // Behind, in the same process or after a new start.
-    assert_eq!(look(&observed, Some(&known), &given(after(-2000))).holding, first.holding);
-    assert_eq!(look(&observed, None, &given(after(-2000))).holding, first.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(-2000))).holding, first.holding);
+    assert_eq!(issue_again(&observed, None, &given(after(-2000))).holding, first.holding);
     // Ahead: the next one is made, and the one that is registered stays.
-    let ahead = look(&observed, Some(&known), &given(after(2000)));
+    let ahead = issue_again(&observed, Some(&known), &given(after(2000)));
     assert_ne!(ahead.holding.current, first.holding.current);
     assert_eq!(ahead.holding.previous.as_ref(), Some(&first.holding.current));
     written(&mut observed, &ahead);
-    assert_eq!(look(&observed, Some(&known), &given(after(2000))).holding, ahead.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(2000))).holding, ahead.holding);
     // And back: it still exists, and a future one is reissued once the hub has refused it.
-    assert_eq!(look(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
     let refused = said(Some(&first.holding.current), Some(&ahead.holding.current));
-    let back = look(&observed, Some(&refused), &given(after(1)));
+    let back = issue_again(&observed, Some(&refused), &given(after(1)));
     assert!(back.holding.current.is_valid_at(after(1)));
     assert_eq!(back.holding.previous.as_ref(), Some(&first.holding.current));
     written(&mut observed, &back);
     let accepted = said(Some(&back.holding.current), None);
-    assert_eq!(look(&observed, Some(&accepted), &given(after(50))).holding, back.holding);
+    assert_eq!(issue_again(&observed, Some(&accepted), &given(after(50))).holding, back.holding);
 }
 
 /// A clock that is behind does not move a device before its turn.
 #[test]
 fn future_group_certificate_stays_until_its_turn() {
     let mut observed = in_group(domain());
-    let first = look(&observed, None, &given(after(10)));
+    let first = issue_again(&observed, None, &given(after(10)));
     written(&mut observed, &first);
     let known = said(Some(&first.holding.current), None);
-    assert_eq!(look(&observed, Some(&known), &given(after(5))).holding, first.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(5))).holding, first.holding);
     observed.key = Some(root("Other"));
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
-    let waits = look(&observed, Some(&known), &Given { turn, ..given(after(5)) });
+    let waits = issue_again(&observed, Some(&known), &Given { turn, ..given(after(5)) });
     assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::RolloverTurn(turn))));
 }
 
@@ -192,7 +192,7 @@ fn future_group_certificate_stays_until_its_turn() {
 fn proven_group_certificate_replaces_the_previous_one() {
     let (one, other) = (root("One"), root("Other"));
     let mut observed = in_group(one.clone());
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     let own = leaf(&first.holding.current);
     assert_eq!(own.common_name.as_deref(), Some("press_17"));
     let issuer = Issuer::read("ca", Some(&one), noon()).unwrap();
@@ -206,21 +206,24 @@ fn proven_group_certificate_replaces_the_previous_one() {
     observed.key = Some(other);
     let known = said(Some(&first.holding.current), None);
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
-    let waits = look(&observed, Some(&known), &Given { turn, ..given(after(1)) });
+    let waits = issue_again(&observed, Some(&known), &Given { turn, ..given(after(1)) });
     assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::RolloverTurn(turn))));
-    let moved = look(&observed, Some(&known), &given(after(1)));
+    let moved = issue_again(&observed, Some(&known), &given(after(1)));
     assert_eq!((moved.holding.previous.as_ref(), moved.pending), (Some(&first.holding.current), None));
     written(&mut observed, &moved);
     // Refused: it stays as it is, and going back brings the very same certificate back at once.
     let refused = said(Some(&first.holding.current), Some(&moved.holding.current));
-    assert_eq!(look(&observed, Some(&refused), &given(after(2))).holding, moved.holding);
+    assert_eq!(issue_again(&observed, Some(&refused), &given(after(2))).holding, moved.holding);
     let mut back = observed.clone();
     back.key = Some(one);
     let never = RolloverTurn::Paused(std::time::Duration::from_secs(9));
-    assert_eq!(look(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding, first.holding);
+    assert_eq!(
+        issue_again(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding,
+        first.holding
+    );
     // Accepted: the previous one is not needed.
     let accepted = said(Some(&moved.holding.current), None);
-    assert_eq!(look(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
+    assert_eq!(issue_again(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
 }
 
 /// Whatever else is requested, a device without a working credential does not wait.
@@ -228,11 +231,11 @@ fn proven_group_certificate_replaces_the_previous_one() {
 fn device_without_working_credential_does_not_wait() {
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let mut observed = in_group(root("One"));
-    assert_eq!(look(&observed, None, &Given { turn, ..given(noon()) }).pending, None);
-    let first = look(&observed, None, &given(noon()));
+    assert_eq!(issue_again(&observed, None, &Given { turn, ..given(noon()) }).pending, None);
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     observed.key = Some(root("Other"));
-    let late = look(&observed, None, &Given { turn, ..given(after(400)) });
+    let late = issue_again(&observed, None, &Given { turn, ..given(after(400)) });
     assert_eq!((late.pending, late.holding.previous.as_ref()), (None, None), "it has expired meanwhile");
     assert_ne!(late.holding.current, first.holding.current);
 }
@@ -241,12 +244,12 @@ fn device_without_working_credential_does_not_wait() {
 fn chain_is_replaced_without_a_new_device_certificate() {
     let ca = root("One");
     let mut observed = in_group(ca.clone());
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     // The same CA, and the chain above it was forgotten before: here it is the CA itself, which is its own.
     let twice = format!("{0}{0}", ca.text("tls.crt").unwrap().as_str());
     observed.key = Some(secret(&[("tls.crt", &twice), ("tls.key", &ca.text("tls.key").unwrap())]));
-    let second = look(&observed, None, &given(after(1)));
+    let second = issue_again(&observed, None, &given(after(1)));
     let text = |issued: &Issued| issued.holding.current.certified().unwrap().certificates();
     assert_eq!(leaf(&first.holding.current), leaf(&second.holding.current));
     assert_eq!((text(&first).matches("BEGIN").count(), text(&second).matches("BEGIN").count()), (2, 3));
@@ -258,7 +261,7 @@ fn chain_is_replaced_without_a_new_device_certificate() {
 fn a_credential_is_never_the_one_before_itself() {
     let ca = root("One");
     let mut observed = in_group(ca.clone());
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     let own = Certificate::read_all(ca.bytes("tls.crt").unwrap()).unwrap().remove(0).der().to_vec();
     let longer = first.holding.current.certified().unwrap().clone().with_chain(vec![own.clone(), own]);
@@ -273,14 +276,14 @@ fn a_credential_is_never_the_one_before_itself() {
 #[test]
 fn a_name_is_taken_from_the_ca_byte_by_byte() {
     let mut observed = in_group(domain());
-    let issued = look(&observed, None, &given(after(1)));
+    let issued = issue_again(&observed, None, &given(after(1)));
     let ca = Certificate::read_all(DOMAIN_CA.as_bytes()).unwrap().remove(0);
     let own = leaf(&issued.holding.current);
     assert_eq!(own.issuer, ca.subject);
     assert!(own.is_signed_by(&ca));
     assert_eq!(ca.name, "DC=com, DC=contoso, DC=plant, CN=Plant CA");
     written(&mut observed, &issued);
-    assert_eq!(look(&observed, None, &given(after(2))).holding, issued.holding);
+    assert_eq!(issue_again(&observed, None, &given(after(2))).holding, issued.holding);
 }
 
 #[test]
@@ -305,9 +308,9 @@ fn pending_key_does_not_delay_a_working_device() {
     let mut observed = self_signed();
     let known = KnownCredential::default();
     assert_eq!(issue(&validate(&observed).unwrap(), &observed, known, &none), Ok(Issue::Making));
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
-    let waits = look(&observed, None, &Given { keys: false, ..given(after(71)) });
+    let waits = issue_again(&observed, None, &Given { keys: false, ..given(after(71)) });
     assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::Key)));
 }
 
@@ -315,13 +318,13 @@ fn pending_key_does_not_delay_a_working_device() {
 #[test]
 fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
     let mut observed = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
-    let first = look(&observed, None, &given(noon()));
+    let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
     let keys = (observed.group.clone(), observed.key.clone());
     (observed.group, observed.key) = (Some(Arc::new(x509_group())), Some(root("One")));
-    let second = look(&observed, None, &given(noon()));
+    let second = issue_again(&observed, None, &given(noon()));
     assert_eq!(second.holding.previous.as_ref(), Some(&first.holding.current));
-    let plan = plan(&observed.device, &validate(&observed).unwrap(), second.clone(), &defaults()).unwrap();
+    let plan = plan(&observed.device, &validate(&observed).unwrap(), second.clone(), &defaults());
     assert_eq!(plan.credentials.type_.as_deref(), Some("kubernetes.io/tls"));
     let names: Vec<_> = plan.credentials.data.unwrap().into_keys().collect();
     assert_eq!(
@@ -331,7 +334,7 @@ fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
     written(&mut observed, &second);
     let accepted = said(Some(&second.holding.current), None);
     (observed.group, observed.key) = keys;
-    let third = look(&observed, Some(&accepted), &given(noon()));
+    let third = issue_again(&observed, Some(&accepted), &given(noon()));
     assert_eq!(third.holding.current, first.holding.current);
     assert_eq!(third.holding.previous.as_ref(), Some(&second.holding.current));
 }
@@ -350,13 +353,13 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
     };
     let key = auth("{symmetricKey: {secretRef: {name: own}}}");
     assert_eq!(
-        crate::given::key_of(&look(&key, None, &given(noon()))),
+        crate::given::key_of(&issue_again(&key, None, &given(noon()))),
         K32,
         "its own key, not a derived one"
     );
     let Destination::Dps(dps) = validate(&key).unwrap().destination else { panic!("it asks DPS") };
     assert_eq!((dps.registration_id.unwrap().as_str(), dps.id_scope.as_str()), ("gate-7", "0ne1"));
-    let issued = look(&auth("{selfSigned: {}}"), None, &given(noon()));
+    let issued = issue_again(&auth("{selfSigned: {}}"), None, &given(noon()));
     assert_eq!(leaf(&issued.holding.current).common_name.as_deref(), Some("gate-7"));
     let long = format!("{{hub: {{hostname: h, auth: {{selfSigned: {{}}}}}}, deviceId: {}}}", "d".repeat(65));
     let fault =
@@ -438,7 +441,7 @@ proptest! {
                 Step::NotMyTurn => {}
             }
             let now = after(day);
-            let issued = look(&observed, known.as_ref(), &Given { turn, ..given(now) });
+            let issued = issue_again(&observed, known.as_ref(), &Given { turn, ..given(now) });
             let Holding { current, previous, .. } = &issued.holding;
             prop_assert!(current.is_valid_at(now) && Some(current) != previous.as_ref());
             let group = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K64).unwrap();

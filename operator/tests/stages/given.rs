@@ -13,7 +13,7 @@ use lanyard_operator::device::defaults::AgentDefaults;
 use lanyard_operator::device::issue::{Environment, Issue, Issued, KnownCredential, issue};
 use lanyard_operator::device::observation::DeviceObservation;
 use lanyard_operator::device::plan::{Plan, plan};
-use lanyard_operator::device::validate::{Valid, validate};
+use lanyard_operator::device::validate::{EffectiveDevice, validate};
 use lanyard_operator::fault::Fault;
 use lanyard_operator::kubernetes::secret::SecretData;
 use lanyard_operator::permit::{self, Rules};
@@ -111,13 +111,13 @@ impl Environment for Given {
 }
 
 /// As far as the pure stages go.
-pub(crate) fn through(observed: &DeviceObservation) -> Result<(Valid, Issued, Plan), Fault> {
+pub(crate) fn through(observed: &DeviceObservation) -> Result<(EffectiveDevice, Issued, Plan), Fault> {
     let valid = validate(observed)?;
     permit::device(observed, &valid, &Rules::default())?;
     let Issue::Done(issued) = issue(&valid, observed, KnownCredential::default(), &Given::default())? else {
         panic!("keys are there at once")
     };
-    let plan = plan(&observed.device, &valid, (*issued).clone(), &defaults())?;
+    let plan = plan(&observed.device, &valid, (*issued).clone(), &defaults());
     Ok((valid, *issued, plan))
 }
 

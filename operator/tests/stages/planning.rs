@@ -215,7 +215,7 @@ fn scrape_annotations_can_be_turned_off() {
     let observed = in_group("{groupRef: {name: a}}");
     let (valid, issued, annotated) = through(&observed).unwrap();
     let without = AgentDefaults { scrape_annotations: false, ..defaults() };
-    let bare = plan::plan(&observed.device, &valid, issued, &without).unwrap();
+    let bare = plan::plan(&observed.device, &valid, issued, &without);
     let annotations =
         |plan: Plan| plan.workload.unwrap().spec.unwrap().template.metadata.unwrap().annotations;
     assert_eq!(annotations(annotated).unwrap()["prometheus.io/port"], "9090");
