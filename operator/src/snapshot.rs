@@ -11,6 +11,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::clock;
+use crate::device::reference_index::{ReferenceIndex, Target};
 use crate::device::{name, references};
 use crate::identity::index::{Claims, Identity};
 use crate::identity::precedence::Trials;
@@ -39,6 +40,8 @@ pub struct View {
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Index of identities.
     pub claims: Mutex<Claims>,
+    /// Index of references.
+    pub references: Mutex<ReferenceIndex>,
     /// The turns of devices that claim an identity without proof.
     pub trials: Trials,
     /// Kinds that have been listed.
@@ -59,16 +62,20 @@ impl View {
         self.groups.get(&ObjectRef::new(name).within(&device.namespace().unwrap_or_default()))
     }
 
-    /// The devices that refer to the group of this name.
+    /// Returns the devices that refer to an object.
     #[must_use]
-    pub fn devices_of(&self, group: &Key) -> Vec<Arc<IoTDevice>> {
-        self.devices.state_filter(|device| {
-            device.metadata.namespace.as_deref() == Some(&group.namespace)
-                && device.spec.group_ref.as_ref().is_some_and(|reference| reference.name == group.name)
-        })
+    pub fn referring(&self, target: Target, object: &Key) -> Vec<Arc<IoTDevice>> {
+        let keys = self.references.lock().devices(target, object);
+        keys.iter().filter_map(|key| self.device(key)).collect()
     }
 
-    /// All devices of a namespace.
+    /// Returns the devices of a group.
+    #[must_use]
+    pub fn devices_of(&self, group: &Key) -> Vec<Arc<IoTDevice>> {
+        self.referring(Target::Group, group)
+    }
+
+    /// Returns all devices of a namespace. This reads every device.
     #[must_use]
     pub fn devices_in(&self, namespace: &str) -> Vec<Arc<IoTDevice>> {
         self.devices.state_filter(|device| device.metadata.namespace.as_deref() == Some(namespace))

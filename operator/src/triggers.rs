@@ -8,7 +8,8 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::clock;
-use crate::device::{name, references};
+use crate::device::reference_index::Target;
+use crate::device::references;
 use crate::identity::index::identities;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::key::device_of;
@@ -32,6 +33,11 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
             claims.deleted(Key::of(device), had, clock::instant());
         }
         now.into_iter().for_each(|device| claims.add(device));
+    }
+    {
+        let mut references = view.references.lock();
+        before.into_iter().for_each(|device| references.remove(device));
+        now.into_iter().for_each(|device| references.add(device));
     }
     let has_changed = before.map(asked) != now.map(asked);
     // A proof, and a hub that DPS assigned, decide among those with one identity.
@@ -102,9 +108,10 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
         .chain(&change.now)
         .flat_map(|group| references::secrets(group).map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    let mut devices = view.devices_in(&key.namespace);
-    devices.retain(|device| references::secret(device, None).is_some_and(|secret| secrets.contains(secret)));
-    queues.devices(&devices);
+    for secret in &secrets {
+        let secret = Key::new(&key.namespace, secret);
+        queues.devices(&view.referring(Target::Referent(Referent::Secret), &secret));
+    }
 }
 
 /// A Secret or ConfigMap came, changed or went: the device or group it was made for, unless the operator itself changed it, and all
@@ -120,16 +127,13 @@ pub fn referent_changed(
         owner(meta, &IoTDevice::kind(&())).iter().for_each(|owner| queues.device(owner));
         owner(meta, &ProvisioningGroup::kind(&())).iter().for_each(|owner| queues.group(owner));
     }
-    let (namespace, changed) =
-        (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let object = key_of(meta);
+    let (namespace, changed) = (object.namespace.as_str(), object.name.as_str());
+    queues.devices(&view.referring(Target::Referent(referent), &object));
     // A Secret of another program with the name of a device's credentials blocks the device until it is deleted.
-    let in_the_way = referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none();
-    let devices = view.devices.state_filter(|device| {
-        device.metadata.namespace.as_deref() == Some(namespace)
-            && (references::references(device, None).contain(referent, changed)
-                || in_the_way && name::credentials(device) == changed)
-    });
-    queues.devices(&devices);
+    if referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none() {
+        queues.devices(&view.referring(Target::Credentials, &object));
+    }
     let groups = view.groups.state_filter(|group| {
         group.metadata.namespace.as_deref() == Some(namespace)
             && references::group_contains(group, referent, changed)
@@ -174,17 +178,18 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
 /// A claim came, changed or went: the device it was made for, or in whose way it was.
 pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
     let key = key_of(meta);
-    let named = || {
-        let devices = view.devices_in(&key.namespace);
-        let device = devices.iter().find(|device| name::claim(&device.name_any()) == key.name)?;
-        Some(Key::of(&**device))
-    };
-    if let Some(device) = device_of(meta).or_else(named) {
-        queues.soon(Crowd::Device(device));
+    match device_of(meta) {
+        Some(device) => queues.soon(Crowd::Device(device)),
+        None => queues.devices(&view.referring(Target::OwnClaim, &key)),
     }
-    let mut devices = view.devices_in(&key.namespace);
-    devices.retain(|device| {
-        references::existing_claim(device, view.group_of(device).as_deref()) == Some(&key.name)
+    queues.devices(&view.referring(Target::ExistingClaim, &key));
+    let groups = view.groups.state_filter(|group| {
+        group.metadata.namespace.as_deref() == Some(&key.namespace)
+            && references::claim_of_template(group) == Some(&key.name)
     });
-    queues.devices(&devices);
+    for group in groups {
+        let mut devices = view.devices_of(&Key::of(&*group));
+        devices.retain(|device| references::existing_claim(device, Some(&group)) == Some(&key.name));
+        queues.devices(&devices);
+    }
 }

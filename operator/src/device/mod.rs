@@ -1,5 +1,6 @@
 //! `IoTDevice`, stage by stage; only observe and apply access the cluster.
 
+pub mod reference_index;
 pub mod references;
 pub mod context;
 pub mod observation;

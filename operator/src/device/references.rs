@@ -1,6 +1,7 @@
 //! References of a device, and the origin of its credential: its group's key or CA, its own Secret, or the operator.
 //! Pure.
 
+use lanyard_crds::buffer::Buffer;
 use lanyard_crds::certificate::Leaf;
 use lanyard_crds::device::Auth;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
@@ -171,11 +172,22 @@ fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
 }
 
-/// The name of the claim that a device names, itself or through its group.
+/// Returns the name of the claim that a device names, itself or through its group.
 #[must_use]
 pub fn existing_claim<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
-    let inherited = || group?.spec.template.as_ref()?.buffer.as_ref();
-    let buffer = device.spec.buffer.as_ref().or_else(inherited)?;
+    match &device.spec.buffer {
+        Some(buffer) => claim_of(buffer),
+        None => claim_of_template(group?),
+    }
+}
+
+/// Returns the name of the claim that a group's template names.
+#[must_use]
+pub fn claim_of_template(group: &ProvisioningGroup) -> Option<&str> {
+    claim_of(group.spec.template.as_ref()?.buffer.as_ref()?)
+}
+
+fn claim_of(buffer: &Buffer) -> Option<&str> {
     Some(buffer.storage.as_ref()?.existing_claim.as_ref()?.name.as_str())
 }
 
@@ -188,14 +200,6 @@ pub struct References<'a> {
     pub trusted_ca: Option<&'a TrustedCa>,
     /// Claim of the buffer that the operator did not create.
     pub existing_claim: Option<&'a str>,
-}
-
-impl References<'_> {
-    /// Returns whether a Secret or ConfigMap is among them.
-    #[must_use]
-    pub fn contain(&self, referent: Referent, name: &str) -> bool {
-        (referent == Referent::Secret && self.key == Some(name)) || ca_is(self.trusted_ca, referent, name)
-    }
 }
 
 /// Returns the objects that a device refers to. The same function decides what is read for a device, and which devices

@@ -85,7 +85,7 @@ fn empty() -> (View, Mirrors) {
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
-    let (claims, trials) = Default::default();
+    let (claims, references, trials) = Default::default();
     let view = View {
         devices,
         groups,
@@ -95,6 +95,7 @@ fn empty() -> (View, Mirrors) {
         secrets,
         config_maps,
         claims,
+        references,
         trials,
         filled,
     };
