@@ -78,11 +78,11 @@ fn resource(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("lanyard.dev", "v1alpha1", kind))
 }
 
-fn device_name(number: usize) -> String {
+pub(crate) fn device_name(number: usize) -> String {
     format!("bench-{number:03}")
 }
 
-async fn by_operator(
+pub(crate) async fn by_operator(
     client: &Client,
     namespace: &str,
     CredentialsCase { devices, attestation, agents, .. }: CredentialsCase,
@@ -268,12 +268,12 @@ fn apply() -> PatchParams {
 }
 
 /// A namespace of the benchmark's own, in which no pod starts.
-struct Scratch {
-    name: String,
+pub(crate) struct Scratch {
+    pub(crate) name: String,
 }
 
 impl Scratch {
-    async fn create(client: &Client, prefix: &str) -> Result<Self, Failure> {
+    pub(crate) async fn create(client: &Client, prefix: &str) -> Result<Self, Failure> {
         let namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{prefix}-")}}))?;
         let name = Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &namespace)
@@ -289,7 +289,7 @@ impl Scratch {
     }
 
     /// Returns when all is gone: what the cluster still deletes, the next measurement would measure.
-    async fn delete(self, client: &Client) -> Result<(), Failure> {
+    pub(crate) async fn delete(self, client: &Client) -> Result<(), Failure> {
         let namespaces = Api::<Namespace>::all(client.clone());
         let uid = namespaces.get(&self.name).await?.uid().unwrap_or_default();
         namespaces.delete(&self.name, &DeleteParams::background()).await?;

@@ -15,6 +15,7 @@ mod floor;
 #[allow(clippy::unwrap_used, clippy::panic, reason = "without the SDKs there is no figure")]
 #[path = "../sdk/install.rs"]
 mod install;
+mod many_credentials;
 mod many_devices;
 mod memory;
 mod peer_files;
@@ -103,7 +104,9 @@ fn without_cluster() -> impl Iterator<Item = &'static str> {
 
 /// The figures of the operator.
 fn on_a_cluster() -> impl Iterator<Item = &'static str> {
-    std::iter::once(memory::OPERATOR).chain(CREDENTIALS.iter().map(|case| case.name))
+    std::iter::once(memory::OPERATOR)
+        .chain(CREDENTIALS.iter().map(|case| case.name))
+        .chain(many_credentials::NAMES)
 }
 
 async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
@@ -130,6 +133,7 @@ async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
             let operator = programs::Operator::start()?;
             figures.push(credentials::measure(&client, operator, case).await?);
         }
+        many_credentials::measure(&client, wanted, &mut figures).await?;
     }
     Ok(figures)
 }

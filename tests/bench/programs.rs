@@ -11,6 +11,8 @@ use crate::failure::Failure;
 /// An operator on the cluster of `KUBECONFIG`; it ends with its scope.
 pub(crate) struct Operator {
     pub(crate) process: Process,
+    /// Address of its metrics.
+    pub(crate) http: SocketAddr,
 }
 
 impl Operator {
@@ -29,7 +31,7 @@ impl Operator {
         eventually("the operator works", Duration::from_secs(60), || {
             process.log().contains("working").then_some(())
         });
-        Ok(Self { process })
+        Ok(Self { process, http })
     }
 }
 

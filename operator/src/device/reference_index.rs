@@ -92,7 +92,7 @@ mod tests {
         let device = device(
             "press",
             "{hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: key}}}, \
-                trustedCa: {configMapKeyRef: {name: roots, key: ca.crt}}}, \
+                trustedCA: {configMapKeyRef: {name: roots, key: ca.crt}}}, \
                 buffer: {storage: {existingClaim: {name: disk}}}}",
         );
         let mut index = ReferenceIndex::default();
