@@ -1,8 +1,8 @@
-//! Uninstalling: devices stay and stream, and a namespace full of them still deletes cleanly. Runs last by its name.
+//! Uninstalling: devices stay and stream, and a namespace full of them still deletes cleanly.
 
 use std::time::Duration;
 
-use lanyard_tests::installation::{SYSTEM, command, eventually, get, kubectl, try_kubectl};
+use lanyard_tests::installation::{Installation, SYSTEM, command, eventually, get, kubectl, try_kubectl};
 
 use crate::connected;
 
@@ -22,8 +22,7 @@ fn leaves_devices_running_and_blocks_no_deletion() {
     assert!(try_kubectl(&["get", "clusterrole", "lanyard-operator"]).is_err(), "its rights are gone");
 
     kubectl(&["delete", "namespace", &plant.namespace, "--timeout=120s"]);
-    let output = command("tests/demo/down").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Installation::uninstall();
     eventually("nothing of Lanyard is left", Duration::from_secs(60), SYSTEM, || {
         let left = try_kubectl(&["get", "crd,ns,clusterrole,clusterrolebinding", "-o", "name"])?;
         match left.lines().find(|line| line.contains("lanyard")) {

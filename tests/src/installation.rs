@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub fn repository() -> PathBuf {
         .expect("the checkout is there while its tests run")
 }
 
-/// The installed release; made by the first test that asks, left to the uninstall test to take away.
+/// The installed release. The first test that needs it installs it, and again after [`Installation::uninstall`].
 pub struct Installation {
     /// Output of the demo.
     pub shown: String,
@@ -39,14 +39,25 @@ pub struct Installation {
     pub took: Duration,
 }
 
+static SHARED: Mutex<Option<&'static Installation>> = Mutex::new(None);
+
 impl Installation {
     /// Runs the demo, once for all tests of this process.
     ///
     /// # Panics
     /// When the demo fails, with all it printed.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Installation> = OnceLock::new();
-        SHARED.get_or_init(Self::run)
+        SHARED.lock().get_or_insert_with(|| Box::leak(Box::new(Self::run())))
+    }
+
+    /// Removes Lanyard from the cluster; the next test that needs it installs it again.
+    ///
+    /// # Panics
+    /// When the removal fails, with all it printed.
+    pub fn uninstall() {
+        let output = command("tests/demo/down").output().expect("tests/demo/down can be started");
+        assert!(output.status.success(), "make demo-down failed:\n{}", text(&output));
+        *SHARED.lock() = None;
     }
 
     /// Runs the demo again.
