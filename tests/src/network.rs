@@ -6,12 +6,13 @@
 //! cloud 198.18.0.1 ── tun ◄─── packets, later ───► tun ── 198.18.0.2 plant
 //! ```
 
+use parking_lot::Mutex;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ impl Network {
 
     /// Makes the line another one, for packets that are sent from now on.
     pub fn set(&self, line: Line) {
-        *self.line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        *self.line.lock() = line;
     }
 
     /// Runs something on a host: the sockets that this thread opens meanwhile and the programs that it starts stay there.
@@ -171,7 +172,7 @@ fn carry(from: &Arc<SyncDevice>, to: &Arc<SyncDevice>, line: &Arc<Mutex<Line>>) 
     let take = move || {
         let mut packet = [0; MTU];
         while let Ok(length) = from.recv(&mut packet) {
-            let Line { delay, loss } = *line.lock().unwrap_or_else(PoisonError::into_inner);
+            let Line { delay, loss } = *line.lock();
             let lost = rand::random::<f64>() < loss;
             if !lost && sender.send((Instant::now() + delay, packet[..length].to_vec())).is_err() {
                 return;

@@ -1,9 +1,10 @@
 //! Starts the built programs, keeps what they log, shows it when a test fails, and leaves none behind.
 
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Maximum time that a test waits for a program.
@@ -79,7 +80,7 @@ impl Process {
     /// Everything it printed so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.lock().clone()
     }
 
     /// Its process id.
@@ -133,7 +134,7 @@ fn collect(out: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
         let mut reader = BufReader::new(out);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+            log.lock().push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     });

@@ -2,9 +2,10 @@
 //! chosen moments, and refuses new ones. It reads the parts of TLS that anyone on the path can read: position, type
 //! and length of records. Talks to the network.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -97,7 +98,7 @@ impl Drop for Proxy {
 }
 
 fn lock(fates: &Mutex<VecDeque<Fate>>) -> MutexGuard<'_, VecDeque<Fate>> {
-    fates.lock().unwrap_or_else(PoisonError::into_inner)
+    fates.lock()
 }
 
 fn bind(address: SocketAddr) -> TcpSocket {
