@@ -16,7 +16,8 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
 
 /// Time for the shutdown: well below the 30 seconds that Kubernetes grants a pod.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
@@ -38,7 +39,7 @@ enum AgentError {
     Metrics(#[source] prometheus::Error),
     #[error(transparent)]
     Devices(DevicesError),
-    #[error("told to end a second time: what is not delivered yet is lost")]
+    #[error("stopped by a second signal: events that are only in memory are lost")]
     Hurried,
     #[error("the HTTP server ended without being asked to; this is a defect of the agent")]
     ServerEnded,
@@ -71,19 +72,22 @@ async fn main() -> ExitCode {
 
 fn start_logging(options: &Options) {
     // The file watch tells of every write beside the configuration: of the log too, were it there, without end.
-    let filter = EnvFilter::new(format!("{},notify=info", options.log_level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match options.log_format {
-        LogFormat::Text => subscriber.with_ansi(false).init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
-    }
+    let filter = options.log_level.clone().with_target("notify", LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match options.log_format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
 /// A device takes four files: its connection, and lock, journal and segment of its buffer. The usual limit of a thousand
 /// is for programs that cannot count to more, and may be raised to the hard one without asking.
 fn allow_files() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!("the limit of open files stays as it is, some hundred devices are too many: {error}");
+        tracing::warn!(
+            "failed to raise the limit of open files; several hundred devices may reach it: {error}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use lanyard_handoff::interval::Interval;
-use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// Name of the agent at hub and DPS.
 pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
@@ -39,7 +39,7 @@ pub struct Options {
     pub log_format: LogFormat,
     /// Log level: error, warn, info, debug, trace, or a filter such as lanyard_agent=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
-    pub log_level: String,
+    pub log_level: Targets,
     /// Lifetime of tokens
     #[arg(long, value_name = "TIME", default_value = "1h", env = "LANYARD_TOKEN_TTL", hide = true)]
     pub token_ttl: Interval,
@@ -56,20 +56,19 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Checks a filter here, where a wrong one is an error of the command line.
-fn log_filter(text: &str) -> Result<String, String> {
+fn log_filter(text: &str) -> Result<Targets, String> {
     // A misspelt level would be taken for the name of a module, and silence everything.
     let unknown =
         text.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
     if let Some(word) = unknown {
         return Err(format!("{word:?} is no level; use error, warn, info, debug or trace"));
     }
-    let filter = tracing_subscriber::EnvFilter::try_new(text);
-    filter.map(|_| text.to_owned()).map_err(|error| format!("{error}; use error, warn, info, debug or trace"))
+    text.parse().map_err(|error| format!("{error}; use error, warn, info, debug or trace"))
 }
 
 const AFTER_HELP: &str = "\
-The agent ends with 0 after SIGTERM, SIGINT or SIGHUP, when what it read is delivered or 8 seconds have passed;
-with 1 when it is told a second time meanwhile, when it cannot start or go on, and with 2 when its command line is wrong.";
+Exit status: 0 after SIGTERM, SIGINT or SIGHUP, once the events are delivered or 8 seconds have passed; 1 after a second
+signal, or if the agent cannot start or continue; 2 if the command line is wrong.";
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,7 +103,7 @@ mod tests {
     fn a_misspelt_level_is_refused() {
         assert!(log_filter("verbose").unwrap_err().contains("\"verbose\" is no level"));
         for good in ["info", "off", "TRACE", "info,lanyard_agent=debug", "lanyard_agent=debug"] {
-            assert_eq!(log_filter(good).as_deref(), Ok(good));
+            assert!(log_filter(good).is_ok(), "{good}");
         }
     }
 }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use hyper::Method;
 use lanyard_protocol::hub::host::HostPort;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// Azure IoT Hub and DPS on your own machine.
 #[derive(Debug, Parser)]
@@ -18,19 +17,18 @@ pub struct Arguments {
     pub log_format: LogFormat,
     /// Log filter, such as info or lanyard_emulator=debug.
     #[arg(long, global = true, default_value = "info", env = "RUST_LOG", value_parser = log_filter)]
-    pub log_level: String,
+    pub log_level: Targets,
     /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
 /// A misspelt level would be taken for the name of a module, and silence everything.
-fn log_filter(text: &str) -> Result<String, String> {
+fn log_filter(text: &str) -> Result<Targets, String> {
     let is_wrong = |part: &&str| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err();
-    match (text.split(',').find(is_wrong), EnvFilter::try_new(text)) {
-        (None, Ok(_)) => Ok(text.to_owned()),
-        (Some(word), _) => Err(format!("{word:?} is no level; use error, warn, info, debug or trace")),
-        (None, Err(error)) => Err(format!("{error}; use error, warn, info, debug or trace")),
+    match text.split(',').find(is_wrong) {
+        Some(word) => Err(format!("{word:?} is no level; use error, warn, info, debug or trace")),
+        None => text.parse().map_err(|error| format!("{error}; use error, warn, info, debug or trace")),
     }
 }
 
@@ -68,7 +66,7 @@ pub enum LogFormat {
 /// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve hubs and DPS until the process is told to end.
+    /// Serve hubs and DPS until SIGTERM or SIGINT.
     Serve(Serve),
     /// Show the messages that arrived at a running emulator.
     Events(Events),

@@ -8,7 +8,7 @@ use lanyard_emulator::arguments::{Arguments, Command, LogFormat};
 use lanyard_emulator::{control, print, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -61,14 +61,14 @@ fn stop_on_signals(stop: &CancellationToken) -> Result<(), String> {
 }
 
 fn log(arguments: &Arguments) {
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&arguments.log_level))
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    match arguments.log_format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let lines = match arguments.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(arguments.log_level.clone()).with(lines).init();
 }
 
 /// An error with all its causes.

@@ -21,6 +21,8 @@ use lanyard_operator::{check, derive_key, emulator_ca};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// Time that reconciliations in progress get after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -118,16 +120,16 @@ fn without_log(error: &dyn std::error::Error) -> ExitCode {
 fn start_log(level: &str, format: LogFormat) -> Result<(), Failure> {
     // The controllers' spans would stand before every line; what they say, the lines say themselves.
     let filter = format!("kube_runtime::controller=error,{level}");
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Failure::LogLevel)?;
+    let filter: Targets = filter.parse().map_err(Failure::LogLevel)?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    match format {
-        LogFormat::Text => log.init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
         LogFormat::Json => {
-            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
         }
-    }
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(())
 }
 
