@@ -24,22 +24,10 @@ use crate::snapshot::View;
 /// A device came, changed or went: itself, who claims the same id, and the group that counts it.
 pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
     let (before, now) = (change.before.as_deref(), change.now.as_deref());
-    {
-        let mut claims = view.claims.lock();
-        before.into_iter().for_each(|device| claims.remove(device));
-        if let (Some(device), None) = (before, now) {
-            // Its agent may be connected until its pod has ended.
-            let had = identities(device, view.group_of(device).as_deref());
-            claims.deleted(Key::of(device), had, clock::instant());
-        }
-        now.into_iter().for_each(|device| claims.add(device));
-    }
-    {
-        let mut references = view.references.lock();
-        before.into_iter().for_each(|device| references.remove(device));
-        now.into_iter().for_each(|device| references.add(device));
-    }
     let has_changed = before.map(asked) != now.map(asked);
+    if has_changed {
+        index(view, before, now);
+    }
     // A proof, and a hub that DPS assigned, decide among those with one identity.
     let proven = |device: &IoTDevice| {
         let status = device.status.as_ref();
@@ -60,6 +48,22 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
             }
         }
     }
+}
+
+/// Keeps the indexes of identities and references. Both depend on the spec only, not on the status.
+fn index(view: &View, before: Option<&IoTDevice>, now: Option<&IoTDevice>) {
+    let mut claims = view.claims.lock();
+    before.into_iter().for_each(|device| claims.remove(device));
+    if let (Some(device), None) = (before, now) {
+        // Its agent may be connected until its pod has ended.
+        let had = identities(device, view.group_of(device).as_deref());
+        claims.deleted(Key::of(device), had, clock::instant());
+    }
+    now.into_iter().for_each(|device| claims.add(device));
+    drop(claims);
+    let mut references = view.references.lock();
+    before.into_iter().for_each(|device| references.remove(device));
+    now.into_iter().for_each(|device| references.add(device));
 }
 
 /// Returns the fields to which the operator responds; its own status is not among them.
