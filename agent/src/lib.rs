@@ -1,13 +1,13 @@
-//! The agent: holds devices' connections to their hubs and moves events.
+//! The agent: connects devices to their hubs and delivers their events.
 //!
 //! ```text
-//! field ─► tags/<source> ─► tags/sampling ─► buffer ─► publisher (batch, in flight) ─► hub/session ─► hub
-//!                                              ▲                                            │ PUBACK
-//!                                              └──────────── acknowledge, delete ◄──────────┘
+//! source ─► tags (read, sample) ─► buffer (store, in flight) ─► messages (fill, order) ─► session ─► mqtt ─► hub
+//!                                    ▲                                                       │ PUBACK
+//!                                    └──────────────── acknowledge, delete ◄─────────────────┘
 //! ```
 //!
-//! [`config`] reads the handoff files and watches them, [`device`] runs the flow above once for every device, and
-//! [`http`] tells how it goes.
+//! [`config`] reads the handoff files and watches them, [`devices`] runs the flow above for each device, [`credentials`]
+//! and [`dps`] prepare a connection, and [`http`] serves the [`status`].
 
 // Tests read the clock and draw random numbers where the subject does not depend on them.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]

@@ -88,7 +88,7 @@ pub async fn request(
     let other = |error: hyper::Error| not_an_emulator(server, error.to_string());
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
-    // It ends with the response, whose reader hears of its errors.
+    // The task ends with the response; reading the response returns its errors.
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)

@@ -94,7 +94,7 @@ pub enum ServeError {
         /// Cause of the failure.
         source: std::io::Error,
     },
-    /// Not as told.
+    /// A task ended without a stop.
     #[error("{what} ended by itself")]
     Ended {
         /// Name of the part.
@@ -177,7 +177,7 @@ fn enter(dir: &Path) -> Result<File, ServeError> {
             tracing::warn!(data_dir = %dir.display(), %error, "the data directory cannot be locked: see that no other emulator uses it");
         }
     }
-    // One that was killed has left it behind, and who waits for this one must not read it.
+    // A killed process leaves the file behind; a program that waits for this process must not read it.
     let _ = std::fs::remove_file(dir.join(ADDRESSES_FILE));
     Ok(lock)
 }

@@ -74,7 +74,7 @@ pub struct EmulatorCa {
     pub trust_namespaces: Vec<String>,
 }
 
-/// Settings of a derivation. The group's key is no argument: those can be read by everybody on the machine.
+/// Settings of a derivation. The group's key is not an argument: every user of the machine can read arguments.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   lanyard-operator derive-key --device-id press-17 --group-key-file group.key

@@ -1,4 +1,4 @@
-//! The working operator: mirrors, queues and the two controllers, until it is told to end. Writes the cluster.
+//! The operator at work: caches, queues and the two controllers, until the stop. Writes the cluster.
 
 use std::convert::Infallible;
 use std::fmt::Debug;

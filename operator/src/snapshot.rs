@@ -111,7 +111,7 @@ impl View {
     }
 
     /// The pods that have the name of a device's agent and are made for its `StatefulSet` or a former one of that name. A
-    /// label alone makes no pod the agent: everyone who may create pods can set it.
+    /// label alone makes no pod the agent: every user with the right to create pods can set it.
     #[must_use]
     pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
         let workload = name::workload(&device.name);

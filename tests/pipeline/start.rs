@@ -65,7 +65,7 @@ fn every_signal_ends_it_in_order_and_a_second_one_at_once() {
     eventually("it hears", LIMIT, || agent.log().contains("the agent ends").then_some(()));
     agent.process().signal("INT");
     assert_eq!(agent.process().wait(LIMIT).code(), Some(1));
-    assert!(agent.log().contains("told to end a second time"), "{}", agent.log());
+    assert!(agent.log().contains("stopped by a second signal"), "{}", agent.log());
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Ledger {
         self.flights.front().and_then(|(flight, _)| flight.oldest)
     }
 
-    /// Returns the time since which the hub owes the next acknowledgement.
+    /// Returns the time since which the next acknowledgement is outstanding.
     pub(super) fn oldest_since(&self) -> Option<Instant> {
         self.oldest_since
     }

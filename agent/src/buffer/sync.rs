@@ -93,7 +93,7 @@ impl Syncer {
             let (sender, receiver) = mpsc::channel();
             let (jobs, delay) = (Mutex::new(receiver), self.delay());
             if let Err(error) = help(&Arc::new(Work { jobs, threads: AtomicUsize::new(0), delay })) {
-                tracing::error!("nothing forces the buffers to the disk, a power cut may lose more: {error}");
+                tracing::error!("failed to start the thread that syncs buffers to disk; a power failure may lose more events: {error}");
             }
             sender
         });

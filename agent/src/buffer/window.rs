@@ -200,7 +200,7 @@ impl Window {
         Some((unread, after))
     }
 
-    /// The time of the event behind a cursor, as far as it can be told without reading on.
+    /// Returns the time of the event behind a cursor, if it is known without reading more.
     pub(super) fn time(&self, cursor: &Cursor) -> Option<i64> {
         if cursor.left > 0 {
             return self.event(cursor).map(|(unread, _)| unread.time);

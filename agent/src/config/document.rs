@@ -109,10 +109,7 @@ mod tests {
         write("'h:99999'");
         assert!(matches!(document.load(&file), Err(DocumentError::Parse { .. })));
         write("two");
-        assert!(
-            document.load(&file).unwrap().is_some(),
-            "what was wrong in between is told to be right again"
-        );
+        assert!(document.load(&file).unwrap().is_some(), "a corrected document counts as changed");
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(document.load(&file), Err(DocumentError::Read { .. })));
         std::fs::remove_dir(&folder).unwrap();

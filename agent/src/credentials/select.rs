@@ -70,7 +70,7 @@ impl Selection {
     }
 
     /// Takes what the files have now, newest first. New files are a new try for all. Of those with one fingerprint, say
-    /// a certificate with two chains, only the newest counts: they could not be told apart.
+    /// a certificate with two chains, only the newest counts: they have the same fingerprint.
     pub(crate) fn offer(&mut self, offered: &[Arc<Credential>]) {
         let accepted = self.standings.iter().find(|standing| standing.accepted).cloned();
         let was_accepted =

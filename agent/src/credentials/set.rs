@@ -75,17 +75,17 @@ impl CredentialSet {
         let newest = self.watch.borrow_and_update().clone();
         self.told = newest.as_ref().is_err_and(|error| error.is_of_directory());
         let (problem, what) = match newest {
-            Err(error) => (Some(error.to_string()), "the ones before stay"),
+            Err(error) => (Some(error.to_string()), "the previous ones stay in use"),
             Ok(credentials) => match self.trust.client(credentials.ca.as_deref(), None) {
                 Err(error) => {
                     let problem = format!("{} cannot be used: {error}", credentials.ca_path.display());
-                    (Some(problem), "the ones before stay")
+                    (Some(problem), "the previous ones stay in use")
                 }
                 Ok(_) => {
                     self.ca.clone_from(&credentials.ca);
                     self.choice.offer(&credentials.offered);
                     self.state.credential_refused(None);
-                    (credentials.problem.as_ref().map(ToString::to_string), "the others are")
+                    (credentials.problem.as_ref().map(ToString::to_string), "the other files are used")
                 }
             },
         };

@@ -57,7 +57,7 @@ impl Devices {
         let (sender, ended) = mpsc::unbounded_channel();
         let buffers = store::SharedBuffers::default();
         if let Err(error) = page.registry().register(Box::new(buffers.syncer.delay())) {
-            tracing::error!("how late the disk is will not be seen: {error}");
+            tracing::error!("the metric of the sync delay is missing: {error}");
         }
         let shared = ProcessResources {
             trust,
@@ -112,7 +112,7 @@ impl Devices {
         let problem = credentials::directory(&self.credentials).err().map(|error| error.to_string());
         match &problem {
             Some(problem) if self.directory_problem.as_ref() != Some(problem) => {
-                tracing::error!("no device can connect until this is mended: {problem}");
+                tracing::error!("no device can connect until this is fixed: {problem}");
             }
             None if self.directory_problem.is_some() => tracing::info!("the credentials directory is back"),
             _ => {}
@@ -126,13 +126,13 @@ impl Devices {
             Ok(None) => {}
             Ok(Some(config)) => {
                 if self.page.set_problem(None) {
-                    tracing::info!("the configuration is right again");
+                    tracing::info!("the configuration is valid again");
                 }
                 self.apply(config).await?;
             }
             Err(error) => {
                 if self.page.set_problem(Some(error.to_string())) {
-                    tracing::error!("the new configuration is not used, the one before it stays");
+                    tracing::error!("the new configuration is not used; the previous one stays in use");
                     error.lines().iter().for_each(|line| tracing::error!("{line}"));
                 }
             }

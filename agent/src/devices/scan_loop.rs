@@ -63,7 +63,7 @@ fn append(state: &DeviceState, events: &[Event], dropping: &mut bool) {
     if dropped > 0 && !*dropping {
         tracing::warn!(
             device = state.name,
-            "the buffer is full and events are dropped, as buffer.whenFull says: mend the connection, or allow more buffer.capacity"
+            "the buffer is full, and events are dropped according to buffer.whenFull: restore the connection, or increase buffer.capacity"
         );
     }
     *dropping = dropped > 0;

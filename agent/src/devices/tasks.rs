@@ -105,7 +105,7 @@ impl DeviceTasks {
             && now.model_id == device.model_id
             && now.hub == device.hub
             && now.dps == device.dps
-            // The hub hears of it at CONNECT only.
+            // Only CONNECT carries it to the hub.
             && now.last_will == device.last_will
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mqtt::QoS;
 use bytes::Bytes;
 use lanyard_handoff::config::Dps;
 use lanyard_handoff::status::ConnectionReason;
@@ -13,7 +14,6 @@ use lanyard_protocol::hub::dps::{
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
-use rumqttc::mqttbytes::QoS;
 use tokio::sync::Semaphore;
 
 use crate::config::credential::Credential;

@@ -186,7 +186,7 @@ impl Outbox {
         self.buffer.rewind();
     }
 
-    /// Returns the time since which the hub owes the next acknowledgement.
+    /// Returns the time since which the next acknowledgement is outstanding.
     #[must_use]
     pub fn oldest_in_flight_since(&self) -> Option<Instant> {
         self.buffer.oldest_in_flight_since()

@@ -424,7 +424,7 @@ fn flipped_bit_loses_its_block_and_is_marked_in_place() {
     let body: serde_json::Value = serde_json::from_slice(&plant.hub[&plant.came[0].1]).unwrap();
     let at = body["values"].as_array().unwrap().iter().position(|value| value["id"] == DROPPED_TAG).unwrap();
     let before = numbers[at - 1];
-    assert_eq!(numbers[at], before + 11, "the gap is told in its place");
+    assert_eq!(numbers[at], before + 11, "the gap is reported in its place");
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub struct Link {
     packet_id: u16,
     /// Number of acknowledgements in `waiting`.
     acknowledgements: usize,
-    /// Number of answers that the server owes: one for each message with a packet id, subscription and ping.
+    /// Number of outstanding answers: one for each message with a packet id, subscription and ping.
     expected: u32,
     /// Number of packets beyond those since the last ping.
     unasked: u32,

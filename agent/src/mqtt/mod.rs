@@ -3,6 +3,8 @@
 // A number from the network must not end the process: sums are checked, saturate, or state why they cannot overflow.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub use rumqttc::mqttbytes::QoS;
+
 pub mod failure;
 pub mod trust;
 pub mod login;

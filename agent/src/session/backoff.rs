@@ -126,6 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn expired_credential_waits_without_asking_dps() {
+        assert_eq!(waits(ConnectionReason::CredentialExpired, 0.0, 4), [15, 30, 50, 50]);
+        let mut backoff = Backoff::default();
+        assert!(!backoff.after(ConnectionReason::CredentialExpired, None, 0.0).ask_dps);
+    }
+
+    #[test]
+    fn accepted_connection_clears_refusals_but_not_failures() {
+        let mut backoff = Backoff::default();
+        let mut wait = |reason| backoff.after(reason, None, 0.0).wait.unwrap().as_secs();
+        assert_eq!([wait(ConnectionReason::Unauthorized), wait(ConnectionReason::ConnectionLost)], [1, 1]);
+        backoff.accepted(Some(Duration::from_secs(1)));
+        let mut wait = |reason| backoff.after(reason, None, 0.0).wait.unwrap().as_secs();
+        assert_eq!([wait(ConnectionReason::Unauthorized), wait(ConnectionReason::ConnectionLost)], [1, 2]);
+    }
+
+    #[test]
     fn only_a_connection_that_lasts_makes_up_for_failures() {
         let mut pace = Backoff::default();
         let mut lost = |lasted: u64| {
@@ -136,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn dps_is_asked_after_ten_failures() {
+    fn dps_is_asked_after_every_ten_failures() {
         let mut pace = Backoff::default();
         let asks: Vec<bool> =
-            (0..10).map(|_| pace.after(ConnectionReason::Timeout, None, 0.0).ask_dps).collect();
-        assert_eq!(asks.iter().filter(|&&ask| ask).count(), 1);
-        assert!(asks[9]);
+            (0..20).map(|_| pace.after(ConnectionReason::Timeout, None, 0.0).ask_dps).collect();
+        assert_eq!(asks.iter().filter(|&&ask| ask).count(), 2);
+        assert!(asks[9] && asks[19]);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Connector {
             return Ok((Endpoint::of_hub(&self.device, hub), ConnectStage::Hub));
         }
         let Some(dps) = self.dps() else {
-            // The configuration was checked; the words are for whoever changes the check.
+            // The configuration was validated; this text helps when the validation changes.
             let words = "the configuration names neither hub nor DPS";
             return Err((Failure::new(ConnectionReason::HostNotFound, words), ConnectStage::Hub));
         };
@@ -120,7 +120,7 @@ impl Connector {
         let model_id = self.device.model_id.as_deref();
         let mut login = Login::at_hub(credential, host, device_id, model_id, expiry, self.keep_alive);
         login.will = self.device.last_will.as_ref().map(|will| Will::of(device_id, will));
-        // A certificate is renewed by whoever made it.
+        // The issuer of a certificate renews it.
         let renew_at = credential.certificate().is_none().then(|| {
             self.state.metrics.token_expires(expiry);
             after(Instant::now(), token::renewal(now, expiry, random::random()))
@@ -149,7 +149,7 @@ impl Connector {
         if let Err(error) = self.file(dps, credential).save(&assignment) {
             tracing::warn!(
                 device = self.state.name,
-                "the assignment cannot be remembered, and DPS will be asked at every start: {error}"
+                "failed to store the assignment; the agent asks DPS at every start: {error}"
             );
         }
         Ok(assignment)

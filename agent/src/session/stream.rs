@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mqtt::QoS;
 use lanyard_handoff::config::Device;
 use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::topic;
-use rumqttc::mqttbytes::QoS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -92,7 +92,7 @@ enum SessionProgress {
     Under {
         /// True if events wait for the next interval.
         waits: bool,
-        /// Since when the hub owes an acknowledgement.
+        /// Time since which an acknowledgement is outstanding.
         oldest_in_flight_since: Option<std::time::Instant>,
     },
 }

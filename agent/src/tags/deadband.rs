@@ -45,7 +45,7 @@ fn number(value: &Value) -> Option<f64> {
     Some(number).filter(|number| number.is_finite())
 }
 
-/// Equal; a value that is no number is the same as itself, so that it is told once.
+/// Returns whether two values are equal. NaN equals NaN, so that it becomes one event.
 pub(super) fn same(told: &Value, now: &Value) -> bool {
     match (told, now) {
         (Value::Float(told), Value::Float(now)) => told == now || (told.is_nan() && now.is_nan()),

@@ -78,7 +78,7 @@ pub struct TermsConfig {
     pub allocation: Allocation,
     /// …among these.
     pub hubs: Vec<usize>,
-    /// For those who come again.
+    /// Policy for devices that register again.
     pub reprovisioning: Reprovisioning,
 }
 

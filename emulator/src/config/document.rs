@@ -186,7 +186,7 @@ pub struct Enrollment {
     pub provisioning_status: Option<String>,
     /// `hashed` or `static`.
     pub allocation_policy: Option<String>,
-    /// The hubs to choose from; those of the instance when they are not named; with `[]` its devices are told that there is none.
+    /// Hubs to assign; without the field, the hubs of the instance. With `[]`, DPS answers that there is no hub.
     pub iot_hubs: Option<Vec<String>>,
     /// For devices that register again.
     pub reprovision_policy: Option<ReprovisionPolicy>,

@@ -37,7 +37,7 @@ pub fn dps(
         IdScope::new(scope)
     });
     let policy = allocation(entry.allocation_policy.as_deref(), field, problems).unwrap_or_default();
-    // One enrollment may have none, to see what a device is told then; a whole instance without a hub is of no use.
+    // An enrollment may have no hub, to test the answer of DPS; an instance without a hub is an error.
     if entry.iot_hubs.as_ref().is_some_and(Vec::is_empty) {
         let message = "is empty: name at least one hub, or take it out to use all of them";
         problems.note(format!("{field}.iotHubs"), message);
@@ -173,7 +173,7 @@ fn terms(
     })
 }
 
-/// Azure shows an attestation by key without its keys: whoever sends that back changes nothing.
+/// Azure shows an attestation by key without its keys; a request with that text changes no key.
 fn is_only_named(entry: Option<&document::AttestationEntry>, kept: &Attestation) -> bool {
     let Some(entry) = entry else { return true };
     entry.symmetric_key.is_none()

@@ -56,7 +56,7 @@ pub fn device(
     Some(DeviceConfig { id: id?.as_str().to_owned(), authentication: proof?, enabled })
 }
 
-/// A device is shown without its keys: whoever sends that back changes nothing.
+/// A device is shown without its keys; a request with that text changes no key.
 fn is_only_named(entry: &document::AuthenticationEntry, kept: &Authentication) -> bool {
     entry.symmetric_key.is_none()
         && entry.x509_thumbprint.is_none()

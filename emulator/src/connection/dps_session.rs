@@ -126,7 +126,7 @@ impl DpsSession<'_> {
         self.state.totals.dps_answered();
         let (ToDps::Register { rid } | ToDps::Poll { rid, .. }) = request;
         tracing::info!(?request, status = answer.status, "answered");
-        // Who did not subscribe does not hear it.
+        // A client without a subscription gets no answer.
         if let Some(qos) = self.granted {
             let id = (qos > 0).then(|| self.next_id());
             answer::publish(out, &answer.topic(rid), id, answer.body.as_bytes()).map_err(|error| {

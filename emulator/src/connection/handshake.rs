@@ -104,7 +104,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// DPS takes everybody who shows a token or a certificate of that id, and answers the registration (ref §0.3 rule 6).
+/// Accepts any client with a token or a certificate of that id; the answer to the registration decides (ref §0.3 rule 6).
 /// Without either, or with another's certificate, the connection is refused (ref §8.1).
 async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
@@ -136,7 +136,7 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
         wire.admit();
         return dps_session::run(wire, connect, registration, state, stop).await;
     }
-    // Its registration will be refused; until it goes it is a stranger.
+    // Its registration will be refused; until then the connection counts as unauthenticated.
     tokio::select! {
         ending = dps_session::run(wire, connect, registration, state, stop) => ending,
         () = stranger.displaced() => CloseReason::Displaced,

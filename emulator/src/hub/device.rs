@@ -32,7 +32,7 @@ pub enum CloseOrder {
 pub struct Device {
     /// Case-sensitive.
     pub id: Arc<str>,
-    /// Told apart from an earlier device of the same id by this.
+    /// Distinguishes the device from an earlier one of the same id.
     pub generation_id: String,
     state: Mutex<State>,
     /// Never dropped, unlike events.
@@ -116,7 +116,7 @@ impl Device {
         self.state().authentication.clone()
     }
 
-    /// Lets it prove itself in another way; an open connection stays open.
+    /// Sets the authentication; an open connection stays open.
     pub fn set_authentication(&self, authentication: Authentication) {
         self.state().authentication = authentication;
     }

@@ -1,4 +1,4 @@
-//! X.509 as hub and DPS look at it (ref §9): certificates of strangers, their names, and who vouches for them.
+//! X.509 as hub and DPS check it (azure-iot-protocol §9): certificates of clients, their names and their issuers.
 
 pub mod certificate;
 pub mod thumbprint;

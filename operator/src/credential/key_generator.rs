@@ -28,7 +28,7 @@ enum KeyRequest {
 }
 
 impl KeyGenerator {
-    /// Nothing is made yet; `tell` hears of devices whose key is there.
+    /// Creates a generator without keys; `tell` is called with each device whose key is ready.
     #[must_use]
     pub fn new(tell: impl Fn(&Key) + Send + Sync + 'static) -> Arc<Self> {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

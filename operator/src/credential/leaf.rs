@@ -91,7 +91,7 @@ pub fn issued(
     Ok(Certified::new(leaf, issuer.chain(), pair))
 }
 
-/// The answer to a verification code: whoever can sign it has the CA's key (ref §9.2).
+/// Returns the answer to a verification code; its signature proves possession of the CA's key (ref §9.2).
 ///
 /// # Errors
 /// [`LeafError`]

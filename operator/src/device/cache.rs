@@ -338,7 +338,7 @@ mod tests {
         );
         remembered.hold(&device, &key, &meta("1"), None, old);
         remembered.intend(&device, &key, new.clone());
-        // Deleted, and the mirror hears of it before a new one could be made.
+        // Deleted; the cache gets the deletion before a new object can exist.
         remembered.forget("Secret", &key);
         assert_eq!(remembered.held(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
         remembered.gone(&meta("1"));

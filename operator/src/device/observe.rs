@@ -83,7 +83,7 @@ async fn agent_seen(
     device: &IoTDevice,
 ) -> Result<AgentSeen, kube::Error> {
     let (agent, workload) = (view.agent_of(device), view.workload_of(device));
-    // One that outlives its StatefulSet for a while is told of, and not asked any more.
+    // A pod that outlives its StatefulSet is reported, and not polled any more.
     let is_asked = agent.is_some();
     let pod = agent.or_else(|| view.pods_of(&Key::of(device)).pop().filter(|_| workload.is_none()));
     let (mut outdated, mut no_pod) = (false, None);
@@ -93,7 +93,7 @@ async fn agent_seen(
         (Some(workload), None) => no_pod = reads.why_no_pod(workload).await?,
         (None, _) => {}
     }
-    // One that answered and is not the agent any more is not heard.
+    // The answer of a pod that is no longer the agent does not count.
     let report = agents.report(&Key::of(device)).filter(|_| is_asked);
     let report = report.map(|report| trusted(report, device));
     Ok(AgentSeen { pod, outdated, no_pod, report })

@@ -34,9 +34,9 @@ use crate::permit::{self};
 use crate::random;
 use crate::reason::Reason;
 
-/// Everything hears of changes by watches; this only catches what got lost.
+/// Watches report changes; this interval only repairs what was lost.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
-/// A user's correction is heard of by watches; this only catches what got lost.
+/// Watches report a user's correction; this interval only repairs what was lost.
 const RESYNC_FAULTY: Duration = Duration::from_secs(5 * 60);
 /// A refusal may depend on what is not watched, such as quotas and admission rules.
 const RETRY_REFUSED: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Last stage: what the user is told, in status and events. Pure.
+//! Last stage: status and events. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -152,7 +152,7 @@ fn refuse_problems(configuration: &AgentConfig) -> Result<(), Fault> {
     Err(Fault::new(Reason::InvalidSpec, problems.iter().map(words).collect::<Vec<_>>().join("; ")))
 }
 
-/// Another object has the identity. One of another namespace is not named: its owner is a stranger.
+/// Returns the error for an identity that another object has. An object of another namespace is not named: its owner may be another tenant.
 fn taken(device: &IoTDevice, holder: &Key) -> Fault {
     let id = device.device_id();
     let message = if device.namespace().as_deref() == Some(&holder.namespace) {

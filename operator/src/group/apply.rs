@@ -87,7 +87,7 @@ pub struct ImportApplier<'a> {
 /// Result of one row.
 enum ImportRow {
     Done,
-    /// Something has to end first, which is heard of.
+    /// Another object must end first; a watch reports it.
     Waits,
     Refused(ImportMistake),
 }
@@ -173,7 +173,7 @@ impl ImportApplier<'_> {
         self.metrics.wrote("IoTDevice", "apply");
         match api.patch(&wanted.name, &how, &Patch::Apply(object(group, wanted, uid))).await {
             Ok(_) => Ok(ImportRow::Done),
-            // It has gone or changed hands meanwhile, which is heard of.
+            // The object was deleted or has another owner now; a watch reports it.
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(ImportRow::Waits),
             Err(kube::Error::Api(status))
                 if status.code == 403 && status.message.contains("being terminated") =>

@@ -12,7 +12,7 @@ pub struct Row {
     pub cells: Vec<String>,
 }
 
-/// A row that cannot be told from its neighbours.
+/// A row with an error of quotes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{mistake}")]
 pub struct Unreadable {

@@ -23,7 +23,7 @@ use crate::permit::{self};
 use crate::random;
 use crate::reason::Reason;
 
-/// Everything hears of changes by watches; this only catches what got lost.
+/// Watches report changes; this interval only repairs what was lost.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
 
 /// The rest of a long list.

@@ -1,4 +1,4 @@
-//! Last stage: what the user is told of a group. Pure.
+//! Last stage: the status of a group. Pure.
 
 use jiff::Timestamp;
 use lanyard_crds::status::{

@@ -30,7 +30,7 @@ use crate::kubernetes::key::Key;
 use crate::reader::Reads;
 use crate::snapshot::View;
 
-/// A pod of another device holds a new agent up for so long after it was to end: it may be a stranger's.
+/// Maximum time after its end for which a pod of another device delays a new agent: the pod may belong to another tenant.
 const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
 
 /// With what claims are judged.
@@ -75,7 +75,7 @@ impl IdentityJudge<'_> {
         let Some(first) = rivals.into_iter().min() else { return Ok(contest) };
         let usable = is_usable(observed);
         let claim = |now| self.claimant(device, observed.group.as_deref(), &contested, usable, now);
-        // Without a claim the device's own fault is told.
+        // Without a claim, the condition shows the device's own error.
         let Some(mut claimant) = claim(now) else { return Ok(contest) };
         if claimant < first && !claimant.is_proven() {
             let left = self.view.trials.spend(&device.uid().unwrap_or_default(), now);

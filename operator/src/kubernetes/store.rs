@@ -52,7 +52,7 @@ where
         (store.clone(), is_filled, Self { writer, store, waiting: HashSet::new(), filled })
     }
 
-    /// Watches for ever. `keep` says what of an object is kept, `changed` hears of every change, kept or not.
+    /// Watches without end. `keep` returns the part of an object to keep; `changed` is called for every change, kept or not.
     pub async fn follow<W>(
         mut self,
         apis: Vec<(Option<String>, Api<W>)>,

@@ -1,4 +1,4 @@
-//! Starts the mirrors and joins their changes to those who must hear of them. Reads the cluster.
+//! Starts the caches and connects their changes to the listeners. Reads the cluster.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::snapshot::View;
 use crate::triggers;
 
-/// Everybody who hears of changes.
+/// Receivers of changes.
 #[derive(Clone)]
 pub struct Listeners {
     /// Devices and groups to reconcile.

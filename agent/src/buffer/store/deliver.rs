@@ -196,7 +196,7 @@ impl Buffer {
         self.ledger.len()
     }
 
-    /// Returns the time since which the hub owes the next acknowledgement.
+    /// Returns the time since which the next acknowledgement is outstanding.
     #[must_use]
     pub fn oldest_in_flight_since(&self) -> Option<Instant> {
         self.ledger.oldest_since()
