@@ -24,6 +24,7 @@ impl Operator {
             "run",
             "--agent-image=localhost/none:bench",
             "--log-level=info",
+            "--dps-endpoint=dps.invalid",
             &format!("--http={http}"),
         ]);
         let process = Process::spawn("lanyard-operator", command);

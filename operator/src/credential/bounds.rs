@@ -46,7 +46,7 @@ impl Endpoints {
             return Ok(());
         }
         let message = format!(
-            "{field}: {endpoint} is no DPS endpoint that this operator sends tokens to: correct it, or have the \
+            "{field}: {endpoint} is not in the list of DPS endpoints that this operator trusts: correct it, or have the \
                 administrator add the host to operator.dpsEndpoints of the chart (--dps-endpoint)"
         );
         Err(Fault::new(Reason::EndpointNotAllowed, message))

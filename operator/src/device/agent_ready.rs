@@ -39,7 +39,11 @@ pub(super) fn agent_ready(
             | Applied { workload: Ok(Written::Contested(why, _)), .. },
         ) => return Aspect::new(false, Reason::Contested, why.clone()),
         _ if no_agent_wanted(observed) => {
-            return Aspect::new(true, NO_AGENT, "agent.mode is None: no agent is to run here");
+            return Aspect::new(
+                true,
+                NO_AGENT,
+                "agent.mode is None: the operator runs no agent for this device",
+            );
         }
         Outcome::Applied(_, Applied { workload: Ok(Written::Absent), .. }) => {
             return stuck.unwrap_or_else(ending);

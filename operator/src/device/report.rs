@@ -121,7 +121,7 @@ fn connection(
         (Outcome::Withdrawn(fault), _) => (ConnectionState::Disconnected, fault.message.clone()),
         _ if no_agent_wanted(observed) => (
             ConnectionState::Unknown,
-            "agent.mode is None: what connects the device does not tell the operator".to_owned(),
+            "agent.mode is None: the operator cannot see the connection of this device".to_owned(),
         ),
         (_, Some(Report::Silent(why))) => {
             (ConnectionState::Unknown, format!("the agent's /status cannot be read: {why}"))
