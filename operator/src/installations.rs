@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::overlap::{LABEL, Yielded, installation, yielded};
 use crate::random;
+use crate::reason::Reason;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(10);
@@ -103,7 +104,7 @@ impl Installations {
         let Some(own) = own else { return };
         let event = Event {
             type_: EventType::Warning,
-            reason: "OverlappingInstallation".to_owned(),
+            reason: Reason::OverlappingInstallation.as_str().to_owned(),
             note: Some(found.words()),
             action: "Yield".to_owned(),
             secondary: None,

@@ -173,6 +173,8 @@ reasons! {
     Expiring: Error,
     /// The certificate is valid.
     Valid: Normal,
+    /// Event: an older installation works on the same namespaces, and this one waits.
+    OverlappingInstallation: Error,
     /// Event: a certificate expires soon, and no renewal is scheduled.
     CredentialsExpiring: Error,
     /// Event: a certificate has expired.
