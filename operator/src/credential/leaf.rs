@@ -147,7 +147,8 @@ fn moment(time: Timestamp) -> time::OffsetDateTime {
 }
 
 /// Returns the certificate with the issuer's name exactly as in the CA. The library re-encodes names: of two domain
-/// components it keeps one, and verifiers compare bytes.
+/// components it keeps one, and verifiers compare bytes. No builder that we know takes an encoded name as it is, so the bytes
+/// are replaced and signed again.
 fn with_issuer(made: &[u8], name: &[u8], issuer: &Issuer) -> Result<Vec<u8>, LeafError> {
     let (_, parsed) =
         X509Certificate::from_der(made).map_err(|_| LeafError::Read(CertificateError::Unreadable(1)))?;

@@ -1,4 +1,7 @@
 //! Rows of comma-separated text (RFC 4180), as IoT Central and spreadsheets write it, read and written. Pure.
+//!
+//! The csv crate reads a quote that is never closed to the end of the text without an error, and joins text behind a closing
+//! quote to the cell. Both would silently remove devices of a list; here they are errors with a line.
 
 use std::iter::Peekable;
 use std::str::Chars;
