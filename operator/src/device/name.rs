@@ -34,6 +34,18 @@ pub fn credentials(device: &IoTDevice) -> String {
     wanted.unwrap_or_else(|| format!("{}-credentials", device.name_any()))
 }
 
+/// Returns the device whose Secret has this name by default.
+#[must_use]
+pub fn device_of_credentials(secret: &str) -> Option<&str> {
+    secret.strip_suffix("-credentials")
+}
+
+/// Returns the device whose claim has this name, unless the name is shortened with a hash.
+#[must_use]
+pub fn device_of_claim(claim: &str) -> Option<&str> {
+    claim.strip_suffix("-buffer")?.strip_suffix(SUFFIX)
+}
+
 /// Name of the claim that the operator makes for a device's buffer.
 #[must_use]
 pub fn claim(device: &str) -> String {

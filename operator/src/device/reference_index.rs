@@ -19,9 +19,9 @@ pub enum Target {
     Group,
     /// A Secret or ConfigMap that the device reads without its group.
     Referent(Referent),
-    /// The Secret for the device's credentials.
+    /// The Secret for the device's credentials, where it does not have the usual name.
     Credentials,
-    /// The claim that the operator makes for the device's buffer.
+    /// The claim that the operator makes for the device's buffer, where it does not have the usual name.
     OwnClaim,
     /// The claim that the device names for its buffer, without its group.
     ExistingClaim,
@@ -51,11 +51,18 @@ impl ReferenceIndex {
         }
     }
 
-    /// Returns the devices that refer to an object, in the order of their names.
+    /// Returns the devices that refer to an object, in the order of their names. A device whose Secret or claim would have
+    /// that name by default is among them, and need not exist.
     #[must_use]
     pub fn devices(&self, target: Target, object: &Key) -> Vec<Key> {
         let keys = self.0.get(&(target, object.clone()));
-        keys.into_iter().flatten().cloned().collect()
+        let usual = match target {
+            Target::Credentials => name::device_of_credentials(&object.name),
+            Target::OwnClaim => name::device_of_claim(&object.name),
+            Target::Group | Target::Referent(_) | Target::ExistingClaim => None,
+        };
+        let usual = usual.map(|device| Key::new(&object.namespace, device));
+        usual.into_iter().chain(keys.into_iter().flatten().cloned()).collect()
     }
 }
 
@@ -68,10 +75,14 @@ fn targets(device: &IoTDevice) -> Vec<(Target, Key)> {
     let config_map = own.trusted_ca.and_then(|ca| Some(ca.config_map_key_ref.as_ref()?.name.as_str()));
     let secrets = secrets.into_iter().flatten().map(|name| (Target::Referent(Referent::Secret), key(name)));
     let config_map = config_map.map(|name| (Target::Referent(Referent::ConfigMap), key(name)));
+    let (device_name, secret) = (device.name_any(), name::credentials(device));
+    let claim = name::claim(&device_name);
     let made = [
-        (Target::Credentials, key(&name::credentials(device))),
-        (Target::OwnClaim, key(&name::claim(&device.name_any()))),
+        (Target::Credentials, name::device_of_credentials(&secret) != Some(&device_name), secret.as_str()),
+        (Target::OwnClaim, name::device_of_claim(&claim) != Some(&device_name), claim.as_str()),
     ];
+    let made =
+        made.into_iter().filter(|(_, unusual, _)| *unusual).map(|(target, _, name)| (target, key(name)));
     let existing = own.existing_claim.map(|name| (Target::ExistingClaim, key(name)));
     group.into_iter().chain(secrets).chain(config_map).chain(made).chain(existing).collect()
 }
@@ -109,10 +120,18 @@ mod tests {
         ];
         for (target, name) in found {
             assert!(referring(&index, target, name), "{target:?} {name}");
-            assert!(index.devices(target, &Key::new("other", name)).is_empty());
+            assert!(!index.devices(target, &Key::new("other", name)).contains(&Key::new("n", "press")));
         }
         index.remove(&device);
         assert!(index.0.is_empty());
+        let long = "l".repeat(60);
+        let unusual = super::tests::device(&long, "{credentials: {secretName: mine}}");
+        index.add(&unusual);
+        assert_eq!(index.devices(Target::Credentials, &Key::new("n", "mine")), [Key::new("n", &long)]);
+        assert_eq!(
+            index.devices(Target::OwnClaim, &Key::new("n", &name::claim(&long))),
+            [Key::new("n", &long)]
+        );
     }
 
     #[test]

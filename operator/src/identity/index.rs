@@ -104,7 +104,8 @@ const REMEMBERED: Duration = Duration::from_secs(180);
 /// Devices by id, so that a claim is compared with its like only and not with thousands of others.
 #[derive(Debug, Default)]
 pub struct Claims {
-    by_id: HashMap<String, BTreeSet<Key>>,
+    /// Nearly every id has one device; a set would take half a kilobyte for it.
+    by_id: HashMap<String, Vec<Key>>,
     gone: Vec<Gone>,
 }
 
@@ -117,7 +118,7 @@ impl Claims {
     /// A device is there.
     pub fn add(&mut self, device: &IoTDevice) {
         for id in ids(device) {
-            self.by_id.entry(id).or_default().insert(Key::of(device));
+            self.by_id.entry(id).or_default().push(Key::of(device));
         }
     }
 
@@ -125,7 +126,7 @@ impl Claims {
     pub fn remove(&mut self, device: &IoTDevice) {
         for id in ids(device) {
             if let Some(keys) = self.by_id.get_mut(&id) {
-                keys.remove(&Key::of(device));
+                keys.retain(|key| *key != Key::of(device));
                 if keys.is_empty() {
                     self.by_id.remove(&id);
                 }

@@ -46,8 +46,12 @@ where
     /// An empty one; the store becomes ready when every namespace has been listed once.
     #[must_use]
     pub fn new() -> (Store<K>, Filled, Self) {
-        let writer = Writer::default();
+        let mut writer = Writer::default();
         let store = writer.as_reader();
+        // A controller waits for a store that is ready. Readiness is `filled` here, the sum of all namespaces; a whole
+        // listing at its end would hold every object twice.
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
         let (filled, is_filled) = watch::channel(false);
         (store.clone(), is_filled, Self { writer, store, waiting: HashSet::new(), filled })
     }
@@ -145,13 +149,6 @@ where
     fn answered(&mut self, namespace: &Option<String>) {
         self.waiting.remove(namespace);
         if self.waiting.is_empty() && !*self.filled.borrow() {
-            // The writer calls the store ready after a whole listing, which here is the sum of all namespaces.
-            let state = self.store.state();
-            self.writer.apply_watcher_event(&Event::Init);
-            for object in state {
-                self.writer.apply_watcher_event(&Event::InitApply(K::clone(&object)));
-            }
-            self.writer.apply_watcher_event(&Event::InitDone);
             self.filled.send_replace(true);
         }
     }
