@@ -59,7 +59,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
                 Ok(entry) => entries.push(entry),
                 // Not why: that may quote a key.
                 Err(_) => {
-                    tracing::warn!(file = %path.display(), line = at + 1, "a line cannot be read and is passed over");
+                    tracing::warn!(file = %path.display(), line = at + 1, "failed to parse a line; skipping it");
                 }
             }
         }

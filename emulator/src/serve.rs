@@ -174,7 +174,7 @@ fn enter(dir: &Path) -> Result<File, ServeError> {
         Err(TryLockError::WouldBlock) => return Err(ServeError::DataDirInUse { path: dir.to_owned() }),
         // Some file systems have no locks.
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(data_dir = %dir.display(), %error, "the data directory cannot be locked: see that no other emulator uses it");
+            tracing::warn!(data_dir = %dir.display(), %error, "failed to lock the data directory: check that no other emulator uses it");
         }
     }
     // A killed process leaves the file behind; a program that waits for this process must not read it.
@@ -227,7 +227,7 @@ async fn renew(certificate: Arc<ServerCertificate>, clock: Arc<dyn Clock>, stop:
             Ok(true) => tracing::info!(until = %certificate.until(), "renewed the server's certificate"),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(%error, until = %certificate.until(), "the server's certificate cannot be renewed");
+                tracing::error!(%error, until = %certificate.until(), "failed to renew the server's certificate");
             }
         }
     }

@@ -53,7 +53,7 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
     let authorities = Authorities::default();
     for (name, certificate, verified) in config.certificates {
         if let Err(error) = authorities.put(&name, certificate, verified, clock.now()) {
-            tracing::warn!(%error, name, "a CA certificate of the configuration is left out");
+            tracing::warn!(%error, name, "skipping a CA certificate of the configuration");
         }
     }
     let (registrations, changes) = memory.map(|memory| (memory.registrations, memory.changes)).unzip();
@@ -80,7 +80,7 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
 fn take_up(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignment>) {
     if !changes.is_empty() {
         let count = changes.len();
-        tracing::info!(count, "taking up what was changed before; remove changes.jsonl to forget it");
+        tracing::info!(count, "restoring earlier changes; delete changes.jsonl to discard them");
     }
     let (of_devices, others): (Vec<_>, Vec<_>) =
         changes.into_iter().partition(|change| matches!(change.target, Target::Device { .. }));
@@ -96,7 +96,7 @@ fn take_up(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignm
 fn again(state: &EmulatorState, changes: &[Change]) {
     for change in changes {
         if let Err(error) = apply::apply(state, change, state.clock.now()) {
-            tracing::warn!(target = ?change.target, %error, "an earlier change fits no longer and is passed over");
+            tracing::warn!(target = ?change.target, %error, "an earlier change does not fit the configuration any more; skipping it");
         }
     }
 }

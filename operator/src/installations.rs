@@ -67,13 +67,13 @@ impl Installations {
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 if !std::mem::replace(&mut self.forbidden, true) {
                     tracing::warn!(
-                        "may not list leases, so that other installations are not seen: set rbac.seeOtherInstallations"
+                        "no permission to list Leases, so other installations are not detected: set rbac.seeOtherInstallations"
                     );
                 }
                 return true;
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot list the leases of other installations, trying again");
+                tracing::warn!(%error, "failed to list the Leases of other installations; retrying");
                 return false;
             }
         };
@@ -93,7 +93,7 @@ impl Installations {
 
     async fn tell(&self, leases: &[Lease], found: &Yielded) {
         if found.is_empty() {
-            tracing::info!("no other installation works on these namespaces any more: working on them");
+            tracing::info!("no other installation works on these namespaces any more; this one starts");
             return;
         }
         tracing::error!("{}", found.words());
@@ -110,7 +110,7 @@ impl Installations {
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &own.object_ref(&())).await {
-            tracing::warn!(%error, "cannot publish the event");
+            tracing::warn!(%error, "failed to publish the event");
         }
     }
 }

@@ -117,7 +117,7 @@ impl Election {
                         said = Some(holder);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot take the lease, trying again"),
+                Err(error) => tracing::warn!(%error, "failed to acquire the lease; retrying"),
             }
             tokio::time::sleep(crate::backoff::spread_over(self.settings.retry_period, random::random()))
                 .await;
@@ -138,7 +138,7 @@ impl Election {
                 Ok(Err(error)) if renewed.elapsed() + retry_period > renew_deadline => {
                     return LeaderError::NotRenewed(renew_deadline, error);
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "cannot renew the lease, trying again"),
+                Ok(Err(error)) => tracing::warn!(%error, "failed to renew the lease; retrying"),
                 Err(_) => {
                     let error = kube::Error::Service("no answer".into());
                     return LeaderError::NotRenewed(renew_deadline, error);
@@ -159,7 +159,7 @@ impl Election {
             Ok::<(), kube::Error>(())
         };
         if let Err(error) = released.await {
-            tracing::warn!(%error, "cannot release the lease; it runs out by itself");
+            tracing::warn!(%error, "failed to release the lease; it expires by itself");
         }
     }
 

@@ -173,7 +173,7 @@ impl Metrics {
             TextEncoder::new().encode(&families, &mut text)
         });
         if let Err(error) = encoded {
-            tracing::error!(%error, "cannot write metrics");
+            tracing::error!(%error, "failed to write metrics");
         }
         String::from_utf8(text).unwrap_or_default()
     }

@@ -173,7 +173,7 @@ impl Segment {
         if let SegmentBody::File { path, .. } = &self.body
             && let Err(error) = std::fs::remove_file(path)
         {
-            tracing::warn!("failed to delete {}, whose events are done with: {error}", path.display());
+            tracing::warn!("failed to delete {}, whose events are delivered: {error}", path.display());
         }
     }
 

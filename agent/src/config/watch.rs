@@ -36,7 +36,7 @@ impl FileWatch {
         });
         let watcher = watcher
             .inspect_err(|error| {
-                tracing::warn!("files cannot be watched and are looked at every {POLL:?} instead: {error}");
+                tracing::warn!("failed to watch files; the agent reads them every {POLL:?} instead: {error}");
             })
             .ok();
         Self { watcher, watched: HashSet::new(), touched }

@@ -164,10 +164,7 @@ impl DeviceTasks {
             );
         }
         if lost > 0 {
-            tracing::warn!(
-                device,
-                "{lost} events are not delivered and end with the agent, for its buffer is not on disk"
-            );
+            tracing::warn!(device, "{lost} events are not delivered and are lost: the buffer is not on disk");
         }
     }
 }

@@ -167,7 +167,7 @@ impl Connector {
         file.load().unwrap_or_else(|error| {
             tracing::warn!(
                 device = self.state.name,
-                "the remembered assignment is not used, and DPS is asked: {error}"
+                "the stored assignment cannot be used; the agent asks DPS: {error}"
             );
             // DPS's answer takes its place; until then it is not worth another line.
             file.remove();

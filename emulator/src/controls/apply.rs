@@ -13,12 +13,12 @@ use crate::state::EmulatorState;
 /// [`ChangeError`]: nothing is changed.
 pub fn change(state: &EmulatorState, change: &Change, now: Timestamp) -> Result<Done, ChangeError> {
     let done = apply(state, change, now)?;
-    tracing::info!(target = ?change.target, action = ?change.action, "changed through the controls");
+    tracing::info!(target = ?change.target, action = ?change.action, "changed by a request");
     if let Some(journal) = &state.changes
         && let Err(error) = journal.append(change)
     {
         let error: &dyn std::error::Error = &error;
-        tracing::error!(error, "the change will be forgotten at the next start");
+        tracing::error!(error, "failed to store the change; it is lost at the next start");
     }
     Ok(done)
 }

@@ -230,7 +230,11 @@ impl Dps {
     fn write_down(&self, assignment: &Assignment) {
         if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(assignment)) {
             let (error, registration_id): (&dyn std::error::Error, _) = (&error, &assignment.registration_id);
-            tracing::error!(error, registration_id, "the assignment will be forgotten at the next start");
+            tracing::error!(
+                error,
+                registration_id,
+                "failed to store the assignment; it is lost at the next start"
+            );
         }
     }
 

@@ -52,7 +52,7 @@ pub async fn run(listener: TcpListener, router: Router, stop: CancellationToken)
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection to the web side cannot be accepted");
+                tracing::warn!(%error, "failed to accept a connection to the HTTP server");
                 tokio::time::sleep(RETRY).await;
             }
         }

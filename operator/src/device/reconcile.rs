@@ -217,6 +217,6 @@ async fn act(
 pub fn after_error(device: &Arc<IoTDevice>, error: &ReconcileError, context: &Arc<DeviceContext>) -> Action {
     let key = Key::of(&**device);
     let wait = context.backoff.failed(key.clone(), random::random());
-    tracing::warn!(device = %key, %error, ?wait, "trying again");
+    tracing::warn!(device = %key, %error, ?wait, "reconcile failed; retrying");
     Action::requeue(wait)
 }

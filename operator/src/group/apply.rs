@@ -195,7 +195,7 @@ impl ImportApplier<'_> {
         let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &group.namespace);
         match api.delete(name, &how).await {
             Ok(_) => {
-                tracing::info!(%group, device = name, "deleted a device whose row is gone");
+                tracing::info!(%group, device = name, "deleted a device that the list no longer has");
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),

@@ -127,6 +127,6 @@ pub fn after_error(
 ) -> Action {
     let key = Key::of(&**group);
     let wait = context.backoff.failed(key.clone(), random::random());
-    tracing::warn!(group = %key, %error, ?wait, "trying again");
+    tracing::warn!(group = %key, %error, ?wait, "reconcile failed; retrying");
     Action::requeue(wait)
 }

@@ -179,5 +179,5 @@ fn is_refusal(error: &watcher::Error) -> bool {
 
 fn warn_of<W: Resource<DynamicType = ()>>(error: &watcher::Error) {
     let kind = W::kind(&());
-    tracing::warn!(%kind, %error, "cannot watch, trying again");
+    tracing::warn!(%kind, %error, "watch failed; retrying");
 }
