@@ -1,6 +1,5 @@
-//! Level: chart, pods and programs on a real cluster, the whole way. Run one at a time (RUST_TEST_THREADS=1) and in the
-//! order of their names:
-//! the first one installs the demo, the last one, `uninstall`, takes it away.
+//! Level: chart, pods and programs on a real cluster, the whole way. Run one test at a time (RUST_TEST_THREADS=1): some change
+//! the installation that all use. The first one installs it.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]

@@ -59,10 +59,6 @@ impl Holes {
         self.0.insert(at, hole);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Those that lie in a range, each cut to it.
     pub(super) fn within(&self, range: Range<u64>) -> impl Iterator<Item = Hole> {
         let cut = move |hole: &Hole| Hole {

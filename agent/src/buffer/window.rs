@@ -66,10 +66,6 @@ impl Cursor {
         self.number
     }
 
-    pub(super) fn is_in_block(&self) -> bool {
-        self.left > 0
-    }
-
     pub(super) fn at(number: u64) -> Self {
         Self { number, ..Self::default() }
     }

@@ -50,16 +50,8 @@ impl Buffer {
         self.next
     }
 
-    /// Goes to the next event before the number `until`, and says what is there.
+    /// Moves the cursor to the next event before the number `until`, and returns what is there.
     pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
-        // Nearly always; what is below would come to the same.
-        if cursor.is_in_block() && cursor.number < until && self.journal.holes.is_empty() {
-            return Behind::Event;
-        }
-        self.over_gaps(cursor, until)
-    }
-
-    fn over_gaps(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
         let mut after = *cursor;
         let behind = loop {
             if after.number >= until {
@@ -82,7 +74,7 @@ impl Buffer {
             self.lose(range.clone(), DropReason::Corrupt, (after.time, time.unwrap_or(after.time)));
             self.window.pass(&mut after, range.end);
         };
-        if self.is_told(cursor.number..after.number) {
+        if after.number > cursor.number && self.is_told(cursor.number..after.number) {
             return Behind::Gap(after);
         }
         *cursor = after;
