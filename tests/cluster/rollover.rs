@@ -6,7 +6,7 @@ use lanyard_tests::cloud::put_key_group;
 use lanyard_tests::installation::{Plant, at_hub, values};
 use serde_json::Value;
 
-use crate::{KeyGroup, assert_no_gap, device_of};
+use crate::{KeyGroup, assert_no_gap, device_of, fresh};
 
 const DEVICES: u64 = 50;
 const FIRST: &str = "cm9sbG92ZXItcHJpbWFyeS1yb2xsb3Zlci1wcmltYXJ5LXJvbGxvdmVyLXByaW1hcnktMDAwMDAwMDE=";
@@ -39,7 +39,7 @@ fn await_moved(plant: &Plant, what: &str, key: &str, devices: &[String]) {
 fn fifty_devices_follow_their_groups_key_and_lose_nothing() {
     let plant = Plant::new("rollover");
     put_key_group("plant-rollover", FIRST, SECOND);
-    let devices: Vec<String> = (1..=DEVICES).map(|n| format!("roll-{n:02}")).collect();
+    let devices: Vec<String> = (1..=DEVICES).map(|n| fresh(&format!("roll-{n:02}"))).collect();
     let mut group =
         KeyGroup { name: "plant-rollover", keys: [FIRST, SECOND], in_use: "Primary", interval: "1s" };
     plant
