@@ -178,7 +178,7 @@ pub struct Hub {
     /// immutable.
     #[schemars(schema_with = "hub_hostname")]
     pub hostname: String,
-    /// IoT Edge gateway to connect to instead of the hub. User name and token contain the hub's name.
+    /// IoT Edge gateway to connect to instead of the hub. User name and token still contain the hub's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "host_port")]
     pub gateway_hostname: Option<String>,
@@ -261,10 +261,11 @@ pub struct Auth {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceKey {
-    /// Secret with the key, as `connectionString` (`HostName=…;DeviceId=…;SharedAccessKey=…`) or `primaryKey`. Its
-    /// owner can declare this use with the label `lanyard.dev/use: device-key` or the type `lanyard.dev/device-key`,
-    /// which is required if the Secret also has a `secondaryKey`. Its owner can limit the destinations of the key
-    /// with `hostname`, `gatewayHostname`, `deviceId`, `idScope` and `endpoint` beside it.
+    /// Secret with the key, as `connectionString` (`HostName=…;DeviceId=…;SharedAccessKey=…`) or `primaryKey`. The
+    /// owner of the Secret can declare this use with the label `lanyard.dev/use: device-key` or the type
+    /// `lanyard.dev/device-key`; one of the two is required if the Secret also has a `secondaryKey`. To limit the
+    /// destinations of the key, the owner can add `hostname`, `gatewayHostname`, `deviceId`, `idScope` and `endpoint`
+    /// to the data of the Secret.
     pub secret_ref: SecretReference,
 }
 

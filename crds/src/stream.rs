@@ -77,17 +77,18 @@ pub struct Tag {
     /// Name of the tag's source.
     #[schemars(schema_with = "source_name")]
     pub source: String,
-    /// Address of the tag in its source. For a simulator, a function: `RAMP(rate, low, high, increment)`,
-    /// `RANDOM(rate, low, high)`, `SINE(rate, low, high, frequency, phase)` or `USER(rate, value, …)`, with the rate
-    /// in milliseconds, such as `RAMP(1000, 0, 100, 1)`; or a register: `K0001` (constant), `R0001` (counts its
-    /// reads), `S0001` (text) or `B0001` (boolean), also a bit of K and R, `K0100.00`, or an array, `K0440 [4]`.
+    /// Address of the tag in its source. In a simulator, the address is a function or a register. Functions:
+    /// `RAMP(rate, low, high, increment)`, `RANDOM(rate, low, high)`, `SINE(rate, low, high, frequency, phase)` and
+    /// `USER(rate, value, …)`, with the rate in milliseconds, such as `RAMP(1000, 0, 100, 1)`. Registers: `K0001`
+    /// (constant), `R0001` (counts its reads), `S0001` (text) and `B0001` (boolean). `K0100.00` is bit 0 of `K0100`
+    /// (K and R only). `K0440 [4]` is an array of four.
     #[schemars(length(min = 1, max = 1024))]
     pub address: String,
     /// Data type of the value. The default depends on the source. For a simulator, `RAMP`, `RANDOM` and `SINE` give
     /// integers if their limits are integers and `Float` otherwise; `USER` gives the common type of its values; a
-    /// register is a `Word`. `Long`, `DWord`, `LBCD` and `Float` use two registers, `LLong`, `QWord` and `Double`
-    /// four, the lowest first. A register without decimal digits cannot be read as `BCD` or `LBCD`: its quality is
-    /// bad.
+    /// register is a `Word`. `Long`, `DWord`, `LBCD` and `Float` use two registers; `LLong`, `QWord` and `Double` use
+    /// four. The first register has the lowest bits. If a register has a digit above 9 (hexadecimal A to F), it has no
+    /// `BCD` or `LBCD` value, and the quality is bad.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_type: Option<DataType>,
     /// Time between two reads, 10ms to 99999990ms. The default is 1s.
@@ -97,14 +98,14 @@ pub struct Tag {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Readings that become events: `OnChange` (the default) sends readings that differ from the last one in value or
-    /// quality, `EveryScan` sends all. A failed read is an event with quality `false` and the last value, once until
-    /// the tag can be read again. With telemetry.format `Wide`, every message contains every tag, regardless of this
-    /// field.
+    /// quality, `EveryScan` sends all. When a read fails, the agent sends one event with quality `false` and the last
+    /// value, and no further event until the tag can be read again. With telemetry.format `Wide`, every message
+    /// contains every tag, regardless of this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<Publish>,
     /// Minimum difference to the last sent value for a number to be sent again, with publish `OnChange`. An array is
-    /// sent when one of its elements differs by that much, other values at every change. A change of quality is
-    /// always sent.
+    /// sent when the difference of one of its elements exceeds the deadband. A value that is not a number is sent at
+    /// every change. A change of quality is always sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadband: Option<Deadband>,
     /// Longest time without an event, 10ms to 99999990ms: after that the next reading is an event, changed or not.
@@ -316,8 +317,8 @@ pub struct MessageTemplate {
     /// `|SERVERTIMESTAMP|` and `|SERVERDATE|`: time of the message, in milliseconds since 1970, or as text such as
     /// 2017-02-27T20:29:40.000Z.
     /// `|#each VALUES|` … `|/each|`: repeats its content for each event. In it:
-    /// `|TAGNAME|`: name of the tag, without quotes. `|VALUE|`: value as JSON; a text includes quotes unless the template
-    /// has quotes around it. `|QUALITY|`: true or false. `|TIMESTAMP|` and `|DATE|`: time of the reading. `|@index|`:
+    /// `|TAGNAME|`: name of the tag, without quotes. `|VALUE|`: value as JSON. A text is written with quotes, unless the
+    /// template has quotes around `|VALUE|`. `|QUALITY|`: true or false. `|TIMESTAMP|` and `|DATE|`: time of the reading. `|@index|`:
     /// number of the event, from 0.
     /// `|#if X|` … `|else|` … `|/if|` and `|#unless X|` … `|/unless|`, where X is @first, @last or QUALITY: a comma between
     /// events is `|#unless @last|,|/unless|`.
