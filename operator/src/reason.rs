@@ -1,6 +1,6 @@
 //! Reasons of conditions, events and metrics: the only place that defines them. Pure.
 //!
-//! A reason is a stable CamelCase name; docs/identities.md describes each of them, which a test checks.
+//! A reason is a stable CamelCase name; docs/identities.md or docs/runbook.md describes each of them, which a test checks.
 
 use lanyard_handoff::status::ConnectionReason;
 

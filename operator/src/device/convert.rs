@@ -116,7 +116,8 @@ pub(super) fn telemetry_of(telemetry: stream::Telemetry) -> Result<Telemetry, Fa
         format: match (telemetry.format, events) {
             (Some(stream::Format::Wide), _)
             | (Some(stream::Format::Template), Some(stream::Events::Wide)) => Format::Wide,
-            _ => Format::Narrow,
+            (None | Some(stream::Format::Narrow), _)
+            | (Some(stream::Format::Template), None | Some(stream::Events::Narrow)) => Format::Narrow,
         },
         template: telemetry.template.map(template_of).transpose()?,
         interval: interval("telemetry.interval", telemetry.interval.as_ref(), default.interval)?,
