@@ -43,6 +43,12 @@ pub(crate) async fn until(instant: Option<Instant>) {
     }
 }
 
+/// Doubles a wait some times, up to the longest.
+#[must_use]
+pub fn doubled(start: Duration, doublings: u32, longest: Duration) -> Duration {
+    start.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

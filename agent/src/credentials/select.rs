@@ -11,7 +11,7 @@ use lanyard_handoff::fingerprint::Fingerprint;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;
-use crate::wait::after;
+use crate::wait::{after, doubled};
 
 /// Rule for the pause of a credential after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,9 +189,7 @@ impl Candidate {
 impl RetryRule {
     /// Up to a quarter longer by chance, so that devices that were refused together do not ask again together.
     fn length(self, retry: Duration, times: u32, chance: f64) -> Duration {
-        let doubled = |start: Duration, longest: Duration| {
-            start.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1))).min(longest)
-        };
+        let doubled = |start, longest| doubled(start, times.saturating_sub(1), longest);
         let least = match self {
             Self::Hub => retry,
             Self::Dps => doubled(retry.div_f64(DPS_SHARE), retry),

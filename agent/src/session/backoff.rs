@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_handoff::status::ConnectionReason;
 
-use crate::wait::AskedWait;
+use crate::wait::{AskedWait, doubled};
 
 /// The first wait after a failure, doubled by each further one up to [`LONGEST`] (ref §12.4).
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ impl Backoff {
 
 /// Between once and twice the doubled start, capped: never all at once, never less than the start.
 fn backoff(start: Duration, doublings: u32, chance: f64) -> Duration {
-    let most = start.saturating_mul(2_u32.saturating_pow(doublings.saturating_add(1))).min(LONGEST);
+    let most = doubled(start, doublings.saturating_add(1), LONGEST);
     most.div_f64(2.0).mul_f64(1.0 + chance.clamp(0.0, 1.0))
 }
 
