@@ -13,7 +13,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use crate::clock;
 use crate::device::reference_index::{ReferenceIndex, Target};
 use crate::device::{name, references};
-use crate::identity::index::{Claims, Identity};
+use crate::identity::index::{Identity, IdentityIndex};
 use crate::identity::precedence::Trials;
 use crate::kubernetes::found::ClaimSeen;
 use crate::kubernetes::key::Key;
@@ -39,7 +39,7 @@ pub struct View {
     /// Names and versions of all ConfigMaps.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Index of identities.
-    pub claims: Mutex<Claims>,
+    pub identities: Mutex<IdentityIndex>,
     /// Index of references.
     pub references: Mutex<ReferenceIndex>,
     /// The turns of devices that claim an identity without proof.
@@ -106,7 +106,7 @@ impl View {
     /// Other devices that might claim the same identity.
     #[must_use]
     pub fn rivals_of(&self, device: &IoTDevice) -> Vec<Arc<IoTDevice>> {
-        let keys = self.claims.lock().others(device);
+        let keys = self.identities.lock().others(device);
         keys.iter().filter_map(|key| self.device(key)).collect()
     }
 
@@ -146,8 +146,8 @@ impl View {
     /// Devices that were deleted a moment ago and had one of these identities.
     #[must_use]
     pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
-        let claims = self.claims.lock();
-        claims.former(own, identities, clock::instant())
+        let index = self.identities.lock();
+        index.former(own, identities, clock::instant())
     }
 
     /// Returns the kinds that have not been listed yet, for readiness.

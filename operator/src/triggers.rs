@@ -52,15 +52,15 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
 
 /// Keeps the indexes of identities and references. Both depend on the spec only, not on the status.
 fn index(view: &View, before: Option<&IoTDevice>, now: Option<&IoTDevice>) {
-    let mut claims = view.claims.lock();
-    before.into_iter().for_each(|device| claims.remove(device));
+    let mut index = view.identities.lock();
+    before.into_iter().for_each(|device| index.remove(device));
     if let (Some(device), None) = (before, now) {
         // Its agent may be connected until its pod has ended.
         let had = identities(device, view.group_of(device).as_deref());
-        claims.deleted(Key::of(device), had, clock::instant());
+        index.deleted(Key::of(device), had, clock::instant());
     }
-    now.into_iter().for_each(|device| claims.add(device));
-    drop(claims);
+    now.into_iter().for_each(|device| index.add(device));
+    drop(index);
     let mut references = view.references.lock();
     before.into_iter().for_each(|device| references.remove(device));
     now.into_iter().for_each(|device| references.add(device));

@@ -103,7 +103,7 @@ const REMEMBERED: Duration = Duration::from_secs(180);
 
 /// Devices by id, so that a claim is compared with its like only and not with thousands of others.
 #[derive(Debug, Default)]
-pub struct Claims {
+pub struct IdentityIndex {
     /// Nearly every id has one device; a set would take half a kilobyte for it.
     by_id: HashMap<String, Vec<Key>>,
     gone: Vec<Gone>,
@@ -114,7 +114,7 @@ fn ids(device: &IoTDevice) -> BTreeSet<String> {
     [registered(device), device.device_id()].into_iter().map(str::to_ascii_lowercase).collect()
 }
 
-impl Claims {
+impl IdentityIndex {
     /// A device is there.
     pub fn add(&mut self, device: &IoTDevice) {
         for id in ids(device) {
@@ -196,7 +196,7 @@ mod tests {
         };
         assert_eq!(Some(enrolled("x", "0ne1", "D").0), in_group("d"));
         assert_ne!(enrolled("x", "0ne2", "D").0, enrolled("x", "0ne1", "D").0);
-        let mut claims = Claims::default();
+        let mut claims = IdentityIndex::default();
         let mut member = device("{deviceId: d, groupRef: {name: g}}");
         member.metadata.name = Some("member".to_owned());
         claims.add(&member);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn claims_forget_who_is_gone() {
-        let mut claims = Claims::default();
+        let mut claims = IdentityIndex::default();
         let (one, mut two) = (device("{deviceId: D}"), device("{deviceId: d}"));
         two.metadata.name = Some("b".to_owned());
         claims.add(&one);
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_deleted_device_is_remembered_while_its_agent_ends() {
-        let (mut claims, start) = (Claims::default(), Instant::now());
+        let (mut claims, start) = (IdentityIndex::default(), Instant::now());
         let identity = vec![Identity::at_hub("h", "d")];
         claims.deleted(Key::new("n", "a"), identity.clone(), start);
         let former = |name: &str, after: u64| {

@@ -85,7 +85,7 @@ fn empty() -> (View, Mirrors) {
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
-    let (claims, references, trials) = Default::default();
+    let (identities, references, trials) = Default::default();
     let view = View {
         devices,
         groups,
@@ -94,7 +94,7 @@ fn empty() -> (View, Mirrors) {
         volume_claims,
         secrets,
         config_maps,
-        claims,
+        identities,
         references,
         trials,
         filled,
