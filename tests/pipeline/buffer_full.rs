@@ -96,7 +96,7 @@ fn drop_oldest_leaves_a_marked_gap_at_the_beginning() {
     let (emulator, agent, _) = outage("whenFull: DropOldest", |agent| dropped(agent) > 100.0);
     let told = all_told(&emulator, &agent);
     assert!(told[0].0.is_none() && told[0].1 > 100, "{told:?}");
-    assert!(agent.log().contains("as buffer.whenFull says"), "{}", agent.log());
+    assert!(agent.log().contains("according to buffer.whenFull"), "{}", agent.log());
 }
 
 #[test]
