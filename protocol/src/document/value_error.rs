@@ -87,6 +87,7 @@ impl std::error::Error for ValueError {}
 
 impl std::fmt::Display for ValueError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
+        // The found text may be secret.
+        f.write_str("the value does not fit its type")
     }
 }
