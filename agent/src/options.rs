@@ -10,12 +10,12 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 /// Name of the agent at hub and DPS.
 pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
 
-/// Holds IoT devices' connections to Azure IoT Hub and streams their tags.
+/// Connects IoT devices to Azure IoT Hub and sends the values of their tags.
 ///
-/// The configuration document says which devices, where they connect and what they read. The credentials directory
-/// has one folder per device, named like the device, with its key in the file sharedAccessKey, or its certificate in
-/// tls.crt with tls.key, and, if need be, the certificates to trust in ca.crt. Both are watched: changes are taken while
-/// the agent runs.
+/// The configuration document names the devices, their hubs and their tags. The credentials directory has one folder for
+/// each device, with the name of the device. The folder has the device's key in the file sharedAccessKey, or its
+/// certificate in tls.crt with tls.key; and, if necessary, the CA certificates to trust in ca.crt. The agent watches both,
+/// and applies changes while it runs.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lanyard-agent", version, after_help = AFTER_HELP)]
 pub struct Options {
