@@ -97,9 +97,9 @@ pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> 
     if let (None, Some(class)) = (planned.pointer(CLASS), found.pointer(CLASS)) {
         planned["spec"]["storageClassName"] = class.clone();
     }
-    let bytes = |claim: &Value| claim.pointer(SIZE).and_then(Value::as_str).and_then(thousandths);
+    let size = |claim: &Value| claim.pointer(SIZE).and_then(Value::as_str).and_then(thousandths);
     let there = found.pointer(SIZE).unwrap_or(&Value::Null);
-    match bytes(found).cmp(&bytes(&planned)) {
+    match size(found).cmp(&size(&planned)) {
         Ordering::Greater => planned["spec"]["resources"]["requests"]["storage"] = there.clone(),
         Ordering::Less if found.pointer(VOLUME).is_none() => return Err(unbound(&planned, there)),
         Ordering::Less | Ordering::Equal => {}
