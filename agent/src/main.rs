@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
 }
 
 fn start_logging(options: &Options) {
-    // The file watch tells of every write beside the configuration: of the log too, were it there, without end.
+    // The file watch logs every write in the folder of the configuration; a log file in it would grow without end.
     let filter = options.log_level.clone().with_target("notify", LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match options.log_format {
@@ -130,7 +130,7 @@ struct Parts {
     listener: TcpListener,
 }
 
-/// Everything that can be wrong at the start is said at once.
+/// Reports every problem of the start at once.
 async fn prepare(options: &Options) -> Result<Parts, Vec<AgentError>> {
     let mut errors = Vec::new();
     let mut document = Document::default();

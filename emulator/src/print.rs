@@ -1,4 +1,4 @@
-//! `lanyard-emulator events`: asks a running emulator and prints what it says. Talks to the network.
+//! `lanyard-emulator events`: prints the messages of a running emulator. Talks to the network.
 
 use std::io::{ErrorKind, Write};
 
@@ -48,7 +48,7 @@ pub fn nothing(arguments: &Events) -> String {
     }
 }
 
-/// Prints messages to `out` until there are no more, and says how many.
+/// Prints messages to `out` until there are no more, and returns their number.
 ///
 /// # Errors
 /// [`ShowError`].
@@ -84,7 +84,7 @@ fn path(arguments: &Events) -> String {
     path
 }
 
-/// Prints the whole lines of `pending`, takes them out of it, and says how many there were.
+/// Prints the whole lines of `pending`, takes them out of it, and returns their number.
 fn print(pending: &mut Vec<u8>, output: Output, out: &mut impl Write) -> std::io::Result<usize> {
     let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { return Ok(0) };
     let lines: Vec<u8> = pending.drain(..=end).collect();

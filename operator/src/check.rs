@@ -1,4 +1,4 @@
-//! `lanyard-operator check`: asks the API server for the kinds and for every right of the operator, and says what is missing.
+//! `lanyard-operator check`: asks the API server for the kinds and for every right of the operator, and reports what is missing.
 //! Reads the cluster.
 
 use std::collections::BTreeMap;

@@ -82,7 +82,7 @@ impl Controller {
         }
     }
 
-    /// Starts all that hears and tells.
+    /// Starts the caches, the poller and the writer of events.
     fn start(self, tasks: &mut JoinSet<()>) -> Controllers {
         let Self { client, scope, defaults, rules, identity, metrics, yielded, view: _ } = self;
         let (devices, device_queue) = unbounded();
@@ -158,13 +158,13 @@ struct Controllers {
     yielded: watch::Receiver<Yielded>,
 }
 
-/// Has everything looked at when an older installation is gone.
+/// Reconciles all objects when an older installation has ended.
 async fn look_at_all(mut yielded: watch::Receiver<Yielded>, view: Arc<View>, queues: Queues) {
     while yielded.changed().await.is_ok() {
         view.devices.state().iter().for_each(|device| queues.device(&Key::of(&**device)));
         view.groups.state().iter().for_each(|group| queues.group(&Key::of(&**group)));
     }
-    // The receiver is gone: the operator ends.
+    // The sender was dropped: the operator ends.
     std::future::pending::<()>().await;
 }
 

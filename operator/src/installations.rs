@@ -27,7 +27,7 @@ pub struct Installations {
 }
 
 impl Installations {
-    /// The second part hears what is left to older installations.
+    /// The second part of the result receives the namespaces of older installations.
     #[must_use]
     pub fn new(
         client: Client,

@@ -105,7 +105,7 @@ impl Election {
         Self { api: Api::namespaced(client, &settings.namespace), settings, judge }
     }
 
-    /// Waits until the Lease is held; `standing_by` hears who holds it.
+    /// Waits until the Lease is held; `standing_by` is called with the holder.
     pub async fn win(&mut self, mut standing_by: impl FnMut(&str)) {
         let mut said = None;
         loop {

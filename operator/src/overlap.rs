@@ -15,12 +15,12 @@ pub const LABEL: (&str, &str) = ("lanyard.dev/lease", "operator");
 pub const NAMESPACES: &str = "lanyard.dev/namespaces";
 /// On such a Lease: since when the installation works without a break.
 pub const SINCE: &str = "lanyard.dev/since";
-/// An installation is gone when its Lease was not renewed for so many of its durations: a rollout takes less.
+/// Number of durations without a renewal of the Lease after which an installation has ended; a rollout takes less.
 const DURATIONS: u32 = 4;
 /// The duration of a Lease that does not say one.
 const DURATION: i32 = 15;
 
-/// An installation, as its Lease tells it.
+/// An installation, read from its Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// Namespace and name of its Lease.
@@ -72,7 +72,7 @@ impl Yielded {
     }
 }
 
-/// The installation that holds a Lease, unless it is gone.
+/// Returns the installation that holds a Lease, unless it has ended.
 #[must_use]
 pub fn installation(lease: &Lease, now: Timestamp) -> Option<Installation> {
     let annotations = lease.annotations();

@@ -43,7 +43,7 @@ impl Reads {
     /// The group that a device refers to. One that the mirror does not have may have been made a moment ago.
     ///
     /// # Errors
-    /// What the API server says, but for a missing group.
+    /// An error of the API server; a missing group is not an error.
     pub async fn group(
         &self,
         view: &View,
@@ -61,7 +61,7 @@ impl Reads {
     /// The Secret with a key, if there is a reference to one.
     ///
     /// # Errors
-    /// What the API server says, but for a missing Secret.
+    /// An error of the API server; a missing Secret is not an error.
     pub async fn key(
         &self,
         view: &View,
@@ -102,7 +102,7 @@ impl Reads {
     /// A trusted CA.
     ///
     /// # Errors
-    /// What the API server says, but for something missing.
+    /// An error of the API server; a missing object is not an error.
     pub async fn trusted_ca(
         &self,
         view: &View,
@@ -128,7 +128,7 @@ impl Reads {
     /// The Secret that a trusted CA comes from, without its data.
     ///
     /// # Errors
-    /// What the API server says, but for a missing Secret.
+    /// An error of the API server; a missing Secret is not an error.
     pub async fn ca_secret(
         &self,
         view: &View,
@@ -146,7 +146,7 @@ impl Reads {
     /// A list of devices.
     ///
     /// # Errors
-    /// What the API server says, but for something missing.
+    /// An error of the API server; a missing object is not an error.
     pub async fn list(
         &self,
         view: &View,

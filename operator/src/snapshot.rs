@@ -22,7 +22,7 @@ use crate::kubernetes::key::to_ref;
 use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
 use crate::kubernetes::store::Filled;
 
-/// Mirrors of all that the operator needs to know.
+/// Caches of all objects that the operator reads.
 pub struct View {
     /// Every device.
     pub devices: Store<IoTDevice>,

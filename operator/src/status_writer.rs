@@ -40,10 +40,10 @@ impl Answers {
         (Self { client, events, metrics }, told)
     }
 
-    /// Writes an object's status; says whether the object was still there.
+    /// Writes an object's status; returns whether the object was still there.
     ///
     /// # Errors
-    /// What the API server says.
+    /// An error of the API server.
     pub async fn status<K, S>(&self, object: &K, status: &S) -> Result<bool, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,

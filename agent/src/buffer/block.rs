@@ -55,7 +55,7 @@ impl Header {
     }
 }
 
-/// Begins a block at the end of `out`; says where it is.
+/// Begins a block at the end of `out`; returns its position.
 pub(super) fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.resize(start + HEADER, 0);

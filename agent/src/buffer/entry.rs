@@ -32,11 +32,11 @@ pub(super) enum Entry {
     Position { acknowledged: u64, messages: u64, appended: u64 },
     /// Takes the place of a hole with the same beginning.
     Hole(Hole),
-    /// A message, written as the profile before it says.
+    /// A message, with the settings of the profile before it.
     MessageBounds(MessageBounds),
     /// Telemetry settings of the following messages.
     Profile(Arc<str>),
-    /// Everything that an earlier journal said stands before this entry.
+    /// End of the state that was copied from the earlier journal.
     Complete,
 }
 

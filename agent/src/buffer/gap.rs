@@ -1,9 +1,9 @@
-//! Numbers whose events are gone: dropped, or broken on the disk. Pure.
+//! Gaps: numbers whose events were dropped or are corrupt on disk. Pure.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// A run of events that are gone.
+/// Consecutive events that are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hole {
     pub(super) first: u64,

@@ -28,10 +28,10 @@ const LARGE: u64 = 256 * 1024;
 /// No journal comes near this size: gaps and messages in flight are few. A larger one would fill the memory.
 const LARGEST: u64 = 32 << 20;
 
-/// The journal, and what it says.
+/// The journal and its content.
 #[derive(Debug)]
 pub(super) struct Journal {
-    /// Everything before this event is at the hub, or gone.
+    /// Number of the first event that is neither acknowledged nor dropped.
     pub(super) acknowledged: u64,
     /// Events before this number were appended, at least: of those that no file has any more, it is known that they were there.
     pub(super) appended: u64,

@@ -102,7 +102,7 @@ impl Window {
         &mut self.parts[last]
     }
 
-    /// Goes to the next event, over whatever is between, and says what is there. `end` is the buffer's.
+    /// Moves to the next event, and returns what is there. `end` is the end of the buffer.
     pub(super) fn step(&mut self, cursor: &mut Cursor, segments: &mut Segments, end: u64) -> CursorStep {
         while cursor.left == 0 {
             let Some(part) = self.parts.get_mut(cursor.part) else {
@@ -172,7 +172,7 @@ impl Window {
         cursor.number.saturating_add(u64::from(cursor.left))
     }
 
-    /// Leaves a block whose rest makes no sense; gives back the number behind it.
+    /// Leaves a block whose rest makes no sense; returns the number behind it.
     pub(super) fn leave(&self, cursor: &mut Cursor) -> u64 {
         let start = self.parts.get(cursor.part).map_or(0, |part| part.bytes.len());
         let end = self.block_end(cursor);

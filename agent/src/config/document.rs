@@ -63,7 +63,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads the file; `None` when it says what it said the last time, and that was right.
+    /// Reads the file; `None` if its content is the same as the last valid one.
     ///
     /// # Errors
     /// [`DocumentError`] names the file and every problem in it.

@@ -163,7 +163,7 @@ impl Selection {
                 another = another.map(|_| true);
             }
         }
-        // It is gone from the files: what came in its place is new.
+        // The files no longer have it: the credential in its place is new.
         let Some(another) = another else { return true };
         another || self.standings.iter().any(|standing| standing.setback.is_none())
     }

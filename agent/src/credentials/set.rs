@@ -59,7 +59,7 @@ impl CredentialSet {
     /// Waits until the files are others.
     pub(crate) async fn changed(&self) {
         if self.watch.clone().changed().await.is_err() {
-            // Whoever reads the files is gone, and ends this device too.
+            // The reader of the files has ended, and ends this device too.
             std::future::pending::<()>().await;
         }
     }
@@ -89,7 +89,7 @@ impl CredentialSet {
                 }
             },
         };
-        // Without any, the connection says so itself; what concerns all devices, the fleet.
+        // Without any credential, the connection reports it; a problem of all devices is reported once for all.
         let silent = self.told || self.choice.next(Instant::now()).is_none() || self.problem == problem;
         if let Some(problem) = problem.as_ref().filter(|_| !silent) {
             let device = self.state.name.as_str();

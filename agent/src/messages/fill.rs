@@ -19,7 +19,7 @@ pub(super) enum Filled {
     Nothing(Cursor),
     /// The event before this cursor, of the tag named, fits into no message.
     TooLarge { tag: Arc<str>, bytes: usize, after: Cursor },
-    /// A message with everything unread before this cursor, some of it told gaps.
+    /// A message with all unread events before this cursor; `markers` of its events report gaps.
     Message { message: Message, after: Cursor, markers: u64 },
 }
 

@@ -1,4 +1,4 @@
-//! Buffered events become messages: what goes into one, how it is written, and which are in flight.
+//! Messages: the choice of their events, their bytes, and their order.
 
 pub mod json;
 mod sample;

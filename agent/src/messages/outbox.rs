@@ -68,7 +68,7 @@ impl Outbox {
         Self { buffer, due: 0, run, style, newest: (0, 0) }
     }
 
-    /// Takes what a scan brought; gives back how many events were dropped to make room.
+    /// Takes what a scan brought; returns how many events were dropped to make room.
     pub fn append(&mut self, events: &[Event], now: Instant) -> u64 {
         self.buffer.append(events, now)
     }

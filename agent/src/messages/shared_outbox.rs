@@ -27,7 +27,7 @@ impl SharedOutbox {
         self.outbox.lock()
     }
 
-    /// Takes what a scan brought; gives back how many events were dropped to make room.
+    /// Takes what a scan brought; returns how many events were dropped to make room.
     pub fn append(&self, events: &[Event], now: Instant) -> u64 {
         let dropped = self.lock().append(events, now);
         self.filled.notify_one();

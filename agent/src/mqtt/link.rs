@@ -157,7 +157,7 @@ impl Link {
         }
     }
 
-    /// Hands over a message, to be written by [`Link::next`]; gives back its packet id, 0 without one.
+    /// Hands over a message, to be written by [`Link::next`]; returns its packet id, 0 without one.
     ///
     /// # Errors
     /// [`Failure`] when MQTT knows no such topic.
@@ -196,7 +196,7 @@ impl Link {
         self.packet_id
     }
 
-    /// Writes what waits, keeps the connection alive, and says what happens next. May be given up and called again.
+    /// Writes what waits, keeps the connection alive, and returns the next arrival. It can be cancelled and called again.
     ///
     /// # Errors
     /// [`Failure`]: the connection is gone.
@@ -261,7 +261,7 @@ impl Link {
         Ok(Arrival::Subscribed)
     }
 
-    /// Pings whatever else goes on: it is the server's answer that shows a dead line.
+    /// Pings even on a busy connection: only the server's answer shows that the line works.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while self.ping.as_mut().poll(cx).is_ready() {
             if std::mem::replace(&mut self.pong_expected, true) {

@@ -146,7 +146,7 @@ impl ConnectionLoop {
         self.keyring.set_back(credential, &setback)
     }
 
-    /// Tells of a failure; says until when to wait, which is for ever when only other credentials help.
+    /// Reports a failure; returns the end of the wait, or nothing if only other credentials help.
     fn told(&mut self, credential: Option<&Credential>, failure: &Failure) -> Option<Instant> {
         // One line for the directory of all devices is enough, and the fleet has written it.
         if failure.reason != ConnectionReason::CredentialsUnreadable || !self.keyring.is_told() {
@@ -205,7 +205,7 @@ impl ConnectionLoop {
         }
         let tls = self.keyring.tls(&chosen.credential);
         let tls = tls.map_err(|failure| failed(FailedAttempt { failure, setback: Some(RetryRule::Dps) }))?;
-        // In a box, which is gone when the connection stands.
+        // In a box, which is freed once the connection is established.
         let opening = Box::pin(self.approach.open(&chosen.credential, chosen.registered, &tls));
         let opened = tokio::select! {
             opened = opening => opened,

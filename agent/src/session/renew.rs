@@ -66,7 +66,7 @@ pub(super) async fn find(
     }
 }
 
-/// Does what can be done beside a connection; says whether DPS has assigned a hub.
+/// Does what can be done beside a connection; returns whether DPS has assigned a hub.
 async fn prepare(
     keyring: &CredentialSet,
     approach: &Connector,

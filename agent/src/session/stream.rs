@@ -82,7 +82,7 @@ enum Phase {
     Streaming,
     /// Waits for messages in flight, and then reconnects.
     Finishing(Renewal),
-    /// Everything goes out, and then the connection ends.
+    /// All events are sent, and then the connection ends.
     Draining,
 }
 
@@ -144,7 +144,7 @@ impl Session<'_> {
         }
     }
 
-    /// Hands over what the phase allows, and says whether the session is done.
+    /// Hands over what the phase allows, and returns whether the session is done.
     fn proceed(&mut self, phase: &Phase) -> Result<SessionProgress, Failure> {
         if matches!(phase, Phase::Draining) {
             self.state.outbox.lock().tick();

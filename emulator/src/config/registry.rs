@@ -35,7 +35,7 @@ pub fn hub(entry: &document::HubEntry, field: &str, files: Files<'_>, problems: 
     HubConfig { host: host.unwrap_or_else(unnamed), devices }
 }
 
-/// A device. What is not said stays what it was `earlier`.
+/// Returns a device; fields that are not set keep their `earlier` values.
 pub fn device(
     entry: &document::DeviceEntry,
     field: &str,

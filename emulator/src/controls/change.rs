@@ -18,14 +18,14 @@ pub enum Target {
     },
     /// An enrollment group.
     Group {
-        /// The DPS instance, when it is said.
+        /// The DPS instance, if it is named.
         id_scope: Option<String>,
         /// The group.
         enrollment_group_id: String,
     },
     /// An individual enrollment.
     Individual {
-        /// The DPS instance, when it is said.
+        /// The DPS instance, if it is named.
         id_scope: Option<String>,
         /// Registration id of the enrollment.
         registration_id: String,

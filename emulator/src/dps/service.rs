@@ -1,4 +1,4 @@
-//! A DPS instance: registers devices, sends each to a hub and tells it when it asks (ref §8). In memory, with a journal.
+//! A DPS instance: registers devices, assigns each to a hub, and answers its polls (ref §8). In memory, with a journal.
 
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ use super::device::{CloseOrder, Device};
 /// One hub.
 #[derive(Debug)]
 pub struct Hub {
-    /// Address that DPS tells a device. Azure's addresses have no port; a hub here may listen on any.
+    /// Address of the hub in the answers of DPS. Azure's addresses have no port; a hub here may listen on any.
     pub address: String,
     /// The host name as it is configured, for user names, tokens and events.
     pub name: Arc<str>,

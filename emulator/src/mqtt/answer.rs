@@ -57,7 +57,7 @@ pub fn suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
     );
 }
 
-/// The filters are gone. `id` is not zero.
+/// Confirms an UNSUBSCRIBE. `id` is not zero.
 pub fn unsuback(out: &mut BytesMut, id: u16) {
     let packet = v3_1_1::Unsuback::builder().packet_id(id).build();
     out.extend_from_slice(&packet.expect("an UNSUBACK with an id is complete").to_continuous_buffer());

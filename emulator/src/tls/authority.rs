@@ -1,4 +1,4 @@
-//! The CA that clients are told to trust: made once, at the first start, or brought along. Touches disk.
+//! The CA of the emulator: made once, at the first start, or provided by the user. Touches disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

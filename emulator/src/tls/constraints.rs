@@ -33,7 +33,7 @@ pub fn of_certificate(der: &[u8]) -> Option<Vec<GeneralSubtree>> {
     Some(constraints.iter().filter_map(|subtree| read(&subtree.base)).collect())
 }
 
-/// Adds the subtrees that are not inside one of `held`; says whether there were any.
+/// Adds the subtrees that are not inside one of `held`; returns whether there were any.
 pub fn add(held: &mut Vec<GeneralSubtree>, wanted: impl IntoIterator<Item = GeneralSubtree>) -> bool {
     let before = held.len();
     for subtree in wanted {

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 /// preflight request, which is not answered.
 pub const CONTROL_HEADER: &str = "x-lanyard-control";
 
-/// Passes a request on, or says why not. `names` are the host names of the emulator besides `localhost`.
+/// Passes a request on, or refuses it with the reason. `names` are the host names of the emulator besides `localhost`.
 pub async fn guard(State(names): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     match refusal(&names, request.method(), request.headers()) {
         Some(refusal) => refusal.into_response(),

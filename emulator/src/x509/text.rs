@@ -19,7 +19,7 @@ pub enum TextError {
     /// A chain.
     #[error("holds {0} certificates: keep the one that is meant")]
     Several(usize),
-    /// Not what it says.
+    /// Content that is not a certificate.
     #[error("{0}")]
     Certificate(CertificateError),
 }

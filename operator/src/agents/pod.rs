@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use crate::conditions::Aspect;
 use crate::reason::Reason;
 
-/// The reason while everything goes its way.
+/// The reason while a pod starts normally.
 pub const AGENT_STARTING: Reason = Reason::AgentStarting;
 /// Time after its grace period after which a pod that still exists is reported.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);

@@ -94,7 +94,7 @@ impl Agents {
         self.reports.lock().get(device).cloned()
     }
 
-    /// Keeps a report; says whether it is news.
+    /// Keeps a report; returns whether it is news.
     fn keep(&self, device: &Key, report: Option<Report>) -> bool {
         let mut reports = self.reports.lock();
         if reports.get(device) == report.as_ref() {

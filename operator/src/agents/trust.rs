@@ -6,7 +6,7 @@ use lanyard_handoff::status::DeviceStatus;
 
 use crate::agents::report::Report;
 
-/// The report as it counts: an answer that contradicts what the agent was given counts for nothing, and says why.
+/// Returns the report that counts: an answer that contradicts the agent's configuration becomes an error with the reason.
 #[must_use]
 pub fn trusted(report: Report, device: &IoTDevice) -> Report {
     let Report::Said(status) = &report else { return report };

@@ -262,7 +262,7 @@ mod tests {
     }
 
     proptest! {
-        /// As long as the hub goes on knowing the key that the device was last accepted with, the device has it.
+        /// A device keeps the key with which it was last accepted, as long as the hub knows that key.
         #[test]
         fn a_device_never_loses_the_key_that_works(steps in prop::collection::vec(step(), 0..60)) {
             let now = Timestamp::UNIX_EPOCH;

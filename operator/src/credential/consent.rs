@@ -9,7 +9,7 @@ use crate::kubernetes::secret::Marks;
 use crate::kubernetes::secret::SecretData;
 use crate::reason::Reason;
 
-/// The label by which the owner of a Secret says its use; a Secret type `lanyard.dev/<use>` says the same.
+/// Label with which the owner of a Secret declares its use; the Secret type `lanyard.dev/<use>` means the same.
 pub const USE_LABEL: &str = "lanyard.dev/use";
 /// The prefix of Secret types that say a use.
 const TYPE_PREFIX: &str = "lanyard.dev/";

@@ -91,7 +91,7 @@ impl KeyGenerator {
         }
     }
 
-    /// A device is gone.
+    /// Notes a deleted device.
     pub fn forget(&self, device: &Key) {
         self.works.lock().remove(device);
     }
@@ -109,7 +109,7 @@ mod tests {
         device: &Key,
     ) -> Vec<u8> {
         assert!(key_generator.pair(device, KeyKind::Rsa2048).unwrap().is_none());
-        // Something else was stored meanwhile; the work goes on.
+        // Another key was stored meanwhile; generation continues.
         key_generator.stored(device);
         assert_eq!(told.recv().await.as_ref(), Some(device));
         key_generator.stored(device);

@@ -92,7 +92,7 @@ impl RolloverQueue {
         }
     }
 
-    /// A device is gone.
+    /// Notes a deleted device.
     pub fn forget(&self, device: &Key) {
         let mut queues = self.0.lock();
         queues.values_mut().for_each(|queue| {

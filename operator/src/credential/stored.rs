@@ -125,7 +125,7 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// The parts of the Secret's data that it says.
+    /// Keys of the Secret's data that the holding sets.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, Zeroizing<String>)> {
         let mut files = parts(&self.current, [file::SHARED_ACCESS_KEY, file::CERTIFICATE, file::PRIVATE_KEY]);

@@ -54,7 +54,7 @@ impl Applier<'_> {
     /// Makes the cluster agree with the plan.
     ///
     /// # Errors
-    /// What the API server says where trying again may help.
+    /// An error of the API server that a retry may fix.
     pub async fn apply(&self, observed: &DeviceObservation, plan: Plan) -> Result<Applied, kube::Error> {
         let device = &*observed.device;
         // A field that is forgotten here does not compile.
@@ -104,7 +104,7 @@ impl Applier<'_> {
     /// Takes the agent and the credentials away. The configuration stays; it holds no secret.
     ///
     /// # Errors
-    /// What the API server says.
+    /// An error of the API server.
     pub async fn withdraw(&self, device: &IoTDevice, withdrawal: Withdrawal) -> Result<(), kube::Error> {
         let Withdrawal { credentials, workload } = withdrawal;
         let owner = &Owner::of(device);
@@ -128,7 +128,7 @@ impl Applier<'_> {
     /// Makes a Secret agree with a planned one.
     ///
     /// # Errors
-    /// What the API server says where trying again may help.
+    /// An error of the API server that a retry may fix.
     pub async fn secret(&self, owner: &Owner, planned: &Secret) -> Result<WriteResult, kube::Error> {
         let mirrored = self.view.secrets.get(&to_ref(&Key::of(planned)));
         self.put(owner, planned, mirrored.map(|known| known.metadata.clone()), How::Plain).await
@@ -137,7 +137,7 @@ impl Applier<'_> {
     /// Takes a Secret away, if it is there and the owner's.
     ///
     /// # Errors
-    /// What the API server says.
+    /// An error of the API server.
     pub async fn without_secret(&self, owner: &Owner, name: &str) -> Result<(), kube::Error> {
         match self.view.secrets.get(&to_ref(&Key::new(&owner.key.namespace, name))) {
             Some(_) => self.delete::<Secret>(owner, name).await,

@@ -161,7 +161,7 @@ impl Remembered {
         self.intents.lock().remove(key);
     }
 
-    /// A Secret is gone. What it held is not brought back from memory: who deletes a certificate wants another one.
+    /// Notes a deleted Secret. Its content is not restored from memory: a user who deletes a certificate wants another one.
     pub fn gone(&self, meta: &ObjectMeta) {
         let key =
             Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(remembered.held(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
         remembered.gone(&meta("1"));
         assert_eq!(remembered.held(&device, &key, None).as_ref(), Some(&new));
-        // Written: from now on it goes with its Secret, as always.
+        // Written: from now on it is deleted with its Secret.
         remembered.hold(&device, &key, &meta("2"), None, new.clone());
         assert_eq!(remembered.held(&device, &key, None), Some(new.clone()));
         remembered.gone(&meta("2"));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::kubernetes::quantity::thousandths;
 
 /// Says with which fields an object was written last: one that is not written any more must be taken away by a new write,
-/// although all others are as they should be. It says nothing of values, which may be secret.
+/// although all others are as planned. It contains no values, which may be secret.
 pub const SHAPE: &str = "lanyard.dev/shape";
 
 /// Returns whether `actual` has every field of `desired` with the same value. Additional fields are no difference.

@@ -1,4 +1,4 @@
-//! The conditions `CredentialsReady` and `CredentialsExpiring`, and what status tells of the credentials. Pure.
+//! The conditions `CredentialsReady` and `CredentialsExpiring`, and the status of the credentials. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -1,4 +1,4 @@
-//! Settings for all agents, from the command line; what a device says in `spec.agent` wins. Pure.
+//! Settings for all agents, from the command line; `spec.agent` of a device overrides them. Pure.
 
 use std::collections::BTreeMap;
 

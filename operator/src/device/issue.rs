@@ -166,7 +166,7 @@ impl Stage<'_> {
         let verdict = self.held.current.as_ref().map(|current| match judged(current) {
             // A certificate of another program that happens to fit has no slot.
             Verdict::Good if issuer.is_none() && self.held.slot.is_none() => Verdict::Other,
-            // Not the clock is behind, the hub says so too.
+            // The clock is right: the hub refuses the certificate too.
             Verdict::Good if self.proof == CredentialsProof::Refused && change::is_early(current, now) => {
                 Verdict::Due
             }

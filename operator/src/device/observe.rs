@@ -25,7 +25,7 @@ use crate::snapshot::View;
 /// Reads everything about one device.
 ///
 /// # Errors
-/// What the API server says; missing things are no errors.
+/// An error of the API server; a missing object is not an error.
 pub async fn observe(
     reads: &Reads,
     view: &View,

@@ -91,10 +91,10 @@ pub async fn reconcile(
 fn next_reconciliation(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
     let ends = agent.pod.as_ref().and_then(|pod| overdue_in(pod, now));
     match (outcome.waits(), ends, &agent.pod) {
-        // It has been told, and a watch tells when it is over.
+        // The user has been told; a watch reports the end.
         (_, Some(Duration::ZERO), _) => RESYNC_FAULTY,
         (Some(wait), _, _) => wait.max(WAIT),
-        // No watch tells that a time is over.
+        // No watch reports the end of a period.
         (None, Some(left), _) => left + WAIT,
         (None, None, None) if agent.no_pod.is_some() => RETRY_REFUSED,
         (None, None, None) if outcome.wants_no_agent() => RESYNC,
@@ -165,7 +165,7 @@ fn applier(context: &DeviceContext) -> Applier<'_> {
     }
 }
 
-/// Validate, issue, plan, apply, as far as it goes.
+/// Runs the stages validate, issue, plan and apply, until one refuses.
 async fn act(
     observed: &DeviceObservation,
     before: &IoTDeviceStatus,

@@ -262,7 +262,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         find(&status.conditions, READY).map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
     if told(before) != told(after)
-        // That it starts is said when it is deployed.
+        // Its start is reported when it is deployed.
         && told(after).is_none_or(|(_, reason)| reason != AGENT_STARTING.as_str())
         && let Some(ready) = find(&after.conditions, READY)
         && let Some(reason) = Reason::parse(&ready.reason)

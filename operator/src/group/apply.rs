@@ -17,7 +17,7 @@ use crate::group::import::{DesiredDevice, ImportWork};
 use crate::kubernetes::key::Key;
 use crate::metrics::Metrics;
 
-/// Owner of the fields that a list says, and of no others.
+/// Field manager of the fields that a list sets, and of no others.
 pub const FIELD_MANAGER: &str = "lanyard-import";
 /// Maximum number of devices written in one reconciliation. The status shows the progress, and other groups get their turn.
 const AT_A_LOOK: usize = 250;
@@ -102,7 +102,7 @@ impl ImportApplier<'_> {
     /// Does a part of the work; the next reconciliation does the rest.
     ///
     /// # Errors
-    /// What the API server says where trying again may help; what was done until then stays.
+    /// An error of the API server that a retry may fix; earlier writes stay.
     pub async fn import(&self, group: &ProvisioningGroup, work: ImportWork) -> Result<Imported, kube::Error> {
         let ImportWork { create, change, delete, spared, settled, ending, mistakes } = work;
         let mut told = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
@@ -168,7 +168,7 @@ impl ImportApplier<'_> {
             }
         }
         let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &key.namespace);
-        // The list wins over others who write what it says, but not over who makes the device at the same moment.
+        // The list wins over other writers of its fields, but not over a program that creates the device at the same moment.
         let how = PatchParams { force: uid.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
         self.metrics.wrote("IoTDevice", "apply");
         match api.patch(&wanted.name, &how, &Patch::Apply(object(group, wanted, uid))).await {

@@ -216,7 +216,7 @@ mod tests {
         let mut turned = devices.to_vec();
         turned.reverse();
         assert_eq!(export("list", &turned, Some(&both)).unwrap(), told, "the same bytes");
-        // What goes out comes in again.
+        // An exported list can be imported.
         let list = read(&text(&told)).unwrap();
         assert_eq!(list.entries[1].display_name.as_deref(), Some("=HYPERLINK(\"x\")"));
         assert!(list.mistakes.is_empty());

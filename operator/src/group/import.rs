@@ -177,7 +177,7 @@ impl<'a> There<'a> {
         there
     }
 
-    /// Another device of the group that has the entry's id, and goes on having it.
+    /// Another device of the group that has the entry's id and keeps it.
     fn rival(&self, entry: &Entry, removed: impl Fn(&IoTDevice) -> bool) -> Option<(String, String)> {
         let names = self.by_id.get(&entry.device_id.to_ascii_lowercase())?;
         names.iter().find_map(|name| match self.by_name.get(name)? {

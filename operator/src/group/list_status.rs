@@ -1,4 +1,4 @@
-//! The conditions `Imported` and `Exported`, and what status tells of a group's lists. Pure.
+//! The conditions `Imported` and `Exported`, and the status of a group's lists. Pure.
 
 use std::time::Duration;
 

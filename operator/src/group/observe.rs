@@ -51,7 +51,7 @@ pub struct IssuerSeen {
 /// Reads everything about one group.
 ///
 /// # Errors
-/// What the API server says; missing things are no errors.
+/// An error of the API server; a missing object is not an error.
 pub async fn observe(
     reads: &Reads,
     view: &View,

@@ -38,7 +38,7 @@ impl Listing {
 }
 
 impl Paces {
-    /// The list that stands for this one for a while, and how long. One that agrees, or that goes elsewhere, may be written
+    /// Returns the list to use instead of this one for some time, and that time. One that agrees, or that goes elsewhere, may be written
     /// at once.
     #[must_use]
     pub fn early(&self, group: &str, wanted: &Listing, now: Instant) -> Option<(Listing, Duration)> {

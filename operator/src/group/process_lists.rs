@@ -19,7 +19,7 @@ use crate::reason::Reason;
 /// Works for both lists; `faulty` is what keeps the devices from getting credentials.
 ///
 /// # Errors
-/// What the API server says where trying again may help.
+/// An error of the API server that a retry may fix.
 pub async fn work(
     observed: &GroupObservation,
     faulty: Option<&Fault>,
@@ -68,7 +68,7 @@ async fn export(
     let former = group.status.as_ref().and_then(|status| status.export.as_ref());
     let former = former.map(|former| former.secret_name.as_str()).filter(|former| Some(*former) != wanted);
     let former = former.filter(|former| !export::is_taken(group, former));
-    // One of another name goes when this one is there.
+    // The Secret of the former name is deleted after this one exists.
     if let (Some(former), None | Some(Ok(Exported { waits: None, .. }))) = (former, &exported) {
         applier(context).without_secret(&Owner::of(&**group), former).await?;
     }

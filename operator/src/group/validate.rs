@@ -1,4 +1,4 @@
-//! Second stage: whether devices can be worked for with what the group says. Pure.
+//! Second stage: validates a group. Pure.
 
 use jiff::Timestamp;
 use lanyard_crds::group::GroupKey;

@@ -30,7 +30,7 @@ enum Answered {
 /// Answers the codes of both slots.
 ///
 /// # Errors
-/// What the API server says where trying again may help.
+/// An error of the API server that a retry may fix.
 pub async fn verify(
     observed: &GroupObservation,
     usables: &Usables,

@@ -47,7 +47,7 @@ impl IdentityJudge<'_> {
     /// Compares the device with the others of its identity.
     ///
     /// # Errors
-    /// What the API server says; missing things are no errors.
+    /// An error of the API server; a missing object is not an error.
     pub async fn contest(&self, observed: &DeviceObservation) -> Result<Contest, kube::Error> {
         let (device, now) = (&*observed.device, clock::instant());
         let own = identities(device, observed.group.as_deref());

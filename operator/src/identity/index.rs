@@ -122,7 +122,7 @@ impl IdentityIndex {
         }
     }
 
-    /// A device is gone.
+    /// Notes a deleted device.
     pub fn remove(&mut self, device: &IoTDevice) {
         for id in ids(device) {
             if let Some(keys) = self.by_id.get_mut(&id) {

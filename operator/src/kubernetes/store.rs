@@ -129,7 +129,7 @@ where
         changed(Change { meta, before, now: None, gone: true });
     }
 
-    /// A namespace has been listed: what is kept of it and was not in the list is gone.
+    /// Handles the end of a namespace's listing: cached objects that were not listed are deleted.
     fn listed(
         &mut self,
         namespace: &Option<String>,

@@ -21,7 +21,7 @@ use crate::tags::event::Event;
 const TELL: Duration = Duration::from_secs(1);
 
 impl Buffer {
-    /// Appends what one scan brought; gives back how many events were dropped to make room, its own included.
+    /// Appends what one scan brought; returns how many events were dropped to make room, its own included.
     pub fn append(&mut self, events: &[Event], now: Instant) -> u64 {
         if events.is_empty() {
             return 0;
@@ -170,7 +170,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Drops the oldest segment without an event in flight; gives back how many events that were, or nothing when there
+    /// Drops the oldest segment without an event in flight; returns how many events that were, or nothing when there
     /// is no such segment.
     pub(super) fn drop_oldest(&mut self, now: Instant) -> Option<u64> {
         let segment = self.segments.take_from(self.ledger.end())?;
@@ -208,7 +208,7 @@ impl Buffer {
             self.account.drop_events(reason, events);
             let marked = self.settings.drop_markers;
             let hole = Hole { first: part.start, end: part.end, from, to, marked };
-            // A gap that a message tells of, or is was made before it, does not grow any more.
+            // A gap that a message reports, or that lies before one, does not grow any more.
             let noted = self.journal.hole(hole, self.cursor.number.max(self.ledger.end()));
             self.noted(noted);
         }

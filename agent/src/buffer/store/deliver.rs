@@ -17,7 +17,7 @@ use crate::buffer::window::Cursor;
 use crate::buffer::window::CursorStep;
 use crate::tags::event::{Event, Value};
 
-/// The tag of events that tell of a gap.
+/// The tag of events that report a gap.
 pub const DROPPED_TAG: &str = "_lanyard.dropped";
 
 /// Item at a cursor.
@@ -25,7 +25,7 @@ pub const DROPPED_TAG: &str = "_lanyard.dropped";
 pub enum Behind {
     /// An event: see [`Buffer::event`].
     Event,
-    /// A gap, which [`Buffer::marker`] tells of; behind it is this cursor.
+    /// A gap, which [`Buffer::marker`] reports, and the cursor behind it.
     Gap(Cursor),
     /// No more before the number asked for.
     Nothing,
@@ -58,7 +58,7 @@ impl Buffer {
                 break Behind::Nothing;
             }
             let (to, time) = match self.journal.holes.end_of(after.number) {
-                // What counts as gone stays gone, even where its file is still there, or has it twice.
+                // Events that count as lost stay lost, even if their file still exists or has them twice.
                 Some(end) => (end, None),
                 None => match self.window.step(&mut after, &mut self.segments, self.next) {
                     // Whether it makes sense is asked here only if it may belong to the gap before it.
@@ -107,7 +107,7 @@ impl Buffer {
         self.lose(range, DropReason::Corrupt, (cursor.time, cursor.time));
     }
 
-    /// The event that tells of the gap which [`Buffer::behind`] found last.
+    /// Returns the event that reports the gap which [`Buffer::behind`] found last.
     #[must_use]
     pub fn marker(&self) -> Option<EventRef<'_>> {
         let mut bytes = self.marker.as_slice();
