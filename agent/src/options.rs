@@ -19,16 +19,16 @@ pub const CLIENT: &str = concat!("lanyard-agent/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lanyard-agent", version, after_help = AFTER_HELP)]
 pub struct Options {
-    /// The configuration document, YAML or JSON
+    /// Configuration document, as YAML or JSON
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// The folder that has a folder of credentials for every device
+    /// Folder with a folder of credentials for each device
     #[arg(long, value_name = "DIR")]
     pub credentials: PathBuf,
-    /// The folder where the agent keeps what must outlive it; it is made if it is missing
+    /// Folder for data that must survive a restart; the agent creates it if it is missing
     #[arg(long, value_name = "DIR")]
     pub buffer: PathBuf,
-    /// Address of /metrics, /livez, /readyz and /status; [::]:9090 is every address, IPv4 and IPv6
+    /// Address of /metrics, /livez, /readyz and /status; [::]:9090 listens on every address, IPv4 and IPv6
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", value_parser = address)]
     pub http: SocketAddr,
     /// PEM certificates that all devices trust besides the public roots and their own ca.crt
@@ -61,7 +61,7 @@ fn log_filter(text: &str) -> Result<Targets, String> {
     let unknown =
         text.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
     if let Some(word) = unknown {
-        return Err(format!("{word:?} is no level; use error, warn, info, debug or trace"));
+        return Err(format!("{word:?} is not a level; use error, warn, info, debug or trace"));
     }
     text.parse().map_err(|error| format!("{error}; use error, warn, info, debug or trace"))
 }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_level_is_refused() {
-        assert!(log_filter("verbose").unwrap_err().contains("\"verbose\" is no level"));
+        assert!(log_filter("verbose").unwrap_err().contains("\"verbose\" is not a level"));
         for good in ["info", "off", "TRACE", "info,lanyard_agent=debug", "lanyard_agent=debug"] {
             assert!(log_filter(good).is_ok(), "{good}");
         }

@@ -27,7 +27,7 @@ pub struct Arguments {
 fn log_filter(text: &str) -> Result<Targets, String> {
     let is_wrong = |part: &&str| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err();
     match text.split(',').find(is_wrong) {
-        Some(word) => Err(format!("{word:?} is no level; use error, warn, info, debug or trace")),
+        Some(word) => Err(format!("{word:?} is not a level; use error, warn, info, debug or trace")),
         None => text.parse().map_err(|error| format!("{error}; use error, warn, info, debug or trace")),
     }
 }

@@ -39,7 +39,7 @@ pub enum ClientError {
     },
     /// The server is not an emulator.
     #[error(
-        "what answers at {server} is no emulator ({detail}); name an emulator's --web address with --server"
+        "the server at {server} is not an emulator ({detail}); name an emulator's --web address with --server"
     )]
     NotAnEmulator {
         /// Address of the server.

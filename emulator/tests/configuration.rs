@@ -161,7 +161,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
         "hubs[0].devises: there is no such field here",
         "hubs[1].devices[0].etag: there is no such field here",
         "hubs[0].devices[0].authentication.kind: there is no such field here",
-        "emulator.assignedHubPort: 0 is no port",
+        "emulator.assignedHubPort: 0 is not a port",
         "an unknown field of emulator: there is no such field here",
         "hubs[0].hostName: ",
         "hubs[0].devices[0].deviceId: device id must not contain ' '",

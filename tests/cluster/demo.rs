@@ -15,7 +15,7 @@ fn shows_devices_events_metrics_and_what_to_try() {
         "lanyard_device_connected{",
         "lanyard_events_acknowledged_total{",
         "Three things to try next",
-        "make demo-down takes it all away",
+        "make demo-down removes what make demo created",
     ] {
         assert!(shown.contains(expected), "the demo does not show {expected:?}:\n{shown}");
     }

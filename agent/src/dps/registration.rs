@@ -137,7 +137,7 @@ impl Registration<'_> {
         if answer.operation_id.len() > LONGEST_OPERATION_ID {
             let length = answer.operation_id.len();
             return Err(
-                self.failed(&format!("names an operation id of {length} bytes, which is no id of Azure's"))
+                self.failed(&format!("names an operation id of {length} bytes, which is not an id of Azure"))
             );
         }
         match answer.status {

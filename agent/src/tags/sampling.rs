@@ -371,10 +371,8 @@ mod tests {
         let problems = sampling.reconfigure(&device(&tags, ""), ms(0));
         assert_eq!(
             problems,
-            [
-                "tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: RAMP(rate, low, high, increment) is the form, \
-                    but there are 2 arguments"
-            ]
+            ["tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: the number of arguments is 2: write \
+                    RAMP(rate, low, high, increment)"]
         );
         let events = flat(&scan(&mut sampling, ms(0)));
         assert_eq!(events[0], ("Bad".to_owned(), Value::Null, false, 0));

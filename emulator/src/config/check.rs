@@ -82,7 +82,7 @@ fn check(document: &Document, dir: &Path, problems: &mut Problems) -> Checked {
     let (tokens, pace, limits) = settings(&document.emulator);
     let hub_port = document.emulator.assigned_hub_port;
     if hub_port == Some(0) {
-        problems.note("emulator.assignedHubPort", "0 is no port that a device can dial: use 1 to 65535");
+        problems.note("emulator.assignedHubPort", "0 is not a port that a device can use: use 1 to 65535");
     }
     let refuse_certificates_at_connect = document.emulator.refuse_certificates_at_connect;
     Checked {

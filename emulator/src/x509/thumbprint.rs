@@ -11,7 +11,7 @@ pub enum ThumbprintError {
     #[error("has separators: take the colons and spaces out")]
     Separators,
     /// Something else.
-    #[error("is no hexadecimal number: use the 40 digits of SHA-1 or the 64 of SHA-256")]
+    #[error("is not a hexadecimal number: use the 40 digits of SHA-1 or the 64 of SHA-256")]
     Digits,
     /// Too long or too short.
     #[error("has {0} hexadecimal digits: use the 40 of SHA-1 or the 64 of SHA-256")]

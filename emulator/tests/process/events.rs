@@ -69,7 +69,7 @@ fn no_emulator_is_told_from_a_wrong_one() {
     }
     let running = Running::start();
     let text = failure(program().args(["events", "--server", &format!("http://{}", running.mqtt)]));
-    assert!(text.contains("is no emulator") && text.contains("--server"), "{text}");
+    assert!(text.contains("is not an emulator") && text.contains("--server"), "{text}");
 }
 
 #[test]

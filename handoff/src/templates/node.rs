@@ -169,7 +169,7 @@ impl Reader<'_, '_> {
                 ));
             }
             block if block.starts_with('#') => {
-                let message = format!("|{block}| is no block: use |#each VALUES|, |#if …| or |#unless …|");
+                let message = format!("|{block}| is not a block: use |#each VALUES|, |#if …| or |#unless …|");
                 return Err(ErrorAt::new(at, message));
             }
             _ => {}
@@ -279,7 +279,7 @@ mod tests {
             ("|#each VALUES||#if @last|x", 14, "this |#if @last| has no |/if|: add it"),
             ("|#each VALUES||#if @last|x|/each|", 26, "this |/each| has no |#each VALUES|"),
             ("|#if @last|x|/if||#each VALUES||/each|", 0, "is of one event"),
-            ("|#each TAGS||/each|", 0, "|#each TAGS| is no block: use |#each VALUES|"),
+            ("|#each TAGS||/each|", 0, "|#each TAGS| is not a block: use |#each VALUES|"),
             ("|/each|", 0, "this |/each| has no |#each VALUES|"),
         ] {
             let (found, message) = problem(text);

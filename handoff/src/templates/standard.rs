@@ -68,7 +68,7 @@ fn lines(text: &str) -> Result<Vec<Line<'_>>, ErrorAt> {
         let Some((key, value)) =
             whole.split_once(':').filter(|(key, _)| !key.contains('|') && !key.trim().is_empty())
         else {
-            return Err(ErrorAt::new(start, "this is no field: write key: |VARIABLE| or key: text"));
+            return Err(ErrorAt::new(start, "this is not a field: write key: |VARIABLE| or key: text"));
         };
         let key = key.trim();
         if lines.iter().any(|line| line.key == key) {
@@ -171,7 +171,7 @@ mod tests {
                 "standard.values, line 2, column 5: |TAGVALU| is not a variable of this text",
             ),
             (message, "id: |TAGNAME|\nid: x", "standard.values, line 2, column 1: \"id\" occurs twice"),
-            (message, "id", "standard.values, line 1, column 1: this is no field"),
+            (message, "id", "standard.values, line 1, column 1: this is not a field"),
             (message, "id: |VALUE", "standard.values, line 1, column 5: this | has no partner"),
         ] {
             let said = problem(message, values);

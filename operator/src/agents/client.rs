@@ -37,7 +37,7 @@ pub enum AskError {
     #[error("the answer is {0}")]
     Status(StatusCode),
     /// No status document.
-    #[error("the answer is no status: {0}")]
+    #[error("the answer is not a status: {0}")]
     Syntax(#[source] serde_json::Error),
     /// The agent did not answer in time.
     #[error("no answer within {} seconds", LIMIT.as_secs())]

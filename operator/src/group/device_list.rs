@@ -72,7 +72,7 @@ pub fn found(group: &ProvisioningGroup, found: &ListFound) -> Option<Result<List
         ListFound::NoText => Err(Fault::new(
             Reason::ImportInvalid,
             format!(
-                "{key} in ConfigMap {name} is no text in UTF-8, and nothing is changed: save the list as \"CSV UTF-8\""
+                "{key} in ConfigMap {name} is not UTF-8 text, and nothing is changed: save the list as \"CSV UTF-8\""
             ),
         )),
         ListFound::Text(text) => read(text),

@@ -77,7 +77,7 @@ mod tests {
         let message = |text: &str| Address::parse(text).unwrap_err().to_string();
         assert_eq!(
             message("RAMP(1000, 0, 100)"),
-            "RAMP(rate, low, high, increment) is the form, but there are 3 arguments"
+            "the number of arguments is 3: write RAMP(rate, low, high, increment)"
         );
         assert_eq!(message("RAMP(1000, 0, 100, 1"), "the address must end with ')'");
         assert_eq!(

@@ -7,7 +7,7 @@ use lanyard_handoff::config::DataType;
 pub enum AddressError {
     /// Neither a function nor a register.
     #[error(
-        "{0:?} is no address of the simulator: use RAMP, RANDOM, SINE or USER with arguments in parentheses, or a \
+        "{0:?} is not an address of the simulator: use RAMP, RANDOM, SINE or USER with arguments in parentheses, or a \
             register such as K0001, R0001, S0001 or B0001"
     )]
     Unknown(String),
@@ -15,14 +15,14 @@ pub enum AddressError {
     #[error("the address must end with ')'")]
     Unclosed,
     /// Too few or too many arguments.
-    #[error("{usage} is the form, but there are {found} arguments")]
+    #[error("the number of arguments is {found}: write {usage}")]
     Arguments {
         /// Syntax of the function.
         usage: &'static str,
         /// Number of arguments.
         found: usize,
     },
-    /// An argument is no number.
+    /// An argument that is not a number.
     #[error("{what} {text:?} is not a number: write it like 10 or -0.25")]
     Number {
         /// Name of the argument.
@@ -55,7 +55,7 @@ pub enum AddressError {
     #[error("the bit must be from 00 to 15, on a K or R register")]
     Bit,
     /// A data type that the address never has.
-    #[error("this address has no data type {data_type:?}: use {fits}, or take dataType out")]
+    #[error("this address has no data type {data_type:?}: use {fits}, or remove dataType")]
     Type {
         /// The type.
         data_type: DataType,
