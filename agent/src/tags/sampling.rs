@@ -420,6 +420,19 @@ mod tests {
     }
 
     #[test]
+    fn tag_keeps_its_source_when_one_before_it_is_removed() {
+        let one = device(&tag("R", "RAMP(1000, 0, 100, 1)", ""), "");
+        let mut two = one.clone();
+        two.sources.insert(0, config::Source { name: "first".to_owned(), ..one.sources[0].clone() });
+        let mut sampling = Sampling::new(1);
+        sampling.reconfigure(&two, ms(0));
+        scan(&mut sampling, ms(2500));
+        sampling.reconfigure(&one, ms(2500));
+        let events = flat(&scan(&mut sampling, ms(3100)));
+        assert_eq!(events, [("R".to_owned(), Value::Integer(3), true, 3000)]);
+    }
+
+    #[test]
     fn equal_addresses_read_the_same_value() {
         let tags =
             [tag("A", "RANDOM(1000, 0, 1000000)", ""), tag("B", "RANDOM(1000,0,1000000)", "")].join(",");
