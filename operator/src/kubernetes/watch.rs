@@ -15,13 +15,13 @@ use crate::agents::poller::Agents;
 use crate::credential::key_generator::KeyGenerator;
 use crate::credential::rollover_queue::RolloverQueue;
 use crate::device::cache::Remembered;
-use crate::kubernetes::key::Key;
+use crate::kubernetes::key::{Key, device_of, key_of};
 use crate::kubernetes::labels::SHARED_LABEL;
 use crate::kubernetes::labels::{DEVICE_LABEL, REVISION_LABEL};
 use crate::kubernetes::queues::{Crowd, Queues};
 use crate::kubernetes::reference::Referent;
 use crate::kubernetes::scope::Scope;
-use crate::kubernetes::store::{Mirror, prune};
+use crate::kubernetes::store::{Change, Mirror, prune};
 use crate::metrics::Metrics;
 use crate::snapshot::View;
 use crate::triggers;
@@ -41,6 +41,21 @@ pub struct Listeners {
     pub turns: Arc<RolloverQueue>,
     /// Counter of objects that cannot be parsed.
     pub metrics: Metrics,
+}
+
+impl Listeners {
+    /// Tells the poller the device's agent. Device, `StatefulSet` and pod are listed in any order and the agent is known
+    /// only when all three are here, so a change of each of them leads here.
+    fn agent_moved(&self, view: &View, device: &Key) {
+        let agent = view.device(device).and_then(|device| view.agent_of(&device));
+        self.agents.moved(device, agent);
+    }
+}
+
+/// Returns whether an object came or went, or was replaced by another one of its name.
+fn uid_changed<K: kube::Resource>(change: &Change<'_, K>) -> bool {
+    let uid = |object: &Arc<K>| object.meta().uid.clone();
+    change.before.as_ref().map(uid) != change.now.as_ref().map(uid)
 }
 
 /// Starts all mirrors as tasks that never end.
@@ -130,13 +145,16 @@ impl Start<'_> {
             move |object| readable(object, &metrics),
             move |change| {
                 if change.gone {
-                    let gone = crate::kubernetes::key::key_of(change.meta);
+                    let gone = key_of(change.meta);
                     change.meta.uid.iter().for_each(|uid| view.trials.forget(uid));
                     listeners.remembered.forget_device(&gone);
                     listeners.key_generator.forget(&gone);
                     listeners.turns.forget(&gone);
                 }
                 triggers::device_changed(&view, &listeners.queues, &change);
+                if uid_changed(&change) {
+                    listeners.agent_moved(&view, &key_of(change.meta));
+                }
             },
         )
     }
@@ -151,7 +169,7 @@ impl Start<'_> {
             move |object| readable(object, &metrics),
             move |change| {
                 if change.gone {
-                    listeners.metrics.issuers(&crate::kubernetes::key::key_of(change.meta), &[]);
+                    listeners.metrics.issuers(&key_of(change.meta), &[]);
                 }
                 triggers::group_changed(&view, &listeners.queues, &change);
             },
@@ -163,13 +181,8 @@ impl Start<'_> {
         let ours = Config::default().labels(DEVICE_LABEL);
         mirror.follow(self.scope.apis::<StatefulSet>(self.client), ours, without_spec, move |change| {
             triggers::workload_changed(&listeners.queues, &change);
-            let uid = |workload: &StatefulSet| workload.metadata.uid.clone();
-            let device = crate::kubernetes::key::device_of(change.meta).and_then(|key| view.device(&key));
-            // Its pod may have been seen before it.
-            if let Some(device) = device
-                && change.before.as_deref().map(uid) != change.now.as_deref().map(uid)
-            {
-                listeners.agents.moved(&Key::of(&*device), view.agent_of(&device));
+            if let (Some(device), true) = (device_of(change.meta), uid_changed(&change)) {
+                listeners.agent_moved(&view, &device);
             }
         })
     }
@@ -178,9 +191,8 @@ impl Start<'_> {
         let (view, listeners) = (Arc::clone(self.view), self.listeners.clone());
         let ours = Config::default().labels(DEVICE_LABEL);
         mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
-            if let Some(device) = crate::kubernetes::key::device_of(change.meta) {
-                let agent = view.device(&device).and_then(|device| view.agent_of(&device));
-                listeners.agents.moved(&device, agent);
+            if let Some(device) = device_of(change.meta) {
+                listeners.agent_moved(&view, &device);
                 listeners.queues.soon(Crowd::Device(device));
             }
         })
@@ -314,6 +326,104 @@ fn name_only<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
+    use axum::extract::{Request, State};
+    use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+    use serde_json::{Value, json};
+    use tokio::sync::Semaphore;
+
+    use crate::agents::poller::News;
+
+    /// Serves the list of each kind when the test allows it, and watches without changes.
+    struct Lists {
+        kinds: [(&'static str, Semaphore, Value); 3],
+    }
+
+    impl Lists {
+        async fn answer(State(lists): State<Arc<Self>>, request: Request) -> axum::Json<Value> {
+            if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                std::future::pending::<()>().await;
+            }
+            let kind = request.uri().path().rsplit('/').next().unwrap_or_default();
+            let mut items = Vec::new();
+            if let Some((_, allowed, item)) = lists.kinds.iter().find(|(name, ..)| *name == kind) {
+                allowed.acquire().await.unwrap().forget();
+                items.push(item.clone());
+            }
+            axum::Json(json!({"metadata": {"resourceVersion": "1"}, "items": items}))
+        }
+
+        fn new() -> Self {
+            let owned = |kind: &str, name: &str, uid: &str| {
+                let owner =
+                    json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": true});
+                json!([owner])
+            };
+            let labels = json!({DEVICE_LABEL: "pump"});
+            let device = json!({
+                "apiVersion": "lanyard.dev/v1alpha1", "kind": "IoTDevice",
+                "metadata": {"name": "pump", "namespace": "plant", "uid": "1"},
+                "spec": {"groupRef": {"name": "line"}},
+            });
+            let workload = json!({
+                "metadata": {"name": "pump-agent", "namespace": "plant", "uid": "2", "labels": labels,
+                    "ownerReferences": owned("IoTDevice", "pump", "1")},
+            });
+            let pod = json!({
+                "metadata": {"name": "pump-agent-0", "namespace": "plant", "uid": "3", "labels": labels,
+                    "ownerReferences": owned("StatefulSet", "pump-agent", "2")},
+                "status": {"podIP": "10.0.0.7", "containerStatuses": [{"name": "agent", "image": "", "imageID": "",
+                    "ready": true, "restartCount": 0, "state": {"running": {}}}]},
+            });
+            let kinds = [("iotdevices", device), ("statefulsets", workload), ("pods", pod)];
+            Self { kinds: kinds.map(|(kind, item)| (kind, Semaphore::new(0), item)) }
+        }
+    }
+
+    async fn address_told(
+        lists: &Lists,
+        view: &View,
+        heard: &mut UnboundedReceiver<(Key, News)>,
+        order: [usize; 3],
+    ) -> Option<News> {
+        for next in order {
+            let (kind, allowed, _) = &lists.kinds[next];
+            allowed.add_permits(1);
+            let (_, filled) = view.filled.iter().find(|(name, _)| name == kind).unwrap();
+            filled.clone().wait_for(|filled| *filled).await.unwrap();
+        }
+        let mut last = None;
+        while let Ok((_, news)) = heard.try_recv() {
+            last = Some(news);
+        }
+        last
+    }
+
+    #[tokio::test]
+    async fn poller_learns_an_agents_address_in_every_order_of_lists() {
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let lists = Arc::new(Lists::new());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            let router = Router::new().fallback(Lists::answer).with_state(Arc::clone(&lists));
+            let mut tasks = JoinSet::new();
+            tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+            let client = Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap();
+            let (agents, mut heard) = Agents::new();
+            let queues = Queues { devices: unbounded().0, groups: unbounded().0, crowd: unbounded().0 };
+            let listeners = Listeners {
+                queues,
+                agents,
+                remembered: Arc::default(),
+                key_generator: KeyGenerator::new(|_| ()),
+                turns: Arc::default(),
+                metrics: Metrics::new().unwrap(),
+            };
+            let view = follow(&client, &Scope::Everywhere, &listeners, &mut tasks);
+            let last = address_told(&lists, &view, &mut heard, order).await;
+            assert_eq!(last, Some(News::Address(Some([10, 0, 0, 7].into()))), "{order:?}");
+        }
+    }
 
     #[test]
     fn unreadable_object_is_counted_and_skipped() {
