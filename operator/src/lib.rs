@@ -10,6 +10,7 @@
 //! installations   older installations, from their Leases
 //! clock, random   time and random numbers
 //! kubernetes      vocabulary: keys, labels, owners, stores, watches, queues
+//! references      objects that devices and groups refer to, and the index of them
 //! snapshot        cached objects, and queries on them
 //! reader          reads of referenced Secrets and ConfigMaps
 //! triggers        changes of objects, and the devices and groups to reconcile
@@ -43,6 +44,7 @@ pub mod installations;
 pub mod clock;
 pub mod random;
 pub mod kubernetes;
+pub mod references;
 pub mod snapshot;
 pub mod reader;
 pub mod triggers;

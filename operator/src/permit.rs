@@ -6,7 +6,7 @@ use lanyard_protocol::hub::host::HostPort;
 use crate::credential::bounds::{self, Endpoints, Way};
 use crate::credential::consent::{self, Use, UseRequest};
 use crate::device::observation::DeviceObservation;
-use crate::device::references::Origin;
+use crate::device::origin::Origin;
 use crate::device::validate::{Destination, EffectiveDevice};
 use crate::fault::Fault;
 use crate::group;

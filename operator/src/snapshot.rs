@@ -11,8 +11,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::clock;
-use crate::device::reference_index::{ReferenceIndex, Target};
-use crate::device::{name, references};
+use crate::device::name;
 use crate::identity::index::{Identity, IdentityIndex};
 use crate::identity::precedence::Trials;
 use crate::kubernetes::found::ClaimSeen;
@@ -21,6 +20,9 @@ use crate::kubernetes::key::controller;
 use crate::kubernetes::key::to_ref;
 use crate::kubernetes::labels::{SHARED_LABEL, SHARED_VALUE};
 use crate::kubernetes::store::Filled;
+use crate::references::device::DeviceTarget;
+use crate::references::group::GroupTarget;
+use crate::references::index::ReferenceIndex;
 
 /// Caches of all objects that the operator reads.
 pub struct View {
@@ -40,8 +42,10 @@ pub struct View {
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Index of identities.
     pub identities: Mutex<IdentityIndex>,
-    /// Index of references.
-    pub references: Mutex<ReferenceIndex>,
+    /// Index of the devices' references.
+    pub references: Mutex<ReferenceIndex<DeviceTarget>>,
+    /// Index of the groups' references.
+    pub group_references: Mutex<ReferenceIndex<GroupTarget>>,
     /// The turns of devices that claim an identity without proof.
     pub trials: Trials,
     /// Kinds that have been listed.
@@ -64,15 +68,21 @@ impl View {
 
     /// Returns the devices that refer to an object.
     #[must_use]
-    pub fn referring(&self, target: Target, object: &Key) -> Vec<Arc<IoTDevice>> {
-        let keys = self.references.lock().devices(target, object);
+    pub fn referring(&self, target: DeviceTarget, object: &Key) -> Vec<Arc<IoTDevice>> {
+        let keys = self.references.lock().referring(target, object);
         keys.iter().filter_map(|key| self.device(key)).collect()
+    }
+
+    /// Returns the groups that refer to an object.
+    #[must_use]
+    pub fn groups_referring(&self, target: GroupTarget, object: &Key) -> Vec<Key> {
+        self.group_references.lock().referring(target, object)
     }
 
     /// Returns the devices of a group.
     #[must_use]
     pub fn devices_of(&self, group: &Key) -> Vec<Arc<IoTDevice>> {
-        self.referring(Target::Group, group)
+        self.referring(DeviceTarget::Group, group)
     }
 
     /// Returns all devices of a namespace. This reads every device.
@@ -84,11 +94,8 @@ impl View {
     /// A group of the namespace that names this Secret as its key or CA.
     #[must_use]
     pub fn group_with_secret(&self, namespace: &str, secret: &str) -> Option<String> {
-        let named = |group: &ProvisioningGroup| {
-            group.metadata.namespace.as_deref() == Some(namespace)
-                && references::secrets(group).any(|name| name == secret)
-        };
-        self.groups.state_filter(named).iter().map(|group| group.name_any()).min()
+        let groups = self.groups_referring(GroupTarget::Issuer, &Key::new(namespace, secret));
+        groups.into_iter().next().map(|group| group.name)
     }
 
     /// A claim that the operator did not make.

@@ -8,8 +8,6 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::clock;
-use crate::device::reference_index::Target;
-use crate::device::references;
 use crate::identity::index::identities;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::key::device_of;
@@ -19,6 +17,8 @@ use crate::kubernetes::queues::Crowd;
 use crate::kubernetes::queues::Queues;
 use crate::kubernetes::reference::Referent;
 use crate::kubernetes::store::Change;
+use crate::references::device::{DeviceReferences, DeviceTarget};
+use crate::references::group::{GroupReferences, GroupTarget};
 use crate::snapshot::View;
 
 /// A device came, changed or went: itself, who claims the same id, and the group that counts it.
@@ -61,9 +61,7 @@ fn index(view: &View, before: Option<&IoTDevice>, now: Option<&IoTDevice>) {
     }
     now.into_iter().for_each(|device| index.add(device));
     drop(index);
-    let mut references = view.references.lock();
-    before.into_iter().for_each(|device| references.remove(device));
-    now.into_iter().for_each(|device| references.add(device));
+    view.references.lock().replace(before, now);
 }
 
 /// Returns the fields to which the operator responds; its own status is not among them.
@@ -97,6 +95,7 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
     if change.before.as_deref().map(asked) == change.now.as_deref().map(asked) {
         return;
     }
+    view.group_references.lock().replace(change.before.as_deref(), change.now.as_deref());
     let key = key_of(change.meta);
     if change.now.is_some() {
         queues.group(&key);
@@ -106,15 +105,12 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
     // The group tells the identities of its devices.
     devices.iter().for_each(|device| queues.devices(&view.rivals_of(device)));
     // A Secret that becomes a group's, or is one no more, decides about devices that name it as their own.
-    let secrets: HashSet<String> = change
-        .before
-        .iter()
-        .chain(&change.now)
-        .flat_map(|group| references::secrets(group).map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    for secret in &secrets {
+    let groups = [change.before.as_deref(), change.now.as_deref()].into_iter().flatten();
+    let secrets: HashSet<&str> =
+        groups.flat_map(|group| GroupReferences::of(group).secrets().collect::<Vec<_>>()).collect();
+    for secret in secrets {
         let secret = Key::new(&key.namespace, secret);
-        queues.devices(&view.referring(Target::Referent(Referent::Secret), &secret));
+        queues.devices(&view.referring(DeviceTarget::Referent(Referent::Secret), &secret));
     }
 }
 
@@ -132,33 +128,18 @@ pub fn referent_changed(
         owner(meta, &ProvisioningGroup::kind(&())).iter().for_each(|owner| queues.group(owner));
     }
     let object = key_of(meta);
-    let (namespace, changed) = (object.namespace.as_str(), object.name.as_str());
-    queues.devices(&view.referring(Target::Referent(referent), &object));
+    queues.devices(&view.referring(DeviceTarget::Referent(referent), &object));
     // A Secret of another program with the name of a device's credentials blocks the device until it is deleted.
     if referent == Referent::Secret && owner(meta, &IoTDevice::kind(&())).is_none() {
-        queues.devices(&view.referring(Target::Credentials, &object));
+        queues.devices(&view.referring(DeviceTarget::Credentials, &object));
     }
-    let groups = view.groups.state_filter(|group| {
-        group.metadata.namespace.as_deref() == Some(namespace)
-            && references::group_contains(group, referent, changed)
-    });
-    for group in groups {
-        let key = Key::of(&*group);
-        queues.group(&key);
-        queues.devices(&view.devices_of(&key));
-    }
-    // A list of devices, in or out, is nothing that the devices themselves read.
-    let listing = view.groups.state_filter(|group| {
-        group.metadata.namespace.as_deref() == Some(namespace) && group_lists(group, referent, changed)
-    });
-    listing.iter().for_each(|group| queues.group(&Key::of(&**group)));
-}
-
-fn group_lists(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
-    let spec = &group.spec;
-    match referent {
-        Referent::ConfigMap => spec.import.as_ref().is_some_and(|import| import.config_map_ref.name == name),
-        Referent::Secret => spec.export.as_ref().is_some_and(|export| export.secret_name == name),
+    for target in GroupTarget::to(referent).iter().filter(|target| !(by_operator && target.is_made())) {
+        for group in view.groups_referring(*target, &object) {
+            queues.group(&group);
+            if target.is_inherited() {
+                queues.devices(&view.devices_of(&group));
+            }
+        }
     }
 }
 
@@ -184,16 +165,16 @@ pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
     let key = key_of(meta);
     match device_of(meta) {
         Some(device) => queues.soon(Crowd::Device(device)),
-        None => queues.devices(&view.referring(Target::OwnClaim, &key)),
+        None => queues.devices(&view.referring(DeviceTarget::OwnClaim, &key)),
     }
-    queues.devices(&view.referring(Target::ExistingClaim, &key));
-    let groups = view.groups.state_filter(|group| {
-        group.metadata.namespace.as_deref() == Some(&key.namespace)
-            && references::claim_of_template(group) == Some(&key.name)
-    });
-    for group in groups {
-        let mut devices = view.devices_of(&Key::of(&*group));
-        devices.retain(|device| references::existing_claim(device, Some(&group)) == Some(&key.name));
+    queues.devices(&view.referring(DeviceTarget::ExistingClaim, &key));
+    for group in view.groups_referring(GroupTarget::ExistingClaim, &key) {
+        let inherits = |device: &IoTDevice| {
+            let group = view.group_of(device);
+            DeviceReferences::of(device, group.as_deref()).existing_claim == Some(&key.name)
+        };
+        let mut devices = view.devices_of(&group);
+        devices.retain(|device| inherits(device));
         queues.devices(&devices);
     }
 }

@@ -18,7 +18,7 @@ use crate::credential::rollover_queue::RolloverTurn;
 use crate::credential::stored::{Credential, Holding, StoredCredentials};
 use crate::credential::{self, external, schedule};
 use crate::device::observation::DeviceObservation;
-use crate::device::references::Origin;
+use crate::device::origin::Origin;
 use crate::fault::Fault;
 use crate::kubernetes::found::CaFound;
 use crate::kubernetes::secret::SecretData;

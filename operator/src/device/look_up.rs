@@ -6,10 +6,10 @@ use kube::ResourceExt;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::observation::DeviceObservation;
-use super::references::references;
 use crate::kubernetes::found::ClaimSeen;
 use crate::kubernetes::key::Key;
 use crate::reader::Reads;
+use crate::references::device::DeviceReferences;
 use crate::snapshot::View;
 
 /// Reads the objects that a device refers to, as far as its credential needs them.
@@ -19,7 +19,7 @@ pub(crate) async fn referred(
     device: Arc<IoTDevice>,
     group: Option<Arc<ProvisioningGroup>>,
 ) -> Result<DeviceObservation, kube::Error> {
-    let references = references(&device, group.as_deref());
+    let references = DeviceReferences::of(&device, group.as_deref());
     let namespace = device.namespace().unwrap_or_default();
     let read_key = reads.key(view, &namespace, references.key);
     let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);

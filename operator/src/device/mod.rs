@@ -1,7 +1,6 @@
 //! `IoTDevice`, stage by stage; only observe and apply access the cluster.
 
-pub mod reference_index;
-pub mod references;
+pub mod origin;
 pub mod context;
 pub mod observation;
 pub mod look_up;

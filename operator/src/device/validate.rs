@@ -17,8 +17,7 @@ use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
 use super::state;
 use crate::credential::external::DeviceNames;
 use crate::device::observation::DeviceObservation;
-use crate::device::references;
-use crate::device::references::Origin;
+use crate::device::origin::{self, Origin};
 use crate::fault::Fault;
 use crate::fault::invalid;
 use crate::kubernetes::key::Key;
@@ -182,14 +181,14 @@ fn where_to(observed: &DeviceObservation, device_id: &DeviceId) -> Result<(Desti
                 hostname: HostPort::parse(&hub.hostname).map_err(|error| invalid("hub.hostname", error))?,
                 gateway_hostname: gateway.map_err(|error| invalid("hub.gatewayHostname", error))?,
             });
-            Ok((destination, references::own(&hub.auth, "hub.auth", device_id.as_str(), DeviceNames::Exact)?))
+            Ok((destination, origin::own(&hub.auth, "hub.auth", device_id.as_str(), DeviceNames::Exact)?))
         }
         (None, Some(individual), None) => {
             let id = individual.registration_id.as_deref();
             let field = if id.is_some() { "dps.registrationId" } else { "deviceId" };
             let id = RegistrationId::new(id.unwrap_or(device_id.as_str()))
                 .map_err(|error| invalid(field, error))?;
-            let origin = references::own(&individual.auth, "dps.auth", id.as_str(), DeviceNames::AnyCase)?;
+            let origin = origin::own(&individual.auth, "dps.auth", id.as_str(), DeviceNames::AnyCase)?;
             Ok((to_dps(&individual.service, device_id, id, |field| format!("dps.{field}"))?, origin))
         }
         (None, None, Some(reference)) => in_group(observed, &reference.name, device_id),
@@ -216,7 +215,7 @@ fn in_group(
     };
     // DPS registers fewer ids than hubs take, and metadata.name may stand for the id.
     let id = RegistrationId::new(text).map_err(|error| invalid("deviceId", error))?;
-    let origin = references::of_group(name, group, id.as_str())?;
+    let origin = origin::of_group(name, group, id.as_str())?;
     let field = |field: &str| format!("dps.{field} of ProvisioningGroup {name}");
     Ok((to_dps(&group.spec.dps, device_id, id, field)?, origin))
 }

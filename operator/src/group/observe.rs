@@ -6,12 +6,12 @@ use kube::ResourceExt;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-use super::possession;
 use crate::kubernetes::found::CaSecret;
 use crate::kubernetes::found::{CaFound, ListFound};
 use crate::kubernetes::key::Key;
 use crate::kubernetes::secret::SecretData;
 use crate::reader::Reads;
+use crate::references::group::{GroupReferences, IssuerReference};
 use crate::snapshot::View;
 
 /// Input of the later stages.
@@ -58,13 +58,12 @@ pub async fn observe(
     group: Arc<ProvisioningGroup>,
 ) -> Result<GroupObservation, kube::Error> {
     let namespace = group.namespace().unwrap_or_default();
-    let secret = group.spec.attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
-    let read_key = reads.key(view, &namespace, secret);
-    let read_ca = reads.trusted_ca(view, &namespace, group.spec.dps.trusted_ca.as_ref());
-    let read_ca_secret = reads.ca_secret(view, &namespace, group.spec.dps.trusted_ca.as_ref());
-    let list = group.spec.import.as_ref().map(|import| &import.config_map_ref);
-    let read_list = reads.list(view, &namespace, list);
-    let read_issuers = issuers(reads, view, &group);
+    let references = GroupReferences::of(&group);
+    let read_key = reads.key(view, &namespace, references.key);
+    let read_ca = reads.trusted_ca(view, &namespace, references.trusted_ca);
+    let read_ca_secret = reads.ca_secret(view, &namespace, references.trusted_ca);
+    let read_list = reads.list(view, &namespace, references.import);
+    let read_issuers = issuers(reads, view, &namespace, &references.issuers);
     let (key, trusted_ca, ca_secret, list, issuers) =
         futures::try_join!(read_key, read_ca, read_ca_secret, read_list, read_issuers)?;
     let neighbours = if list == ListFound::NotAsked { Vec::new() } else { view.devices_in(&namespace) };
@@ -83,19 +82,14 @@ pub async fn observe(
 async fn issuers(
     reads: &Reads,
     view: &View,
-    group: &ProvisioningGroup,
+    namespace: &str,
+    references: &[IssuerReference<'_>],
 ) -> Result<Vec<IssuerSeen>, kube::Error> {
-    let Some(x509) = &group.spec.attestation.x509 else { return Ok(Vec::new()) };
-    let primary = std::iter::once((InUse::Primary, &x509.issuer));
-    let namespace = group.namespace().unwrap_or_default();
     let mut seen = Vec::new();
-    for (slot, issuer) in primary.chain(x509.secondary_issuer.iter().map(|issuer| (InUse::Secondary, issuer)))
-    {
-        let answer = possession::secret_name(&group.name_any(), slot);
-        let answer = possession::code(group, slot).map(|_| answer.as_str());
-        let data = reads.key(view, &namespace, Some(&issuer.secret_ref.name)).await?;
-        let answer = reads.key(view, &namespace, answer).await?;
-        seen.push(IssuerSeen { slot, secret: issuer.secret_ref.name.clone(), data, answer });
+    for IssuerReference { slot, secret, answer } in references {
+        let data = reads.key(view, namespace, Some(secret)).await?;
+        let answer = reads.key(view, namespace, answer.as_deref()).await?;
+        seen.push(IssuerSeen { slot: *slot, secret: (*secret).to_owned(), data, answer });
     }
     Ok(seen)
 }

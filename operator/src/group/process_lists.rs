@@ -15,6 +15,7 @@ use crate::group::observe::GroupObservation;
 use crate::group::{device_list, export, import};
 use crate::kubernetes::owner::Owner;
 use crate::reason::Reason;
+use crate::references::group::GroupReferences;
 
 /// Works for both lists; `faulty` is what keeps the devices from getting credentials.
 ///
@@ -57,7 +58,7 @@ async fn export(
     context: &GroupContext,
 ) -> Result<Option<Result<Exported, Fault>>, kube::Error> {
     let group = &observed.group;
-    let wanted = group.spec.export.as_ref().map(|export| export.secret_name.as_str());
+    let wanted = GroupReferences::of(group).export;
     let exported = match (wanted, faulty) {
         (None, _) => None,
         (Some(name), _) if export::is_taken(group, name) => Some(Err(export::taken(group, name))),

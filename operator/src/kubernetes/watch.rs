@@ -100,7 +100,7 @@ fn empty() -> (View, Mirrors) {
         ("secrets", secret_filled),
         ("configmaps", config_map_filled),
     ];
-    let (identities, references, trials) = Default::default();
+    let (identities, references, group_references, trials) = Default::default();
     let view = View {
         devices,
         groups,
@@ -111,6 +111,7 @@ fn empty() -> (View, Mirrors) {
         config_maps,
         identities,
         references,
+        group_references,
         trials,
         filled,
     };

@@ -10,6 +10,7 @@ mod authority;
 
 mod issuing;
 mod texts;
+mod triggering;
 mod permitting;
 mod certificates;
 mod credentials;

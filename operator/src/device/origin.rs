@@ -1,19 +1,15 @@
-//! References of a device, and the origin of its credential: its group's key or CA, its own Secret, or the operator.
-//! Pure.
+//! Origin of a device's credential: its group's key or CA, its own Secret, or the operator. Pure.
 
-use lanyard_crds::buffer::Buffer;
+use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::certificate::Leaf;
 use lanyard_crds::device::Auth;
-use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::credential::external::DeviceNames;
 use crate::credential::leaf::LeafRequest;
 use crate::credential::pair::KeyKind;
 use crate::credential::schedule;
 use crate::fault::Fault;
-use crate::kubernetes::reference::Referent;
 use crate::reason::Reason;
-use lanyard_crds::refer::TrustedCa;
 
 /// Longest common name of a certificate (ref §9.1).
 const MAX_COMMON_NAME: usize = 64;
@@ -66,46 +62,6 @@ impl Origin {
             Self::Group { .. } | Self::Own { .. } | Self::Kept { .. } => None,
         }
     }
-}
-
-/// The Secret that a device's credential comes from, its own or its group's; `None` where the operator needs none.
-#[must_use]
-pub fn secret<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
-    match (auth(device), group) {
-        (Some(auth), _) => {
-            let key = auth.symmetric_key.as_ref().map(|key| &key.secret_ref);
-            key.or_else(|| auth.certificate.as_ref().map(|kept| &kept.secret_ref))
-                .map(|secret| secret.name.as_str())
-        }
-        (None, Some(group)) => {
-            let attestation = &group.spec.attestation;
-            let key = attestation.symmetric_key.as_ref().map(|key| key.secret_ref.name.as_str());
-            key.or_else(|| {
-                attestation
-                    .x509
-                    .as_ref()
-                    .and_then(|x509| x509.issuer_in_use())
-                    .map(|issuer| issuer.secret_ref.name.as_str())
-            })
-        }
-        (None, None) => None,
-    }
-}
-
-/// The Secrets with a group's key and CAs.
-pub fn secrets(group: &ProvisioningGroup) -> impl Iterator<Item = &str> {
-    let attestation = &group.spec.attestation;
-    let issuers =
-        attestation.x509.iter().flat_map(|x509| std::iter::once(&x509.issuer).chain(&x509.secondary_issuer));
-    let key = attestation.symmetric_key.iter().map(|key| &key.secret_ref);
-    key.chain(issuers.map(|issuer| &issuer.secret_ref)).map(|secret| secret.name.as_str())
-}
-
-/// Returns the authentication of a device without a group.
-#[must_use]
-pub fn auth(device: &IoTDevice) -> Option<&Auth> {
-    let spec = &device.spec;
-    spec.hub.as_ref().map(|hub| &hub.auth).or_else(|| spec.dps.as_ref().map(|dps| &dps.auth))
 }
 
 /// Returns the origin for a device without a group. `name` is its id where it logs in; `field` is the path of its
@@ -170,60 +126,4 @@ fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
 
 fn invalid(field: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
-}
-
-/// Returns the name of the claim that a device names, itself or through its group.
-#[must_use]
-pub fn existing_claim<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> Option<&'a str> {
-    match &device.spec.buffer {
-        Some(buffer) => claim_of(buffer),
-        None => claim_of_template(group?),
-    }
-}
-
-/// Returns the name of the claim that a group's template names.
-#[must_use]
-pub fn claim_of_template(group: &ProvisioningGroup) -> Option<&str> {
-    claim_of(group.spec.template.as_ref()?.buffer.as_ref()?)
-}
-
-fn claim_of(buffer: &Buffer) -> Option<&str> {
-    Some(buffer.storage.as_ref()?.existing_claim.as_ref()?.name.as_str())
-}
-
-/// Objects that a device refers to, by itself or through its group.
-#[derive(Debug, PartialEq, Eq)]
-pub struct References<'a> {
-    /// Secret of the credential, the group's key or the CA.
-    pub key: Option<&'a str>,
-    /// CA certificates.
-    pub trusted_ca: Option<&'a TrustedCa>,
-    /// Claim of the buffer that the operator did not create.
-    pub existing_claim: Option<&'a str>,
-}
-
-/// Returns the objects that a device refers to. The same function decides what is read for a device, and which devices
-/// a changed object triggers.
-#[must_use]
-pub fn references<'a>(device: &'a IoTDevice, group: Option<&'a ProvisioningGroup>) -> References<'a> {
-    let spec = &device.spec;
-    let own = spec.hub.as_ref().map(|hub| hub.trusted_ca.as_ref());
-    let own = own.or_else(|| spec.dps.as_ref().map(|dps| dps.service.trusted_ca.as_ref()));
-    let trusted_ca = own.unwrap_or_else(|| group.and_then(|group| group.spec.dps.trusted_ca.as_ref()));
-    References { key: secret(device, group), trusted_ca, existing_claim: existing_claim(device, group) }
-}
-
-/// Returns whether a group refers to a Secret or ConfigMap for its devices.
-#[must_use]
-pub fn group_contains(group: &ProvisioningGroup, referent: Referent, name: &str) -> bool {
-    (referent == Referent::Secret && secrets(group).any(|secret| secret == name))
-        || ca_is(group.spec.dps.trusted_ca.as_ref(), referent, name)
-}
-
-fn ca_is(ca: Option<&TrustedCa>, referent: Referent, name: &str) -> bool {
-    let reference = ca.and_then(|ca| match referent {
-        Referent::Secret => ca.secret_key_ref.as_ref(),
-        Referent::ConfigMap => ca.config_map_key_ref.as_ref(),
-    });
-    reference.is_some_and(|reference| reference.name == name)
 }
