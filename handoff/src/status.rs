@@ -78,7 +78,7 @@ pub struct Refused {
 
 /// State of a connection, with reason and message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "ReceivedConnection")]
 pub struct Connection {
     /// State of the connection.
     pub state: ConnectionState,
@@ -86,9 +86,30 @@ pub struct Connection {
     pub since: Timestamp,
     /// Reason of the state.
     pub reason: ConnectionReason,
+    /// Name of a reason that only a newer agent knows; the reason is [`ConnectionReason::Unknown`] then.
+    #[serde(skip_serializing)]
+    pub unknown_reason: Option<String>,
     /// Message with the cause and its fix; never a secret.
-    #[serde(default)]
     pub message: String,
+}
+
+/// Connection as it is received, before its reason is known.
+#[derive(Deserialize)]
+struct ReceivedConnection {
+    state: ConnectionState,
+    since: Timestamp,
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl From<ReceivedConnection> for Connection {
+    fn from(received: ReceivedConnection) -> Self {
+        let ReceivedConnection { state, since, reason: name, message } = received;
+        let known = ConnectionReason::parse(&name);
+        let unknown_reason = known.is_none().then_some(name);
+        Self { state, since, reason: known.unwrap_or(ConnectionReason::Unknown), unknown_reason, message }
+    }
 }
 
 /// State of a connection to the hub.
@@ -101,7 +122,7 @@ pub enum ConnectionState {
 }
 
 /// Reason of a connection's state: stable names for conditions, events and metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum ConnectionReason {
     /// The hub accepted the device.
@@ -143,7 +164,6 @@ pub enum ConnectionReason {
     /// The agent is shutting down.
     ShuttingDown,
     /// A reason of a newer agent.
-    #[serde(other)]
     Unknown,
 }
 
@@ -171,6 +191,12 @@ impl ConnectionReason {
         Self::ShuttingDown,
         Self::Unknown,
     ];
+
+    /// Returns the reason with a name; `None` for a name of a newer agent.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 
     /// Returns the name in conditions, events and metrics.
     #[must_use]
@@ -213,7 +239,21 @@ mod tests {
         let newer =
             text.replace("Unauthorized", "EatenByMice").replace("\"version\":1", "\"version\":1,\"more\":{}");
         let status: AgentStatus = serde_json::from_str(&newer).unwrap();
-        assert_eq!(status.devices[0].connection.reason.as_str(), "Unknown");
+        let connection = &status.devices[0].connection;
+        assert_eq!(connection.reason.as_str(), "Unknown");
+        assert_eq!(connection.unknown_reason.as_deref(), Some("EatenByMice"));
+    }
+
+    #[test]
+    fn every_reason_is_parsed_from_its_name() {
+        for reason in ConnectionReason::ALL {
+            let json = serde_json::to_value(reason).unwrap();
+            assert_eq!(json, reason.as_str());
+            let text =
+                format!(r#"{{"state":"Disconnected","since":"2026-01-02T03:04:05Z","reason":{json}}}"#);
+            let connection: Connection = serde_json::from_str(&text).unwrap();
+            assert_eq!((connection.reason, connection.unknown_reason), (reason, None));
+        }
     }
 
     #[test]

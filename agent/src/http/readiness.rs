@@ -43,8 +43,13 @@ mod tests {
     use lanyard_handoff::status::{Connection, Credential};
 
     fn status(reason: ConnectionReason, state: ConnectionState) -> AgentStatus {
-        let connection =
-            Connection { state, since: jiff::Timestamp::UNIX_EPOCH, reason, message: "why".to_owned() };
+        let connection = Connection {
+            state,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            reason,
+            unknown_reason: None,
+            message: "why".to_owned(),
+        };
         let device = DeviceStatus {
             name: "d".to_owned(),
             device_id: "d".to_owned(),

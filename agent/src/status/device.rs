@@ -43,6 +43,7 @@ impl DeviceState {
             state: ConnectionState::Disconnected,
             since: clock::timestamp(),
             reason: ConnectionReason::Connecting,
+            unknown_reason: None,
             message: String::new(),
         };
         let known = DeviceFields {
@@ -74,6 +75,7 @@ impl DeviceState {
             state: ConnectionState::Connected,
             since: clock::timestamp(),
             reason: ConnectionReason::Connected,
+            unknown_reason: None,
             message: String::new(),
         };
         self.metrics.connected.set(1);

@@ -84,7 +84,7 @@ fn cut(mut status: AgentStatus) -> AgentStatus {
     for device in &mut status.devices {
         let DeviceStatus { name, device_id, uid, assigned_hub, connection, credential, problems } = device;
         [name, device_id, &mut connection.message].into_iter().for_each(short);
-        uid.iter_mut().chain(assigned_hub).for_each(short);
+        uid.iter_mut().chain(assigned_hub).chain(&mut connection.unknown_reason).for_each(short);
         problems.truncate(MAX_ENTRIES);
         problems.iter_mut().for_each(short);
         if let Some(credential) = credential {

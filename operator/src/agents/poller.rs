@@ -32,6 +32,8 @@ const FAST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(
 const PATIENCE: u32 = 3;
 /// Maximum number of concurrent requests.
 const AT_ONCE: usize = 32;
+/// Maximum number of unknown reasons that are logged: agents are not trusted to send few of them.
+const MAX_UNKNOWN_REASONS: usize = 16;
 
 /// The last report of every agent. Cheap to clone.
 #[derive(Clone)]
@@ -130,6 +132,7 @@ pub async fn rounds(
         asked: HashMap::new(),
         due: DelayQueue::new(),
         answers: JoinSet::new(),
+        unknown_reasons: HashSet::new(),
     };
     loop {
         tokio::select! {
@@ -159,6 +162,13 @@ struct Round {
     asked: HashMap<Key, PolledAgent>,
     due: DelayQueue<Key>,
     answers: JoinSet<(Key, IpAddr, Result<AgentStatus, AskError>)>,
+    unknown_reasons: HashSet<String>,
+}
+
+/// Returns the reasons of a newer agent that are not among the `logged` ones, and adds them.
+fn new_reasons<'a>(status: &'a AgentStatus, logged: &mut HashSet<String>) -> Vec<&'a str> {
+    let unknown = status.devices.iter().filter_map(|device| device.connection.unknown_reason.as_deref());
+    unknown.filter(|name| logged.len() < MAX_UNKNOWN_REASONS && logged.insert((*name).to_owned())).collect()
 }
 
 impl Round {
@@ -209,6 +219,12 @@ impl Round {
             asked.timer = Some(self.due.insert(device.clone(), SOON));
             return;
         }
+        if let Ok(status) = &answer {
+            for reason in new_reasons(status, &mut self.unknown_reasons) {
+                tracing::warn!(agent = %device, reason, agent_version = status.agent_version,
+                    "an agent reports a reason that this operator does not know: upgrade the operator");
+            }
+        }
         let report = answer
             .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
         let news = self.agents.keep(device, Some(report));
@@ -218,5 +234,29 @@ impl Round {
         if news {
             self.queues.device(device);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_reason_is_logged_once_and_within_a_limit() {
+        let status = |reason: &str| -> AgentStatus {
+            let connection =
+                format!(r#"{{"state":"Disconnected","since":"2026-01-02T03:04:05Z","reason":"{reason}"}}"#);
+            let device = format!(r#"{{"name":"a","deviceId":"a","connection":{connection}}}"#);
+            serde_json::from_str(&format!(r#"{{"version":1,"agentVersion":"9","devices":[{device}]}}"#))
+                .unwrap()
+        };
+        let mut logged = HashSet::new();
+        assert_eq!(new_reasons(&status("Throttled"), &mut logged), ["Throttled"]);
+        assert!(new_reasons(&status("Throttled"), &mut logged).is_empty());
+        assert!(new_reasons(&status("Timeout"), &mut logged).is_empty());
+        for number in 1..MAX_UNKNOWN_REASONS {
+            assert_eq!(new_reasons(&status(&format!("R{number}")), &mut logged).len(), 1);
+        }
+        assert!(new_reasons(&status("OneMore"), &mut logged).is_empty());
     }
 }

@@ -106,16 +106,8 @@ fn connection(
             said::ConnectionState::Connected => ConnectionState::Connected,
             said::ConnectionState::Disconnected => ConnectionState::Disconnected,
         };
-        let mut message = said.connection.message.clone();
-        if message.is_empty() {
-            message = in_words(said);
-        }
-        return Connection {
-            state,
-            since: Some(Time(whole_seconds(said.connection.since))),
-            reason,
-            message,
-        };
+        let since = Some(Time(whole_seconds(said.connection.since)));
+        return Connection { state, since, reason, message: message(said) };
     }
     let (state, message) = match (outcome, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _) => (ConnectionState::Disconnected, fault.message.clone()),
@@ -135,6 +127,22 @@ fn connection(
     let same = before.filter(|before| before.state == state && before.reason == reason);
     let since = same.map_or_else(|| Some(Time(whole_seconds(now))), |before| before.since.clone());
     Connection { state, since, reason, message }
+}
+
+/// Returns the agent's message about the connection, or one for the reason.
+fn message(said: &said::DeviceStatus) -> String {
+    let said::Connection { message, unknown_reason, .. } = &said.connection;
+    let newer = unknown_reason.as_ref().map(|reason| {
+        format!(
+            "the agent reports reason {reason:?}, which this operator does not know: upgrade the operator"
+        )
+    });
+    match (newer, message.as_str()) {
+        (None, "") => in_words(said),
+        (None, message) => message.to_owned(),
+        (Some(newer), "") => newer,
+        (Some(newer), message) => format!("{newer}; {message}"),
+    }
 }
 
 /// Returns the message for a state of which the agent reports only the reason.

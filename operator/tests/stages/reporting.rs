@@ -251,6 +251,18 @@ fn an_agent_of_an_older_specification_is_not_ready() {
 }
 
 #[test]
+fn unknown_reason_of_a_newer_agent_is_in_the_message() {
+    let mut observed = in_group("{groupRef: {name: a}}");
+    observed.agent.report = said("Disconnected", "EatenByMice");
+    let reported = tell(&observed, &applied(&observed));
+    assert_eq!(summary(&reported).1, "Unknown");
+    let message = "the agent reports reason \"EatenByMice\", which this operator does not know: upgrade the operator; words";
+    assert_eq!(reported.connection.unwrap().message, message);
+    let connected = reported.conditions.iter().find(|condition| condition.type_ == "Connected").unwrap();
+    assert_eq!((connected.reason.as_str(), connected.message.as_str()), ("Unknown", message));
+}
+
+#[test]
 fn rejected_configuration_is_stalled() {
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.report = said("Connected", "Connected");
