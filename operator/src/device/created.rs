@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
+use super::apply_error::ApplyError;
 use crate::fault::Fault;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::FIELD_MANAGER;
@@ -24,20 +25,24 @@ pub(super) fn applied(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
 }
 
 /// Answer of the API server to a write.
-pub(super) enum Answer {
-    Taken(Box<ObjectMeta>),
+#[derive(Debug)]
+pub(super) enum Answer<K> {
+    Taken(K),
     Waiting(String),
-    Refused(Fault),
 }
 
-/// Returns the answer for an error that a retry does not fix; other errors are returned as they are.
-pub(super) fn refusal(
+/// Returns the answer to a write. A refusal becomes a [`Fault`]: a retry does not fix it.
+pub(super) fn answer<K>(
     kind: &str,
     key: &Key,
     creating: bool,
-    error: kube::Error,
-) -> Result<Answer, kube::Error> {
-    let kube::Error::Api(status) = &error else { return Err(error) };
+    written: Result<K, kube::Error>,
+) -> Result<Answer<K>, ApplyError> {
+    let error = match written {
+        Ok(written) => return Ok(Answer::Taken(written)),
+        Err(error) => error,
+    };
+    let kube::Error::Api(status) = &error else { return Err(ApplyError::Api(error)) };
     match status.code {
         // The next reconciliation reads its owner.
         409 if creating => Ok(Answer::Waiting(format!("{kind} {} was made a moment ago", key.name))),
@@ -46,9 +51,9 @@ pub(super) fn refusal(
         }
         400 | 403 | 422 => {
             let message = format!("the API server refuses {kind} {}: {}", key.name, status.message);
-            Ok(Answer::Refused(Fault::new(Reason::Refused, message)))
+            Err(Fault::new(Reason::Refused, message).into())
         }
-        _ => Err(error),
+        _ => Err(ApplyError::Api(error)),
     }
 }
 
@@ -74,10 +79,29 @@ mod tests {
         assert_eq!(fields(vec![other, entry("lanyard", "Update", Some("status"))]), None);
     }
 
+    fn failed(code: u16, message: &str, creating: bool) -> Result<Answer<()>, ApplyError> {
+        let status =
+            kube::core::Status { code, message: message.to_owned(), ..kube::core::Status::default() };
+        answer("Secret", &Key::new("n", "a"), creating, Err(kube::Error::Api(status.boxed())))
+    }
+
     #[test]
-    fn l3_an_object_made_meanwhile_is_looked_at_again() {
-        let status = kube::core::Status { code: 409, ..kube::core::Status::default() };
-        let answer = refusal("Secret", &Key::new("n", "a"), true, kube::Error::Api(status.boxed()));
-        assert!(matches!(answer, Ok(Answer::Waiting(_))));
+    fn l3_object_created_by_another_is_reconciled_again() {
+        assert!(matches!(failed(409, "", true), Ok(Answer::Waiting(_))));
+        assert!(matches!(failed(409, "", false), Err(ApplyError::Api(_))));
+    }
+
+    #[test]
+    fn refusals_are_faults_and_other_errors_are_retried() {
+        for code in [400, 403, 422] {
+            let Err(ApplyError::Fault(fault)) = failed(code, "a policy", false) else { panic!("{code}") };
+            assert_eq!(fault.reason, Reason::Refused);
+            assert_eq!(fault.message, "the API server refuses Secret a: a policy");
+        }
+        assert!(matches!(failed(403, "namespace n is being terminated", true), Ok(Answer::Waiting(_))));
+        for code in [404, 429, 500] {
+            assert!(matches!(failed(code, "", true), Err(ApplyError::Api(_))), "{code}");
+        }
+        assert!(matches!(answer("Secret", &Key::new("n", "a"), true, Ok(1)), Ok(Answer::Taken(1))));
     }
 }

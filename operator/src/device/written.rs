@@ -37,6 +37,3 @@ pub struct Applied {
     /// The agent.
     pub workload: Result<Written, Fault>,
 }
-
-/// Result for one object.
-pub(super) type WriteResult = Result<Written, Fault>;

@@ -1,11 +1,13 @@
 //! Works for a group's lists: devices that come in, and credentials that go out. Writes the cluster.
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use lanyard_crds::ProvisioningGroup;
 use lanyard_crds::bulk::OnRemoval;
 
 use crate::clock;
-use crate::device;
+use crate::device::apply_error::ApplyError;
+use crate::device::write::Applier;
 use crate::device::written::Written;
 use crate::fault::Fault;
 use crate::group::apply::{ImportApplier, Imported};
@@ -64,14 +66,14 @@ async fn export(
         (Some(name), _) if export::is_taken(group, name) => Some(Err(export::taken(group, name))),
         // The previous list still matches the devices.
         (Some(_), Some(fault)) => Some(Err(fault.clone())),
-        (Some(name), None) => Some(deliver(observed, name, context).await?),
+        (Some(name), None) => Some(ApplyError::separate(deliver(observed, name, context).await)?),
     };
     let former = group.status.as_ref().and_then(|status| status.export.as_ref());
     let former = former.map(|former| former.secret_name.as_str()).filter(|former| Some(*former) != wanted);
     let former = former.filter(|former| !export::is_taken(group, former));
     // The Secret of the former name is deleted after this one exists.
     if let (Some(former), None | Some(Ok(Exported { waits: None, .. }))) = (former, &exported) {
-        applier(context).without_secret(&Owner::of(&**group), former).await?;
+        applier(context).remove::<Secret>(&Owner::of(&**group), former).await?;
     }
     Ok(exported)
 }
@@ -80,38 +82,35 @@ async fn deliver(
     observed: &GroupObservation,
     name: &str,
     context: &GroupContext,
-) -> Result<Result<Exported, Fault>, kube::Error> {
+) -> Result<Exported, ApplyError> {
     let group = &observed.group;
-    let export = match export::export(name, &observed.devices, observed.key.as_ref()) {
-        Ok(export) => export,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let told = |devices| Exported { secret_name: name.to_owned(), devices, waits: None, later: None };
+    let export = export::export(name, &observed.devices, observed.key.as_ref())?;
+    let exported = |devices| Exported { secret_name: name.to_owned(), devices, waits: None, later: None };
     let (uid, listing) = (group.uid().unwrap_or_default(), export.listing(name));
     if let Some((last, left)) = context.paces.early(&uid, &listing, clock::instant()) {
-        return Ok(Ok(Exported { later: Some(left), ..told(last.devices) }));
+        return Ok(Exported { later: Some(left), ..exported(last.devices) });
     }
     let secret = export::secret(group, name, &export);
-    Ok(match applier(context).secret(&Owner::of(&**group), &secret).await? {
+    match applier(context).put(&Owner::of(&**group), &secret).await {
         Ok(Written::Waiting(why) | Written::Contested(why, _)) => {
-            Ok(Exported { waits: Some(why), ..told(export.devices) })
+            Ok(Exported { waits: Some(why), ..exported(export.devices) })
         }
         Ok(written) => {
             if written != Written::Unchanged {
                 context.paces.written(&uid, listing, clock::instant());
             }
-            Ok(told(export.devices))
+            Ok(exported(export.devices))
         }
-        Err(fault) if fault.reason == Reason::Conflict => Err(Fault::new(
-            Reason::Conflict,
-            format!("{}, or set export.secretName to another name", fault.message),
-        )),
-        Err(fault) => Err(fault),
-    })
+        Err(ApplyError::Fault(fault)) if fault.reason == Reason::Conflict => {
+            let message = format!("{}, or set export.secretName to another name", fault.message);
+            Err(Fault::new(Reason::Conflict, message).into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
-fn applier(context: &GroupContext) -> device::apply::Applier<'_> {
-    device::apply::Applier {
+fn applier(context: &GroupContext) -> Applier<'_> {
+    Applier {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,

@@ -14,7 +14,7 @@ use super::validate::{ends, issuers, validate};
 use super::verify::verify;
 use crate::backoff::spread_over;
 use crate::clock;
-use crate::device;
+use crate::device::write::Applier;
 use crate::group::context::GroupContext;
 use crate::group::process_lists;
 use crate::kubernetes::error::ReconcileError;
@@ -94,7 +94,7 @@ async fn reconcile_once(
     let mut usables = issuers(&observed, now);
     usables.only_permitted(|slot| permit::issuer(&observed, slot, &context.rules));
     let valid = permit::group(&observed, &context.rules).and_then(|()| validate(&observed, &usables));
-    let applier = device::apply::Applier {
+    let applier = Applier {
         client: &context.client,
         view: &context.view,
         remembered: &context.remembered,

@@ -1,6 +1,7 @@
 //! Issues verification certificates, and deletes those without a code. Writes to the cluster.
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{Verification, VerificationStatus};
@@ -9,7 +10,8 @@ use super::possession;
 use super::report::Verified;
 use super::validate::Usables;
 use crate::credential::issuer::Issuer;
-use crate::device::apply::Applier;
+use crate::device::apply_error::ApplyError;
+use crate::device::write::Applier;
 use crate::fault::Fault;
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::owner::Owner;
@@ -74,7 +76,7 @@ async fn answer(
 ) -> Result<Answered, kube::Error> {
     let (group, owner) = (&observed.group, Owner::of(&*observed.group));
     let Some(code) = possession::code(group, slot) else {
-        applier.without_secret(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
+        applier.remove::<Secret>(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
         return Ok(Answered::NotAsked);
     };
     let Some(issuer) = issuer else { return Ok(Answered::NoIssuer) };
@@ -83,7 +85,8 @@ async fn answer(
         Ok(answer) => answer,
         Err(fault) => return Ok(Answered::Faulty(fault)),
     };
-    Ok(match applier.secret(&owner, &possession::secret(group, slot, &answer)).await? {
+    let written = applier.put(&owner, &possession::secret(group, slot, &answer)).await;
+    Ok(match ApplyError::separate(written)? {
         Ok(_) => Answered::Until(possession::again_at(&answer, issuer)),
         Err(fault) => Answered::Faulty(fault),
     })
