@@ -56,7 +56,7 @@ fn the_example_is_right() {
 
 /// The field's path, the cause and the fix; nothing of a key that was pasted by problem.
 #[test]
-fn every_mistake_is_told_with_field_and_fix() {
+fn every_error_names_field_and_fix() {
     let thumbprint = "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A";
     let hashes = |primary: &str, secondary: &str| {
         device(

@@ -42,7 +42,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_value_of_another_kind_is_told_with_field_place_and_fix() {
+fn wrong_type_is_reported_with_field_place_and_fix() {
     let text = "hubs: [{hostName: h}]\nemulator:\n  sasSkewSeconds: -1\n  assignedHubPort: 70000\n  maxEvents: \
         many\n  certificateNames: {a: b}\n  retryAfterSecond: 2\n";
     assert_eq!(
@@ -126,7 +126,7 @@ fn ids_need_no_quotes() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once() {
+fn every_error_is_reported_at_once() {
     let text = format!(
         "
 hubs:
@@ -199,7 +199,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
 }
 
 #[test]
-fn an_empty_configuration_says_what_to_write() {
+fn empty_configuration_names_the_missing_fields() {
     assert_eq!(problems("{}"), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
 }
 

@@ -121,7 +121,7 @@ proptest! {
     /// A damaged leaf or intermediate is never believed, and whatever else is presented beside the right ones makes no
     /// difference, in whatever order.
     #[test]
-    fn damage_is_not_believed_and_strangers_make_no_difference(
+    fn damaged_chain_is_refused_and_junk_is_ignored(
         damage in damage(),
         which in 0..3_usize,
         strangers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..3),
@@ -148,7 +148,7 @@ proptest! {
 
 /// CAs that sign each other lead nowhere, and soon.
 #[test]
-fn circles_end() {
+fn circular_chain_terminates() {
     let (one, two) = (Ca::root("one"), Ca::root("two"));
     let world = World::new(&Ca::root("root"));
     let chain = [one.leaf("dev1").der(), two.signs(&one).der(), one.signs(&two).der()];
@@ -157,7 +157,7 @@ fn circles_end() {
 
 /// As many as a handshake may carry, all of one name and key.
 #[test]
-fn a_crowd_of_the_same_name_is_looked_at_once() {
+fn cas_of_the_same_name_are_each_checked_once() {
     let root = Ca::root("root");
     let world = World::new(&root);
     let (one, two) = (Ca::root("crowd"), Ca::root("other"));

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_charts_way_to_call_it() {
+    fn charts_command_line_is_accepted() {
         let line = "lanyard-operator run --agent-image=a:1 --agent-image-pull-policy=Never --log-format=json \
             --log-level=info --agent-scrape-annotations=false --namespace=a --namespace=b";
         let Command::Run(run) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_no_argument() {
+    fn key_is_not_accepted_as_an_argument() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
         let Ok(Arguments { command: Command::DeriveKey(derive) }) =
             parse("lanyard-operator derive-key --device-id a --device-id b --group-key-file -")

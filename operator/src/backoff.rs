@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_up_to_the_cap_and_forgets() {
+    fn wait_doubles_up_to_the_cap_and_resets() {
         let backoff = Backoff::default();
         let waits: Vec<u64> = (0..9).map(|_| backoff.failed("a", 0.5).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 120, 120]);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_at_work_or_waits_or_is_done() {
+    fn object_is_reconciling_stalled_or_current() {
         let not = Aspect::new(false, Reason::Waiting, "y");
         let word =
             |ready: &Aspect, stalled| progress(ready, stalled).map(|(_, aspect)| aspect.truth.as_str());

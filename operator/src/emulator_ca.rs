@@ -167,7 +167,7 @@ mod tests {
     use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
     #[test]
-    fn a_new_ca_vouches_for_its_domains_only() {
+    fn new_ca_is_trusted_for_its_domains_only() {
         let now = Timestamp::from_second(1_790_000_000).unwrap();
         let ca = make(&["svc".to_owned(), "localhost".to_owned()], now).unwrap();
         let der = pem::parse(&ca.certificate).unwrap();

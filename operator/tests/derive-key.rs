@@ -42,7 +42,7 @@ fn the_key_comes_from_standard_input_or_a_file() {
 }
 
 #[test]
-fn mistakes_are_told_without_the_key() {
+fn errors_do_not_contain_the_key() {
     for (arguments, input, words) in [
         (vec!["--device-id", "a"], "", "standard input is empty"),
         (vec!["--device-id", "a"], &GROUP[1..], "the key is not base64"),

@@ -15,7 +15,7 @@ fn a_hub_that_does_not_resolve_is_named() {
 }
 
 #[test]
-fn a_wrong_ca_is_told_apart_and_mended() {
+fn wrong_ca_is_reported_until_it_is_fixed() {
     let plant = Plant::new("wrong-ca");
     let other = String::from_utf8(
         std::fs::read(lanyard_tests::installation::repository().join("tests/cluster/other-ca.crt")).unwrap(),
@@ -44,7 +44,7 @@ fn a_wrong_ca_is_told_apart_and_mended() {
 }
 
 #[test]
-fn a_refused_key_is_told_and_mended() {
+fn refused_key_is_reported_until_it_is_fixed() {
     let plant = Plant::new("wrong-key");
     let wrong = group("Primary").replace(
         PRIMARY,
@@ -58,7 +58,7 @@ fn a_refused_key_is_told_and_mended() {
 
 /// The schema cannot tell an address from another text, but the agent can. It reads the other tags meanwhile.
 #[test]
-fn an_address_that_no_simulator_has_is_named_and_mended() {
+fn unknown_address_is_reported_until_it_is_fixed() {
     let plant = Plant::new("wrong-tag");
     let good = "[{name: Count, source: sim, address: 'RAMP(200, 0, 1000000, 1)'}";
     let bad = format!(

@@ -39,7 +39,7 @@ impl Drop for Held {
 }
 
 #[test]
-fn commands_for_ones_own_cluster_work() {
+fn commands_for_an_existing_cluster_work() {
     let plant = Plant::new("readme");
     run(&plant, "install");
 

@@ -105,7 +105,7 @@ fn folder_in_use_is_not_changed() {
 }
 
 #[test]
-fn many_devices_have_files_enough() {
+fn many_devices_do_not_run_out_of_files() {
     let mut emulator = emulator();
     emulator.kill();
     let hub = format!("localhost:{}", emulator.mqtt.port());

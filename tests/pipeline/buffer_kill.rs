@@ -111,7 +111,7 @@ fn messages_in_flight_are_resent_with_the_same_id() {
 }
 
 #[test]
-fn an_outage_outlives_the_agent() {
+fn events_of_an_outage_survive_a_restart() {
     let mut emulator = emulator();
     emulator.kill();
     let mut agent = setup(&emulator, &press_with(&emulator, FAST, "interval: 50ms")).start();

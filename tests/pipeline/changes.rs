@@ -53,7 +53,7 @@ fn assert_account_and_one_connection(emulator: &Emulator, agent: &Agent, id: &st
 }
 
 #[test]
-fn no_change_of_a_certificate_stops_what_works() {
+fn certificate_changes_do_not_interrupt_a_working_one() {
     let kind = &rcgen::PKCS_ECDSA_P256_SHA256;
     let [one, two, stranger] = [(); 3].map(|()| certificate_maker::self_signed("press-17"));
     let expired = certificate_maker::self_signed_with("press-17", kind, -7200..-3600);
@@ -87,7 +87,7 @@ fn no_change_of_a_certificate_stops_what_works() {
 }
 
 #[test]
-fn no_change_of_a_key_or_of_its_group_stops_what_works() {
+fn key_changes_do_not_interrupt_a_working_one() {
     let emulator = emulator();
     let device = format!(
         "{{name: dev-01, deviceId: dev-01, dps: {{endpoint: 'localhost:{}', idScope: 0ne00ABCDEF}}, \

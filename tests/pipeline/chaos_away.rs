@@ -10,7 +10,7 @@ use crate::chaos::{Chaos, Counts, Load};
 const AWAY: Duration = Duration::from_secs(60);
 
 #[test]
-fn chaos_a_hub_that_is_away_for_a_minute() {
+fn chaos_hub_is_unreachable_for_a_minute() {
     let load = Load { devices: 4, tags: 20, scan: 100, telemetry: "interval: 200ms" };
     let chaos = Chaos::behind_proxies(load, Vec::new);
     chaos.await_all("events arrive", |counts, id| counts.of(id, "events_acknowledged_total") > 100);

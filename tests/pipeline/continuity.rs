@@ -148,7 +148,7 @@ fn a_mounted_secret_that_is_swapped_is_taken() {
 }
 
 #[test]
-fn the_end_delivers_everything_that_was_read() {
+fn shutdown_delivers_everything_that_was_read() {
     let emulator = emulator();
     // The interval is long: what the end does not deliver stays behind.
     let config = press_with(&emulator, crate::fixture::RAMP, "interval: 1h");
@@ -168,7 +168,7 @@ fn the_end_delivers_everything_that_was_read() {
 }
 
 #[test]
-fn the_end_does_not_wait_for_ever() {
+fn shutdown_does_not_wait_for_ever() {
     let mut emulator = emulator();
     let mut agent = setup(&emulator, &press(&emulator)).start();
     wait_for_ramp(&emulator, 5);

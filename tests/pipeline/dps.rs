@@ -115,7 +115,7 @@ fn a_wrong_key_is_refused_by_dps_and_a_right_one_ends_the_wait() {
 }
 
 #[test]
-fn an_unknown_scope_says_so() {
+fn unknown_scope_is_reported() {
     let emulator = emulator();
     let config = document(&[group_device(&emulator, "dev-01", "0ne00000000")]);
     let agent = Setup::new(&config).key("dev-01", SECONDARY).ca("dev-01", &emulator.ca()).start();

@@ -37,7 +37,7 @@ fn at(hub: &str) -> Setup {
 }
 
 #[test]
-fn a_wrong_key_is_not_hammered_and_a_right_one_ends_the_wait() {
+fn wrong_key_is_retried_slowly_until_it_changes() {
     let emulator = emulator();
     let wrong = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let agent = setup(&emulator, &press(&emulator)).key("press-17", wrong).start();
@@ -78,7 +78,7 @@ fn another_ca_than_the_hubs_is_named() {
 }
 
 #[test]
-fn a_port_that_speaks_no_tls_is_named() {
+fn port_without_tls_is_reported() {
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = plain.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -92,7 +92,7 @@ fn a_port_that_speaks_no_tls_is_named() {
 }
 
 #[test]
-fn a_port_that_hangs_up_is_named() {
+fn port_that_closes_the_connection_is_reported() {
     let closing = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closing.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -115,7 +115,7 @@ fn a_hub_of_another_name_is_named() {
 }
 
 #[test]
-fn a_gateway_is_dialled_and_the_hub_is_meant() {
+fn gateway_is_dialled_with_the_hubs_names() {
     let emulator = emulator();
     let config = document(&[format!(
         "{{name: press-17, deviceId: press-17, hub: {{hostname: localhost, gatewayHostname: 'localhost:{}'}}, \
@@ -168,7 +168,7 @@ fn a_missing_credentials_directory_is_waited_for() {
 }
 
 #[test]
-fn a_key_that_is_none_is_named_and_not_repeated() {
+fn invalid_key_is_reported_without_its_text() {
     let emulator = emulator();
     let agent = setup(&emulator, &press(&emulator)).key("press-17", "half-a-key!").start();
     let status = agent.wait_for_reason("press-17", "CredentialsUnreadable");
@@ -190,7 +190,7 @@ fn a_key_that_is_none_is_named_and_not_repeated() {
 }
 
 #[test]
-fn a_second_client_of_the_same_identity_is_suspected() {
+fn second_client_of_the_same_identity_is_reported() {
     let emulator = emulator();
     let config = press(&emulator);
     let one = setup(&emulator, &config).start();

@@ -41,7 +41,7 @@ fn deadband_max_silence_and_enabled_work_at_the_hub() {
 }
 
 #[test]
-fn the_first_update_of_all_tags_can_be_kept_back() {
+fn initial_update_of_all_tags_can_be_suppressed() {
     for (setting, expected) in [("Enabled", vec!["Constant", "Ramp"]), ("Disabled", vec!["Ramp"])] {
         let emulator = emulator();
         let tags = format!("{{name: Constant, source: sim, address: K0001, scanInterval: 50ms}}, {RAMP}");
@@ -68,7 +68,7 @@ fn wills(events: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn a_last_will_is_sent_when_the_agent_is_gone_without_a_word() {
+fn last_will_is_sent_when_the_agent_is_killed() {
     let emulator = emulator();
     let will = |payload: &str| {
         let will = format!(

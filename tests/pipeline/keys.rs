@@ -130,7 +130,7 @@ fn longest_silence(emulator: &Emulator, id: &str) -> Duration {
 }
 
 #[test]
-fn a_group_key_that_dps_learns_later_is_taken_then() {
+fn group_key_is_used_once_dps_knows_it() {
     let emulator = emulator();
     let setup = group(&emulator, &["dev-01".to_owned()]);
     let agent = setup.arguments(&["--credential-retry", "1m"]).start();
@@ -152,7 +152,7 @@ fn a_group_key_that_dps_learns_later_is_taken_then() {
 }
 
 #[test]
-fn the_key_before_serves_until_the_hub_knows_the_new_one() {
+fn previous_key_is_used_until_the_hub_knows_the_new_one() {
     let emulator = emulator();
     let setup = setup(&emulator, &press(&emulator)).key("press-17", NEW);
     setup.write("credentials/press-17/previousSharedAccessKey", PRIMARY);

@@ -86,7 +86,7 @@ fn renewed_credential_asks_dps_for_the_current_hub() {
 }
 
 #[test]
-fn a_disabled_enrollment_is_told_apart_from_a_wrong_key() {
+fn disabled_enrollment_differs_from_a_wrong_key() {
     let emulator = emulator();
     change(&emulator, json!({"provisioningStatus": "disabled"}));
     let mut agent = setup(&emulator).start();
@@ -125,7 +125,7 @@ fn disabled_enrollment_closes_no_connection() {
 
 /// The new key cannot be verified, so the connection with the old one stays.
 #[test]
-fn a_dps_that_is_away_takes_nothing_from_a_device() {
+fn unreachable_dps_leaves_devices_connected() {
     let keys = json!({"primaryKey": derived("dev-01"), "secondaryKey": SECONDARY});
     let device = json!({"deviceId": "dev-01", "authentication": {"type": "sas", "symmetricKey": keys}});
     let emulator =

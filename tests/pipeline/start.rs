@@ -12,14 +12,14 @@ fn run(setup: &Setup) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_newer_configuration_is_refused_with_that_word() {
+fn newer_configuration_version_is_named_in_the_error() {
     let (code, log) = run(&Setup::new("version: 7\nfuture: true\n"));
     assert_eq!(code, Some(1));
     assert!(log.contains("configuration version 7 is newer than this agent understands (1)"), "{log}");
 }
 
 #[test]
-fn all_mistakes_are_said_at_once() {
+fn all_errors_are_reported_at_once() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let setup = Setup::new(
@@ -42,7 +42,7 @@ fn all_mistakes_are_said_at_once() {
 }
 
 #[test]
-fn every_signal_ends_it_in_order_and_a_second_one_at_once() {
+fn signal_ends_the_agent_and_a_second_one_at_once() {
     let emulator = crate::fixture::emulator();
     let config = crate::fixture::press(&emulator);
     for signal in ["TERM", "INT", "HUP"] {

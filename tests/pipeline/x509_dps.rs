@@ -106,7 +106,7 @@ fn a_group_moves_to_another_ca_while_it_streams() {
 }
 
 #[test]
-fn a_ca_that_dps_does_not_know_never_touches_the_connection() {
+fn ca_unknown_to_dps_does_not_affect_the_connection() {
     let (known, unknown) = (Ca::root("Plant root"), Ca::root("Another root"));
     let emulator = emulator(&references("root", None), &json!([]), &[("root", &known)]);
     let (leaf, stranger) = (known.leaf("dev-01"), unknown.leaf("dev-01"));

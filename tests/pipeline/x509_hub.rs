@@ -86,7 +86,7 @@ fn every_kind_of_key_streams_and_its_expiry_is_in_the_metrics() {
 }
 
 #[test]
-fn a_ca_vouches_through_the_whole_chain() {
+fn ca_is_trusted_through_the_whole_chain() {
     let root = Ca::root("Plant root");
     let leaf = root.intermediate("Plant A").intermediate("Line 3").leaf("press-17");
     let emulator = hub(&json!({"type": "certificateAuthority"}), &[&root]);
@@ -166,7 +166,7 @@ fn expired_certificate_is_reported_without_a_connection() {
 
 /// The device's clock is behind, or that of whoever made the certificate is ahead.
 #[test]
-fn a_certificate_that_is_not_valid_yet_is_taken_when_it_is() {
+fn certificate_is_used_once_it_becomes_valid() {
     let (old, kind) = (certificate_maker::self_signed("press-17"), &rcgen::PKCS_ECDSA_P256_SHA256);
     let new = certificate_maker::self_signed_with("press-17", kind, 5..86_400);
     let emulator = hub(&thumbprints(&old, Some(&new)), &[]);

@@ -11,7 +11,7 @@ use crate::fixture::{
 use crate::x509_hub::{hub, setup, thumbprints};
 
 #[test]
-fn a_hub_that_knows_both_never_refuses() {
+fn hub_that_knows_both_keys_never_refuses() {
     let leafs: Vec<_> = (0..4).map(|_| certificate_maker::self_signed("press-17")).collect();
     let emulator = hub(&thumbprints(&leafs[0], Some(&leafs[1])), &[]);
     let agent = setup(&emulator, &leafs[0]).start();
@@ -58,7 +58,7 @@ fn previous_certificate_serves_until_the_hub_knows_the_new_one() {
 
 /// A Secret as the operator leaves it in the middle of a renewal.
 #[test]
-fn an_agent_that_starts_in_between_takes_the_one_that_works() {
+fn agent_started_during_rollover_uses_the_valid_key() {
     let (old, new) = (certificate_maker::self_signed("press-17"), certificate_maker::self_signed("press-17"));
     let emulator = hub(&thumbprints(&old, None), &[]);
     let setup = setup(&emulator, &new);

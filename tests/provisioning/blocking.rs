@@ -46,7 +46,7 @@ async fn blocked_device_has_no_agent_and_no_credentials() {
 
 /// Two pods of one device never are: the new agent waits for the old one, however long that takes.
 #[tokio::test]
-async fn unblocking_waits_for_the_pod_of_before() {
+async fn unblocking_waits_for_the_previous_pod() {
     let namespace = Namespace::new("waiting").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;

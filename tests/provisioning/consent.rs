@@ -66,7 +66,7 @@ async fn h2_a_secret_of_the_operator_is_no_source() {
 
 /// The author of a device points a key to a host of the author's own.
 #[tokio::test]
-async fn h3_a_key_goes_nowhere_but_where_its_secret_allows() {
+async fn h3_key_is_sent_only_where_its_secret_allows() {
     let namespace = Namespace::new("consent").await;
     let _operator = Operator::start(&[&namespace]).await;
     let string = format!("HostName=hub.example;DeviceId=a;SharedAccessKey={K32}");

@@ -22,7 +22,7 @@ async fn stalled(namespace: &Namespace, name: &str, reason: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_mistake_of_a_group_is_named_and_its_correction_heard() {
+async fn each_error_of_a_group_is_reported_until_corrected() {
     let namespace = Namespace::new("group-faults").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&member("a", "")).await;
@@ -84,7 +84,7 @@ async fn each_mistake_of_a_group_is_named_and_its_correction_heard() {
 }
 
 #[tokio::test]
-async fn each_mistake_of_a_devices_own_secret_is_named() {
+async fn each_error_of_a_devices_own_secret_is_named() {
     let namespace = Namespace::new("hub-faults").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&at_hub("a", "hub.example", "")).await;
@@ -123,7 +123,7 @@ async fn each_mistake_of_a_devices_own_secret_is_named() {
 }
 
 #[tokio::test]
-async fn events_tell_transitions_and_no_secret() {
+async fn events_report_transitions_and_no_secret() {
     let namespace = Namespace::new("events").await;
     let operator = Operator::start(&[&namespace]).await;
     namespace.apply(&member("a", "")).await;

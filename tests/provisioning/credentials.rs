@@ -60,7 +60,7 @@ async fn switching_the_groups_key_changes_every_secret() {
 
 /// No agent has proven the new key here, so the one before stays beside it; and who returns to it needs no other.
 #[tokio::test]
-async fn the_key_before_stays_until_the_new_one_is_proven() {
+async fn previous_key_stays_until_the_new_one_is_proven() {
     let namespace = Namespace::new("previous").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;

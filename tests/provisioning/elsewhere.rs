@@ -23,7 +23,7 @@ async fn ready_without_agent(namespace: &Namespace, name: &str) -> IoTDevice {
 }
 
 #[tokio::test]
-async fn mode_none_keeps_the_credentials_and_takes_the_agent_away() {
+async fn mode_none_keeps_credentials_and_removes_the_agent() {
     let namespace = Namespace::new("elsewhere").await;
     let operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group()).await;

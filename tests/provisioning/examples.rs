@@ -132,7 +132,7 @@ async fn every_kind_of_identity_gets_its_credentials() {
 }
 
 #[tokio::test]
-async fn the_published_vector_comes_out_in_the_secret() {
+async fn secret_contains_the_published_test_vector() {
     let namespace = Namespace::new("vector").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&crate::yaml::group()).await;

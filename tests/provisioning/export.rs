@@ -154,7 +154,7 @@ async fn devices_that_wait_for_approval_are_not_listed() {
 
 /// `crds/examples/lists`, and the commands in it.
 #[tokio::test]
-async fn the_example_brings_a_list_of_devices_to_the_factory() {
+async fn bulk_example_creates_a_list_of_devices() {
     let namespace = Namespace::new("factory").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(include_str!("../../crds/examples/lists/factory.yaml")).await;

@@ -60,7 +60,7 @@ fn fleet(rows: std::ops::Range<u32>) -> String {
 }
 
 #[tokio::test]
-async fn a_thousand_rows_come_change_and_go() {
+async fn a_thousand_rows_are_created_changed_and_deleted() {
     let namespace = Namespace::new("import").await;
     let operator = Operator::start(&[&namespace]).await;
     list(&namespace, &fleet(0..1000)).await;
@@ -162,7 +162,7 @@ async fn an_unchanged_list_costs_no_write() {
 }
 
 #[tokio::test]
-async fn bad_rows_are_told_and_good_ones_go_in() {
+async fn bad_rows_are_reported_and_good_rows_imported() {
     let namespace = Namespace::new("import").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&member("by-hand", "  displayName: Mine")).await;
@@ -284,7 +284,7 @@ async fn quota(namespace: &Namespace) {
 
 /// Rows that the API server refuses are reported with their line, and are not retried at every reconcile.
 #[tokio::test]
-async fn a_quota_leaves_rows_over() {
+async fn rows_over_a_quota_are_reported() {
     let namespace = Namespace::new("import").await;
     let operator = Operator::start(&[&namespace]).await;
     quota(&namespace).await;

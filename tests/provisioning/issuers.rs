@@ -106,7 +106,7 @@ async fn no_certificate_outlives_its_ca() {
 }
 
 #[tokio::test]
-async fn a_wrong_ca_is_named_and_devices_keep_what_they_have() {
+async fn wrong_ca_is_reported_and_devices_keep_credentials() {
     let namespace = Namespace::new("wrong-ca").await;
     let _operator = Operator::start(&[&namespace]).await;
     let good = Authority::root(usual("Good"));
@@ -224,7 +224,7 @@ async fn devices_move_to_another_ca_in_turn_and_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_verification_code_is_answered_as_long_as_it_stands_there() {
+async fn verification_code_is_answered_while_it_is_set() {
     let namespace = Namespace::new("possession").await;
     let _operator = Operator::start(&[&namespace]).await;
     let (one, other) = (Authority::root(usual("One")), Authority::root(usual("Other")));

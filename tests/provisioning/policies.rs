@@ -102,7 +102,7 @@ fn with_key(secret: &str) -> Value {
 
 /// H2, L2: whoever names a Secret must be allowed to read it, and the words say how that is granted.
 #[tokio::test]
-async fn h2_who_names_a_secret_must_be_allowed_to_get_it() {
+async fn h2_naming_a_secret_requires_the_right_to_read_it() {
     let (home, plant) = (Namespace::new("home").await, Namespace::new("references").await);
     let _policies = Policies::install(&home, &plant, &[]).await;
     plant.apply(&secret("key", "primaryKey", K32)).await;
@@ -180,7 +180,7 @@ async fn h2_who_names_a_secret_must_be_allowed_to_get_it() {
 
 /// M1: an approval is a right of its own, and one for the group that the device is in.
 #[tokio::test]
-async fn m1_who_approves_needs_the_verb_approve() {
+async fn m1_approving_requires_the_verb_approve() {
     let (home, plant) = (Namespace::new("home").await, Namespace::new("approve").await);
     let _policies = Policies::install(&home, &plant, &[]).await;
     let (_, engineer) = engineer(&plant).await;

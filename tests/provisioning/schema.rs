@@ -14,7 +14,7 @@ fn device(spec: &str) -> String {
 }
 
 #[tokio::test]
-async fn refusals_of_devices_say_what_to_do() {
+async fn refusals_of_devices_name_the_fix() {
     let namespace = Namespace::new("refusals").await;
     let sources = "  sources: [{name: sim, simulator: {}}]\n";
     let long = "a".repeat(129);
@@ -147,7 +147,7 @@ async fn refusals_of_devices_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn refusals_of_groups_say_what_to_do() {
+async fn refusals_of_groups_name_the_fix() {
     let namespace = Namespace::new("refusals").await;
     let cases = [
         ("idScope: 0ne00ABCDEF", "idScope: 0ne/1", "spec.dps.idScope"),
@@ -201,7 +201,7 @@ async fn every_device_id_of_azure_is_taken() {
 
 /// kstatus, Argo CD and Flux compare observedGeneration with generation before anything else.
 #[tokio::test]
-async fn a_new_object_is_in_progress_from_its_first_second() {
+async fn new_object_is_in_progress_from_the_start() {
     let namespace = Namespace::new("first-second").await;
     namespace.apply(&group_without_secret()).await;
     namespace.apply(&member("new", "")).await;
@@ -227,7 +227,7 @@ async fn the_examples_of_formats_are_taken() {
 
 /// The operator reports template errors that the schema cannot find, and applies their correction.
 #[tokio::test]
-async fn a_template_that_cannot_be_used_is_told_with_line_and_column() {
+async fn template_error_names_line_and_column() {
     let namespace = Namespace::new("template").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&group_without_secret()).await;

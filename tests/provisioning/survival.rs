@@ -14,7 +14,7 @@ use crate::operator::{IMAGE, Operator, issued};
 use crate::yaml::{group, member};
 
 #[tokio::test]
-async fn an_operator_killed_midway_is_carried_on_by_the_next() {
+async fn next_operator_completes_interrupted_work() {
     let namespace = Namespace::new("killed").await;
     namespace.apply(&group()).await;
     let mut first = Operator::start(&[&namespace]).await;
@@ -34,7 +34,7 @@ async fn an_operator_killed_midway_is_carried_on_by_the_next() {
 
 /// A namespace that was deleted takes its Role with it.
 #[tokio::test]
-async fn a_namespace_that_may_not_be_read_stops_no_other() {
+async fn unreadable_namespace_does_not_stop_the_others() {
     let namespace = Namespace::new("beside").await;
     namespace.apply(&group()).await;
     namespace.apply(&member("a", "")).await;

@@ -144,7 +144,7 @@ async fn certificates_are_judged_with_their_whole_chain() {
 }
 
 #[tokio::test]
-async fn damaged_ca_bundle_changes_nothing_and_is_told() {
+async fn damaged_ca_bundle_is_reported_and_changes_nothing() {
     let namespace = Namespace::new("texts-ca").await;
     let _operator = Operator::start(&[&namespace]).await;
     let ca = Authority::root(usual("Plant CA"));

@@ -42,7 +42,7 @@ async fn every_name_that_a_device_can_have_gives_a_pod() {
 
 /// A StatefulSet has no condition for it, but its events tell.
 #[tokio::test]
-async fn a_pod_that_cannot_be_made_is_told_and_made_later() {
+async fn refused_pod_is_reported_and_created_later() {
     let namespace = Namespace::new("quota").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace

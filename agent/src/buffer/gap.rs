@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_but_not_with_what_is_read() {
+    fn adjacent_gaps_merge_unless_one_is_being_read() {
         let mut holes = Holes::default();
         holes.add(hole(1, 3), 0);
         holes.add(hole(6, 9), 0);

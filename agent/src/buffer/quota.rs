@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_has_a_little_and_all_together_not_too_much() {
+    fn each_device_gets_a_share_within_the_total() {
         let allowance = Allowance::default();
         let mut grants: Vec<Grant> = (0..100).map(|_| Grant::new(allowance.clone())).collect();
         assert!(grants.iter_mut().all(|grant| grant.allows(OWN)));

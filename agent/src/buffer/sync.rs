@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_forced_a_second_later_and_only_then_replaced() {
+    fn files_are_synced_after_a_second_before_replacement() {
         let folder = std::env::temp_dir().join(format!("lanyard-sync-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (syncer, old, now) = (Syncer::default(), folder.join("old"), Instant::now());

@@ -73,7 +73,7 @@ fn leaf(name: &str) -> CertificateParams {
 }
 
 #[tokio::test]
-async fn certificates_that_cannot_be_trusted_say_why() {
+async fn untrusted_certificates_are_refused_with_a_reason() {
     let mut old = leaf("localhost");
     old.not_after = date_time_ymd(2001, 1, 1);
     old.not_before = date_time_ymd(2000, 1, 1);

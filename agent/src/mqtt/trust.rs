@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_may_believe_more_than_its_process() {
+    fn device_trust_extends_the_process_trust() {
         let key = rcgen::KeyPair::generate().unwrap();
         let pem = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
         let trust = Trust::new(None).unwrap();

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_credential_is_tried_once_and_then_slowly() {
+    fn refused_credential_is_retried_slowly() {
         assert_eq!(waits(ConnectionReason::Unauthorized, 0.0, 6), [1, 15, 30, 50, 50, 50]);
         assert_eq!(waits(ConnectionReason::RegistrationUnauthorized, 0.0, 4), [15, 30, 50, 50]);
         let mut pace = Backoff::default();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_connection_that_lasts_makes_up_for_failures() {
+    fn only_a_lasting_connection_resets_the_backoff() {
         let mut pace = Backoff::default();
         let mut lost = |lasted: u64| {
             pace.accepted(Some(Duration::from_secs(lasted)));

@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_pictures_all_tags_at_every_interval() {
+    fn wide_contains_all_tags_at_every_interval() {
         let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", "")].join(",");
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&tags, "format: Wide, interval: 2s"), ms(0));
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_leaves_the_deadband_is_told() {
+    fn only_values_outside_the_deadband_become_events() {
         let ramp = |more: &str| tag("R", "RAMP(1000, 0, 100, 1)", more);
         assert_eq!(integers(&scan_all(&ramp(", deadband: {absolute: 2}"), "", 10)), [0, 3, 6, 9]);
         assert_eq!(integers(&scan_all(&ramp(", deadband: {percent: 50}"), "", 10)), [0, 1, 2, 4, 7]);
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_update_can_be_kept_back_but_no_failure() {
+    fn initial_update_is_suppressed_but_no_failure() {
         let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", ""), tag("Bad", "RAMP(1)", "")]
             .join(",");
         let events = flat(&scan_all(&tags, "initialUpdate: Disabled", 1));
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_once_and_counted_while_it_lasts() {
+    fn failure_is_one_event_and_counted_while_it_lasts() {
         let tags = [tag("Bad", "RAMP(1)", ", publish: EveryScan"), tag("K", "K0001", "")].join(",");
         let mut sampling = Sampling::new(1);
         sampling.reconfigure(&device(&tags, ""), ms(0));

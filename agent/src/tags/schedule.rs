@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_timetable_goes_on_after_what_is_done() {
+    fn new_schedule_continues_after_the_last_scan() {
         assert_eq!(Schedule::new([(0, ms(1000))].into_iter(), ms(3000)).next(), Some(ms(4000)));
         assert_eq!(Schedule::new([(0, ms(1000))].into_iter(), ms(3001)).next(), Some(ms(4000)));
         assert_eq!(Schedule::new(std::iter::empty(), ms(0)).next(), None);
     }
 
     #[test]
-    fn a_suspended_machine_does_not_repeat_hours() {
+    fn missed_scans_of_a_suspended_machine_are_skipped() {
         let mut schedule = Schedule::new([(0, ms(1000))].into_iter(), ms(0));
         let mut count = 0;
         while schedule.due(Duration::from_secs(7200), &mut Vec::new()).is_some() {

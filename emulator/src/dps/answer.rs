@@ -101,7 +101,7 @@ mod tests {
 
     /// Ref §8.2, §8.3.
     #[test]
-    fn answers_look_like_azures() {
+    fn answers_have_the_form_of_azures() {
         let operation_id = operation_id(0x316a_ac5b_dc13_0deb, 0xb1e0_2da8_c3a0_4ff2_a121_7ea7_a6b7_f550);
         assert_eq!(operation_id, "5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550");
         let operation =

@@ -132,7 +132,7 @@ mod tests {
 
     /// Ref §3.2, "End-to-end chain": the published token of the group key K64 and `dev-01`.
     #[test]
-    fn a_derived_key_leads_to_its_group() {
+    fn derived_key_selects_its_group() {
         let token = "SharedAccessSignature \
             sr=0ne00ABCDEF%2Fregistrations%2Fdev-01&sig=ulLZRgPip9wjJhL55v7G5bIKtONeq6%2BI6At5N%2FOfqqI%3D&se=1700000000&skn=registration";
         let enrolled = try_token("dev-01", token).unwrap();

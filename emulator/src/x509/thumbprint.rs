@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn either_of_the_two_counts() {
+    fn either_thumbprint_is_accepted() {
         let both = |primary, secondary| Thumbprints { primary, secondary };
         let (one, two) = (Thumbprint::sha256(b"1"), Thumbprint::sha256(b"2"));
         let thumbprints = both(Some(one.clone()), Some(two));

@@ -136,7 +136,7 @@ fn removed_object_is_not_found() {
 
 /// The same words as for the configuration file: field, cause and fix. No key is repeated, no file read.
 #[test]
-fn mistakes_are_told_with_field_and_fix() {
+fn errors_name_field_and_fix() {
     let running = start();
     put(
         &running,

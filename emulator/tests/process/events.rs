@@ -55,7 +55,7 @@ fn followers_see_what_arrives() {
 }
 
 #[test]
-fn no_emulator_is_told_from_a_wrong_one() {
+fn missing_emulator_differs_from_a_wrong_address() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = failure(program().args(["events", "--server", &format!("http://{free}")]));
     assert!(
@@ -88,7 +88,7 @@ fn empty_result_is_explained() {
 
 /// `events --follow | head` ends with `head`.
 #[test]
-fn a_reader_who_goes_ends_it() {
+fn closed_pipe_ends_the_command() {
     let running = Running::start();
     let mut dev1 = running.device("dev1");
     dev1.publish("dev1", "", "1");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::running::{CONFIG, Running, directory, failure, program, serve};
 
 #[test]
-fn a_mistake_in_the_configuration_is_told_with_field_and_fix() {
+fn configuration_error_names_field_and_fix() {
     let dir = directory();
     let text = failure(&mut serve(&dir, "hubs: [{hostname: h}]\ndps: [{idScope: 'a b'}]"));
     assert!(text.starts_with("lanyard-emulator: the configuration "), "{text}");
@@ -88,7 +88,7 @@ fn a_data_directory_is_used_by_one_at_a_time() {
 }
 
 #[test]
-fn a_ca_that_cannot_be_kept_is_told_with_the_fix() {
+fn unusable_ca_is_reported_with_the_fix() {
     let dir = directory();
     // A directory in place of the key file: not even root can write it as a file.
     std::fs::create_dir_all(dir.join("data/ca.key/x")).unwrap();

@@ -93,7 +93,7 @@ fn a_ca_may_be_brought_along() {
 
 /// Plain MQTT, or a client that does not trust the CA, ends nothing but its own connection.
 #[test]
-fn whoever_speaks_no_tls_is_closed() {
+fn client_without_tls_is_disconnected() {
     use std::io::{Read, Write};
     let running = Running::start();
     let mut plain = std::net::TcpStream::connect(running.mqtt).unwrap();

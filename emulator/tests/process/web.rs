@@ -30,7 +30,7 @@ fn probes_answer() {
 }
 
 #[test]
-fn devices_and_metrics_tell_what_happened() {
+fn devices_and_metrics_show_the_history() {
     let running = Running::start();
     let mut dev1 = running.device("dev1");
     dev1.publish("dev1", "", "{}");
@@ -118,7 +118,7 @@ fn requests_of_other_sites_pages_are_refused() {
 }
 
 #[test]
-fn slow_clients_do_not_keep_others_out() {
+fn slow_clients_do_not_block_others() {
     let running = Running::start();
     let slow: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {

@@ -69,7 +69,7 @@ async fn group_with_intermediate_needs_chain_to_verified_root() {
 
 /// §9.1: the usual symptom; §9.2: until proof of possession.
 #[tokio::test(start_paused = true)]
-async fn whoever_is_not_enrolled_has_an_invalid_certificate() {
+async fn certificate_of_an_unenrolled_device_is_invalid() {
     let root = Ca::root("root");
     let line = root.intermediate("plant").intermediate("line");
     let by_root =
@@ -141,7 +141,7 @@ async fn a_certificate_may_be_refused_at_connect_already() {
 
 /// §9.1: "walk leaf → issuer → …": individual first, then the closest group; no fall-through from a disabled one.
 #[tokio::test(start_paused = true)]
-async fn the_closest_enrollment_counts() {
+async fn most_specific_enrollment_is_used() {
     let root = Ca::root("root");
     let plant = root.intermediate("plant");
     let leaf = plant.leaf("dev-01");

@@ -74,7 +74,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn half_open_connections_keep_no_device_out() {
+async fn half_open_connections_do_not_block_devices() {
     let emulator = Emulator::new();
     let mut device = emulator.dev1().await;
     let mut held: Vec<Client> = (0..LIMIT * 2).map(|_| emulator.client()).collect();

@@ -144,7 +144,7 @@ fn emulator_by_key() -> Emulator {
 
 /// §9.5: up to a verified CA, through what the device presents; the root itself is optional.
 #[tokio::test(start_paused = true)]
-async fn a_verified_ca_vouches_for_its_leafs() {
+async fn verified_ca_is_trusted_for_its_leafs() {
     let root = Ca::root("root");
     let plant = root.intermediate("plant");
     let line = plant.intermediate("line");

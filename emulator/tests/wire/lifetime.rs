@@ -55,7 +55,7 @@ async fn the_token_ends_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_says_nothing_is_closed() {
+async fn silent_client_is_disconnected() {
     assert_eq!(seconds(Emulator::at(EARLY).client().lasts().await), 30);
 }
 

@@ -130,7 +130,7 @@ async fn an_individual_enrollment_is_assigned() {
 
 /// Appendix A: token E belongs to the key K32, which `dev-01` has not; CONNACK is 0 all the same (§0.3 rule 6).
 #[tokio::test(start_paused = true)]
-async fn a_wrong_key_is_told_by_the_answer() {
+async fn answer_reports_a_wrong_key() {
     let emulator = Emulator::new();
     let mut client = emulator.client();
     client.send(&hex(CONNECT_DPS)).await;
@@ -147,7 +147,7 @@ async fn a_wrong_key_is_told_by_the_answer() {
 
 /// §8.3, §14.6 row 14.
 #[tokio::test(start_paused = true)]
-async fn whoever_is_not_enrolled_is_unauthorized() {
+async fn unenrolled_device_is_unauthorized() {
     let emulator = Emulator::new();
     for (registration_id, key) in [
         ("dev-01", derived("dev-02")),

@@ -90,7 +90,7 @@ async fn a_takeover_publishes_the_last_will_of_the_old() {
 
 /// §1.7.
 #[tokio::test(start_paused = true)]
-async fn whoever_says_good_bye_leaves_no_will() {
+async fn clean_disconnect_sends_no_last_will() {
     let emulator = Emulator::new();
     let mut client = emulator.connected(&with_will("devices/dev1/messages/events/", 1)).await;
     client.send(&hex(DISCONNECT)).await;

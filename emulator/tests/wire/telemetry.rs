@@ -122,7 +122,7 @@ async fn a_device_with_an_odd_id_sends() {
 
 /// §1.11.
 #[tokio::test(start_paused = true)]
-async fn forbidden_topics_close() {
+async fn forbidden_topics_close_the_connection() {
     for topic in [
         "devices/dev2/messages/events/",
         "devices/dev1/messages/Events/",
@@ -143,7 +143,7 @@ async fn forbidden_topics_close() {
 
 /// §4.2, §4.3.
 #[tokio::test(start_paused = true)]
-async fn wrong_bags_close() {
+async fn wrong_property_bags_close_the_connection() {
     for bag in ["k=%", "k=%zz", "k=%FF", "=v", "$.mid=a%20b", &format!("$.mid={}", "x".repeat(129))] {
         assert!(closes(&publish(&format!("{EVENTS}{bag}"), 1, 1, b"x")).await, "{bag}");
     }
@@ -151,7 +151,7 @@ async fn wrong_bags_close() {
 
 /// §4.5: body, values of system properties, names and values of application properties.
 #[tokio::test(start_paused = true)]
-async fn oversize_closes() {
+async fn oversized_message_closes_the_connection() {
     let body = vec![b'x'; 262_144];
     assert_eq!(stored(&publish(EVENTS, 1, 1, &body)).await["bodyBytes"], 262_144);
     assert_eq!(stored(&publish(&format!("{EVENTS}k=v"), 1, 1, &body[2..])).await["bodyBytes"], 262_142);

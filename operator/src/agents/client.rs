@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_read_and_everything_else_has_a_name() {
+    async fn answer_is_read_and_each_failure_has_an_error() {
         assert_eq!(answered(200, GOOD.to_owned()).await.unwrap().agent_version, "0.1.0");
         assert!(matches!(
             answered(503, GOOD.to_owned()).await,

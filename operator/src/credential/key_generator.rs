@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_could_not_be_stored_is_no_other_the_next_time() {
+    async fn unstored_key_is_used_again_at_the_next_attempt() {
         let (tell, mut told) = unbounded_channel();
         let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
         let device = Key::new("n", "a");

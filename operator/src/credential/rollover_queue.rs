@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_place_and_keeps_it() {
+    fn each_device_keeps_its_place() {
         let group = group();
         assert_eq!(group.ask("a", "x", 6, 0, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 6, 0, false), seconds(10));

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn another_class_is_refused_in_words_and_a_default_one_is_kept() {
+    fn another_class_is_refused_and_a_default_one_kept() {
         let with = |planned, found| fitted(claim(planned, "1Gi"), &claim(found, "1Gi"));
         assert_eq!(with(json!(null), json!("fast")), Ok(claim(json!("fast"), "1Gi")));
         assert_eq!(with(json!("fast"), json!("fast")), Ok(claim(json!("fast"), "1Gi")));

@@ -96,7 +96,7 @@ mod tests {
 
         /// Names that differ behind the part that is kept only, and names that look like another's shortened one.
         #[test]
-        fn look_alikes_get_names_of_their_own(start in "[a-z]{45}", one in "[a-z0-9]{18}", other in "[a-z0-9]{18}") {
+        fn similar_ids_get_different_names(start in "[a-z]{45}", one in "[a-z0-9]{18}", other in "[a-z0-9]{18}") {
             prop_assume!(one != other);
             let (one, other) = (workload(&format!("{start}{one}")), workload(&format!("{start}{other}")));
             prop_assert_ne!(&one, &other);

@@ -156,7 +156,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_pair_of_states_and_sights() {
+    fn state_follows_every_observation() {
         for before in STATES {
             for before_block in STATES {
                 for (what, waits, template, was_at_hub, unblocked) in SEEN {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_has_nothing_yet_waits_for_approval() {
+    fn only_device_without_credentials_waits_for_approval() {
         let nothing = "{provisioningState: Registered}";
         let issued = "{credentials: {secretName: s, kind: SharedAccessKey}}";
         for (approval, spec, status, waits) in [

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_quotes_are_told_with_their_line() {
+    fn wrong_quotes_are_reported_with_their_line() {
         let found = rows("A\n\"a\"b,c\nd\n\"e\nf\n");
         let unreadable = |line, mistake| Err(Unreadable { line, mistake });
         assert_eq!(found[1], unreadable(2, Mistake::AfterQuote));

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_list_says_nothing_about_devices() {
+    fn unreadable_list_changes_no_device() {
         for (text, why) in [
             ("", "it is empty"),
             ("\u{feff}\r\n \r\n", "it is empty"),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_rows_are_told_with_their_line_and_good_ones_go_in() {
+    fn bad_rows_are_reported_with_their_line() {
         let long = "n".repeat(149);
         let text = format!(
             "IOTC_DEVICEID,IOTC_DEVICENAME\nok,\n,nameless\nbad id,\nend_,\nOK,\nc,a, b\nd,{long}\n\"e\"x,\nfine,\n\"open\n"

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_secret_holds_is_told() {
+    fn export_larger_than_a_secret_is_reported() {
         let one = device("d", &format!("displayName: {}", "n".repeat(148)), ISSUED);
         let devices: Vec<_> = (0..6000)
             .map(|number| {

@@ -336,7 +336,7 @@ spec:
     }
 
     #[test]
-    fn rows_come_change_and_go() {
+    fn rows_are_created_changed_and_deleted() {
         for policy in ["Keep", "Delete"] {
             let group = group(policy);
             let first = plan(&group, &rows(&["a,A", "b,B", "C,"]), &[]);

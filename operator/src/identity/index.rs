@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_forget_who_is_gone() {
+    fn claims_forget_deleted_devices() {
         let mut claims = IdentityIndex::default();
         let (one, mut two) = (device("{deviceId: D}"), device("{deviceId: d}"));
         two.metadata.name = Some("b".to_owned());

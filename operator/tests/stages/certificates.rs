@@ -258,7 +258,7 @@ fn chain_is_replaced_without_a_new_device_certificate() {
 
 /// Files of one credential twice, as if it could fall back on itself.
 #[test]
-fn a_credential_is_never_the_one_before_itself() {
+fn previous_credential_differs_from_the_current_one() {
     let ca = root("One");
     let mut observed = in_group(ca.clone());
     let first = issue_again(&observed, None, &given(noon()));
@@ -274,7 +274,7 @@ fn a_credential_is_never_the_one_before_itself() {
 }
 
 #[test]
-fn a_name_is_taken_from_the_ca_byte_by_byte() {
+fn issuer_name_equals_the_cas_subject_bytes() {
     let mut observed = in_group(domain());
     let issued = issue_again(&observed, None, &given(after(1)));
     let ca = Certificate::read_all(DOMAIN_CA.as_bytes()).unwrap().remove(0);
@@ -411,7 +411,7 @@ proptest! {
     /// Never a credential of another device, never the same twice, nothing that has ended beside it, and never without one that
     /// works while one worked a moment ago.
     #[test]
-    fn any_life_leaves_a_secret_that_is_in_order(steps in prop::collection::vec(step(), 1..24)) {
+    fn any_history_leaves_a_valid_secret(steps in prop::collection::vec(step(), 1..24)) {
         let authorities = [root("One"), root("Other")];
         let keys = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
         let mut observed = in_group(authorities[0].clone());

@@ -133,7 +133,7 @@ fn refused_device_continues_and_names_what_to_register() {
 
 /// Without one before, the connection's own reason says more.
 #[test]
-fn a_first_credential_that_is_refused_is_told_by_the_connection() {
+fn connection_reports_a_refused_first_credential() {
     let only = made(0);
     let status = tell(&observed("{}"), issued(&only, None, CredentialsProof::Refused), after(1));
     assert_eq!(told(&status, "CredentialsReady").unwrap().0, "True");
@@ -157,7 +157,7 @@ fn device_that_waits_for_its_turn_is_ready() {
 }
 
 #[test]
-fn an_end_is_told_when_nothing_comes_before_it() {
+fn expiry_is_reported_without_an_earlier_change() {
     let one = made(0);
     let with = |renewal_at: Option<i64>| Issued {
         renewal_at: renewal_at.map(after),
@@ -203,7 +203,7 @@ fn the_end_that_counts_is_that_of_the_certificate_in_use() {
 }
 
 #[test]
-fn an_end_is_told_once_by_an_event_and_although_the_ca_is_gone() {
+fn expiry_event_is_sent_once_and_without_the_ca() {
     let one = made(0);
     let mut observed = observed("{}");
     let holding = issued(&one, None, CredentialsProof::Accepted);
@@ -239,7 +239,7 @@ fn no_status_holds_a_secret() {
 }
 
 #[test]
-fn a_group_counts_who_has_moved_and_says_why_others_have_not() {
+fn group_counts_moved_devices_and_names_the_others() {
     let member = |name: &str, issuer: &str, proof: &str, more: &str| -> Arc<IoTDevice> {
         Arc::new(
             serde_saphyr::from_str(&format!(

@@ -41,7 +41,7 @@ fn a_device_inherits_and_what_it_sets_replaces_the_groups_whole() {
 }
 
 #[test]
-fn a_source_that_only_the_group_could_have_is_missed_here() {
+fn source_of_the_group_is_not_inherited_beside_own_tags() {
     let fault = through(&in_group("{groupRef: {name: a}, sources: []}")).unwrap_err();
     assert_eq!(fault.reason.as_str(), "InvalidSpec");
     assert!(fault.message.contains("tags[0].source: there is no source \"sim\""), "{}", fault.message);
@@ -63,7 +63,7 @@ fn invalid_template_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn everything_that_is_said_about_the_data_reaches_the_agent() {
+fn all_data_settings_reach_the_agent() {
     let device = configuration(&plan(
         "{groupRef: {name: a}, \
           tags: [{name: T, source: sim, address: K1, dataType: LBCD, enabled: false, deadband: {percent: 2.5}, maxSilence: 1m}], \
@@ -139,7 +139,7 @@ fn without_an_agent_there_are_credentials_only() {
 }
 
 #[test]
-fn everything_belongs_to_the_device_and_says_so() {
+fn all_objects_are_owned_by_the_device() {
     let plan = plan("{groupRef: {name: a}}");
     let (configuration, workload) = (plan.configuration.unwrap(), plan.workload.unwrap());
     for meta in [&plan.credentials.metadata, &configuration.metadata, &workload.metadata] {

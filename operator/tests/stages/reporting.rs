@@ -138,7 +138,7 @@ fn progress_is_reconciling_and_user_errors_are_stalled() {
 
 /// The name of its Secret is taken, so the agent is not touched either, and both conditions say so.
 #[test]
-fn an_agent_without_its_own_secret_says_whose_it_is() {
+fn agent_without_its_own_secret_names_the_owner() {
     let observed = in_group("{groupRef: {name: a}}");
     let Outcome::Applied(valid, applied) = applied(&observed) else { panic!("it is applied") };
     let fault = Fault::new(Reason::Conflict, "Secret ca has another owner");
@@ -152,7 +152,7 @@ fn an_agent_without_its_own_secret_says_whose_it_is() {
 }
 
 #[test]
-fn an_agent_that_does_not_start_says_why() {
+fn agent_that_cannot_start_reports_the_reason() {
     for (state, reason) in [
         ("{}", "AgentStarting"),
         (
@@ -194,7 +194,7 @@ fn an_agent_that_does_not_start_says_why() {
 
 /// Its name is taken, and it may still be connected.
 #[test]
-fn a_pod_that_does_not_end_is_told_with_the_fix() {
+fn stuck_pod_is_reported_with_the_fix() {
     let deleted = |by: i64, more: &str| -> Pod {
         let by = Timestamp::from_second(by).unwrap();
         serde_saphyr::from_str(&format!("{{metadata: {{name: p-0, deletionTimestamp: '{by}'}}, {more}}}"))
@@ -276,7 +276,7 @@ fn rejected_configuration_is_stalled() {
 
 /// Tags that the schema accepts and the agent cannot read are reported in the status, once.
 #[test]
-fn tags_that_cannot_be_read_are_told() {
+fn unreadable_tags_are_reported() {
     for (problems, words) in [
         (&["tag \"A\": use RAMP"][..], "tag \"A\": use RAMP"),
         (&["tag \"A\": use RAMP", "b"], "tag \"A\": use RAMP; and 1 more tag cannot be read"),
@@ -357,7 +357,7 @@ fn admitted_device_needs_no_approval_after_a_block() {
 
 /// kstatus reads InProgress: there is no error, and a user is awaited.
 #[test]
-fn a_device_that_waits_for_approval_says_how_to_give_it() {
+fn waiting_device_names_the_approval_command() {
     let mut observed = in_group("{groupRef: {name: a}}");
     let mut group = ProvisioningGroup::clone(observed.group.as_ref().unwrap());
     group.spec.approval = Some(lanyard_crds::group::Approval::Manual);
@@ -446,7 +446,7 @@ fn direct_device_counts_as_provisioned_after_connecting() {
 }
 
 #[test]
-fn the_second_look_says_the_same_and_no_event() {
+fn second_reconcile_reports_the_same_without_an_event() {
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.report = said("Connected", "Connected");
     let outcome = applied(&observed);

@@ -89,7 +89,7 @@ fn a_device_replaces_the_groups_buffer_whole() {
 }
 
 #[test]
-fn each_storage_is_the_volume_that_it_says() {
+fn each_storage_kind_mounts_its_volume() {
     let folder = plan("{capacity: 1Gi, storage: {emptyDir: {}}}");
     assert_eq!(
         (limit(&folder).as_deref(), claimed(&folder), folder.claim.as_ref()),

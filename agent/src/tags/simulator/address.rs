@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_how_to_mend_them() {
+    fn errors_name_the_fix() {
         let message = |text: &str| Address::parse(text).unwrap_err().to_string();
         assert_eq!(
             message("RAMP(1000, 0, 100)"),
