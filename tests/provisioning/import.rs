@@ -243,7 +243,7 @@ async fn a_lost_list_deletes_nothing() {
     // As Excel writes "Unicode text".
     let utf16 = json!({"binaryData": {"devices.csv": "//5JAE8A"}});
     namespace.change::<ConfigMap>("fleet", utf16).await;
-    assert!(told("ImportInvalid").await.contains("no text in UTF-8"));
+    assert!(told("ImportInvalid").await.contains("is not UTF-8 text"));
     namespace.api::<ConfigMap>().delete("fleet", &Default::default()).await.unwrap();
     told("ImportNotFound").await;
     assert_eq!(devices(&namespace).await.len(), 2);
