@@ -1,11 +1,16 @@
 //! People whom the API server knows by name, with no right but those that a test gives. Writes the cluster.
 
+use std::time::Duration;
+
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_tests::kubernetes::{Namespace, kubeconfig};
+use lanyard_tests::kubernetes::{Namespace, kubeconfig, within};
 use serde_json::{Value, json};
 
 /// User of the API server, with the rights that a test grants.
@@ -98,10 +103,11 @@ pub(crate) fn rule(group: &str, resource: &str, verbs: &[&str], names: &[&str]) 
     }
 }
 
-/// Gives a user a role in a namespace.
+/// Gives a user a role in a namespace, and waits until the API server grants it: its authorizer learns roles by a watch.
 pub(crate) async fn role(namespace: &Namespace, name: &str, user: &User, rules: Value) {
     let meta = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     let rules: Vec<PolicyRule> = serde_json::from_value(rules).unwrap();
+    let last = rules.last().cloned().unwrap();
     let made = PostParams::default();
     namespace.api().create(&made, &Role { metadata: meta.clone(), rules: Some(rules) }).await.unwrap();
     let group = "rbac.authorization.k8s.io".to_owned();
@@ -116,6 +122,28 @@ pub(crate) async fn role(namespace: &Namespace, name: &str, user: &User, rules: 
         }]),
     };
     namespace.api().create(&made, &binding).await.unwrap();
+    let first = |texts: Option<Vec<String>>| texts.and_then(|texts| texts.into_iter().next());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.name.clone()),
+                group: first(last.api_groups),
+                resource: first(last.resources),
+                name: first(last.resource_names),
+                verb: last.verbs.first().cloned(),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let reviews: kube::Api<SelfSubjectAccessReview> = kube::Api::all(user.client().await);
+    let granted = async {
+        while !reviews.create(&made, &review).await.unwrap().status.is_some_and(|status| status.allowed) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the role is granted", Box::pin(granted)).await;
 }
 
 /// The plant engineer: writes devices and groups, and has no right on Secrets.
