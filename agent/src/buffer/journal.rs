@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::entry::{self, EVENTS, Entry};
+use super::disk::Disk;
+use super::entry::{self, EVENTS, Entry, MessageBounds};
 use super::files;
+use super::gap::{Hole, Holes};
+use super::header::{self, Stamp};
 use super::ledger::Ledger;
-use super::sync::{Synced, Syncer};
-use crate::buffer::entry::MessageBounds;
-use crate::buffer::gap::{Hole, Holes};
-use crate::buffer::header;
-use crate::buffer::header::Stamp;
+use super::sync::Synced;
 
 const SUFFIX: &str = ".journal";
 
@@ -32,12 +31,12 @@ const LARGEST: u64 = 32 << 20;
 #[derive(Debug)]
 pub(super) struct Journal {
     /// Number of the first event that is neither acknowledged nor dropped.
-    pub(super) acknowledged: u64,
+    acknowledged: u64,
     /// Events before this number were appended, at least: of those that no file has any more, it is known that they were there.
-    pub(super) appended: u64,
+    appended: u64,
     /// The number of the next message.
-    pub(super) messages: u64,
-    pub(super) holes: Holes,
+    messages: u64,
+    holes: Holes,
     profile: Arc<str>,
     generation: u64,
     file: Option<Open>,
@@ -136,16 +135,39 @@ impl Journal {
         complete.then_some((journal, in_flight))
     }
 
+    /// Returns the acknowledged position: the number of the first event that is neither acknowledged nor dropped.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Returns the number of the next message.
+    pub(super) fn next_message(&self) -> u64 {
+        self.messages
+    }
+
+    /// Returns the gaps behind the acknowledged position.
+    pub(super) fn gaps(&self) -> &Holes {
+        &self.holes
+    }
+
+    /// Returns the number after the last event that the journal knows of.
+    pub(super) fn end(&self) -> u64 {
+        self.holes.end().max(self.acknowledged).max(self.appended)
+    }
+
+    /// Moves the acknowledged position behind events before `start`, whose files are deleted. Files are deleted after the
+    /// note of the acknowledgement, which a power failure can remove. Returns the new position.
+    pub(super) fn skip_deleted(&mut self, start: u64) -> u64 {
+        if let Some(last) = self.holes.outside(self.acknowledged..start).last() {
+            self.acknowledged = last.end;
+        }
+        self.acknowledged
+    }
+
     /// Begins a new file with the current state and the messages in flight.
-    pub(super) fn begin(
-        &mut self,
-        folder: &Path,
-        ledger: &Ledger,
-        syncer: Option<&Syncer>,
-        now: Instant,
-    ) -> io::Result<()> {
+    pub(super) fn begin(&mut self, disk: &mut Disk, ledger: &Ledger, now: Instant) -> io::Result<()> {
         let generation = self.generation + 1;
-        let path = path(folder, generation);
+        let path = path(disk.enter()?, generation);
         let file = files::create(&path)?;
         let bytes = self.snapshot(ledger);
         if let Err(error) = file.write_all_at(&bytes, 0) {
@@ -156,7 +178,7 @@ impl Journal {
         let file = Arc::new(file);
         let mut old = std::mem::take(&mut self.old);
         old.extend(self.file.take().map(|open| open.path));
-        match syncer {
+        match disk.syncer() {
             Some(syncer) => syncer.replace(&file, old, now),
             // What stays is deleted at the next start.
             None => old.iter().for_each(|path| drop(std::fs::remove_file(path))),
@@ -204,9 +226,11 @@ impl Journal {
         self.file.as_ref().map_or(0, |open| open.len)
     }
 
-    /// The file that is forced to the disk.
-    pub(super) fn synced(&self) -> Option<&Synced> {
-        self.file.as_ref().map(|open| &open.synced)
+    /// Syncs the file in the background, unless the policy is not to sync.
+    pub(super) fn sync(&self, disk: &Disk, now: Instant) {
+        if let (Some(open), Some(syncer)) = (&self.file, disk.syncer()) {
+            syncer.soon(&open.synced, now);
+        }
     }
 
     /// Records a new message, before it is sent.

@@ -1,82 +1,87 @@
-//! Memory that all devices of the process share for what they read ahead. Pure.
+//! Quota of a buffer: bytes that it may take, on disk and in memory. Pure.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::RangeInclusive;
 
-/// Memory that each device has in any case.
-const OWN: usize = 64 * 1024;
-/// Maximum memory of a device: half a million events, more than an interval brings.
-const MOST: usize = 4 << 20;
-/// Memory that is requested at once.
-const STEP: usize = 64 * 1024;
-/// Memory that all devices share, besides their own.
-const TOTAL: usize = 32 << 20;
+use lanyard_handoff::buffer::{self as config, WhenFull};
 
-/// Memory that is left for all devices.
-#[derive(Debug, Clone)]
-pub struct Allowance(Arc<AtomicUsize>);
+/// Bytes that are kept in memory while the disk does not accept writes.
+pub(super) const IN_MEMORY: u64 = 8 << 20;
+/// Number of segments of a full buffer. The policy DropOldest drops one segment, a small part of the buffer.
+const SEGMENTS: u64 = 16;
+/// Sizes of a segment: smaller ones would be thousands of tiny files, and the recovery of a larger one would take a second.
+const SEGMENT_SIZES: RangeInclusive<u64> = 4 * 1024..=8 * 1024 * 1024;
 
-impl Default for Allowance {
-    fn default() -> Self {
-        Self(Arc::new(AtomicUsize::new(TOTAL)))
-    }
+/// Limits of a buffer, and the policy at the limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quota {
+    capacity: u64,
+    when_full: WhenFull,
 }
 
-/// Memory of one device; returned when it is dropped.
-#[derive(Debug)]
-pub(super) struct Grant {
-    allowance: Allowance,
-    bytes: usize,
+/// Bytes that a buffer takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    /// All of them.
+    pub(super) bytes: u64,
+    /// Part that is in memory because the disk does not accept writes.
+    pub(super) in_memory: u64,
 }
 
-impl Grant {
-    pub(super) fn new(allowance: Allowance) -> Self {
-        Self { allowance, bytes: 0 }
+impl Quota {
+    pub(super) fn new(settings: &config::Buffer) -> Self {
+        Self { capacity: settings.capacity.get(), when_full: settings.when_full }
     }
 
-    /// Returns whether the device may use this many bytes.
-    pub(super) fn allows(&mut self, bytes: usize) -> bool {
-        let Some(missing) = bytes.checked_sub(OWN + self.bytes).filter(|&missing| missing > 0) else {
-            return true;
-        };
-        let more = missing.next_multiple_of(STEP);
-        if self.bytes + more > MOST {
-            return false;
-        }
-        let take = |left: usize| left.checked_sub(more);
-        let taken = self.allowance.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok();
-        self.bytes += if taken { more } else { 0 };
-        taken
+    /// Returns the maximum number of bytes.
+    pub(super) const fn capacity(self) -> u64 {
+        self.capacity
     }
 
-    /// Gives back what it has.
-    pub(super) fn give_back(&mut self) {
-        self.allowance.0.fetch_add(std::mem::take(&mut self.bytes), Ordering::AcqRel);
+    pub(super) const fn when_full(self) -> WhenFull {
+        self.when_full
     }
-}
 
-impl Drop for Grant {
-    fn drop(&mut self) {
-        self.give_back();
+    /// Returns the size at which the next segment begins.
+    pub(super) fn segment_size(self, in_memory: bool) -> u64 {
+        let capacity = if in_memory { self.capacity.min(IN_MEMORY) } else { self.capacity };
+        (capacity / SEGMENTS).clamp(*SEGMENT_SIZES.start(), *SEGMENT_SIZES.end())
+    }
+
+    /// Returns whether this many bytes more are within the limits.
+    pub(super) fn fits(self, usage: Usage, more: u64) -> bool {
+        let fits_memory = usage.in_memory == 0 || usage.in_memory + more <= IN_MEMORY;
+        usage.bytes + more <= self.capacity && fits_memory
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lanyard_handoff::size::ByteSize;
+
     use super::*;
 
+    fn quota(capacity: u64) -> Quota {
+        Quota::new(&config::Buffer { capacity: ByteSize::new(capacity), ..config::Buffer::default() })
+    }
+
     #[test]
-    fn each_device_gets_a_share_within_the_total() {
-        let allowance = Allowance::default();
-        let mut grants: Vec<Grant> = (0..100).map(|_| Grant::new(allowance.clone())).collect();
-        assert!(grants.iter_mut().all(|grant| grant.allows(OWN)));
-        assert!(!grants[0].allows(MOST + OWN + 1));
-        assert_eq!(
-            grants.iter_mut().filter_map(|grant| grant.allows(MOST).then_some(())).count(),
-            TOTAL / (MOST - OWN)
-        );
-        grants.truncate(1);
-        grants[0].give_back();
-        assert_eq!(allowance.0.load(Ordering::Acquire), TOTAL);
+    fn full_buffer_has_sixteen_segments_within_limits() {
+        assert_eq!(quota(64 << 20).segment_size(false), 4 << 20);
+        assert_eq!(quota(64 << 20).segment_size(true), 512 << 10, "a sixteenth of the memory");
+        assert_eq!(quota(1 << 20).segment_size(true), 64 << 10, "a sixteenth of the smaller capacity");
+        assert_eq!(quota(10 << 10).segment_size(false), 4 << 10);
+        assert_eq!(quota(1 << 40).segment_size(false), 8 << 20);
+    }
+
+    #[test]
+    fn capacity_and_memory_are_limits_of_their_own() {
+        let usage = |bytes, in_memory| Usage { bytes, in_memory };
+        let quota = quota(100 << 20);
+        assert_eq!(quota.capacity(), 100 << 20);
+        assert!(quota.fits(usage(99 << 20, 0), 1 << 20));
+        assert!(!quota.fits(usage(99 << 20, 0), (1 << 20) + 1));
+        assert!(quota.fits(usage(IN_MEMORY, 1), IN_MEMORY - 1));
+        assert!(!quota.fits(usage(IN_MEMORY, 1), IN_MEMORY));
+        assert!(quota.fits(usage(IN_MEMORY, 0), IN_MEMORY + 1), "nothing is in memory yet");
     }
 }

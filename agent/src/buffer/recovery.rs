@@ -1,31 +1,32 @@
 //! Recovery of a buffer's folder after an earlier process. Reads disk.
 
 use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
 use super::entry::MessageBounds;
-use super::files;
+use super::folder::BufferFolder;
+use super::header::Stamp;
 use super::journal::{self, Journal, Unreadable};
 use super::scan::{self, Place};
 use super::segment::{self, START, Segment};
-use crate::buffer::header::Stamp;
 
-/// Held by the process that uses the folder; the operating system takes it away when the process ends.
-const LOCK: &str = "lock";
-
-/// Content of a folder.
+/// State that an earlier process left.
 #[derive(Debug)]
 pub(super) struct Recovered {
-    pub(super) lock: File,
     /// Oldest first.
     pub(super) segments: VecDeque<Segment>,
     pub(super) journal: Journal,
-    /// Messages that the earlier process left in flight, in order.
+    /// Messages in flight, in order.
     pub(super) in_flight: Vec<MessageBounds>,
     /// The number of the next event.
-    pub(super) next: u64,
+    pub(super) end: u64,
+}
+
+impl Default for Recovered {
+    fn default() -> Self {
+        Self { segments: VecDeque::new(), journal: Journal::default(), in_flight: Vec::new(), end: 1 }
+    }
 }
 
 /// Reason for not using a folder.
@@ -52,20 +53,9 @@ pub(super) enum Unusable {
     Newer(u8),
 }
 
-/// Makes a folder, and takes it for this process.
-pub(super) fn take(folder: &Path) -> io::Result<File> {
-    files::make_folder(folder)?;
-    let lock = files::open(&folder.join(LOCK), File::options().create(true).truncate(false).write(true))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Takes a folder, and reads what it holds.
-pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
-    let names = match names(folder) {
+/// Locks a folder, and reads the state that an earlier process left in it.
+pub(super) fn recover(path: &Path) -> Result<(BufferFolder, Recovered), Unusable> {
+    let names = match names(path) {
         Ok(names) => names,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Vec::new()
@@ -76,29 +66,28 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, Unusable> {
     firsts.sort_unstable();
     let mut generations: Vec<u64> = names.iter().filter_map(|name| journal::number(name)).collect();
     generations.sort_unstable();
-    let lock = take(folder).map_err(|error| match error.kind() {
+    let mut folder = BufferFolder::new(path);
+    folder.lock().map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => Unusable::Taken,
         _ if firsts.is_empty() && generations.is_empty() => Unusable::Empty(error),
         _ => Unusable::Refused(error),
     })?;
-    let (journal, in_flight) = Journal::read(folder, &generations).map_err(|error| match error {
+    let (journal, in_flight) = Journal::read(path, &generations).map_err(|error| match error {
         Unreadable::Read(error) => Unusable::Refused(error),
         Unreadable::Newer(version) => Unusable::Newer(version),
     })?;
-    let mut segments = segments(folder, &firsts)?;
+    let mut segments = segments(path, &firsts)?;
     let ends = [
         segments.back().map_or(0, |last| last.end),
-        journal.holes.end(),
+        journal.end(),
         in_flight.iter().map(|bounds| bounds.end).max().unwrap_or(0),
-        journal.acknowledged,
-        journal.appended,
     ];
-    let next = ends.into_iter().max().unwrap_or(0).max(1);
+    let end = ends.into_iter().max().unwrap_or(0).max(1);
     if let Some(last) = segments.back_mut() {
         // What is known of, and has no block any more, was in it.
-        last.end = next;
+        last.end = end;
     }
-    Ok(Recovered { lock, segments, journal, in_flight, next })
+    Ok((folder, Recovered { segments, journal, in_flight, end }))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

@@ -2,15 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
+use super::quota::Usage;
 use super::scan::Place;
 use super::segment::{self, Segment};
-
-/// A buffer has this many segments when it is full: what DropOldest drops at once is a small part of it.
-const SHARE: u64 = 16;
-/// Neither thousands of tiny files nor a second's work when the end of one is looked for.
-const SIZES: std::ops::RangeInclusive<u64> = 4 * 1024..=8 * 1024 * 1024;
 
 /// Segments in order.
 #[derive(Debug, Default)]
@@ -22,76 +19,73 @@ pub(super) struct Segments {
     bytes_in_memory: u64,
 }
 
-/// Returns the size at which the next segment begins.
-pub(super) fn size(capacity: u64) -> u64 {
-    (capacity / SHARE).clamp(*SIZES.start(), *SIZES.end())
-}
-
 impl Segments {
-    /// Those that an earlier process left behind.
+    /// Segments of an earlier process.
     pub(super) fn found(list: VecDeque<Segment>) -> Self {
         let bytes = list.iter().map(|segment| segment.len).sum();
         Self { list, open: false, bytes, bytes_in_memory: 0 }
     }
 
-    /// Bytes of all of them.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Returns whether every number of a range is in a segment.
+    #[cfg(test)]
+    pub(super) fn have(&self, range: Range<u64>) -> bool {
+        let mut next = range.start;
+        for segment in self.list.iter().filter(|segment| segment.first <= range.end) {
+            if segment.first <= next {
+                next = next.max(segment.end);
+            }
+        }
+        next >= range.end
     }
 
-    /// Bytes of those that end with the process.
-    pub(super) fn bytes_in_memory(&self) -> u64 {
-        self.bytes_in_memory
+    /// Returns the bytes of all segments, and of those in memory.
+    pub(super) fn usage(&self) -> Usage {
+        Usage { bytes: self.bytes, in_memory: self.bytes_in_memory }
     }
 
-    /// Numbers that end with the process, unless they are acknowledged before.
-    pub(super) fn in_memory(&self) -> impl Iterator<Item = std::ops::Range<u64>> {
+    /// Returns the numbers of the events in each segment in memory.
+    pub(super) fn in_memory(&self) -> impl Iterator<Item = Range<u64>> {
         self.list.iter().filter(|segment| segment.is_in_memory()).map(|segment| segment.first..segment.end)
     }
 
-    /// The one that takes what is appended, unless it is `size` bytes large.
-    pub(super) fn open(&mut self, size: u64) -> Option<&mut Segment> {
+    /// Returns whether the last segment takes more blocks. It takes none once it has `size` bytes.
+    pub(super) fn is_open(&mut self, size: u64) -> bool {
         if self.open && self.list.back().is_some_and(|last| last.len >= size) {
             self.seal();
         }
-        if self.open { self.list.back_mut() } else { None }
+        self.open
     }
 
-    /// Begins a new one.
+    /// Adds a segment, which is open for blocks.
     pub(super) fn push(&mut self, segment: Segment) {
         self.seal();
-        self.count(&segment, 0);
+        self.bytes += segment.len;
+        self.bytes_in_memory += if segment.is_in_memory() { segment.len } else { 0 };
         self.list.push_back(segment);
         self.open = true;
     }
 
-    /// Appends blocks with the events up to `end` to the open one.
-    pub(super) fn append(&mut self, blocks: &[u8], end: u64, times: (i64, i64)) -> io::Result<()> {
+    /// Appends blocks with the events before `end` to the open segment, and returns their place.
+    pub(super) fn append(&mut self, blocks: &[u8], end: u64, times: (i64, i64)) -> io::Result<Place> {
         let Some(last) = self.list.back_mut().filter(|_| self.open) else {
             return Err(io::ErrorKind::NotFound.into());
         };
+        let place = Place { segment: last.first, offset: last.len };
         last.append(blocks)?;
         last.end = end;
         last.from = last.from.min(times.0);
         last.to = last.to.max(times.1);
         self.bytes += blocks.len() as u64;
         self.bytes_in_memory += if last.is_in_memory() { blocks.len() as u64 } else { 0 };
-        Ok(())
+        Ok(place)
     }
 
-    /// Nothing more comes into the last one.
+    /// Closes the open segment for blocks.
     pub(super) fn seal(&mut self) {
         if let Some(last) = self.list.back_mut().filter(|_| self.open) {
             last.close();
         }
         self.open = false;
-    }
-
-    fn count(&mut self, segment: &Segment, before: u64) {
-        self.bytes = self.bytes + segment.len - before;
-        if segment.is_in_memory() {
-            self.bytes_in_memory = self.bytes_in_memory + segment.len - before;
-        }
     }
 
     fn remove(&mut self, at: usize) -> Option<Segment> {
@@ -136,10 +130,10 @@ impl Segments {
         self.list.iter().find(|segment| segment.end > number).map(|segment| segment.from)
     }
 
-    /// Deletes those whose events are all before a number. The open one stays unless `all`.
-    pub(super) fn release(&mut self, number: u64, all: bool) {
+    /// Deletes the segments whose events all are before a number. The open one stays.
+    pub(super) fn release(&mut self, number: u64) {
         while let Some(front) = self.list.front() {
-            if front.end > number || (self.open && self.list.len() == 1 && !all) {
+            if front.end > number || (self.open && self.list.len() == 1) {
                 break;
             }
             if let Some(front) = self.remove(0) {

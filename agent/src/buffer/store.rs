@@ -23,29 +23,29 @@
 //! blocks, or compresses names and times. The checksum comes from a library.
 
 mod append;
-pub mod deliver;
-mod disk;
+mod deliver;
+#[cfg(test)]
+mod invariants;
 
-use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 use lanyard_handoff::buffer::{self as config, WhenFull};
 
-use super::entry::MessageBounds;
-use super::home::Home;
+use super::counts::{DropReason, EventCounts};
+use super::disk::Disk;
+use super::folder::BufferFolder;
+use super::gap::Hole;
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::limits::{IN_MEMORY, RETRY};
-use super::names::Names;
-use super::recovery::{self, Unusable};
-use super::segment::Segment;
-use super::segments::Segments;
-use super::sync::{Synced, Syncer};
-use super::window::{Cursor, Window};
-use crate::buffer::counts::EventCounts;
-use crate::buffer::quota::{Allowance, Grant};
-use crate::buffer::recovery::Recovered;
+use super::log::Log;
+use super::memory_pool::{MemoryPool, MemoryReservation};
+use super::quota::{IN_MEMORY, Quota, Usage};
+use super::reader::Reader;
+use super::recovery::{self, Recovered, Unusable};
+use super::sync::Syncer;
 
 /// Resources that all buffers of a process share.
 #[derive(Debug, Clone, Default)]
@@ -53,160 +53,191 @@ pub struct SharedBuffers {
     /// Syncs written files to disk.
     pub syncer: Syncer,
     /// Memory for reading ahead.
-    pub allowance: Allowance,
+    pub memory: MemoryPool,
 }
 
 /// A device's events until the hub has them.
+///
+/// Each part keeps its own state; these invariants hold between them. Positions are numbers of events:
+///
+/// ```text
+///      acknowledged (journal)       unread (reader)             end (log)
+///  deleted  │  in flight (ledger)       │  unread                   │
+/// ──────────┼───────────────────────────┼───────────────────────────┼─►
+/// ```
+///
+/// 1. acknowledged ≤ unread ≤ end. Messages in flight do not overlap, and lie between acknowledged and end. Those of
+///    this process end at or before unread; inherited ones follow them until they are made again.
+/// 2. Every event that is unread or in flight is in a segment of the log or in a gap of the journal, or in neither because a
+///    file is damaged: then the reader finds it missing, and it becomes a gap.
+/// 3. The journal has the bounds of a message before it is sent, and an acknowledged position or a gap before the events'
+///    segments are deleted. So an earlier process's messages are made again with the same ids and bytes.
+/// 4. A segment is dropped only behind the last message in flight. A gap in or before a message in flight never grows.
+/// 5. read = acknowledged + buffered + dropped, and the buffered events are those from acknowledged to end that are in
+///    no gap and not dropped one by one.
+/// 6. Log and journal are within the quota, but for one scan with the policy Block.
 #[derive(Debug)]
 pub struct Buffer {
-    settings: config::Buffer,
-    shared: SharedBuffers,
-    /// Nothing when it is in memory for good.
-    home: Option<Home>,
-    problem: Option<String>,
-    /// Time of the next attempt to write, while the disk does not accept writes.
-    retry_at: Option<Instant>,
-    segments: Segments,
-    names: Names,
-    names_written: usize,
-    /// The open segment's file.
-    synced: Option<Synced>,
-    window: Window,
-    /// Before the first unread event.
-    cursor: Cursor,
-    /// The number of the next event.
-    next: u64,
+    quota: Quota,
+    drop_markers: bool,
+    disk: Disk,
+    log: Log,
+    reader: Reader,
     journal: Journal,
-    /// Time at which the journal last recorded the number of events.
-    told_at: Option<Instant>,
+    /// Time at which the journal last noted the end of the log.
+    end_noted_at: Option<Instant>,
     ledger: Ledger,
-    account: EventCounts,
-    scratch: Vec<u8>,
-    numbers: Vec<u32>,
-    marker: Vec<u8>,
+    counts: EventCounts,
 }
 
 impl Buffer {
-    /// Opens the buffer in a folder, with what an earlier process left there.
+    /// Opens the buffer in a folder, with the events of an earlier process.
     #[must_use]
-    pub fn open(folder: &Path, settings: &config::Buffer, shared: &SharedBuffers, now: Instant) -> Self {
-        let mut home = Home { folder: folder.to_owned(), lock: None };
-        let (mut buffer, error) = match recovery::recover(folder) {
-            Ok(found) => {
-                home.lock = Some(found.lock);
-                let Recovered { segments, journal, in_flight, next, .. } = found;
-                (Self::with(Some(home), segments, (journal, in_flight), next, settings, shared), None)
+    pub fn open(path: &Path, settings: &config::Buffer, shared: &SharedBuffers, now: Instant) -> Self {
+        let error = match recovery::recover(path) {
+            Ok((folder, recovered)) => {
+                let mut buffer = Self::new(Some(folder), recovered, settings, shared);
+                buffer.begin_journal(now);
+                return buffer;
             }
-            Err(error) => {
-                let home = matches!(error, Unusable::Empty(_)).then_some(home);
-                (Self::with(home, VecDeque::new(), Default::default(), 1, settings, shared), Some(error))
-            }
+            Err(error) => error,
         };
-        match error {
-            None => buffer.begin_journal(now),
-            Some(error) => {
-                buffer.retry_at = Some(now + RETRY);
-                buffer.tell(format!(
-                    "the buffer folder {} is not used: {error}; until then at most {} MiB of events are kept in memory, and \
-                     end with the agent",
-                    folder.display(),
-                    IN_MEMORY >> 20
-                ));
-            }
-        }
+        let folder = matches!(error, Unusable::Empty(_)).then(|| BufferFolder::new(path));
+        let mut buffer = Self::new(folder, Recovered::default(), settings, shared);
+        let problem = format!(
+            "the buffer folder {} is not used: {error}; until then at most {} MiB of events are kept in memory, and end \
+             with the agent",
+            path.display(),
+            IN_MEMORY >> 20
+        );
+        buffer.disk.refuse(problem, now);
         buffer
     }
 
-    /// A buffer in memory.
+    /// Creates a buffer in memory.
     #[must_use]
     pub fn in_memory(settings: &config::Buffer, shared: &SharedBuffers) -> Self {
-        Self::with(None, VecDeque::new(), Default::default(), 1, settings, shared)
+        Self::new(None, Recovered::default(), settings, shared)
     }
 
-    fn with(
-        home: Option<Home>,
-        list: VecDeque<Segment>,
-        (mut journal, mut in_flight): (Journal, Vec<MessageBounds>),
-        next: u64,
+    fn new(
+        folder: Option<BufferFolder>,
+        recovered: Recovered,
         settings: &config::Buffer,
         shared: &SharedBuffers,
     ) -> Self {
-        let start = list.front().map_or(next, |front| front.first);
-        // Files are deleted after the note that they are done with; that note can be lost in a power cut.
-        let unknown = journal.holes.outside(journal.acknowledged..start);
-        let position = unknown.last().map_or(journal.acknowledged, |part| part.end);
-        journal.acknowledged = position;
+        let Recovered { segments, mut journal, mut in_flight, end } = recovered;
+        let start = segments.front().map_or(end, |front| front.first);
+        let position = journal.skip_deleted(start);
         in_flight.retain(|bounds| bounds.end > position);
-        let mut segments = Segments::found(list);
-        segments.release(position, true);
-        let events = (next - position).saturating_sub(journal.holes.events(position..next));
-        let window = Window::new(segments.holding(position), Grant::new(shared.allowance.clone()));
+        let mut log = Log::new(segments, end);
+        log.release(position);
+        let events = (end - position).saturating_sub(journal.gaps().events(position..end));
+        let memory = MemoryReservation::new(shared.memory.clone());
         Self {
-            settings: settings.clone(),
-            shared: shared.clone(),
-            home,
-            problem: None,
-            retry_at: None,
-            segments,
-            names: Names::default(),
-            names_written: 0,
-            synced: None,
-            window,
-            cursor: Cursor::at(position),
-            next,
-            ledger: Ledger::new(in_flight),
+            quota: Quota::new(settings),
+            drop_markers: settings.drop_markers,
+            disk: Disk::new(folder, settings.sync, &shared.syncer),
+            reader: Reader::new(position, &log, memory),
+            log,
             journal,
-            told_at: None,
-            account: EventCounts { read: events, recovered: events, events, ..EventCounts::default() },
-            scratch: Vec::new(),
-            numbers: Vec::new(),
-            marker: Vec::new(),
+            end_noted_at: None,
+            ledger: Ledger::new(in_flight),
+            counts: EventCounts { read: events, recovered: events, events, ..EventCounts::default() },
         }
     }
 
-    /// Changes what it may hold, and how.
+    /// Changes the settings; returns how many events were dropped because the buffer holds less.
     pub fn configure(&mut self, settings: &config::Buffer, now: Instant) -> u64 {
-        self.settings = settings.clone();
+        self.quota = Quota::new(settings);
+        self.drop_markers = settings.drop_markers;
+        self.disk.configure(settings.sync);
         let mut dropped = 0;
-        if self.settings.when_full == WhenFull::DropOldest {
+        if settings.when_full == WhenFull::DropOldest {
             while !self.fits(0) {
-                let Some(made) = self.drop_oldest(now) else { break };
-                dropped += made;
+                let Some(events) = self.drop_oldest(now) else { break };
+                dropped += events;
             }
         }
         dropped
     }
 
-    /// The bytes that the buffer may take.
+    /// Returns the bytes that the buffer may take.
     #[must_use]
     pub const fn capacity(&self) -> u64 {
-        self.settings.capacity.get()
+        self.quota.capacity()
     }
 
-    /// The books.
+    /// Returns the counts of events.
     #[must_use]
     pub fn account(&self) -> EventCounts {
         let unread = || {
-            let time = self.window.time(&self.cursor);
-            time.or_else(|| self.segments.time_of(self.cursor.number))
-                .filter(|_| self.cursor.number < self.next)
+            let time = self.reader.time().or_else(|| self.log.time_of(self.reader.unread()));
+            time.filter(|_| self.reader.unread() < self.log.end())
         };
-        let acknowledged = self.journal.acknowledged;
-        let volatile = self.segments.in_memory().map(|range| {
+        let acknowledged = self.journal.acknowledged();
+        let volatile = self.log.in_memory().map(|range| {
             let range = range.start.max(acknowledged)..range.end.max(acknowledged);
-            (range.end - range.start) - self.journal.holes.events(range)
+            (range.end - range.start) - self.journal.gaps().events(range)
         });
         EventCounts {
             volatile: volatile.sum(),
-            bytes: self.segments.bytes(),
+            bytes: self.log.usage().bytes,
             oldest: self.ledger.oldest_event().or_else(unread),
-            ..self.account
+            ..self.counts
         }
     }
 
     /// Returns the reason why events are not stored on disk.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
+        self.disk.problem()
+    }
+
+    fn fits(&self, more: u64) -> bool {
+        let Usage { bytes, in_memory } = self.log.usage();
+        self.quota.fits(Usage { bytes: bytes + self.journal.len(), in_memory }, more)
+    }
+
+    /// Counts unread events as dropped, and notes their gap, except those that are in a gap already.
+    fn lose(&mut self, range: Range<u64>, reason: DropReason, (from, to): (i64, i64)) {
+        for part in self.journal.gaps().outside(range) {
+            let events = part.end - part.start;
+            self.counts.events = self.counts.events.saturating_sub(events);
+            self.counts.drop_events(reason, events);
+            let hole = Hole { first: part.start, end: part.end, from, to, marked: self.drop_markers };
+            // A gap that a message reports, or that lies before one, does not grow any more.
+            let noted = self.journal.hole(hole, self.reader.unread().max(self.ledger.end()));
+            self.report_failure(noted);
+        }
+    }
+
+    /// Replaces the journal by a new file with the current state, while the disk accepts writes.
+    fn begin_journal(&mut self, now: Instant) {
+        if self.disk.is_writable()
+            && let Err(error) = self.journal.begin(&mut self.disk, &self.ledger, now)
+        {
+            self.log.fail(&error, &mut self.disk, now);
+        }
+    }
+
+    /// Checks the journal after entries: replaces it if it is large, and has it synced.
+    fn maintain_journal(&mut self, now: Instant) {
+        if self.disk.is_writable() && !self.journal.is_open() {
+            let error = io::Error::other("the entry of a message in flight could not be written");
+            self.log.fail(&error, &mut self.disk, now);
+        }
+        if self.journal.is_large(self.quota.capacity()) {
+            self.begin_journal(now);
+        }
+        self.journal.sync(&self.disk, now);
+    }
+
+    /// Reports a failed write to the journal.
+    fn report_failure(&mut self, noted: io::Result<()>) {
+        if let Err(error) = noted {
+            // After a crash, messages in flight would be sent with other ids. The next entry tries the disk again.
+            self.disk.report(format!("the buffer cannot record messages in flight: {error}"));
+        }
     }
 }

@@ -6,14 +6,12 @@
 
 use std::collections::VecDeque;
 
-use super::block::{self, HEADER};
+use super::block::{self, BlockKind, HEADER};
+use super::memory_pool::MemoryReservation;
 use super::names;
-use super::record;
+use super::record::{self, EventRef};
 use super::scan::{self, Place};
 use super::segments::Segments;
-use crate::buffer::block::BlockKind;
-use crate::buffer::quota::Grant;
-use crate::buffer::record::EventRef;
 
 /// Room that an empty window keeps.
 const KEPT: usize = 4 * 1024;
@@ -24,7 +22,7 @@ pub(super) struct Window {
     parts: VecDeque<Part>,
     /// Position from which blocks are read when the parts are used up; none while they reach the end of the buffer.
     next: Option<Place>,
-    grant: Grant,
+    memory: MemoryReservation,
 }
 
 /// Sound blocks of one segment, one after the other.
@@ -38,9 +36,9 @@ struct Part {
 /// A place between two events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
-    pub(super) number: u64,
+    number: u64,
     /// The time of the event before it.
-    pub(super) time: i64,
+    time: i64,
     part: usize,
     at: usize,
     /// Events left in the block; without any it is between two blocks.
@@ -66,6 +64,11 @@ impl Cursor {
         self.number
     }
 
+    /// Returns the time of the event before it.
+    pub(super) fn time(&self) -> i64 {
+        self.time
+    }
+
     pub(super) fn at(number: u64) -> Self {
         Self { number, ..Self::default() }
     }
@@ -73,23 +76,23 @@ impl Cursor {
 
 impl Window {
     /// A window that begins at a place, or at the end of the buffer.
-    pub(super) fn new(next: Option<Place>, grant: Grant) -> Self {
-        Self { parts: VecDeque::new(), next, grant }
+    pub(super) fn new(next: Option<Place>, memory: MemoryReservation) -> Self {
+        Self { parts: VecDeque::new(), next, memory }
     }
 
     fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 
-    /// Takes what was appended to a segment at an offset, if it is what is read next and there is room.
-    pub(super) fn extend(&mut self, segment: u64, offset: u64, blocks: &[u8]) {
+    /// Takes blocks that were appended, if they are read next and there is memory for them.
+    pub(super) fn extend(&mut self, place: Place, blocks: &[u8]) {
         if self.next.is_some() {
             return;
         }
-        if self.grant.allows(self.bytes() + blocks.len()) {
-            self.part(segment).bytes.extend_from_slice(blocks);
+        if self.memory.grow_to(self.bytes() + blocks.len()) {
+            self.part(place.segment).bytes.extend_from_slice(blocks);
         } else {
-            self.next = Some(Place { segment, offset });
+            self.next = Some(place);
         }
     }
 
@@ -254,7 +257,7 @@ impl Window {
         }
         if self.parts.len() == 1 && self.parts[0].bytes.is_empty() {
             self.parts[0].bytes.shrink_to(KEPT);
-            self.grant.give_back();
+            self.memory.release();
         }
     }
 

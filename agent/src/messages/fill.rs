@@ -7,8 +7,8 @@ use lanyard_handoff::config::{Format, Telemetry};
 use lanyard_protocol::hub::property_bag::{CONTENT_ENCODING, CONTENT_TYPE, MESSAGE_ID, PropertyBag};
 
 use crate::buffer::message::{MAX_MESSAGE_BYTES, Message, properties_bytes};
+use crate::buffer::reader::Peeked;
 use crate::buffer::store::Buffer;
-use crate::buffer::store::deliver::Behind;
 use crate::buffer::window::Cursor;
 use crate::messages::body::Body;
 
@@ -53,14 +53,14 @@ pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<
     let mut body = Body::open(telemetry.template.as_ref(), heading.timestamp, expected);
     let (mut events, mut markers) = (0, 0);
     loop {
-        let behind = buffer.behind(&mut cursor, until);
-        let found = match behind {
-            Behind::Nothing => break,
-            Behind::Event => buffer.event(&cursor),
-            Behind::Gap(after) => buffer.marker().map(|marker| (marker, after)),
+        let peeked = buffer.peek(&mut cursor, until);
+        let found = match peeked {
+            Peeked::Nothing => break,
+            Peeked::Event => buffer.event(&cursor),
+            Peeked::Gap(after) => buffer.marker().map(|marker| (marker, after)),
         };
         let Some((unread, after)) = found else {
-            buffer.give_up(&mut cursor);
+            buffer.skip_block(&mut cursor);
             continue;
         };
         let belongs = match telemetry.format {
@@ -78,7 +78,7 @@ pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<
             return message(heading, properties, body.close_without_newest(), (events, markers), cursor);
         }
         events += 1;
-        markers += u64::from(behind != Behind::Event);
+        markers += u64::from(peeked != Peeked::Event);
         cursor = after;
     }
     if events == 0 {

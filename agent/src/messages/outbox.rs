@@ -148,7 +148,7 @@ impl Outbox {
                 let (run, end) = (self.run, after.number());
                 let bounds = MessageBounds { run, number, first, end, timestamp, checksum, profile };
                 self.newest = (message.events, message.body.len());
-                Next::Send(self.buffer.take(after, message, markers, bounds, now))
+                Next::Send(self.buffer.send(after, message, markers, bounds, now))
             }
         }
     }
@@ -170,7 +170,7 @@ impl Outbox {
                 if after.number() == inherited.end && crc32c::crc32c(&message.body) == inherited.checksum =>
             {
                 self.newest = (message.events, message.body.len());
-                Some(self.buffer.take(after, message, markers, inherited.clone(), now))
+                Some(self.buffer.send(after, message, markers, inherited.clone(), now))
             }
             _ => None,
         }
@@ -190,6 +190,12 @@ impl Outbox {
     #[must_use]
     pub fn oldest_in_flight_since(&self) -> Option<Instant> {
         self.buffer.oldest_in_flight_since()
+    }
+
+    /// Checks the invariants of the buffer; see [`Buffer::check_invariants`].
+    #[cfg(test)]
+    pub(crate) fn check_invariants(&self, intact: bool) {
+        self.buffer.check_invariants(intact);
     }
 
     /// Changes what the buffer may hold, and how.

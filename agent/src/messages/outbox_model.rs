@@ -18,7 +18,7 @@ use proptest::prelude::*;
 
 use crate::buffer::counts::{DropReason, EventCounts};
 use crate::buffer::message::Message;
-use crate::buffer::store::deliver::DROPPED_TAG;
+use crate::buffer::reader::DROPPED_TAG;
 use crate::buffer::store::{Buffer, SharedBuffers};
 use crate::messages::outbox::{Next, Outbox};
 use crate::tags::event::{Event, Value};
@@ -132,9 +132,9 @@ impl Plant {
     }
 
     fn account(&mut self) -> EventCounts {
-        let account = self.outbox().account();
-        assert!(account.balances(), "{account:?}");
-        account
+        let intact = self.intact;
+        self.outbox().check_invariants(intact);
+        self.outbox().account()
     }
 
     fn append(&mut self, count: i64, width: usize) -> u64 {

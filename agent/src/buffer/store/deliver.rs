@@ -1,117 +1,70 @@
-//! Reading events for messages: skips gaps and corrupt blocks, deletes events after their acknowledgement. Reads and
-//! writes disk.
+//! Reading events for messages, the messages in flight, and the deletion of acknowledged events. Reads and writes disk.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Buffer;
 use crate::buffer::counts::DropReason;
 use crate::buffer::entry::MessageBounds;
-use crate::buffer::gap::Hole;
 use crate::buffer::ledger::Flight;
 use crate::buffer::message::Message;
-use crate::buffer::record;
+use crate::buffer::reader::{Found, Peeked};
 use crate::buffer::record::EventRef;
 use crate::buffer::window::Cursor;
-use crate::buffer::window::CursorStep;
-use crate::tags::event::{Event, Value};
-
-/// The tag of events that report a gap.
-pub const DROPPED_TAG: &str = "_lanyard.dropped";
-
-/// Item at a cursor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Behind {
-    /// An event: see [`Buffer::event`].
-    Event,
-    /// A gap, which [`Buffer::marker`] reports, and the cursor behind it.
-    Gap(Cursor),
-    /// No more before the number asked for.
-    Nothing,
-}
 
 impl Buffer {
-    /// A cursor before the first unread event.
+    /// Returns a cursor before the first unread event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        self.cursor
+        self.reader.cursor()
     }
 
-    /// The number of the first unread event.
+    /// Returns the number of the first unread event.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.cursor.number
+        self.reader.unread()
     }
 
-    /// The number of the next event that is appended.
+    /// Returns the number of the next event that is appended.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.next
+        self.log.end()
     }
 
-    /// Moves the cursor to the next event before the number `until`, and returns what is there.
-    pub fn behind(&mut self, cursor: &mut Cursor, until: u64) -> Behind {
-        let mut after = *cursor;
-        let behind = loop {
-            if after.number >= until {
-                break Behind::Nothing;
+    /// Moves a cursor to the next event before the number `until`, and returns the item there.
+    pub fn peek(&mut self, cursor: &mut Cursor, until: u64) -> Peeked {
+        let (start, mut after) = (cursor.number(), *cursor);
+        let peeked = loop {
+            match self.reader.find(&mut after, (start, until), self.journal.gaps(), &mut self.log) {
+                Found::Event => break Peeked::Event,
+                Found::Missing(range, times) => self.lose(range, DropReason::Corrupt, times),
+                Found::Nothing => break Peeked::Nothing,
             }
-            let (to, time) = match self.journal.holes.end_of(after.number) {
-                // Events that count as lost stay lost, even if their file still exists or has them twice.
-                Some(end) => (end, None),
-                None => match self.window.step(&mut after, &mut self.segments, self.next) {
-                    // Whether it makes sense is asked here only if it may belong to the gap before it.
-                    CursorStep::Event if after.number == cursor.number || self.event(&after).is_some() => {
-                        break Behind::Event;
-                    }
-                    CursorStep::Event => (self.window.block_end(&after), Some(after.time)),
-                    CursorStep::End => break Behind::Nothing,
-                    CursorStep::Gap(to, time) => (to, time),
-                },
-            };
-            let range = after.number..to.min(until);
-            self.lose(range.clone(), DropReason::Corrupt, (after.time, time.unwrap_or(after.time)));
-            self.window.pass(&mut after, range.end);
         };
-        if after.number > cursor.number && self.is_told(cursor.number..after.number) {
-            return Behind::Gap(after);
+        if after.number() > start && self.reader.mark(start..after.number(), self.journal.gaps()) {
+            return Peeked::Gap(after);
         }
         *cursor = after;
-        behind
+        peeked
     }
 
-    /// Makes the marker of a gap, if it has one.
-    fn is_told(&mut self, gap: Range<u64>) -> bool {
-        let marked: Vec<Hole> = self.journal.holes.within(gap).filter(|hole| hole.marked).collect();
-        let (Some(first), Some(last)) = (marked.first(), marked.last()) else { return false };
-        let events = marked.iter().map(Hole::events).sum::<u64>();
-        let numbers = [i64::try_from(events).unwrap_or(i64::MAX), first.from, last.to];
-        let value = Value::Array(numbers.map(Value::Integer).into());
-        let event = Event { tag: Arc::from(DROPPED_TAG), value, good: true, continues: false, time: last.to };
-        self.marker.clear();
-        record::write(&mut self.marker, &event, 0, 0);
-        true
-    }
-
-    /// The event behind a cursor, and the cursor behind that event; nothing when it makes no sense, see
-    /// [`Buffer::give_up`].
+    /// Returns the event behind a cursor, and the cursor behind that event; nothing if it is not sound: then
+    /// [`Buffer::skip_block`].
     #[must_use]
     pub fn event(&self, cursor: &Cursor) -> Option<(EventRef<'_>, Cursor)> {
-        self.window.event(cursor)
+        self.reader.event(cursor)
     }
 
-    /// Gives up the events of a block from a cursor on.
-    pub fn give_up(&mut self, cursor: &mut Cursor) {
-        let range = cursor.number..self.window.leave(cursor);
-        self.lose(range, DropReason::Corrupt, (cursor.time, cursor.time));
+    /// Drops the events of a block from a cursor on, because they are not sound.
+    pub fn skip_block(&mut self, cursor: &mut Cursor) {
+        let (range, times) = self.reader.skip_block(cursor);
+        self.lose(range, DropReason::Corrupt, times);
     }
 
-    /// Returns the event that reports the gap which [`Buffer::behind`] found last.
+    /// Returns the event that reports the gap which [`Buffer::peek`] found last.
     #[must_use]
     pub fn marker(&self) -> Option<EventRef<'_>> {
-        let mut bytes = self.marker.as_slice();
-        record::take(&mut bytes, 0, &[DROPPED_TAG])
+        self.reader.marker()
     }
 
     /// Returns the message that an earlier process made next.
@@ -128,14 +81,14 @@ impl Buffer {
         }
     }
 
-    /// The number of the next message.
+    /// Returns the number of the next message.
     #[must_use]
     pub fn next_message(&self) -> u64 {
-        self.journal.messages
+        self.journal.next_message()
     }
 
-    /// Records everything before a cursor as a message that is sent now; `markers` of its events report gaps.
-    pub fn take(
+    /// Records a message that is sent now, made of everything before a cursor; `markers` of its events report gaps.
+    pub fn send(
         &mut self,
         cursor: Cursor,
         message: Message,
@@ -145,36 +98,31 @@ impl Buffer {
     ) -> Arc<Message> {
         let events = message.events as u64 - markers;
         let message = Arc::new(message);
-        let oldest = self.window.time(&self.cursor);
-        self.advance(cursor);
+        let oldest = self.reader.time();
+        self.reader.advance(cursor);
         let flight =
             Flight { bounds: bounds.clone(), message: Arc::clone(&message), events, markers, oldest };
         if self.ledger.add(flight, now) {
             let noted = self.journal.message(bounds);
-            self.noted(noted);
-            self.tend_journal(now);
+            self.report_failure(noted);
+            self.maintain_journal(now);
         }
         message
     }
 
-    /// Drops the event before a cursor, all before it being read.
+    /// Drops the first unread event, which ends at a cursor.
     pub fn discard(&mut self, cursor: Cursor, reason: DropReason) {
-        self.account.events -= 1;
-        self.account.drop_events(reason, 1);
+        self.counts.events -= 1;
+        self.counts.drop_events(reason, 1);
         self.skip(cursor);
     }
 
-    /// Goes behind what is not to be sent.
+    /// Moves the first unread event behind a gap that no message reports.
     pub fn skip(&mut self, cursor: Cursor) {
-        self.advance(cursor);
+        self.reader.advance(cursor);
         if self.ledger.is_empty() {
-            self.done(cursor.number);
+            self.release(cursor.number());
         }
-    }
-
-    pub(super) fn advance(&mut self, cursor: Cursor) {
-        self.cursor = cursor;
-        self.window.trim(&mut self.cursor);
     }
 
     /// Returns the oldest message in flight that must be sent again on this connection, and counts it as sent.
@@ -204,19 +152,20 @@ impl Buffer {
     pub fn acknowledge(&mut self, number: u64, now: Instant) -> Option<Duration> {
         let latency = self.ledger.acknowledge(number, now)?;
         while let Some(flight) = self.ledger.remove_acknowledged(now) {
-            self.account.events = self.account.events.saturating_sub(flight.events);
-            self.account.acknowledged += flight.events + flight.markers;
+            self.counts.events = self.counts.events.saturating_sub(flight.events);
+            self.counts.acknowledged += flight.events + flight.markers;
             // Markers count as read when they are delivered: until then another process can make them again.
-            self.account.read += flight.markers;
-            self.done(flight.bounds.end);
-            self.tend_journal(now);
+            self.counts.read += flight.markers;
+            self.release(flight.bounds.end);
+            self.maintain_journal(now);
         }
         Some(latency)
     }
 
-    pub(super) fn done(&mut self, number: u64) {
-        let noted = self.journal.acknowledge(number, self.next);
-        self.noted(noted);
-        self.segments.release(number, false);
+    /// Notes that the events before a number are acknowledged or dropped, and deletes their segments.
+    fn release(&mut self, number: u64) {
+        let noted = self.journal.acknowledge(number, self.log.end());
+        self.report_failure(noted);
+        self.log.release(number);
     }
 }
