@@ -109,7 +109,7 @@ fn a_backlog_takes_no_memory() {
             let events: Vec<Event> = (scan * 1000..(scan + 1) * 1000).map(event).collect();
             outbox.append(&events, Instant::now());
         }
-        assert!(outbox.account().bytes > 35 << 20);
+        assert!(outbox.counts().bytes > 35 << 20);
         outbox.tick();
         let mut sent = 0;
         while let Next::Send(message) = outbox.next(&telemetry, Instant::now(), 0) {

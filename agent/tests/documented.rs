@@ -104,9 +104,9 @@ fn bytes_of_an_event(tags: i64) -> f64 {
         let events: Vec<Event> = names.iter().map(event).collect();
         buffer.append(&events, start + Duration::from_secs(scan as u64));
     }
-    let account = buffer.account();
+    let counts = buffer.counts();
     std::fs::remove_dir_all(&folder).expect("the folder can be removed");
-    account.bytes as f64 / account.events as f64
+    counts.bytes as f64 / counts.events as f64
 }
 
 #[test]

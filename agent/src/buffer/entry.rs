@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::varint;
-use crate::buffer::gap::Hole;
+use crate::buffer::gap::Gap;
 
 /// Bounds of a message in flight: all that is needed to make it again, byte for byte.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,8 @@ pub(super) enum Entry {
     /// The hub has every event before this number; messages from this number on are not made yet; events before this number
     /// were appended.
     Position { acknowledged: u64, messages: u64, appended: u64 },
-    /// Takes the place of a hole with the same beginning.
-    Hole(Hole),
+    /// Takes the place of a gap with the same beginning.
+    Gap(Gap),
     /// A message, with the settings of the profile before it.
     MessageBounds(MessageBounds),
     /// Telemetry settings of the following messages.
@@ -44,7 +44,7 @@ pub(super) enum Entry {
 pub(super) const EVENTS: u64 = 1 << 62;
 
 const POSITION: u8 = 1;
-const HOLE: u8 = 2;
+const GAP: u8 = 2;
 const MESSAGE: u8 = 3;
 const PROFILE: u8 = 4;
 const COMPLETE: u8 = 5;
@@ -59,13 +59,13 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &Entry) {
             varint::put(&mut content, *messages);
             varint::put(&mut content, *appended);
         }
-        Entry::Hole(hole) => {
-            content.push(HOLE);
-            varint::put(&mut content, hole.first);
-            varint::put(&mut content, hole.end);
-            varint::put_signed(&mut content, hole.from);
-            varint::put_signed(&mut content, hole.to);
-            content.push(hole.marked.into());
+        Entry::Gap(gap) => {
+            content.push(GAP);
+            varint::put(&mut content, gap.first);
+            varint::put(&mut content, gap.end);
+            varint::put_signed(&mut content, gap.from);
+            varint::put_signed(&mut content, gap.to);
+            content.push(gap.marked.into());
         }
         Entry::MessageBounds(bounds) => {
             content.push(MESSAGE);
@@ -99,13 +99,13 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     let rest = &mut rest;
     let entry = match kind {
         POSITION => Entry::Position {
-            acknowledged: place(rest)?,
+            acknowledged: event_number(rest)?,
             messages: varint::take(rest)?,
-            appended: place(rest)?,
+            appended: event_number(rest)?,
         },
-        HOLE => Entry::Hole(Hole {
-            first: place(rest)?,
-            end: place(rest)?,
+        GAP => Entry::Gap(Gap {
+            first: event_number(rest)?,
+            end: event_number(rest)?,
             from: varint::take_signed(rest)?,
             to: varint::take_signed(rest)?,
             marked: varint::take_array(rest)? == [1],
@@ -113,8 +113,8 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
         MESSAGE => Entry::MessageBounds(MessageBounds {
             run: u64::from_le_bytes(varint::take_array(rest)?),
             number: varint::take(rest)?,
-            first: place(rest)?,
-            end: place(rest)?,
+            first: event_number(rest)?,
+            end: event_number(rest)?,
             timestamp: varint::take_signed(rest)?,
             checksum: u32::from_le_bytes(varint::take_array(rest)?),
             profile: Arc::clone(profile),
@@ -126,16 +126,16 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
         COMPLETE => Entry::Complete,
         _ => return None,
     };
-    let runs_forwards = match &entry {
-        Entry::Hole(hole) => hole.first < hole.end,
+    let is_ordered = match &entry {
+        Entry::Gap(gap) => gap.first < gap.end,
         Entry::MessageBounds(bounds) => bounds.first < bounds.end,
         Entry::Position { .. } | Entry::Profile(_) | Entry::Complete => true,
     };
-    runs_forwards.then_some(entry)
+    is_ordered.then_some(entry)
 }
 
 /// The number of an event: no buffer gets as far as this in a thousand years, and sums of what is below do not overflow.
-fn place(bytes: &mut &[u8]) -> Option<u64> {
+fn event_number(bytes: &mut &[u8]) -> Option<u64> {
     varint::take(bytes).filter(|&number| number < EVENTS)
 }
 
@@ -151,7 +151,7 @@ mod tests {
             }),
             (0..EVENTS / 2, 1..EVENTS / 2, any::<(i64, i64, bool)>()).prop_map(
                 |(first, events, (from, to, marked))| {
-                    Entry::Hole(Hole { first, end: first + events, from, to, marked })
+                    Entry::Gap(Gap { first, end: first + events, from, to, marked })
                 }
             ),
             (any::<(u64, u64, i64, u32)>(), 0..EVENTS / 2, 1..EVENTS / 2).prop_map(

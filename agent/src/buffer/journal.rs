@@ -14,8 +14,8 @@ use std::time::Instant;
 use super::disk::Disk;
 use super::entry::{self, EVENTS, Entry, MessageBounds};
 use super::files;
-use super::gap::{Hole, Holes};
-use super::header::{self, Stamp};
+use super::gap::{Gap, Gaps};
+use super::header::{self, FileVersion};
 use super::ledger::Ledger;
 use super::sync::Synced;
 
@@ -36,7 +36,7 @@ pub(super) struct Journal {
     appended: u64,
     /// The number of the next message.
     messages: u64,
-    holes: Holes,
+    gaps: Gaps,
     profile: Arc<str>,
     generation: u64,
     file: Option<Open>,
@@ -59,7 +59,7 @@ impl Default for Journal {
             acknowledged: 0,
             appended: 0,
             messages: 1,
-            holes: Holes::default(),
+            gaps: Gaps::default(),
             profile: Arc::from(""),
             generation: 0,
             file: None,
@@ -94,7 +94,7 @@ impl Journal {
         let mut found = None;
         for &generation in generations.iter().rev() {
             let bytes = files::read(&path(folder, generation), LARGEST).map_err(Unreadable::Read)?;
-            if let Stamp::Newer(version) = header::read(&bytes) {
+            if let FileVersion::Newer(version) = header::read(&bytes) {
                 return Err(Unreadable::Newer(version));
             }
             if found.is_none() {
@@ -109,7 +109,7 @@ impl Journal {
 
     /// Parses a journal; none if its beginning is not complete.
     pub(super) fn parse(bytes: &[u8]) -> Option<(Self, Vec<MessageBounds>)> {
-        let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == Stamp::Ours)?;
+        let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == FileVersion::Ours)?;
         let (mut journal, mut in_flight) = (Self::default(), Vec::new());
         let (mut profile, mut complete) = (Arc::from(""), false);
         while let Some(entry) = entry::take(&mut rest, &mut profile) {
@@ -119,7 +119,7 @@ impl Journal {
                     journal.messages = journal.messages.max(messages);
                     journal.appended = appended;
                 }
-                Entry::Hole(hole) => journal.holes.put(hole),
+                Entry::Gap(gap) => journal.gaps.put(gap),
                 Entry::MessageBounds(bounds) => {
                     journal.messages = journal.messages.max(bounds.number.saturating_add(1));
                     in_flight.push(bounds);
@@ -131,7 +131,7 @@ impl Journal {
         let acknowledged = journal.acknowledged;
         in_flight.retain(|bounds: &MessageBounds| bounds.end > acknowledged);
         in_flight.sort_by_key(|bounds| bounds.first);
-        journal.holes.forget(acknowledged);
+        journal.gaps.forget(acknowledged);
         complete.then_some((journal, in_flight))
     }
 
@@ -146,19 +146,19 @@ impl Journal {
     }
 
     /// Returns the gaps behind the acknowledged position.
-    pub(super) fn gaps(&self) -> &Holes {
-        &self.holes
+    pub(super) fn gaps(&self) -> &Gaps {
+        &self.gaps
     }
 
     /// Returns the number after the last event that the journal knows of.
     pub(super) fn end(&self) -> u64 {
-        self.holes.end().max(self.acknowledged).max(self.appended)
+        self.gaps.end().max(self.acknowledged).max(self.appended)
     }
 
     /// Moves the acknowledged position behind events before `start`, whose files are deleted. Files are deleted after the
     /// note of the acknowledgement, which a power failure can remove. Returns the new position.
     pub(super) fn skip_deleted(&mut self, start: u64) -> u64 {
-        if let Some(last) = self.holes.outside(self.acknowledged..start).last() {
+        if let Some(last) = self.gaps.outside(self.acknowledged..start).last() {
             self.acknowledged = last.end;
         }
         self.acknowledged
@@ -195,7 +195,7 @@ impl Journal {
     fn snapshot(&self, ledger: &Ledger) -> Vec<u8> {
         let mut bytes = header::ours().to_vec();
         entry::write(&mut bytes, &self.position());
-        self.holes.iter().for_each(|hole| entry::write(&mut bytes, &Entry::Hole(*hole)));
+        self.gaps.iter().for_each(|gap| entry::write(&mut bytes, &Entry::Gap(*gap)));
         let mut profile: Option<&Arc<str>> = None;
         for bounds in ledger.bounds() {
             if profile != Some(&bounds.profile) {
@@ -254,14 +254,14 @@ impl Journal {
     /// Notes how far the hub has the events, of those before `appended`.
     pub(super) fn acknowledge(&mut self, acknowledged: u64, appended: u64) -> io::Result<()> {
         (self.acknowledged, self.appended) = (acknowledged, appended);
-        self.holes.forget(acknowledged);
+        self.gaps.forget(acknowledged);
         self.note(&self.position())
     }
 
-    /// Notes a hole; `fixed` as for [`Holes::add`].
-    pub(super) fn hole(&mut self, hole: Hole, fixed: u64) -> io::Result<()> {
-        let hole = self.holes.add(hole, fixed);
-        self.note(&Entry::Hole(hole))
+    /// Notes a gap; `fixed` as for [`Gaps::add`].
+    pub(super) fn note_gap(&mut self, gap: Gap, fixed: u64) -> io::Result<()> {
+        let gap = self.gaps.add(gap, fixed);
+        self.note(&Entry::Gap(gap))
     }
 
     fn note(&mut self, entry: &Entry) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::gap::Holes;
+use super::gap::Gaps;
 use super::log::{Appended, Log};
 use super::memory_pool::MemoryReservation;
 use super::record::{self, EventRef};
@@ -83,7 +83,7 @@ impl Reader {
         &mut self,
         cursor: &mut Cursor,
         (start, until): (u64, u64),
-        gaps: &Holes,
+        gaps: &Gaps,
         log: &mut Log,
     ) -> Found {
         while cursor.number() < until {
@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// Makes a marker event for the gaps in a range, unless none of them is to be reported; returns whether it did.
-    pub(super) fn mark(&mut self, range: Range<u64>, gaps: &Holes) -> bool {
+    pub(super) fn mark(&mut self, range: Range<u64>, gaps: &Gaps) -> bool {
         let mut marked = gaps.within(range).filter(|gap| gap.marked);
         let Some(first) = marked.next() else { return false };
         let (events, last) =

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::entry::MessageBounds;
 use super::folder::BufferFolder;
-use super::header::Stamp;
+use super::header::FileVersion;
 use super::journal::{self, Journal, Unreadable};
 use super::scan::{self, Place};
 use super::segment::{self, START, Segment};
@@ -99,7 +99,7 @@ fn segments(folder: &Path, firsts: &[u64]) -> Result<VecDeque<Segment>, Unusable
     let mut segments = VecDeque::with_capacity(firsts.len());
     for (at, &first) in firsts.iter().enumerate() {
         let mut segment = Segment::found(folder, first).map_err(Unusable::Refused)?;
-        if let Stamp::Newer(version) = segment.header().map_err(Unusable::Refused)? {
+        if let FileVersion::Newer(version) = segment.header().map_err(Unusable::Refused)? {
             return Err(Unusable::Newer(version));
         }
         match firsts.get(at + 1) {

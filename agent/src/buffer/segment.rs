@@ -185,7 +185,7 @@ impl Segment {
     }
 
     /// Its header.
-    pub(super) fn header(&mut self) -> io::Result<header::Stamp> {
+    pub(super) fn header(&mut self) -> io::Result<header::FileVersion> {
         let mut bytes = [0; header::LEN];
         let read = self.read(0, &mut bytes)?;
         Ok(header::read(&bytes[..read]))

@@ -37,7 +37,7 @@ use lanyard_handoff::buffer::{self as config, WhenFull};
 use super::counts::{DropReason, EventCounts};
 use super::disk::Disk;
 use super::folder::BufferFolder;
-use super::gap::Hole;
+use super::gap::Gap;
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::log::Log;
@@ -170,7 +170,7 @@ impl Buffer {
 
     /// Returns the counts of events.
     #[must_use]
-    pub fn account(&self) -> EventCounts {
+    pub fn counts(&self) -> EventCounts {
         let unread = || {
             let time = self.reader.time().or_else(|| self.log.time_of(self.reader.unread()));
             time.filter(|_| self.reader.unread() < self.log.end())
@@ -205,9 +205,9 @@ impl Buffer {
             let events = part.end - part.start;
             self.counts.events = self.counts.events.saturating_sub(events);
             self.counts.drop_events(reason, events);
-            let hole = Hole { first: part.start, end: part.end, from, to, marked: self.drop_markers };
+            let gap = Gap { first: part.start, end: part.end, from, to, marked: self.drop_markers };
             // A gap that a message reports, or that lies before one, does not grow any more.
-            let noted = self.journal.hole(hole, self.reader.unread().max(self.ledger.end()));
+            let noted = self.journal.note_gap(gap, self.reader.unread().max(self.ledger.end()));
             self.report_failure(noted);
         }
     }

@@ -154,9 +154,9 @@ impl DeviceTasks {
             stopper.stop(limit);
             task.end(limit + GRACE).await;
         }
-        let account = self.state.outbox.lock().account();
+        let counts = self.state.outbox.lock().counts();
         let (device, lost, kept) =
-            (&self.state.name, account.volatile, account.events.saturating_sub(account.volatile));
+            (&self.state.name, counts.volatile, counts.events.saturating_sub(counts.volatile));
         if kept > 0 {
             tracing::info!(
                 device,

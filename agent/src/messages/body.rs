@@ -126,7 +126,7 @@ mod tests {
         "(\\PC|[\\x00-\\x1f\"\\\\/\u{7f}\u{e9}\u{1f600}]){0,12}"
     }
 
-    fn lying(given: &Given) -> ValueRef<'_> {
+    fn value_ref(given: &Given) -> ValueRef<'_> {
         match given {
             Given::Null => ValueRef::Null,
             Given::Boolean(boolean) => ValueRef::Boolean(*boolean),
@@ -157,7 +157,13 @@ mod tests {
     fn write(template: Option<&Template>, rows: &[Row], without_newest: bool) -> Bytes {
         let mut body = Body::open(template, 1_488_227_380_000, 0);
         for (tag, value, good, time) in rows {
-            body.event(&EventRef { tag, value: lying(value), good: *good, continues: false, time: *time });
+            body.event(&EventRef {
+                tag,
+                value: value_ref(value),
+                good: *good,
+                continues: false,
+                time: *time,
+            });
         }
         let length = body.length();
         if without_newest {

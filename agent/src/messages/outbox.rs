@@ -211,8 +211,8 @@ impl Outbox {
 
     /// The books.
     #[must_use]
-    pub fn account(&self) -> EventCounts {
-        self.buffer.account()
+    pub fn counts(&self) -> EventCounts {
+        self.buffer.counts()
     }
 
     /// The bytes that the buffer may take.
@@ -276,7 +276,7 @@ mod tests {
         outbox.tick();
         let first: Vec<_> = (0..3).map(|_| send(&mut outbox, &telemetry).unwrap()).collect();
         assert!(outbox.acknowledge(first[1].number, Instant::now()).is_some());
-        assert_eq!(outbox.account().acknowledged, 0, "the message before it is still in flight");
+        assert_eq!(outbox.counts().acknowledged, 0, "the message before it is still in flight");
         outbox.rewind();
         assert_eq!(outbox.oldest_in_flight_since(), None);
         let again: Vec<_> = std::iter::from_fn(|| send(&mut outbox, &telemetry)).collect();
@@ -289,7 +289,7 @@ mod tests {
             outbox.acknowledge(message.number, Instant::now());
         }
         assert!(outbox.is_empty());
-        assert_eq!(outbox.account().acknowledged, 4);
+        assert_eq!(outbox.counts().acknowledged, 4);
         assert_eq!(outbox.acknowledge(1, Instant::now()), None);
     }
 
@@ -318,8 +318,8 @@ mod tests {
             matches!(outbox.next(&Telemetry::default(), Instant::now(), 0), Next::TooLarge { tag, .. } if &*tag == "Big")
         );
         assert_eq!(send(&mut outbox, &Telemetry::default()).unwrap().events, 1);
-        assert_eq!(outbox.account().dropped(DropReason::TooLarge), 1);
-        assert!(outbox.account().balances());
+        assert_eq!(outbox.counts().dropped(DropReason::TooLarge), 1);
+        assert!(outbox.counts().balances());
     }
 
     #[derive(Debug, Clone)]
@@ -374,7 +374,7 @@ mod tests {
                         sent.clear();
                     }
                 }
-                prop_assert!(outbox.account().balances());
+                prop_assert!(outbox.counts().balances());
             }
             outbox.rewind();
             outbox.tick();
@@ -385,7 +385,7 @@ mod tests {
             }
             prop_assert_eq!(delivered.values().map(|message| message.events as i64).sum::<i64>(), appended);
             prop_assert_eq!(delivered.keys().copied().collect::<Vec<_>>(), (1..=delivered.len() as u64).collect::<Vec<_>>());
-            prop_assert_eq!(outbox.account().acknowledged, appended as u64);
+            prop_assert_eq!(outbox.counts().acknowledged, appended as u64);
         }
     }
 }

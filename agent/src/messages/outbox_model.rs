@@ -64,7 +64,7 @@ struct Plant {
     sent: Vec<Arc<Message>>,
     /// Bodies that the hub has, by message id; and the ids in order of arrival, each with the run that sent it first.
     hub: BTreeMap<String, Bytes>,
-    came: Vec<(u64, String)>,
+    arrived: Vec<(u64, String)>,
     /// The books of earlier lives.
     past: Vec<EventCounts>,
     /// True if no file was damaged.
@@ -77,18 +77,18 @@ fn id(message: &Message) -> String {
     message.properties.get(MESSAGE_ID).flatten().unwrap().to_owned()
 }
 
-/// The numbers of the events in a body, and how many more are told to be missing.
+/// The numbers of the events in a body, and how many more are reported to be missing.
 fn numbers(body: &Bytes) -> (Vec<i64>, i64) {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-    let (mut numbers, mut told) = (Vec::new(), 0);
+    let (mut numbers, mut reported) = (Vec::new(), 0);
     for value in body["values"].as_array().unwrap() {
         if value["id"] == DROPPED_TAG {
-            told += value["v"][0].as_i64().unwrap();
+            reported += value["v"][0].as_i64().unwrap();
         } else {
             numbers.push(value["v"].as_str().unwrap().trim_end_matches('x').parse().unwrap());
         }
     }
-    (numbers, told)
+    (numbers, reported)
 }
 
 impl Plant {
@@ -103,7 +103,7 @@ impl Plant {
             read: 0,
             sent: Vec::new(),
             hub: BTreeMap::new(),
-            came: Vec::new(),
+            arrived: Vec::new(),
             past: Vec::new(),
             intact: true,
             now: Instant::now(),
@@ -122,8 +122,8 @@ impl Plant {
 
     /// As `kill -9` does: whatever is not with the operating system is gone.
     fn kill(&mut self) {
-        let account = self.account();
-        self.past.push(account);
+        let counts = self.counts();
+        self.past.push(counts);
         self.outbox = None;
     }
 
@@ -131,10 +131,10 @@ impl Plant {
         self.outbox.as_mut().unwrap()
     }
 
-    fn account(&mut self) -> EventCounts {
+    fn counts(&mut self) -> EventCounts {
         let intact = self.intact;
         self.outbox().check_invariants(intact);
-        self.outbox().account()
+        self.outbox().counts()
     }
 
     fn append(&mut self, count: i64, width: usize) -> u64 {
@@ -162,7 +162,7 @@ impl Plant {
                 let (id, body) = (id(&message), message.body.clone());
                 match self.hub.insert(id.clone(), body.clone()) {
                     Some(before) => assert!(before == body, "{id} stands for two messages"),
-                    None => self.came.push((self.lives, id)),
+                    None => self.arrived.push((self.lives, id)),
                 }
                 self.sent.push(message);
                 true
@@ -195,18 +195,18 @@ impl Plant {
                 self.outbox().tick();
             }
         }
-        assert_eq!(self.account().events, 0);
+        assert_eq!(self.counts().events, 0);
     }
 
-    /// All numbers that came, in the order in which they came first, and how many were told to be missing.
+    /// All numbers that arrived, in the order in which they arrived first, and how many were reported to be missing.
     fn delivered(&self) -> (Vec<i64>, i64) {
-        let (mut all, mut told) = (Vec::new(), 0);
-        for (_, id) in &self.came {
+        let (mut all, mut reported) = (Vec::new(), 0);
+        for (_, id) in &self.arrived {
             let (numbers, more) = numbers(&self.hub[id]);
             all.extend(numbers);
-            told += more;
+            reported += more;
         }
-        (all, told)
+        (all, reported)
     }
 
     fn dropped(&self) -> u64 {
@@ -252,15 +252,15 @@ fn act(plant: &mut Plant, action: &Action) {
         Action::Acknowledge(at) => plant.acknowledge(usize::from(at)),
         Action::Reconnect => plant.reconnect(),
         Action::Kill => {
-            let before = plant.account();
+            let before = plant.counts();
             plant.kill();
             plant.begin();
-            let after = plant.account();
+            let after = plant.counts();
             assert_eq!((after.read, after.recovered, after.acknowledged), (after.events, after.events, 0));
             assert!(after.events == before.events || !plant.intact);
         }
     }
-    plant.account();
+    plant.counts();
 }
 
 fn settings(when_full: WhenFull, capacity: u64, drop_markers: bool) -> config::Buffer {
@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     /// Whatever happens, ends of the process included: the hub has every event that was not dropped, once under one
-    /// id, in order; what was dropped is counted and told; and the books of all lives close.
+    /// id, in order; what was dropped is counted and reported; and the books of all lives close.
     #[test]
     fn nothing_is_lost_over_restarts(
         actions in proptest::collection::vec(action(), 1..150),
@@ -286,28 +286,28 @@ proptest! {
         for action in &actions {
             act(&mut plant, action);
             let overshoot = if when_full == WhenFull::Block { LARGEST_SCAN } else { 0 };
-            prop_assert!(plant.account().bytes <= capacity + overshoot);
+            prop_assert!(plant.counts().bytes <= capacity + overshoot);
         }
         plant.kill();
         plant.begin();
         plant.drain();
         plant.kill();
-        let (numbers, told) = plant.delivered();
+        let (numbers, reported) = plant.delivered();
         let backwards = numbers.windows(2).find(|pair| pair[0] >= pair[1]);
         prop_assert_eq!(backwards, None);
         let dropped = plant.dropped();
         prop_assert_eq!(numbers.len() as u64 + dropped, plant.read as u64);
         prop_assert!(dropped == 0 || when_full != WhenFull::Block);
-        prop_assert_eq!(told as u64, if markers { dropped } else { 0 });
+        prop_assert_eq!(reported as u64, if markers { dropped } else { 0 });
         let read: u64 = plant.past.iter().map(|life| life.read - life.recovered).sum();
         let acknowledged: u64 = plant.past.iter().map(|life| life.acknowledged).sum();
         prop_assert_eq!(read, acknowledged + dropped);
     }
 
     #[test]
-    fn any_bytes_are_read_or_stepped_over(segment: Vec<u8>, journal: Vec<u8>, stamped: bool) {
-        let stamp = if stamped { crate::buffer::header::ours().to_vec() } else { Vec::new() };
-        read_anything(&[&stamp[..], &segment].concat(), &[&stamp[..], &journal].concat());
+    fn any_bytes_are_read_or_stepped_over(segment: Vec<u8>, journal: Vec<u8>, with_header: bool) {
+        let header = if with_header { crate::buffer::header::ours().to_vec() } else { Vec::new() };
+        read_anything(&[&header[..], &segment].concat(), &[&header[..], &journal].concat());
     }
 
     /// Torn and broken files: what can be read comes, in the order in which it was read, no id stands for two messages,
@@ -323,19 +323,19 @@ proptest! {
     ) {
         let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, markers), max_events);
         before.iter().for_each(|action| act(&mut plant, action));
-        let left = plant.account().events;
+        let left = plant.counts().events;
         plant.kill();
         plant.intact = false;
         for (torn, file, at, bit) in damage {
-            hurt(&plant.scratch, journals, torn, file.into(), at.into(), bit);
+            damage_file(&plant.scratch, journals, torn, file.into(), at.into(), bit);
         }
         plant.begin();
-        prop_assert!(journals || plant.account().events == left, "{left} were left, {:?}", plant.account());
+        prop_assert!(journals || plant.counts().events == left, "{left} were left, {:?}", plant.counts());
         after.iter().for_each(|action| act(&mut plant, action));
         plant.drain();
         plant.kill();
         for life in 1..=plant.lives {
-            let of_life = plant.came.iter().filter(|(of, _)| *of == life);
+            let of_life = plant.arrived.iter().filter(|(of, _)| *of == life);
             let sent: Vec<i64> = of_life.flat_map(|(_, id)| numbers(&plant.hub[id]).0).collect();
             prop_assert_eq!(sent.windows(2).find(|pair| pair[0] >= pair[1]), None);
         }
@@ -372,11 +372,11 @@ fn read_anything(segment: &[u8], journal: &[u8]) {
     while let Next::Send(message) = plant.outbox().next(&Telemetry::default(), Instant::now(), 0) {
         plant.outbox().acknowledge(message.number, Instant::now());
     }
-    plant.account();
+    plant.counts();
 }
 
 /// Tears a file off at a place, or flips one of its bits.
-fn hurt(scratch: &Scratch, journals: bool, torn: bool, file: usize, at: u64, bit: u8) {
+fn damage_file(scratch: &Scratch, journals: bool, torn: bool, file: usize, at: u64, bit: u8) {
     let mut files = scratch.files(".events");
     if journals {
         files.extend(scratch.files(".journal"));
@@ -415,13 +415,13 @@ fn flipped_bit_loses_its_block_and_is_marked_in_place() {
     let path = first(&plant.scratch.0, ".events");
     flip(&OpenOptions::new().read(true).write(true).open(path).unwrap(), 1100, 3);
     plant.begin();
-    assert_eq!(plant.account().recovered, 100);
+    assert_eq!(plant.counts().recovered, 100);
     plant.drain();
-    let account = plant.account();
-    assert_eq!((account.dropped(DropReason::Corrupt), account.acknowledged), (10, 91));
-    let (numbers, told) = plant.delivered();
-    assert_eq!((numbers.len(), told), (90, 10));
-    let body: serde_json::Value = serde_json::from_slice(&plant.hub[&plant.came[0].1]).unwrap();
+    let counts = plant.counts();
+    assert_eq!((counts.dropped(DropReason::Corrupt), counts.acknowledged), (10, 91));
+    let (numbers, reported) = plant.delivered();
+    assert_eq!((numbers.len(), reported), (90, 10));
+    let body: serde_json::Value = serde_json::from_slice(&plant.hub[&plant.arrived[0].1]).unwrap();
     let at = body["values"].as_array().unwrap().iter().position(|value| value["id"] == DROPPED_TAG).unwrap();
     let before = numbers[at - 1];
     assert_eq!(numbers[at], before + 11, "the gap is reported in its place");
@@ -459,9 +459,9 @@ fn torn_end_loses_its_events_only() {
     plant.begin();
     plant.append(5, 10);
     plant.drain();
-    let account = plant.account();
+    let counts = plant.counts();
     // The header of the torn block says how many events it had.
-    assert_eq!((account.recovered, account.dropped(DropReason::Corrupt), account.acknowledged), (30, 10, 25));
+    assert_eq!((counts.recovered, counts.dropped(DropReason::Corrupt), counts.acknowledged), (30, 10, 25));
 }
 
 /// The journal knows how many there were.
@@ -477,8 +477,8 @@ fn unreadable_end_is_counted() {
     plant.begin();
     plant.append(5, 10);
     plant.drain();
-    let account = plant.account();
-    assert_eq!((account.recovered, account.dropped(DropReason::Corrupt), account.acknowledged), (30, 30, 6));
+    let counts = plant.counts();
+    assert_eq!((counts.recovered, counts.dropped(DropReason::Corrupt), counts.acknowledged), (30, 30, 6));
     assert_eq!(plant.delivered(), ((30..35).collect(), 30));
 }
 
@@ -488,19 +488,19 @@ fn reappearing_dropped_file_stays_dropped() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 64 << 10, true), 1000);
     plant.append(10, 100);
     let path = first(&plant.scratch.0, ".events");
-    let mut held = Vec::new();
+    let mut bytes = Vec::new();
     while path.exists() {
-        held = std::fs::read(&path).unwrap();
+        bytes = std::fs::read(&path).unwrap();
         plant.append(10, 100);
     }
-    let before = plant.account();
+    let before = plant.counts();
     plant.kill();
-    std::fs::write(&path, held).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     plant.begin();
-    assert_eq!(plant.account().events, before.events);
+    assert_eq!(plant.counts().events, before.events);
     plant.drain();
     let dropped = before.dropped_in_all();
     assert!(dropped > 0);
     assert_eq!(plant.delivered(), ((dropped as i64..plant.read).collect(), dropped as i64));
-    assert_eq!(plant.account().dropped_in_all(), 0);
+    assert_eq!(plant.counts().dropped_in_all(), 0);
 }

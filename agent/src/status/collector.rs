@@ -104,7 +104,7 @@ impl Collector for DeviceCollector {
     fn collect(&self) -> Vec<MetricFamily> {
         let (account, capacity, problem) = {
             let outbox = self.state.outbox.lock();
-            (outbox.account(), outbox.capacity(), outbox.problem().is_some())
+            (outbox.counts(), outbox.capacity(), outbox.problem().is_some())
         };
         let mut families = self.state.metrics.collect();
         if let Ok(books) = EventSeries::new(&self.state.name) {

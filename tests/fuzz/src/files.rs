@@ -12,8 +12,8 @@ use lanyard_agent::tags::event::{Event, Value};
 use lanyard_handoff::buffer::{self as config, Sync};
 use lanyard_handoff::config::Telemetry;
 
-/// Bytes of a stamp, its checksum last.
-const STAMP: usize = 12;
+/// Bytes of a file's header, its checksum last.
+const FILE_HEADER: usize = 12;
 /// Bytes of a block's header, see `lanyard_agent::buffer`.
 const HEADER: usize = 36;
 
@@ -28,8 +28,8 @@ pub fn segment(bytes: &[u8]) {
 }
 
 fn correct_segment(bytes: &mut [u8]) {
-    correct(bytes, 0, STAMP - 4);
-    let mut at = STAMP;
+    correct(bytes, 0, FILE_HEADER - 4);
+    let mut at = FILE_HEADER;
     while let Some(header) = bytes.get(at..at + HEADER) {
         if !header.starts_with(b"LB") {
             at += 1;
@@ -54,8 +54,8 @@ fn correct_segment(bytes: &mut [u8]) {
 /// As [`read`] does.
 pub fn journal(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
-    correct(&mut bytes, 0, STAMP - 4);
-    let mut at = STAMP;
+    correct(&mut bytes, 0, FILE_HEADER - 4);
+    let mut at = FILE_HEADER;
     while let Some((length, start)) = varint(&bytes, at) {
         let Some(end) = start.checked_add(length).filter(|end| end + 4 <= bytes.len()) else { break };
         correct(&mut bytes, start, length);
@@ -141,7 +141,7 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
     }
     let telemetry = Telemetry { max_events: 7, ..Telemetry::default() };
     let mut outbox = open(2);
-    assert!(outbox.account().balances(), "{:?}", outbox.account());
+    assert!(outbox.counts().balances(), "{:?}", outbox.counts());
     if outbox.problem().is_some() {
         // Refused: the files are of a newer agent.
         return;
@@ -149,11 +149,11 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
     append(&mut outbox, 3);
     outbox.tick();
     let sent = outbox.next(&telemetry, Instant::now(), 0);
-    let before = outbox.account();
+    let before = outbox.counts();
     assert!(before.balances(), "{before:?}");
     drop(outbox);
     let mut outbox = open(3);
-    let after = outbox.account();
+    let after = outbox.counts();
     assert_eq!((after.events, after.balances()), (before.events, true), "{before:?} {after:?}");
     if let Next::Send(sent) = sent {
         // The message is sent again unchanged.
@@ -175,6 +175,6 @@ fn read(segment: &[u8], journal: Option<&[u8]>) {
             Next::Nothing => idle += 1,
         }
     }
-    let account = outbox.account();
-    assert!(account.balances() && account.events == 0 && outbox.is_empty(), "{account:?}");
+    let counts = outbox.counts();
+    assert!(counts.balances() && counts.events == 0 && outbox.is_empty(), "{counts:?}");
 }

@@ -47,7 +47,7 @@ impl Buffer {
     }
 
     fn check_counts(&self, intact: bool) {
-        let counts = self.account();
+        let counts = self.counts();
         assert!(counts.balances(), "{counts:?}");
         let range = self.journal.acknowledged()..self.log.end();
         let buffered: u64 = self.journal.gaps().outside(range).iter().map(|part| part.end - part.start).sum();
