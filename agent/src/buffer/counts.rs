@@ -1,15 +1,15 @@
-//! The books of a buffer: read = acknowledged + buffered + dropped, at any moment. Pure.
+//! Counts of a buffer's events: read = acknowledged + buffered + dropped, at any moment. Pure.
 //!
-//! They are those of the process, as counters of metrics are: events that an earlier process left in the buffer are
-//! read once more, and [`EventCounts::recovered`] says how many those were. Over restarts, then, the sum of all
-//! (read - recovered) is the sum of all acknowledged and dropped, and what is buffered now.
+//! As counters of metrics, they belong to the process: events that an earlier process left in the buffer count as read
+//! once more, and as [`EventCounts::recovered`]. Over restarts, the sum of all (read - recovered) is the sum of all
+//! acknowledged and dropped events, and the events that are buffered now.
 
 /// Reason for dropping an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
     /// The buffer had no room: see `WhenFull` in the configuration.
     BufferFull,
-    /// The disk took nothing, and the little memory that stands in for it had no room.
+    /// The disk did not accept writes, and the memory in its place had no room.
     StorageFailed,
     /// The disk returned other bytes than were written.
     Corrupt,
@@ -18,10 +18,10 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// All of them, as metrics show each from the start.
+    /// All reasons; metrics show each from the start.
     pub const ALL: [Self; 4] = [Self::BufferFull, Self::StorageFailed, Self::Corrupt, Self::TooLarge];
 
-    /// The stable word in metrics.
+    /// Returns the stable name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,19 +33,19 @@ impl DropReason {
     }
 }
 
-/// A moment's books.
+/// Counts of events at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Events handed to the buffer, those found in it at the start, and those told of gaps that were delivered.
+    /// Events appended, events recovered at the start, and delivered marker events.
     pub read: u64,
-    /// Those of them that were found at the start.
+    /// Events that an earlier process left in the buffer.
     pub recovered: u64,
     /// Events whose message the hub has acknowledged.
     pub acknowledged: u64,
     pub(super) dropped: [u64; DropReason::ALL.len()],
     /// Events in the buffer, including those in flight.
     pub events: u64,
-    /// Those of them that end with the process.
+    /// Events of these that end with the process.
     pub volatile: u64,
     /// Bytes that the buffer takes on the disk, or in memory.
     pub bytes: u64,
@@ -54,13 +54,13 @@ pub struct EventCounts {
 }
 
 impl EventCounts {
-    /// The events dropped for a reason.
+    /// Returns the number of events dropped for a reason.
     #[must_use]
     pub const fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
 
-    /// The events dropped for all reasons.
+    /// Returns the number of events dropped for all reasons.
     #[must_use]
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().sum()

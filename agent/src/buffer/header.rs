@@ -1,4 +1,4 @@
-//! The first bytes of the buffer's files: whose they are, and in which version. Pure.
+//! Header of the buffer's files: program and version. Pure.
 
 /// Grows when an older agent would misread the files.
 const VERSION: u8 = 1;

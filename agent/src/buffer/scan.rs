@@ -1,4 +1,4 @@
-//! Reads the blocks of a segment one after the other, and steps over those that are broken. Touches disk.
+//! Scan of a segment: its blocks one after the other, except corrupt ones. Reads disk.
 
 use std::io;
 
@@ -17,18 +17,18 @@ pub(super) struct Place {
     pub(super) offset: u64,
 }
 
-/// A block, or what is left of it.
+/// A block, which may be corrupt.
 #[derive(Debug)]
 pub(super) struct ScannedBlock<'a> {
     pub(super) header: Header,
-    /// Header and payload, if they are as they were written.
+    /// Header and payload, if the checksum is right.
     pub(super) sound: Option<&'a [u8]>,
     /// End of the block in the segment.
     pub(super) end: u64,
 }
 
-/// Reads some blocks at a place in `segment`, hands each to `each`, and moves the place behind them. Nothing more is
-/// there when the place has come to the segment's length.
+/// Reads some blocks at a place in `segment`, passes each to `each`, and moves the place behind them. The place of the end
+/// is the segment's length.
 pub(super) fn blocks(
     segment: &mut Segment,
     place: &mut Place,

@@ -1,4 +1,5 @@
-//! A run of blocks that is deleted as a whole: a file, or memory while the disk takes nothing. Touches disk.
+//! A segment: blocks that are deleted as a whole, in a file, or in memory while the disk does not accept writes. Reads
+//! and writes disk.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -23,7 +24,7 @@ pub(super) struct Segment {
     pub(super) first: u64,
     /// The number after its last event.
     pub(super) end: u64,
-    /// Bytes that count; whatever a file has behind them was never written whole.
+    /// Bytes that were written whole; a file may have more.
     pub(super) len: u64,
     /// The time of its first event.
     pub(super) from: i64,
@@ -38,12 +39,12 @@ enum SegmentBody {
     Memory(Vec<u8>),
 }
 
-/// The file of the segment that begins with an event.
+/// Returns the path of the segment that begins with an event.
 fn path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:020}{SUFFIX}"))
 }
 
-/// The number in a segment's file name.
+/// Returns the number in a segment's file name.
 pub(super) fn number(name: &str) -> Option<u64> {
     name.strip_suffix(SUFFIX)
         .filter(|digits| digits.len() == 20)?
@@ -57,12 +58,12 @@ impl Segment {
         Self { first, end: first, len: START, from: i64::MAX, to: i64::MIN, body }
     }
 
-    /// A new one in memory.
+    /// Creates a segment in memory.
     pub(super) fn in_memory(first: u64) -> Self {
         Self::new(first, SegmentBody::Memory(header::ours().to_vec()))
     }
 
-    /// A new one in a file.
+    /// Creates a segment in a file.
     pub(super) fn in_file(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let file = files::create(&path)?;
@@ -74,7 +75,7 @@ impl Segment {
         Ok(Self::new(first, SegmentBody::File { path, open: Some(Arc::new(file)) }))
     }
 
-    /// One that an earlier process left behind.
+    /// Returns a segment of an earlier process, whose end is not known yet.
     pub(super) fn found(folder: &Path, first: u64) -> io::Result<Self> {
         let path = path(folder, first);
         let len = files::length(&path)?;
@@ -83,14 +84,14 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Adds blocks: all of them or nothing.
+    /// Appends blocks: all of them or nothing.
     pub(super) fn append(&mut self, blocks: &[u8]) -> io::Result<()> {
         match &mut self.body {
             SegmentBody::Memory(bytes) => bytes.extend_from_slice(blocks),
             body @ SegmentBody::File { .. } => {
                 let file = open(body)?;
                 if let Err(error) = file.write_all_at(blocks, self.len) {
-                    // What was half written is not read as it lies behind the length, here and after a restart.
+                    // A part that was written is behind the length and not read, here and after a restart.
                     let _ = file.set_len(self.len);
                     return Err(error);
                 }
@@ -100,22 +101,22 @@ impl Segment {
         Ok(())
     }
 
-    /// Reads at a place, as much as is there and as `bytes` has room for.
+    /// Reads at an offset, as much as is there and as `bytes` has room for.
     pub(super) fn read(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        let wanted = bytes.len().min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
+        let count = bytes.len().min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
         match &mut self.body {
-            SegmentBody::Memory(held) => {
-                let at = usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
-                let held = &held[at..];
-                let wanted = wanted.min(held.len());
-                bytes[..wanted].copy_from_slice(&held[..wanted]);
-                Ok(wanted)
+            SegmentBody::Memory(stored) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX).min(stored.len());
+                let stored = &stored[at..];
+                let count = count.min(stored.len());
+                bytes[..count].copy_from_slice(&stored[..count]);
+                Ok(count)
             }
             body @ SegmentBody::File { .. } => {
                 let file = open(body)?;
                 let mut read = 0;
-                while read < wanted {
-                    match file.read_at(&mut bytes[read..wanted], at + read as u64) {
+                while read < count {
+                    match file.read_at(&mut bytes[read..count], at + read as u64) {
                         Ok(0) => break,
                         Ok(more) => read += more,
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -127,14 +128,14 @@ impl Segment {
         }
     }
 
-    /// Lets go of the file, until it is read or written again.
+    /// Closes the file until it is read or written again.
     pub(super) fn close(&mut self) {
         if let SegmentBody::File { open, .. } = &mut self.body {
             *open = None;
         }
     }
 
-    /// The file to be forced to the disk.
+    /// Returns the file to be synced.
     pub(super) fn file(&self) -> Option<&Arc<File>> {
         match &self.body {
             SegmentBody::File { open, .. } => open.as_ref(),
@@ -147,7 +148,7 @@ impl Segment {
         matches!(self.body, SegmentBody::Memory(_))
     }
 
-    /// Moves it from memory into a file.
+    /// Moves the segment from memory into a file.
     pub(super) fn move_to_file(&mut self, folder: &Path) -> io::Result<()> {
         let SegmentBody::Memory(bytes) = &self.body else { return Ok(()) };
         let mut file = Self::in_file(folder, self.first)?;
@@ -159,7 +160,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts off what was not written whole.
+    /// Cuts off the bytes that were not written whole.
     pub(super) fn cut(&mut self, len: u64) {
         self.len = len;
         if let SegmentBody::File { path, .. } = &self.body {
@@ -168,7 +169,7 @@ impl Segment {
         }
     }
 
-    /// Deletes it.
+    /// Deletes the segment.
     pub(super) fn delete(self) {
         if let SegmentBody::File { path, .. } = &self.body
             && let Err(error) = std::fs::remove_file(path)
@@ -177,14 +178,14 @@ impl Segment {
         }
     }
 
-    /// The header of its first block.
+    /// Reads the header of the first block.
     pub(super) fn first_block(&mut self) -> io::Result<Option<block::Header>> {
         let mut bytes = [0; block::HEADER];
         let read = self.read(START, &mut bytes)?;
         Ok(block::header(&bytes[..read]))
     }
 
-    /// Its header.
+    /// Reads the header of the file.
     pub(super) fn header(&mut self) -> io::Result<header::FileVersion> {
         let mut bytes = [0; header::LEN];
         let read = self.read(0, &mut bytes)?;

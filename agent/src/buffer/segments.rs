@@ -1,4 +1,4 @@
-//! All segments of a buffer, oldest first; the last one takes what is appended. Touches disk.
+//! Segments of a log, oldest first; blocks are appended to the last one. Reads and writes disk.
 
 use std::collections::VecDeque;
 use std::io;
@@ -102,13 +102,14 @@ impl Segments {
         self.list.binary_search_by_key(&first, |segment| segment.first).ok()
     }
 
-    /// The segment that begins with an event.
+    /// Returns the segment that begins with an event.
     pub(super) fn get(&mut self, first: u64) -> Option<&mut Segment> {
         let at = self.position(first)?;
         self.list.get_mut(at)
     }
 
-    /// The beginning of the one after that which begins with `first`; that one's file is not needed for reading more.
+    /// Returns the beginning of the segment after the one that begins with `first`, and closes the file of that one, which
+    /// is read to its end.
     pub(super) fn after(&mut self, first: u64) -> Option<Place> {
         let at = self.list.partition_point(|segment| segment.first <= first);
         let is_open = self.open && at == self.list.len();
@@ -120,12 +121,12 @@ impl Segments {
         self.list.get(at).map(place)
     }
 
-    /// The beginning of the one that holds an event, or else of the next one.
+    /// Returns the beginning of the segment that contains an event, or else of the next one.
     pub(super) fn holding(&self, number: u64) -> Option<Place> {
         self.list.iter().find(|segment| segment.end > number).map(place)
     }
 
-    /// The time of the first event at or after a number, roughly.
+    /// Returns the time of the first event of the segment that contains an event.
     pub(super) fn time_of(&self, number: u64) -> Option<i64> {
         self.list.iter().find(|segment| segment.end > number).map(|segment| segment.from)
     }
@@ -142,7 +143,7 @@ impl Segments {
         }
     }
 
-    /// Takes out the oldest one all of whose events have this number or a greater one.
+    /// Takes out the oldest segment whose events all have this number or a greater one.
     pub(super) fn take_from(&mut self, number: u64) -> Option<Segment> {
         let at = self.list.partition_point(|segment| segment.first < number);
         // Only the open one can be empty; without it there is no more room than with it.
@@ -150,7 +151,7 @@ impl Segments {
         self.remove(at)
     }
 
-    /// Moves those in memory into files.
+    /// Moves the segments in memory to files.
     pub(super) fn move_to_files(&mut self, folder: &Path) -> io::Result<()> {
         for segment in self.list.iter_mut().filter(|segment| segment.is_in_memory()) {
             segment.move_to_file(folder)?;

@@ -1,8 +1,7 @@
-//! The blocks that are read next, in memory: what was just appended, or what is read ahead from a segment. Touches disk.
+//! Window of a reader: the blocks that are read next, in memory, just appended or read ahead from a segment. Reads disk.
 //!
-//! As long as the hub keeps up, what is appended is read from here and never from the disk. When it lags, and the
-//! memory that the device may have is full, appended blocks are left to their segments, and read back when it is their
-//! turn.
+//! As long as the hub keeps up, appended events are read from here and never from the disk. When it lags, and the device
+//! may have no more memory, the window leaves appended blocks to their segments, and reads them later.
 
 use std::collections::VecDeque;
 
@@ -49,7 +48,7 @@ pub struct Cursor {
 /// Result of moving a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CursorStep {
-    /// An event, see [`Window::event`], or something that makes no sense: then [`Window::leave`] its block.
+    /// An event, see [`Window::event`], which may be not sound: then [`Window::leave`] its block.
     Event,
     /// No event before this number, whose block begins at this time, if there is one.
     Gap(u64, Option<i64>),
@@ -58,7 +57,7 @@ pub(super) enum CursorStep {
 }
 
 impl Cursor {
-    /// The number of the event behind it.
+    /// Returns the number of the event behind it.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -75,7 +74,7 @@ impl Cursor {
 }
 
 impl Window {
-    /// A window that begins at a place, or at the end of the buffer.
+    /// Creates a window that begins at a place, or at the end of the log.
     pub(super) fn new(next: Option<Place>, memory: MemoryReservation) -> Self {
         Self { parts: VecDeque::new(), next, memory }
     }
@@ -105,7 +104,7 @@ impl Window {
         &mut self.parts[last]
     }
 
-    /// Moves to the next event, and returns what is there. `end` is the end of the buffer.
+    /// Moves to the next event, and returns what is there. `end` is the end of the log.
     pub(super) fn step(&mut self, cursor: &mut Cursor, segments: &mut Segments, end: u64) -> CursorStep {
         while cursor.left == 0 {
             let Some(part) = self.parts.get_mut(cursor.part) else {
@@ -125,7 +124,7 @@ impl Window {
             let payload = cursor.at + HEADER..cursor.at + header.len();
             match header.kind {
                 BlockKind::Names => {
-                    // Names that do not follow those before them leave events without a name, and those are found out.
+                    // Names that do not follow those before them are not read. Their events are not sound then.
                     let _ = names::read(&part.bytes[payload.clone()], &mut part.names);
                     cursor.at = payload.end;
                 }
@@ -134,7 +133,7 @@ impl Window {
                     return CursorStep::Gap(header.first, Some(header.time));
                 }
                 BlockKind::Events => {
-                    let wanted = cursor.number;
+                    let number = cursor.number;
                     *cursor = Cursor {
                         number: header.first,
                         time: header.time,
@@ -143,12 +142,12 @@ impl Window {
                         left: header.events,
                         block_end: payload.end,
                     };
-                    while cursor.number < wanted {
+                    while cursor.number < number {
                         match self.event(cursor) {
                             Some((_, after)) => *cursor = after,
                             None => {
                                 let end = self.leave(cursor);
-                                cursor.number = wanted;
+                                cursor.number = number;
                                 return CursorStep::Gap(end, None);
                             }
                         }
@@ -159,7 +158,7 @@ impl Window {
         CursorStep::Event
     }
 
-    /// Goes to a number over whatever is before it.
+    /// Moves a cursor to a number over whatever is before it.
     pub(super) fn pass(&self, cursor: &mut Cursor, to: u64) {
         while cursor.left > 0 && cursor.number < to {
             match self.event(cursor) {
@@ -170,12 +169,12 @@ impl Window {
         cursor.number = cursor.number.max(to);
     }
 
-    /// The number behind a cursor's block.
+    /// Returns the number behind a cursor's block.
     pub(super) fn block_end(&self, cursor: &Cursor) -> u64 {
         cursor.number.saturating_add(u64::from(cursor.left))
     }
 
-    /// Leaves a block whose rest makes no sense; returns the number behind it.
+    /// Moves a cursor behind its block, whose rest is not sound; returns the number behind the block.
     pub(super) fn leave(&self, cursor: &mut Cursor) -> u64 {
         let start = self.parts.get(cursor.part).map_or(0, |part| part.bytes.len());
         let end = self.block_end(cursor);
@@ -183,7 +182,8 @@ impl Window {
         end
     }
 
-    /// The event behind a cursor that [`Window::step`] has put before it, and the cursor behind that event.
+    /// Returns the event behind a cursor that [`Window::step`] moved, and the cursor behind that event; nothing if it is not
+    /// sound.
     pub(super) fn event(&self, cursor: &Cursor) -> Option<(EventRef<'_>, Cursor)> {
         let part = self.parts.get(cursor.part)?;
         let mut rest = part.bytes.get(cursor.at..cursor.block_end)?;
@@ -191,7 +191,7 @@ impl Window {
         let after = Cursor {
             number: cursor.number + 1,
             time: unread.time,
-            // What a block has behind its last event is none.
+            // Bytes behind the last event of a block are not an event.
             at: if cursor.left == 1 { cursor.block_end } else { cursor.block_end - rest.len() },
             left: cursor.left - 1,
             ..*cursor
@@ -215,7 +215,7 @@ impl Window {
         }
     }
 
-    /// Reads on; whether anything was found.
+    /// Reads more blocks; returns whether there were any.
     fn load(&mut self, segments: &mut Segments) -> bool {
         while let Some(mut place) = self.next {
             let Some(segment) = segments.get(place.segment) else {
@@ -244,7 +244,7 @@ impl Window {
         false
     }
 
-    /// Forgets what is before a cursor, which then stands elsewhere.
+    /// Forgets the blocks before a cursor, and adjusts the cursor.
     pub(super) fn trim(&mut self, cursor: &mut Cursor) {
         self.parts.drain(..cursor.part.min(self.parts.len()));
         cursor.part = 0;

@@ -73,8 +73,8 @@ fn escaped(eight: u64) -> u64 {
     (control | quote | backslash) & (EACH * 0x80)
 }
 
-pub(super) fn value(body: &mut Vec<u8>, lying: ValueRef<'_>) {
-    match lying {
+pub(super) fn value(body: &mut Vec<u8>, value_ref: ValueRef<'_>) {
+    match value_ref {
         ValueRef::Null => body.extend_from_slice(b"null"),
         ValueRef::Boolean(boolean) => write(body, &boolean),
         ValueRef::Integer(number) => write(body, &number),
@@ -82,7 +82,7 @@ pub(super) fn value(body: &mut Vec<u8>, lying: ValueRef<'_>) {
         // The fewest digits that are read as the same number. JSON has no NaN and no infinity; serde_json writes null.
         ValueRef::Float(number) => write(body, &number),
         ValueRef::Double(number) => write(body, &number),
-        ValueRef::Text(lying) => text(body, lying),
+        ValueRef::Text(characters) => text(body, characters),
         ValueRef::Array(elements) => {
             body.push(b'[');
             for (position, element) in elements.enumerate() {
@@ -205,9 +205,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_number_keeps_all_its_digits(wide in any::<f64>(), narrow in any::<f32>()) {
-            let written = |lying| {
+            let written = |value_ref| {
                 let mut body = Vec::new();
-                value(&mut body, lying);
+                value(&mut body, value_ref);
                 String::from_utf8(body).unwrap()
             };
             if wide.is_finite() {

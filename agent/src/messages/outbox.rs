@@ -61,14 +61,14 @@ pub enum Next {
 }
 
 impl Outbox {
-    /// An outbox over a buffer. `run` makes message ids unlike those of any other run.
+    /// Creates an outbox over a buffer. `run` makes message ids unlike those of any other run.
     #[must_use]
     pub fn new(buffer: Buffer, run: u64) -> Self {
         let style = Style::new(&Telemetry::default());
         Self { buffer, due: 0, run, style, newest: (0, 0) }
     }
 
-    /// Takes what a scan brought; returns how many events were dropped to make room.
+    /// Appends the events of a scan; returns how many events were dropped to make room.
     pub fn append(&mut self, events: &[Event], now: Instant) -> u64 {
         self.buffer.append(events, now)
     }
@@ -102,7 +102,7 @@ impl Outbox {
         self.buffer.in_flight() == 0
     }
 
-    /// The next message to send: first those of an earlier connection, unchanged and in order, then new ones.
+    /// Returns the next message to send: first those of an earlier connection, unchanged and in order, then new ones.
     pub fn next(&mut self, telemetry: &Telemetry, now: Instant, timestamp: i64) -> Next {
         if let Some(message) = self.buffer.resend(now) {
             return Next::Send(message);
@@ -115,7 +115,7 @@ impl Outbox {
                 // Between messages of an earlier process there may be events that no message could take.
                 return self.make(telemetry, inherited.first, now, timestamp);
             }
-            if let Some(message) = self.again(&inherited, now) {
+            if let Some(message) = self.make_again(&inherited, now) {
                 return Next::Send(message);
             }
             self.buffer.give_up_inherited(now);
@@ -123,7 +123,7 @@ impl Outbox {
         self.make(telemetry, self.due, now, timestamp)
     }
 
-    /// A message with unread events before the number `until`.
+    /// Makes a message of unread events before the number `until`.
     fn make(&mut self, telemetry: &Telemetry, until: u64, now: Instant, timestamp: i64) -> Next {
         if self.buffer.unread() >= until {
             return Next::Nothing;
@@ -153,8 +153,8 @@ impl Outbox {
         }
     }
 
-    /// The message that an earlier process made, once more, if it comes out as it was.
-    fn again(&mut self, inherited: &MessageBounds, now: Instant) -> Option<Arc<Message>> {
+    /// Makes a message of an earlier process again, if it comes out as it was.
+    fn make_again(&mut self, inherited: &MessageBounds, now: Instant) -> Option<Arc<Message>> {
         let telemetry: Telemetry = serde_json::from_str(&inherited.profile).ok()?;
         if self.buffer.unread() != inherited.first {
             return None;
@@ -198,7 +198,7 @@ impl Outbox {
         self.buffer.check_invariants(intact);
     }
 
-    /// Changes what the buffer may hold, and how.
+    /// Changes the settings of the buffer.
     pub fn configure(&mut self, settings: &config::Buffer, now: Instant) {
         self.buffer.configure(settings, now);
     }
@@ -209,20 +209,20 @@ impl Outbox {
         self.buffer.problem()
     }
 
-    /// The books.
+    /// Returns the counts of events.
     #[must_use]
     pub fn counts(&self) -> EventCounts {
         self.buffer.counts()
     }
 
-    /// The bytes that the buffer may take.
+    /// Returns the bytes that the buffer may take.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.buffer.capacity()
     }
 }
 
-/// A message's id.
+/// Returns a message's id.
 fn id(run: u64, number: u64) -> String {
     format!("{run:016x}-{number}")
 }
@@ -342,7 +342,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, each connection carries messages in order, nothing is lost, and the books balance.
+        /// Whatever happens, each connection carries messages in order, nothing is lost, and the counts balance.
         #[test]
         fn order_is_kept_and_nothing_is_lost(actions in proptest::collection::vec(action(), 1..120)) {
             let telemetry = Telemetry { max_events: 2, ..Telemetry::default() };

@@ -65,7 +65,7 @@ struct Plant {
     /// Bodies that the hub has, by message id; and the ids in order of arrival, each with the run that sent it first.
     hub: BTreeMap<String, Bytes>,
     arrived: Vec<(u64, String)>,
-    /// The books of earlier lives.
+    /// Counts of earlier lives.
     past: Vec<EventCounts>,
     /// True if no file was damaged.
     intact: bool,
@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     /// Whatever happens, ends of the process included: the hub has every event that was not dropped, once under one
-    /// id, in order; what was dropped is counted and reported; and the books of all lives close.
+    /// id, in order; what was dropped is counted and reported; and the counts of all lives add up.
     #[test]
     fn nothing_is_lost_over_restarts(
         actions in proptest::collection::vec(action(), 1..150),
@@ -311,7 +311,7 @@ proptest! {
     }
 
     /// Torn and broken files: what can be read comes, in the order in which it was read, no id stands for two messages,
-    /// and no event comes twice in one life. As long as a journal is whole, the books close and count all that is missing.
+    /// and no event comes twice in one life. As long as a journal is whole, the counts add up and count all that is missing.
     #[test]
     fn corrupt_files_are_skipped_and_counted(
         before in proptest::collection::vec(action(), 1..80),

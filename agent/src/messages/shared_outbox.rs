@@ -22,26 +22,26 @@ impl SharedOutbox {
         Self { outbox: Mutex::new(outbox), filled: Notify::new(), freed: Notify::new() }
     }
 
-    /// The outbox itself. Never held over an await.
+    /// Locks the outbox. The lock must not be held over an await.
     pub fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock()
     }
 
-    /// Takes what a scan brought; returns how many events were dropped to make room.
+    /// Appends the events of a scan; returns how many events were dropped to make room.
     pub fn append(&self, events: &[Event], now: Instant) -> u64 {
         let dropped = self.lock().append(events, now);
         self.filled.notify_one();
         dropped
     }
 
-    /// Waits until there is room for what is read next.
+    /// Waits until there is room for the next readings.
     pub async fn room(&self) {
         while !self.lock().has_room() {
             self.freed.notified().await;
         }
     }
 
-    /// The hub has a message; see [`Outbox::acknowledge`].
+    /// Notes the hub's acknowledgement; see [`Outbox::acknowledge`].
     pub fn acknowledge(&self, number: u64, now: Instant) -> Option<Duration> {
         let taken = self.lock().acknowledge(number, now);
         self.freed.notify_one();
