@@ -94,29 +94,8 @@ fn no_file(path: &Path) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::scratch_folder::ScratchFolder;
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("lanyard-files-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn at(&self, name: &str) -> PathBuf {
-            self.0.join(name)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn mode(path: &Path) -> u32 {
         std::fs::symlink_metadata(path).unwrap().mode() & 0o777
@@ -124,7 +103,7 @@ mod tests {
 
     #[test]
     fn m5_folders_and_files_are_their_owners_only() {
-        let folder = Folder::new("modes");
+        let folder = ScratchFolder::new();
         make_folder(&folder.at("a/b")).unwrap();
         create(&folder.at("a/b/new")).unwrap();
         open(&folder.at("a/b/lock"), File::options().create(true).truncate(false).write(true)).unwrap();
@@ -139,7 +118,7 @@ mod tests {
 
     #[test]
     fn m5_symbolic_links_are_not_followed() {
-        let folder = Folder::new("links");
+        let folder = ScratchFolder::new();
         std::fs::write(folder.at("victim"), "events").unwrap();
         std::fs::create_dir(folder.at("victims")).unwrap();
         symlink(folder.at("victim"), folder.at("file")).unwrap();
@@ -164,7 +143,7 @@ mod tests {
 
     #[test]
     fn m5_hard_link_is_replaced_and_not_written() {
-        let folder = Folder::new("hard-links");
+        let folder = ScratchFolder::new();
         std::fs::write(folder.at("victim"), "events").unwrap();
         std::fs::hard_link(folder.at("victim"), folder.at("file")).unwrap();
         create(&folder.at("file")).unwrap();
@@ -173,7 +152,7 @@ mod tests {
 
     #[test]
     fn m5_pipes_and_huge_files_are_refused() {
-        let folder = Folder::new("others");
+        let folder = ScratchFolder::new();
         let made = std::process::Command::new("mkfifo").arg(folder.at("pipe")).status();
         assert!(made.is_ok_and(|made| made.success()));
         assert!(read(&folder.at("pipe"), 100).is_err());

@@ -165,3 +165,142 @@ impl Log {
 pub(super) fn times(events: &[Event]) -> (i64, i64) {
     (events.first().map_or(0, |event| event.time), events.last().map_or(0, |event| event.time))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lanyard_handoff::buffer::Sync;
+
+    use super::*;
+    use crate::buffer::folder::BufferFolder;
+    use crate::buffer::scratch_folder::ScratchFolder;
+    use crate::buffer::segment::START;
+    use crate::buffer::sync::Syncer;
+    use crate::tags::event::Value;
+
+    const LARGE: u64 = 1 << 20;
+
+    fn events(times: Range<i64>) -> Vec<Event> {
+        let tag: Arc<str> = Arc::from("T");
+        let event =
+            |time| Event { tag: Arc::clone(&tag), value: Value::Null, good: true, continues: false, time };
+        times.map(event).collect()
+    }
+
+    fn log() -> Log {
+        Log::new(VecDeque::new(), 1)
+    }
+
+    fn disk(folder: Option<&ScratchFolder>) -> Disk {
+        Disk::new(folder.map(|folder| BufferFolder::new(folder.path())), Sync::Never, &Syncer::default())
+    }
+
+    /// Appends events, and returns the place and the number of bytes of their blocks.
+    fn append(log: &mut Log, disk: &mut Disk, times: Range<i64>, segment_size: u64) -> (Place, u64) {
+        let (events, now) = (events(times), Instant::now());
+        let bytes = log.encode(&events, segment_size, disk, now);
+        let appended = log.append(&events, disk, now).unwrap();
+        assert_eq!(appended.blocks.len() as u64, bytes);
+        (appended.place, bytes)
+    }
+
+    /// Numbers of the first event of each segment in memory, and after its last event.
+    fn ranges(log: &Log) -> Vec<(u64, u64)> {
+        log.in_memory().map(|range| (range.start, range.end)).collect()
+    }
+
+    #[test]
+    fn events_are_numbered_and_blocks_follow_one_another() {
+        let (mut log, mut disk) = (log(), disk(None));
+        let (place, first) = append(&mut log, &mut disk, 0..3, LARGE);
+        assert_eq!((place, log.end()), (Place { segment: 1, offset: START }, 4));
+        let (place, second) = append(&mut log, &mut disk, 3..5, LARGE);
+        assert_eq!((place, log.end()), (Place { segment: 1, offset: START + first }, 6));
+        let bytes = START + first + second;
+        assert_eq!(log.usage(), Usage { bytes, in_memory: bytes });
+        assert_eq!((ranges(&log), log.has(1..6), log.has(1..7)), (vec![(1, 6)], true, false));
+    }
+
+    #[test]
+    fn full_segment_is_followed_by_another() {
+        let (mut log, mut disk) = (log(), disk(None));
+        let (_, first) = append(&mut log, &mut disk, 0..3, LARGE);
+        let (place, _) = append(&mut log, &mut disk, 3..5, START + first);
+        assert_eq!(place, Place { segment: 4, offset: START });
+        assert_eq!(
+            (log.place_of(3), log.place_of(4)),
+            (Some(Place { segment: 1, offset: START }), Some(place))
+        );
+        assert_eq!((log.time_of(2), log.time_of(5), log.time_of(6)), (Some(0), Some(3), None));
+    }
+
+    #[test]
+    fn refused_events_have_numbers() {
+        let (mut log, mut disk) = (log(), disk(None));
+        append(&mut log, &mut disk, 0..3, LARGE);
+        assert_eq!((log.refuse(&events(3..5)), log.end()), (4..6, 6));
+        append(&mut log, &mut disk, 5..6, LARGE);
+        assert_eq!(log.end(), 7);
+    }
+
+    #[test]
+    fn segments_are_deleted_whole_and_the_open_one_stays() {
+        let (mut log, mut disk) = (log(), disk(None));
+        for scan in 0..3 {
+            append(&mut log, &mut disk, scan * 2..scan * 2 + 2, 1);
+        }
+        log.release(4);
+        assert_eq!(ranges(&log), [(3, 5), (5, 7)], "4 is not acknowledged");
+        log.release(5);
+        assert_eq!(ranges(&log), [(5, 7)]);
+        log.release(7);
+        assert_eq!(ranges(&log), [(5, 7)], "it is open");
+    }
+
+    #[test]
+    fn oldest_segment_from_a_number_on_is_taken_out() {
+        let (mut log, mut disk) = (log(), disk(None));
+        for scan in 0..3 {
+            append(&mut log, &mut disk, scan * 2..scan * 2 + 2, 1);
+        }
+        let bytes = log.usage().bytes;
+        let taken = log.take_oldest(2).unwrap();
+        assert_eq!((taken.first..taken.end, taken.from, taken.to), (3..5, 2, 3));
+        assert_eq!((log.usage().bytes, ranges(&log)), (bytes - taken.len, vec![(1, 3), (5, 7)]));
+        assert!(log.take_oldest(6).is_none());
+        assert_eq!(log.take_oldest(5).map(|taken| taken.first), Some(5), "the open one too");
+        let (place, _) = append(&mut log, &mut disk, 6..7, LARGE);
+        assert_eq!(place, Place { segment: 7, offset: START });
+    }
+
+    #[test]
+    fn events_go_to_memory_while_the_disk_fails_and_then_to_files() {
+        let (folder, now) = (ScratchFolder::new(), Instant::now());
+        let (mut log, mut disk) = (log(), disk(Some(&folder)));
+        append(&mut log, &mut disk, 0..2, LARGE);
+        assert_eq!((ranges(&log), log.usage().in_memory), (vec![], 0));
+        log.fail(&io::ErrorKind::StorageFull.into(), &mut disk, now);
+        let (place, bytes) = append(&mut log, &mut disk, 2..4, LARGE);
+        assert_eq!((place.segment, ranges(&log)), (3, vec![(3, 5)]));
+        assert_eq!(log.usage().in_memory, START + bytes);
+        let all = log.usage().bytes;
+        log.move_to_files(folder.path()).unwrap();
+        assert_eq!((ranges(&log), log.usage()), (vec![], Usage { bytes: all, in_memory: 0 }));
+        disk.note_retry(&Ok(()), now);
+        append(&mut log, &mut disk, 4..6, LARGE);
+        let files = [1, 3, 5].map(|first| format!("{first:020}.events"));
+        assert_eq!(folder.names(), [&files[..], &["lock".to_owned()]].concat());
+    }
+
+    #[test]
+    fn folder_that_cannot_be_made_leaves_events_in_memory() {
+        let folder = ScratchFolder::new();
+        std::fs::write(folder.at("file"), "").unwrap();
+        let mut disk =
+            Disk::new(Some(BufferFolder::new(&folder.at("file"))), Sync::Never, &Syncer::default());
+        let mut log = log();
+        append(&mut log, &mut disk, 0..2, LARGE);
+        assert_eq!((ranges(&log), disk.is_failing()), (vec![(1, 3)], true));
+    }
+}

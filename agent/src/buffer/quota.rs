@@ -19,7 +19,7 @@ pub(super) struct Quota {
 }
 
 /// Bytes that a buffer takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
     /// All of them.
     pub(super) bytes: u64,
