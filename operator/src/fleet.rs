@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::conditions::{AGENT_READY, find};
-use crate::device::state::connects_elsewhere;
+use crate::device::report::state::connects_elsewhere;
 use crate::kubernetes::key::Key;
 use crate::reason::Reason;
 

@@ -9,7 +9,7 @@ use lanyard_operator::arguments::{Arguments, Check, Command, EmulatorCa, LogForm
 use lanyard_operator::clock;
 use lanyard_operator::controller::{Controller, EndedEarly};
 use lanyard_operator::credential::bounds::Endpoints;
-use lanyard_operator::device::defaults::AgentDefaults;
+use lanyard_operator::device::plan::defaults::AgentDefaults;
 use lanyard_operator::http::{Pages, Phase, serve};
 use lanyard_operator::installations::Installations;
 use lanyard_operator::kubernetes::scope::Scope;

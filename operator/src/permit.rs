@@ -5,9 +5,9 @@ use lanyard_protocol::hub::host::HostPort;
 
 use crate::credential::bounds::{self, Endpoints, Way};
 use crate::credential::consent::{self, Use, UseRequest};
-use crate::device::observation::DeviceObservation;
-use crate::device::origin::Origin;
-use crate::device::validate::{Destination, EffectiveDevice};
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::validate::effective::{Destination, EffectiveDevice};
+use crate::device::validate::origin::Origin;
 use crate::fault::Fault;
 use crate::group;
 use crate::kubernetes::found::CaSecret;

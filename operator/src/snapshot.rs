@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use crate::clock;
-use crate::device::name;
+use crate::device::plan::name;
 use crate::identity::index::{Identity, IdentityIndex};
 use crate::identity::precedence::Trials;
 use crate::kubernetes::found::ClaimSeen;

@@ -17,10 +17,12 @@ use lanyard_operator::credential::issuer::Issuer;
 use lanyard_operator::credential::pair::{KeyKind, Pair, PairError};
 use lanyard_operator::credential::rollover_queue::RolloverTurn;
 use lanyard_operator::credential::stored::StoredCredentials;
-use lanyard_operator::device::issue::{Environment, KnownCredential, group_key, issue, trusted_ca};
-use lanyard_operator::device::observation::DeviceObservation;
-use lanyard_operator::device::validate::validate;
-use lanyard_operator::group::csv;
+use lanyard_operator::device::issue::credential::{
+    Environment, KnownCredential, group_key, issue, trusted_ca,
+};
+use lanyard_operator::device::observe::observation::DeviceObservation;
+use lanyard_operator::device::validate::effective::validate;
+use lanyard_operator::group::lists::csv;
 use lanyard_operator::kubernetes::found::CaFound;
 use lanyard_operator::kubernetes::secret::SecretData;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;

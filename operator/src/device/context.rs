@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use lanyard_crds::status::IoTDeviceStatus;
 
-use super::defaults::AgentDefaults;
 use crate::agents::poller::Agents;
 use crate::backoff::Backoff;
 use crate::credential::key_generator::KeyGenerator;
 use crate::credential::rollover_queue::RolloverQueue;
-use crate::device::cache::Remembered;
+use crate::device::apply::cache::Remembered;
+use crate::device::plan::defaults::AgentDefaults;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::written_status::WrittenStatuses;
 use crate::metrics::Metrics;

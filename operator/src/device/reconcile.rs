@@ -9,12 +9,6 @@ use kube::runtime::controller::Action;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::IoTDeviceStatus;
 
-use super::credentials_ready;
-use super::issue::{Issue, Pending, issue};
-use super::observe::observe;
-use super::plan::{plan, withdrawal};
-use super::report;
-use super::validate::validate;
 use crate::agents::pod::overdue_in;
 use crate::agents::report::AgentSeen;
 use crate::agents::report::said_of;
@@ -22,12 +16,18 @@ use crate::backoff::spread_over;
 use crate::clock;
 use crate::conditions::{self, READY};
 use crate::credential::rollover_queue::RolloverTurn;
+use crate::device::apply::write::Applier;
 use crate::device::context::DeviceContext;
-use crate::device::environment::ReconcileEnvironment;
-use crate::device::issue::KnownCredential;
-use crate::device::observation::DeviceObservation;
-use crate::device::outcome::Outcome;
-use crate::device::write::Applier;
+use crate::device::issue::credential::KnownCredential;
+use crate::device::issue::credential::{Issue, Pending, issue};
+use crate::device::issue::environment::ReconcileEnvironment;
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::observe::read::observe;
+use crate::device::plan::objects::{plan, withdrawal};
+use crate::device::report::credentials_ready;
+use crate::device::report::outcome::Outcome;
+use crate::device::report::status::{happened, status};
+use crate::device::validate::effective::validate;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
@@ -142,14 +142,14 @@ async fn reconcile_once(
     let version = device.metadata.resource_version.clone();
     let before = device.status.clone().unwrap_or_default();
     let outcome = Box::pin(act(&observed, &before, context)).await?;
-    let after = report::status(&observed, &before, &outcome, clock::timestamp());
+    let after = status(&observed, &before, &outcome, clock::timestamp());
     if after != before {
         if !context.answers.status(&**device, &after).await? {
             return Ok((outcome, LastSeen::of(observed)));
         }
         context.told.put(key.clone(), version, after.clone());
     }
-    for event in report::happened(&before, &after, &outcome) {
+    for event in happened(&before, &after, &outcome) {
         context.answers.event(&**device, event);
     }
     Ok((outcome, LastSeen::of(observed)))

@@ -1,9 +1,9 @@
 //! Shared resources of all reconciles of groups.
 
 use crate::backoff::Backoff;
-use crate::device::cache::Remembered;
-use crate::group::apply::Refusals;
-use crate::group::pace::Paces;
+use crate::device::apply::cache::Remembered;
+use crate::group::lists::apply::Refusals;
+use crate::group::lists::pace::Paces;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::written_status::WrittenStatuses;
 use crate::metrics::Metrics;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use kube::runtime::controller::Action;
 use lanyard_crds::ProvisioningGroup;
 
-use super::apply::RETRY_REFUSED;
 use super::observe::observe;
 use super::report;
 use super::report::Looked;
@@ -14,9 +13,10 @@ use super::validate::{ends, issuers, validate};
 use super::verify::verify;
 use crate::backoff::spread_over;
 use crate::clock;
-use crate::device::write::Applier;
+use crate::device::apply::write::Applier;
 use crate::group::context::GroupContext;
-use crate::group::process_lists;
+use crate::group::lists::apply::RETRY_REFUSED;
+use crate::group::lists::process;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
 use crate::permit::{self};
@@ -102,7 +102,7 @@ async fn reconcile_once(
         common_labels: &context.common_labels,
     };
     let verification = verify(&observed, &usables, &applier, now).await?;
-    let lists = process_lists::work(&observed, valid.as_ref().err(), context).await?;
+    let lists = process::work(&observed, valid.as_ref().err(), context).await?;
     let looked = Looked { valid, verification, lists };
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();

@@ -9,7 +9,7 @@ use super::rollover;
 use super::validate::Usable;
 use crate::conditions::{Aspect, READY, Truth, conditions, find, progress};
 use crate::fault::Fault;
-use crate::group::list_status::{Lists, export_status, import_status};
+use crate::group::lists::status::{Lists, export_status, import_status};
 use crate::group::observe::GroupObservation;
 use crate::kubernetes::event::UserEvent;
 use crate::reason::Reason;

@@ -10,7 +10,7 @@ use lanyard_protocol::hub::id::IdScope;
 use crate::conditions::whole_seconds;
 use crate::credential::certificate::{Certificate, within_time};
 use crate::credential::issuer::{self, Issuer};
-use crate::device::issue::{group_key, trusted_ca};
+use crate::device::issue::credential::{group_key, trusted_ca};
 use crate::fault::Fault;
 use crate::group::observe::GroupObservation;
 use crate::reason::Reason;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::agents::poller::Agents;
 use crate::credential::key_generator::KeyGenerator;
 use crate::credential::rollover_queue::RolloverQueue;
-use crate::device::cache::Remembered;
+use crate::device::apply::cache::Remembered;
 use crate::kubernetes::key::{Key, device_of, key_of};
 use crate::kubernetes::labels::SHARED_LABEL;
 use crate::kubernetes::labels::{DEVICE_LABEL, REVISION_LABEL};

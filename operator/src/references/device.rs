@@ -7,7 +7,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::group::{GroupReferences, claim_of, trusted};
 use super::index::Target;
-use crate::device::name;
+use crate::device::plan::name;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::reference::Referent;
 

@@ -71,7 +71,7 @@ mod tests {
     use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
     use super::*;
-    use crate::device::name;
+    use crate::device::plan::name;
     use crate::kubernetes::reference::Referent;
     use crate::references::device::DeviceTarget;
     use crate::references::group::GroupTarget;

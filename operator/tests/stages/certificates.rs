@@ -15,10 +15,10 @@ use lanyard_operator::credential::leaf::{self, LeafRequest};
 use lanyard_operator::credential::pair::{KeyKind, Pair};
 use lanyard_operator::credential::rollover_queue::RolloverTurn;
 use lanyard_operator::credential::stored::{Credential, Holding, StoredCredentials};
-use lanyard_operator::device::issue::{Issue, Issued, KnownCredential, Pending, issue};
-use lanyard_operator::device::observation::DeviceObservation;
-use lanyard_operator::device::plan::plan;
-use lanyard_operator::device::validate::{Destination, validate};
+use lanyard_operator::device::issue::credential::{Issue, Issued, KnownCredential, Pending, issue};
+use lanyard_operator::device::observe::observation::DeviceObservation;
+use lanyard_operator::device::plan::objects::plan;
+use lanyard_operator::device::validate::effective::{Destination, validate};
 use proptest::prelude::*;
 
 use crate::authority::{DOMAIN_CA, domain, noon, root};

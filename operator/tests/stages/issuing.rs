@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lanyard_crds::slot::InUse;
-use lanyard_operator::device::observation::DeviceObservation;
+use lanyard_operator::device::observe::observation::DeviceObservation;
 use lanyard_operator::kubernetes::found::CaFound;
 use lanyard_operator::kubernetes::key::Key;
 

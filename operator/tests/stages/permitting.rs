@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lanyard_operator::credential::bounds::Endpoints;
-use lanyard_operator::device::observation::DeviceObservation;
-use lanyard_operator::device::validate::validate;
+use lanyard_operator::device::observe::observation::DeviceObservation;
+use lanyard_operator::device::validate::effective::validate;
 use lanyard_operator::kubernetes::found::CaSecret;
 use lanyard_operator::kubernetes::found::ClaimSeen;
 use lanyard_operator::kubernetes::secret::Marks;

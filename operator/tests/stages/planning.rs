@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::Secret;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::{CredentialsKind, CredentialsStatus, IoTDeviceStatus};
 use lanyard_handoff::config::{AgentConfig, DataType, Device, Format, InitialUpdate};
-use lanyard_operator::device::defaults::AgentDefaults;
-use lanyard_operator::device::plan::{self, Plan, withdrawal};
+use lanyard_operator::device::plan::defaults::AgentDefaults;
+use lanyard_operator::device::plan::objects::{self, Plan, withdrawal};
 use lanyard_operator::kubernetes::found::CaFound;
 
 use lanyard_operator::reason::Reason;
@@ -215,7 +215,7 @@ fn scrape_annotations_can_be_turned_off() {
     let observed = in_group("{groupRef: {name: a}}");
     let (valid, issued, annotated) = through(&observed).unwrap();
     let without = AgentDefaults { scrape_annotations: false, ..defaults() };
-    let bare = plan::plan(&observed.device, &valid, issued, &without);
+    let bare = objects::plan(&observed.device, &valid, issued, &without);
     let annotations =
         |plan: Plan| plan.workload.unwrap().spec.unwrap().template.metadata.unwrap().annotations;
     assert_eq!(annotations(annotated).unwrap()["prometheus.io/port"], "9090");

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Volume};
 use lanyard_crds::IoTDevice;
 use lanyard_handoff::buffer::{Buffer, Sync, WhenFull};
 use lanyard_handoff::config::AgentConfig;
-use lanyard_operator::device::plan::Plan;
+use lanyard_operator::device::plan::objects::Plan;
 
 use crate::given::{group, in_group, through};
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lanyard_operator::device::issue::{Issue, KnownCredential, issue};
-use lanyard_operator::device::observation::DeviceObservation;
-use lanyard_operator::device::validate::validate;
+use lanyard_operator::device::issue::credential::{Issue, KnownCredential, issue};
+use lanyard_operator::device::observe::observation::DeviceObservation;
+use lanyard_operator::device::validate::effective::validate;
 use lanyard_operator::kubernetes::found::CaFound;
 use lanyard_operator::kubernetes::secret::SecretData;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::validate::EffectiveDevice;
-use crate::device::written::{Applied, Written};
+use crate::device::apply::written::{Applied, Written};
+use crate::device::validate::effective::EffectiveDevice;
 use crate::fault::Fault;
 
 /// Outcome of a device's reconcile.

@@ -10,28 +10,28 @@ use crate::clock;
 use crate::credential::change::refused;
 use crate::credential::pair::{KeyKind, Pair, PairError};
 use crate::credential::rollover_queue::{PAUSING_REFUSALS, Pace, RolloverTurn};
+use crate::device::apply::written::{Applied, Written};
 use crate::device::context::DeviceContext;
-use crate::device::issue::Environment;
-use crate::device::observation::DeviceObservation;
-use crate::device::written::{Applied, Written};
+use crate::device::issue::credential::Environment;
+use crate::device::observe::observation::DeviceObservation;
 use crate::kubernetes::key::Key;
 use crate::random;
 
 /// Keys, random numbers and turns for one device.
-pub(super) struct ReconcileEnvironment<'a> {
+pub(crate) struct ReconcileEnvironment<'a> {
     context: &'a DeviceContext,
     group: Option<&'a ProvisioningGroup>,
     device: Key,
 }
 
 impl<'a> ReconcileEnvironment<'a> {
-    pub(super) fn new(context: &'a DeviceContext, observed: &'a DeviceObservation) -> Self {
+    pub(crate) fn new(context: &'a DeviceContext, observed: &'a DeviceObservation) -> Self {
         Self { context, group: observed.group.as_deref(), device: Key::of(&*observed.device) }
     }
 
     /// Records the result for the credentials: an agent with an unproven credential is polled more often, a used turn
     /// is returned, and a stored key is dropped from the generator.
-    pub(super) fn applied(&self, applied: &Applied) {
+    pub(crate) fn applied(&self, applied: &Applied) {
         let DeviceContext { agents, turns, key_generator, .. } = self.context;
         agents.untried(&self.device, applied.issued.proof == CredentialsProof::Untried);
         let written = matches!(

@@ -10,7 +10,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::group::device_list::{Entry, List};
+use crate::group::lists::device_list::{Entry, List};
 
 /// Annotation of an imported device: the row from which it was created. A name that was removed from the list is
 /// removed from the device, and one that a user set stays.
@@ -263,7 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::group::device_list;
+    use crate::group::lists::device_list;
 
     fn group(policy: &str) -> ProvisioningGroup {
         let yaml = format!(

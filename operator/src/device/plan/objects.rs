@@ -15,12 +15,12 @@ use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 
 use super::claim;
 use super::defaults::AgentDefaults;
-use super::issue::Issued;
 use super::name;
-use super::validate::{Destination, EffectiveDevice};
 use super::workload;
 use crate::credential::stored::Credential;
-use crate::device::labels::labels;
+use crate::device::issue::credential::Issued;
+use crate::device::plan::labels::labels;
+use crate::device::validate::effective::{Destination, EffectiveDevice};
 use crate::reason::Reason;
 
 /// The objects that a device needs. None of them is written yet.

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
-use super::apply_error::ApplyError;
+use super::error::ApplyError;
 use crate::fault::Fault;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::FIELD_MANAGER;

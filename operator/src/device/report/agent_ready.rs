@@ -8,9 +8,9 @@ use crate::agents::pod::{of_pod, replaced, starting};
 use crate::agents::report::AgentSeen;
 use crate::agents::report::Report;
 use crate::conditions::{Aspect, Truth};
-use crate::device::observation::DeviceObservation;
-use crate::device::outcome::Outcome;
-use crate::device::written::{Applied, Written};
+use crate::device::apply::written::{Applied, Written};
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::report::outcome::Outcome;
 use crate::reason::Reason;
 
 /// The reason where no agent is wanted.

@@ -14,10 +14,10 @@ use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
 use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
-use super::state;
 use crate::credential::external::DeviceNames;
-use crate::device::observation::DeviceObservation;
-use crate::device::origin::{self, Origin};
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::report::state;
+use crate::device::validate::origin::{self, Origin};
 use crate::fault::Fault;
 use crate::fault::invalid;
 use crate::kubernetes::key::Key;
@@ -124,7 +124,7 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
         device_id,
         destination,
         origin,
-        secret_name: super::name::credentials(device),
+        secret_name: crate::device::plan::name::credentials(device),
         configuration,
         storage,
         agent,

@@ -7,8 +7,8 @@ use lanyard_crds::status::ImportMistake;
 use lanyard_protocol::hub::id::RegistrationId;
 
 use crate::fault::Fault;
-use crate::group::csv;
-use crate::group::csv::Row;
+use crate::group::lists::csv;
+use crate::group::lists::csv::Row;
 use crate::kubernetes::found::ListFound;
 use crate::reason::Reason;
 

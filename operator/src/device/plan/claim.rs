@@ -16,7 +16,7 @@ use lanyard_crds::buffer::{Claim, Storage, WhenDeleted};
 use serde_json::Value;
 
 use super::name;
-use super::validate::EffectiveDevice;
+use crate::device::validate::effective::EffectiveDevice;
 use crate::fault::Fault;
 use crate::kubernetes::quantity::thousandths;
 use crate::reason::Reason;
@@ -86,7 +86,7 @@ const VOLUME: &str = "/spec/volumeName";
 ///
 /// # Errors
 /// [`Fault`]: the planned claim has another class or access mode, or is larger than a claim without a volume.
-pub(super) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> {
+pub(crate) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> {
     for field in [CLASS, MODES] {
         if let (Some(wanted), Some(there)) = (planned.pointer(field), found.pointer(field))
             && wanted != there

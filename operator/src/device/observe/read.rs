@@ -7,14 +7,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use lanyard_crds::IoTDevice;
 
-use super::name;
 use crate::agents::poller::Agents;
 use crate::agents::report::AgentSeen;
 use crate::agents::trust::trusted;
 use crate::credential::stored::StoredCredentials;
-use crate::device::cache::Remembered;
-use crate::device::look_up::referred;
-use crate::device::observation::DeviceObservation;
+use crate::device::apply::cache::Remembered;
+use crate::device::observe::look_up::referred;
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::plan::name;
 use crate::identity::compare::IdentityJudge;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::key::to_ref;

@@ -6,7 +6,7 @@ use kube::{Resource, ResourceExt};
 use lanyard_crds::IoTDevice;
 use serde_json::Value;
 
-use crate::device::written::Written;
+use crate::device::apply::written::Written;
 use crate::fault::Fault;
 use crate::kubernetes::labels::DEVICE_LABEL;
 use crate::kubernetes::labels::{MANAGED_BY, MANAGER};

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::apply_error::{ApplyError, json};
 use super::compare::{SHAPE, digest, shape};
+use super::error::{ApplyError, json};
 use crate::kubernetes::key::{Key, to_ref};
 use crate::kubernetes::owner::Owner;
 use crate::snapshot::View;

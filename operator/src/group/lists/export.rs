@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use super::csv::cell;
 use super::pace::Listing;
-use super::possession;
 use crate::fault::Fault;
-use crate::group::device_list::{DEVICE_ID, DEVICE_NAME, guarded};
+use crate::group::lists::device_list::{DEVICE_ID, DEVICE_NAME, guarded};
+use crate::group::possession;
 use crate::kubernetes::secret::SecretData;
 use crate::reason::Reason;
 
@@ -154,7 +154,7 @@ pub fn secret(group: &ProvisioningGroup, name: &str, export: &Export) -> Secret 
 mod tests {
     use super::super::csv::rows;
     use super::*;
-    use crate::group::device_list::read;
+    use crate::group::lists::device_list::read;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const K64: &str =

@@ -107,7 +107,7 @@ impl Remembered {
 
     /// Returns the content of the device's credentials Secret, if its newest version is known, or the content to
     /// recreate. Secrets of another device, or of a previous device with the same name, do not count.
-    pub(super) fn held(
+    pub(crate) fn held(
         &self,
         device: &IoTDevice,
         key: &Key,
@@ -128,7 +128,7 @@ impl Remembered {
     }
 
     /// A credentials Secret was read or written; `mirrored` is what the mirror has of it.
-    pub(super) fn hold(
+    pub(crate) fn hold(
         &self,
         device: &IoTDevice,
         key: &Key,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::issue::Issued;
+use crate::device::issue::credential::Issued;
 use crate::fault::Fault;
 
 /// Result of writing a planned object.

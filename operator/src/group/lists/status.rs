@@ -6,7 +6,7 @@ use lanyard_crds::status::{ExportStatus, ImportStatus, ProvisioningGroupStatus};
 
 use crate::conditions::{Aspect, EXPORTED, IMPORTED, Truth};
 use crate::fault::Fault;
-use crate::group::apply::Imported;
+use crate::group::lists::apply::Imported;
 use crate::reason::Reason;
 use crate::reason::Severity;
 

@@ -7,14 +7,14 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 
-use super::apply_error::ApplyError;
+use super::answer::{Answer, answer, applied};
 use super::compare::covers;
-use super::created::{Answer, answer, applied};
+use super::error::ApplyError;
 use super::ownership::{Ownership, blocked, no_write_helps, ownership};
 use super::planned_object::{FoundObject, ManagedKind, PlannedObject};
 use super::written::Written;
 use crate::clock;
-use crate::device::cache::Remembered;
+use crate::device::apply::cache::Remembered;
 use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::FIELD_MANAGER;
 use crate::kubernetes::owner::Owner;

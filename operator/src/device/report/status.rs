@@ -9,7 +9,6 @@ use lanyard_handoff::status::{self as said, ConnectionReason as R};
 use super::agent_ready::{NO_AGENT, agent_ready, ignored, no_agent_wanted};
 use super::credentials_ready;
 use super::state;
-use super::validate::Destination;
 use crate::agents::pod::{AGENT_STARTING, stuck};
 use crate::agents::report::AgentSeen;
 use crate::agents::report::Report;
@@ -19,9 +18,10 @@ use crate::conditions::{
     AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
     progress, whole_seconds,
 };
-use crate::device::observation::DeviceObservation;
-use crate::device::outcome::Outcome;
-use crate::device::written::Written;
+use crate::device::apply::written::Written;
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::report::outcome::Outcome;
+use crate::device::validate::effective::Destination;
 use crate::identity::index::{Identity, identity};
 use crate::kubernetes::event::UserEvent;
 use crate::kubernetes::event::normal;
@@ -261,7 +261,7 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
             _ => None,
         };
         events.extend(word.map(|word| {
-            let name = super::name::workload(&valid.name);
+            let name = crate::device::plan::name::workload(&valid.name);
             normal(word, "Deploy", format!("wrote StatefulSet {name}"))
         }));
     }

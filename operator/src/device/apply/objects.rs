@@ -4,16 +4,16 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use lanyard_crds::IoTDevice;
 
-use super::apply_error::ApplyError;
-use super::claim::fitted;
 use super::compare::differs_for_good;
+use super::error::ApplyError;
 use super::ownership::{blocked, blocked_claim, without_claim, without_credentials};
-use super::plan::{Plan, Withdrawal};
 use super::planned_object::{ManagedKind, PlannedObject};
 use super::write::{Applier, Found};
 use crate::credential::stored::StoredCredentials;
-use crate::device::observation::DeviceObservation;
-use crate::device::written::{Applied, Written};
+use crate::device::apply::written::{Applied, Written};
+use crate::device::observe::observation::DeviceObservation;
+use crate::device::plan::claim::fitted;
+use crate::device::plan::objects::{Plan, Withdrawal};
 use crate::kubernetes::key::Key;
 use crate::kubernetes::owner::Owner;
 
@@ -27,7 +27,7 @@ impl Applier<'_> {
         let Plan { issued, credentials, claim, configuration, workload, former_credentials } = plan;
         let device = &*observed.device;
         let owner = &Owner::of(device);
-        let agent = super::name::workload(&owner.key.name);
+        let agent = crate::device::plan::name::workload(&owner.key.name);
         let secret_key = Key::of(&credentials);
         let cached_secret = Secret::cached(self.view, &secret_key);
         let content = StoredCredentials::from(issued.holding.clone());

@@ -13,7 +13,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 use super::import::object;
 use crate::clock;
-use crate::group::import::{DesiredDevice, ImportWork};
+use crate::group::lists::import::{DesiredDevice, ImportWork};
 use crate::kubernetes::key::Key;
 use crate::metrics::Metrics;
 

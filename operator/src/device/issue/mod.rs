@@ -1,0 +1,4 @@
+//! Third stage: the device's credential.
+
+pub mod credential;
+pub mod environment;

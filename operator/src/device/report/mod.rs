@@ -1,0 +1,7 @@
+//! Last stage: status, conditions and events.
+
+pub mod outcome;
+pub mod state;
+mod agent_ready;
+pub mod credentials_ready;
+pub mod status;
