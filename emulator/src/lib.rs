@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! socket ─► tls ─► connection/handshake (CONNECT) ─┬─► connection/hub_session ─► hub/ ─► events/ ─► web/
-//!                                                  └─► connection/dps_session ─► dps/ ─► hub/registry
+//!                                                  └─► connection/dps_session ─► dps/ ─► hub/
 //!
-//! configuration ─► config/ (validation) ─► startup ─► state ◄─ controls/ (changes at runtime)
+//! configuration ─► config/ (validation) ─► registry/ (data) ─► startup ─► state ◄─ controls/ (changes at runtime)
 //! ```
 //! Each documented behaviour has one function, which names the section of the reference ("ref") it follows.
 
@@ -15,6 +15,7 @@ pub mod arguments;
 pub mod clock;
 pub mod random;
 pub mod journal;
+pub mod registry;
 pub mod config;
 pub mod excerpt;
 pub mod state;

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::checked;
 use crate::config::checked::Checked;
-use crate::config::checked::with_hubs;
 use crate::controls::apply;
 use crate::controls::change::{Change, Target};
 use crate::dps::assignment::Assignment;
-use crate::dps::enrollment::{Group, Individual};
 use crate::dps::service::{Defaults, Dps, Pace};
 use crate::events::store::EventStore;
-use crate::hub::registry::{Hub, Hubs};
+use crate::hub::hubs::{Hub, Hubs};
 use crate::journal::{Journal, JournalError};
 use crate::state::{EmulatorState, Totals};
 use crate::x509::authorities::Authorities;
@@ -47,7 +45,7 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
     let hubs: Vec<_> = config.hubs.iter().map(|hub| Arc::new(Hub::new(&hub.host, port))).collect();
     for (hub, configured) in hubs.iter().zip(&config.hubs) {
         for device in &configured.devices {
-            hub.put(&device.id, device.authentication.clone(), device.enabled);
+            hub.put(device.clone());
         }
     }
     let authorities = Authorities::default();
@@ -107,15 +105,13 @@ fn instance(
     pace: Pace,
     journal: Option<Arc<Journal<Assignment>>>,
 ) -> Arc<Dps> {
-    let linked = config.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect();
-    let defaults = Defaults { hubs: linked, allocation: config.allocation };
+    let defaults = Defaults { hubs: config.hubs, allocation: config.allocation };
     let dps = Dps::new(config.id_scope, defaults, hubs.to_vec(), pace, journal);
     let mut enrollments = dps.change_enrollments();
-    for (id, terms) in config.groups {
-        enrollments.put_group(Group { id: id.into(), terms: with_hubs(terms, hubs) });
+    for group in config.groups {
+        enrollments.put_group(group);
     }
-    for (registration_id, device_id, terms) in config.individuals {
-        let individual = Individual { device_id, terms: with_hubs(terms, hubs) };
+    for (registration_id, individual) in config.individuals {
         enrollments.put_individual(&registration_id, individual);
     }
     drop(enrollments);

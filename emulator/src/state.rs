@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::controls::change::Change;
 use crate::dps::service::Dps;
 use crate::events::store::EventStore;
-use crate::hub::registry::Hubs;
+use crate::hub::hubs::Hubs;
 use crate::hub::token::TokenRules;
 use crate::journal::Journal;
 use crate::x509::authorities::Authorities;

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use lanyard_emulator::config::check::{load, read};
 use lanyard_emulator::config::checked::Checked;
-use lanyard_emulator::dps::enrollment::Attestation;
-use lanyard_emulator::hub::authentication::Authentication;
+use lanyard_emulator::registry::attestation::Attestation;
+use lanyard_emulator::registry::authentication::Authentication;
 use pki::{Ca, DEV1, DEV1_KEY};
 use serde_json::{Value, json};
 
@@ -48,10 +48,10 @@ fn the_example_is_right() {
     assert_eq!(verified, [("plant-root", true), ("line-3", false)]);
     let [plant, line] = &checked.dps[0].groups[..] else { panic!("two groups") };
     assert!(
-        matches!(&plant.1.attestation, Attestation::CaReferences(names) if names.primary == "plant-root")
+        matches!(&plant.terms.attestation, Attestation::CaReferences(names) if names.primary == "plant-root")
     );
-    assert!(matches!(&line.1.attestation, Attestation::SigningCertificates(_)));
-    assert!(matches!(&checked.dps[0].individuals[0].2.attestation, Attestation::ClientCertificates(_)));
+    assert!(matches!(&line.terms.attestation, Attestation::SigningCertificates(_)));
+    assert!(matches!(&checked.dps[0].individuals[0].1.terms.attestation, Attestation::ClientCertificates(_)));
 }
 
 /// The field's path, the cause and the fix; nothing of a key that was pasted by problem.

@@ -9,7 +9,7 @@ use std::path::Path;
 use lanyard_emulator::config::check::{load, read};
 use lanyard_emulator::config::checked::Checked;
 use lanyard_emulator::config::problems::Problems;
-use lanyard_emulator::hub::authentication::{Authentication, Keys};
+use lanyard_emulator::registry::authentication::{Authentication, Keys};
 use proptest::prelude::*;
 
 const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

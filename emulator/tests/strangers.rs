@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lanyard_emulator::dps::certificates::attest;
-use lanyard_emulator::dps::enrollment::{
-    Allocation, Attestation, Enrollments, Group, Reprovisioning, Slots, Terms,
-};
-use lanyard_emulator::hub::authentication::{check_authority, check_thumbprint};
+use lanyard_emulator::hub::certificate::{check_authority, check_thumbprint};
+use lanyard_emulator::registry::attestation::{Attestation, Slots};
+use lanyard_emulator::registry::enrollment::Group;
+use lanyard_emulator::registry::enrollments::Enrollments;
+use lanyard_emulator::registry::terms::{Allocation, Reprovisioning, Terms};
 use lanyard_emulator::x509::authorities::{Authorities, Authority};
 use lanyard_emulator::x509::certificate::{Certificate, public_key};
 use lanyard_emulator::x509::presented::Presented;

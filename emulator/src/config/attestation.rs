@@ -6,7 +6,7 @@ use super::field::choice;
 use super::files::Files;
 use super::problems::Problems;
 use super::secret;
-use crate::dps::enrollment::{Attestation, Slots};
+use crate::registry::attestation::{Attestation, Slots};
 
 /// Owner of the attestation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

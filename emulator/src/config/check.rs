@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use lanyard_protocol::document::read::{self, DocumentError};
 use lanyard_protocol::document::substitute::Disclosure;
@@ -13,12 +14,13 @@ use super::checked::Checked;
 use super::document::{self, Document};
 use super::files::Files;
 use super::problems::Problems;
-use super::{certificates, provisioning, registry};
+use super::{certificates, hub, provisioning};
 use crate::config::checked::{DpsConfig, HubConfig};
-use crate::dps::enrollment::Attestation;
 use crate::dps::service::Pace;
 use crate::events::store::Limits;
 use crate::hub::token::TokenRules;
+use crate::registry::attestation::Attestation;
+use crate::registry::enrollments::shared_certificate;
 use crate::x509::certificate::Certificate;
 
 /// Error of a configuration.
@@ -102,7 +104,7 @@ fn check_hubs(document: &Document, files: Files<'_>, problems: &mut Problems) ->
     let mut names = HashSet::new();
     let mut hubs = Vec::new();
     for (at, entry) in document.hubs.iter().enumerate() {
-        let hub = registry::hub(entry, &format!("hubs[{at}]"), files, problems);
+        let hub = hub::hub(entry, &format!("hubs[{at}]"), files, problems);
         let name = hub.host.host();
         if !names.insert(name.to_ascii_lowercase()) {
             problems.note(format!("hubs[{at}].hostName"), format!("{name} is there twice: keep one of them"));
@@ -121,7 +123,7 @@ fn check_instances(
 ) -> Vec<DpsConfig> {
     let authorities: Vec<_> =
         document.certificates.iter().filter_map(|certificate| certificate.name.clone()).collect();
-    let hubs: Vec<_> = hubs.iter().map(|hub| hub.host.host().to_owned()).collect();
+    let hubs: Vec<Arc<str>> = hubs.iter().map(|hub| hub.host.host().into()).collect();
     let known = Known { files, authorities: &authorities };
     let mut scopes = HashSet::new();
     let mut instances = Vec::new();
@@ -145,11 +147,11 @@ fn check_sharing(
     certificates: &[(String, Certificate, bool)],
     problems: &mut Problems,
 ) {
-    let groups = instance.groups.iter().map(|(id, terms)| (id.clone(), &terms.attestation));
-    let individuals = instance.individuals.iter().map(|(id, _, terms)| (id.clone(), &terms.attestation));
+    let groups = instance.groups.iter().map(|group| (group.id.to_string(), &group.terms.attestation));
+    let individuals = instance.individuals.iter().map(|(id, own)| (id.clone(), &own.terms.attestation));
     let all: Vec<(String, &Attestation)> = groups.chain(individuals).collect();
     let uploads = certificates.iter().map(|(name, certificate, _)| (name.clone(), certificate)).collect();
-    if let Some((one, other)) = provisioning::shared_certificate(&all, &uploads) {
+    if let Some((one, other)) = shared_certificate(&all, &uploads) {
         let message = format!(
             "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
         );

@@ -1,12 +1,15 @@
 //! The configuration, ready to use: nothing in it is missing or wrong. Pure.
 
+use std::sync::Arc;
+
 use lanyard_protocol::hub::host::HostPort;
 
-use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
 use crate::dps::service::Pace;
 use crate::events::store::Limits;
-use crate::hub::authentication::Authentication;
 use crate::hub::token::TokenRules;
+use crate::registry::device::RegisteredDevice;
+use crate::registry::enrollment::{Group, Individual};
+use crate::registry::terms::Allocation;
 use crate::x509::certificate::Certificate;
 
 /// The whole of it.
@@ -38,18 +41,7 @@ pub struct HubConfig {
     /// Under which devices know it.
     pub host: HostPort,
     /// Its registry.
-    pub devices: Vec<DeviceConfig>,
-}
-
-/// A device of a hub.
-#[derive(Debug)]
-pub struct DeviceConfig {
-    /// Case-sensitive.
-    pub id: String,
-    /// Authentication of the device.
-    pub authentication: Authentication,
-    /// Allows the device to connect.
-    pub enabled: bool,
+    pub devices: Vec<RegisteredDevice>,
 }
 
 /// A DPS instance.
@@ -57,42 +49,12 @@ pub struct DeviceConfig {
 pub struct DpsConfig {
     /// `0ne…`.
     pub id_scope: String,
-    /// The linked hubs, by their place in [`Checked::hubs`]…
-    pub hubs: Vec<usize>,
+    /// The names of the linked hubs…
+    pub hubs: Vec<Arc<str>>,
     /// …and how one is chosen, for enrollments that do not say it.
     pub allocation: Allocation,
-    /// Names and terms.
-    pub groups: Vec<(String, TermsConfig)>,
-    /// Registration ids, device ids and terms.
-    pub individuals: Vec<(String, Option<String>, TermsConfig)>,
-}
-
-/// Common settings of groups and individual enrollments; hubs are indices into [`Checked::hubs`].
-#[derive(Debug)]
-pub struct TermsConfig {
-    /// Attestation of the devices.
-    pub attestation: Attestation,
-    /// Allows devices to register.
-    pub enabled: bool,
-    /// Policy that chooses the hub…
-    pub allocation: Allocation,
-    /// …among these.
-    pub hubs: Vec<usize>,
-    /// Policy for devices that register again.
-    pub reprovisioning: Reprovisioning,
-}
-
-/// Returns the settings with hubs in place of their indices.
-#[must_use]
-pub fn with_hubs(
-    terms: TermsConfig,
-    hubs: &[std::sync::Arc<crate::hub::registry::Hub>],
-) -> crate::dps::enrollment::Terms {
-    crate::dps::enrollment::Terms {
-        attestation: terms.attestation,
-        enabled: terms.enabled,
-        allocation: terms.allocation,
-        hubs: terms.hubs.iter().filter_map(|&at| hubs.get(at).cloned()).collect(),
-        reprovisioning: terms.reprovisioning,
-    }
+    /// The enrollment groups.
+    pub groups: Vec<Group>,
+    /// Registration ids and individual enrollments.
+    pub individuals: Vec<(String, Individual)>,
 }

@@ -6,7 +6,7 @@ pub mod field;
 pub mod files;
 pub mod secret;
 pub mod certificates;
-pub mod registry;
+pub mod hub;
 pub mod attestation;
 pub mod provisioning;
 pub mod check;

@@ -1,6 +1,7 @@
 //! A DPS instance, its groups and its individual enrollments. Touches disk for key and certificate files only.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
@@ -8,17 +9,18 @@ use super::attestation::{Known, Whose, attestation};
 use super::document;
 use super::field::{at, choice, enabled, required};
 use super::problems::Problems;
-use crate::config::checked::{DpsConfig, TermsConfig};
-use crate::dps::enrollment::{Allocation, Attestation, Reprovisioning};
-use crate::x509::certificate::Certificate;
+use crate::config::checked::DpsConfig;
+use crate::registry::attestation::Attestation;
+use crate::registry::enrollment::{Group, Individual};
+use crate::registry::terms::{Allocation, Reprovisioning, Terms};
 
 /// Objects to which an enrollment may refer, and the defaults of its instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     /// The names of all hubs.
-    pub hubs: &'a [String],
-    /// The linked ones, by their places.
-    pub linked: &'a [usize],
+    pub hubs: &'a [Arc<str>],
+    /// The names of the linked ones.
+    pub linked: &'a [Arc<str>],
     /// Policy that chooses one of them.
     pub allocation: Allocation,
     /// Files and CA certificates.
@@ -29,7 +31,7 @@ pub struct Scope<'a> {
 pub fn dps(
     entry: &document::DpsEntry,
     field: &str,
-    hubs: &[String],
+    hubs: &[Arc<str>],
     known: Known<'_>,
     problems: &mut Problems,
 ) -> DpsConfig {
@@ -42,8 +44,7 @@ pub fn dps(
         let message = "is empty: name at least one hub, or take it out to use all of them";
         problems.note(format!("{field}.iotHubs"), message);
     }
-    let all: Vec<usize> = (0..hubs.len()).collect();
-    let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, &all, problems);
+    let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, hubs, problems);
     let scope = Scope { hubs, linked: &linked, allocation: policy, known };
     let groups = groups(&entry.enrollment_groups, &format!("{field}.enrollmentGroups"), scope, problems);
     let individuals = individuals(&entry.enrollments, &format!("{field}.enrollments"), scope, problems);
@@ -56,7 +57,7 @@ fn groups(
     field: &str,
     scope: Scope<'_>,
     problems: &mut Problems,
-) -> Vec<(String, TermsConfig)> {
+) -> Vec<Group> {
     let mut seen = HashSet::new();
     let mut groups = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
@@ -70,7 +71,7 @@ fn groups(
             problems
                 .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
         }
-        groups.extend(terms.map(|terms| (id.into(), terms)));
+        groups.extend(terms.map(|terms| Group { id: id.as_str().into(), terms }));
     }
     groups
 }
@@ -80,9 +81,9 @@ pub fn group(
     entry: &document::Enrollment,
     field: &str,
     scope: Scope<'_>,
-    earlier: Option<TermsConfig>,
+    earlier: Option<Terms>,
     problems: &mut Problems,
-) -> Option<TermsConfig> {
+) -> Option<Terms> {
     let others = [("registrationId", &entry.registration_id), ("deviceId", &entry.device_id)];
     for (name, _) in others.into_iter().filter(|(_, found)| found.is_some()) {
         let message = "a group has none: take it out, or move it to enrollments";
@@ -96,7 +97,7 @@ fn individuals(
     field: &str,
     scope: Scope<'_>,
     problems: &mut Problems,
-) -> Vec<(String, Option<String>, TermsConfig)> {
+) -> Vec<(String, Individual)> {
     let mut seen = HashSet::new();
     let mut individuals = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
@@ -110,27 +111,28 @@ fn individuals(
             problems
                 .note(id_field, format!("{id} is there twice: keep one of them; case makes no difference"));
         }
-        individuals.extend(individual.map(|(device_id, terms)| (id.into(), device_id, terms)));
+        individuals.extend(individual.map(|individual| (id.into(), individual)));
     }
     individuals
 }
 
-/// The device id and the terms of an individual enrollment, but for its registration id.
+/// An individual enrollment, but for its registration id. A missing field keeps its `earlier` value.
 pub fn individual(
     entry: &document::Enrollment,
     field: &str,
     scope: Scope<'_>,
-    earlier: Option<TermsConfig>,
+    earlier: Option<Individual>,
     problems: &mut Problems,
-) -> Option<(Option<String>, TermsConfig)> {
+) -> Option<Individual> {
     if entry.enrollment_group_id.is_some() {
         let message = "an individual enrollment has none: take it out, or move it to enrollmentGroups";
         problems.note(at(field, "enrollmentGroupId"), message);
     }
     let device_id = entry.device_id.as_deref();
     let device_id = device_id.and_then(|id| problems.take(at(field, "deviceId"), DeviceId::new(id)));
+    let (kept, earlier) = earlier.map(|earlier| (earlier.device_id, earlier.terms)).unzip();
     let terms = terms(entry, field, Whose::Individual, scope, earlier, problems);
-    Some((device_id.map(String::from), terms?))
+    Some(Individual { device_id: device_id.map(String::from).or(kept.flatten()), terms: terms? })
 }
 
 /// Returns the settings of an enrollment. A missing field keeps its `earlier` value, or has Azure's default.
@@ -139,9 +141,9 @@ fn terms(
     field: &str,
     whose: Whose,
     scope: Scope<'_>,
-    earlier: Option<TermsConfig>,
+    earlier: Option<Terms>,
     problems: &mut Problems,
-) -> Option<TermsConfig> {
+) -> Option<Terms> {
     let kept = earlier.as_ref().map(|earlier| &earlier.attestation);
     let attestation = match kept.filter(|kept| is_only_named(entry.attestation.as_ref(), kept)) {
         Some(kept) => Some(kept.clone()),
@@ -157,14 +159,14 @@ fn terms(
         .as_deref()
         .map(|names| linked(Some(names), &at(field, "iotHubs"), scope.hubs, scope.linked, problems));
     let reprovisioning = entry.reprovision_policy.map(reprovisioning);
-    let earlier = earlier.unwrap_or(TermsConfig {
+    let earlier = earlier.unwrap_or(Terms {
         attestation: attestation.clone()?,
         enabled: true,
         allocation: scope.allocation,
         hubs: scope.linked.to_vec(),
         reprovisioning: Reprovisioning::Migrate,
     });
-    Some(TermsConfig {
+    Some(Terms {
         attestation: attestation?,
         enabled: enabled.unwrap_or(earlier.enabled),
         allocation: policy.unwrap_or(earlier.allocation),
@@ -197,16 +199,16 @@ fn allocation(policy: Option<&str>, field: &str, problems: &mut Problems) -> Opt
 fn linked(
     names: Option<&[String]>,
     field: &str,
-    hubs: &[String],
-    otherwise: &[usize],
+    hubs: &[Arc<str>],
+    otherwise: &[Arc<str>],
     problems: &mut Problems,
-) -> Vec<usize> {
+) -> Vec<Arc<str>> {
     let Some(names) = names else { return otherwise.to_vec() };
     let mut found = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let bare = name.split_once(':').map_or(name.as_str(), |(bare, _)| bare);
-        match hubs.iter().position(|hub| hub.eq_ignore_ascii_case(bare)) {
-            Some(hub) if otherwise.contains(&hub) => found.push(hub),
+        match hubs.iter().find(|hub| hub.eq_ignore_ascii_case(bare)) {
+            Some(hub) if otherwise.contains(hub) => found.push(hub.clone()),
             Some(_) => problems.note(
                 format!("{field}[{at}]"),
                 format!("{name:?} is not linked to this DPS: add it to the iotHubs of the dps entry"),
@@ -216,23 +218,4 @@ fn linked(
         }
     }
     found
-}
-
-/// A certificate belongs to one enrollment only (ref §9.1): the names of two that have the same one.
-#[must_use]
-pub fn shared_certificate(
-    enrollments: &[(String, &Attestation)],
-    uploads: &BTreeMap<String, &Certificate>,
-) -> Option<(String, String)> {
-    let mut owners: HashMap<&[u8], &str> = HashMap::new();
-    for (name, attestation) in enrollments {
-        let mut own: Vec<_> = attestation.certificates(uploads).into_iter().map(Certificate::der).collect();
-        own.dedup();
-        for der in own {
-            if let Some(other) = owners.insert(der, name) {
-                return Some((other.to_owned(), name.clone()));
-            }
-        }
-    }
-    None
 }

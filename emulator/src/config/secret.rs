@@ -5,7 +5,7 @@ use lanyard_protocol::hub::key::SymmetricKey;
 use super::document;
 use super::files::{Files, Found};
 use super::problems::Problems;
-use crate::hub::authentication::Keys;
+use crate::registry::authentication::Keys;
 
 /// Reads both keys; the secondary one may be missing.
 pub fn keys(

@@ -13,11 +13,11 @@ use crate::connection::close_reason::CloseReason;
 use crate::connection::deadlines::Deadlines;
 use crate::dps::answer::Answer;
 use crate::dps::attestation::AttestationError;
-use crate::dps::enrollment::Enrolled;
 use crate::dps::service::Dps;
 use crate::hub::subscription::MAX_QOS;
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish};
+use crate::registry::enrollment::Enrolled;
 use crate::state::EmulatorState;
 use lanyard_protocol::hub::dps::ERROR_UNAUTHORIZED;
 

@@ -15,11 +15,11 @@ use crate::connection::wire::Wire;
 use crate::connection::{dps_session, hub_session};
 use crate::dps::attestation::{self, AttestationError};
 use crate::dps::certificates::{self, CertificateAttestationError};
-use crate::dps::enrollment::Enrolled;
 use crate::excerpt::excerpt;
 use crate::hub::admission::admit;
 use crate::mqtt::answer::{self, Refusal};
 use crate::mqtt::packet::{Connect, Packet};
+use crate::registry::enrollment::Enrolled;
 use crate::state::EmulatorState;
 use crate::x509::presented::Presented;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::body;
 use super::change::{Action, ChangeError, Done};
 use super::view;
-use crate::config::checked;
 use crate::config::files::Files;
+use crate::config::hub as entries;
 use crate::config::problems::Problems;
-use crate::config::registry;
-use crate::hub::registry::Hub;
+use crate::hub::hubs::Hub;
+use crate::registry::device::RegisteredDevice;
 use crate::state::EmulatorState;
 
 /// Makes, changes or removes a device. Disabling and removing close its connection (ref §14.6 row 4, §1.11).
@@ -26,16 +26,17 @@ pub fn change(
     match action {
         Action::Put(text) => {
             let entry = body::read(text, "deviceId", device_id)?;
-            let earlier = hub.device(device_id).map(|device| checked::DeviceConfig {
+            let earlier = hub.device(device_id).map(|device| RegisteredDevice {
                 id: device_id.to_owned(),
                 authentication: device.authentication(),
                 enabled: device.enabled(),
             });
             let mut problems = Problems::default();
-            let wanted = registry::device(&entry, "", Files(None), earlier, &mut problems);
-            let wanted = body::checked(wanted, &problems)?;
-            let device = hub.put(&wanted.id, wanted.authentication, wanted.enabled);
-            device.set_enabled(wanted.enabled);
+            let changed = entries::device(&entry, "", Files(None), earlier, &mut problems);
+            let changed = body::checked(changed, &problems)?;
+            let enabled = changed.enabled;
+            let device = hub.put(changed);
+            device.set_enabled(enabled);
             Ok(Done::Shown(view::device(&device)))
         }
         _ if hub.remove(device_id) => Ok(Done::Removed),

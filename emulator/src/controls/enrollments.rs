@@ -10,14 +10,13 @@ use super::body;
 use super::change::{Action, ChangeError, Done};
 use super::view;
 use crate::config::attestation::Known;
-use crate::config::checked;
-use crate::config::checked::with_hubs;
 use crate::config::files::Files;
 use crate::config::problems::Problems;
 use crate::config::provisioning::{self, Scope};
-use crate::dps::enrollment::{Attestation, Enrollments, Group, Individual, Terms};
 use crate::dps::service::Dps;
-use crate::hub::registry::Hub;
+use crate::registry::attestation::Attestation;
+use crate::registry::enrollment::{Group, Individual};
+use crate::registry::enrollments::{Enrollments, shared_certificate};
 use crate::state::EmulatorState;
 
 /// EnrollmentKind of an enrollment.
@@ -82,53 +81,39 @@ fn put(
     id: &str,
     text: &str,
 ) -> Result<(), ChangeError> {
-    let hubs: Vec<Arc<Hub>> = state.hubs.iter().cloned().collect();
-    let names: Vec<_> = hubs.iter().map(|hub| hub.name.to_string()).collect();
+    let hubs: Vec<Arc<str>> = state.hubs.iter().map(|hub| hub.name.clone()).collect();
     let uploads = state.authorities.all();
     let authorities: Vec<_> = uploads.keys().cloned().collect();
-    let linked = places(&dps.defaults.hubs, &hubs);
     let known = Known { files: Files(None), authorities: &authorities };
-    let scope = Scope { hubs: &names, linked: &linked, allocation: dps.defaults.allocation, known };
+    let scope = Scope { hubs: &hubs, linked: &dps.defaults.hubs, allocation: dps.defaults.allocation, known };
     let mut problems = Problems::default();
     let mut enrollments = dps.change_enrollments();
-    let unwrapped = |terms: &Terms| checked::TermsConfig {
-        attestation: terms.attestation.clone(),
-        enabled: terms.enabled,
-        allocation: terms.allocation,
-        hubs: places(&terms.hubs, &hubs),
-        reprovisioning: terms.reprovisioning,
-    };
     let changed = match kind {
         EnrollmentKind::Group => {
             let entry = body::read(text, "enrollmentGroupId", id)?;
-            let earlier = enrollments.group(id).map(|group| unwrapped(&group.terms));
+            let earlier = enrollments.group(id).map(|group| group.terms.clone());
             let terms = provisioning::group(&entry, "", scope, earlier, &mut problems);
-            Changed::Group(with_hubs(body::checked(terms, &problems)?, &hubs))
+            Changed::Group(Group { id: id.into(), terms: body::checked(terms, &problems)? })
         }
         EnrollmentKind::Individual => {
             let entry = body::read(text, "registrationId", id)?;
-            let earlier = enrollments.individual(id);
-            let kept = earlier.and_then(|earlier| earlier.device_id.clone());
-            let earlier = earlier.map(|earlier| unwrapped(&earlier.terms));
+            let earlier = enrollments.individual(id).cloned();
             let individual = provisioning::individual(&entry, "", scope, earlier, &mut problems);
-            let (device_id, terms) = body::checked(individual, &problems)?;
-            Changed::Individual(device_id.or(kept), with_hubs(terms, &hubs))
+            Changed::Individual(body::checked(individual, &problems)?)
         }
     };
     let uploaded = uploads.iter().map(|(name, upload)| (name.clone(), &upload.certificate)).collect();
     check_sharing(&enrollments, &changed, id, &uploaded)?;
     match changed {
-        Changed::Group(terms) => enrollments.put_group(Group { id: id.into(), terms }),
-        Changed::Individual(device_id, terms) => {
-            enrollments.put_individual(id, Individual { device_id, terms });
-        }
+        Changed::Group(group) => enrollments.put_group(group),
+        Changed::Individual(individual) => enrollments.put_individual(id, individual),
     }
     Ok(())
 }
 
 enum Changed {
-    Group(Terms),
-    Individual(Option<String>, Terms),
+    Group(Group),
+    Individual(Individual),
 }
 
 /// Ref §9.1: one certificate, one enrollment.
@@ -139,8 +124,8 @@ fn check_sharing(
     uploads: &BTreeMap<String, &crate::x509::certificate::Certificate>,
 ) -> Result<(), ChangeError> {
     let (kind, terms) = match changed {
-        Changed::Group(terms) => (EnrollmentKind::Group, terms),
-        Changed::Individual(_, terms) => (EnrollmentKind::Individual, terms),
+        Changed::Group(group) => (EnrollmentKind::Group, &group.terms),
+        Changed::Individual(individual) => (EnrollmentKind::Individual, &individual.terms),
     };
     let others = |of: EnrollmentKind, name: &str| of != kind || !name.eq_ignore_ascii_case(id);
     let groups = enrollments.groups().map(|group| (EnrollmentKind::Group, &*group.id, &group.terms));
@@ -151,16 +136,12 @@ fn check_sharing(
         .map(|(_, name, terms)| (name.to_owned(), &terms.attestation))
         .collect();
     all.push((id.to_owned(), &terms.attestation));
-    match provisioning::shared_certificate(&all, uploads) {
+    match shared_certificate(&all, uploads) {
         Some((one, other)) => Err(ChangeError::Wrong(format!(
             "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
         ))),
         None => Ok(()),
     }
-}
-
-fn places(some: &[Arc<Hub>], all: &[Arc<Hub>]) -> Vec<usize> {
-    some.iter().filter_map(|one| all.iter().position(|hub| hub.name == one.name)).collect()
 }
 
 /// The instance that is named, the one that has it, or the only one.

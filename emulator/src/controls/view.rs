@@ -4,9 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::dps::answer::{info, time};
-use crate::dps::enrollment::{Allocation, Attestation, Group, Individual, Reprovisioning, Slots, Terms};
-use crate::hub::authentication::Authentication;
 use crate::hub::device::Device;
+use crate::registry::attestation::{Attestation, Slots};
+use crate::registry::authentication::Authentication;
+use crate::registry::enrollment::{Group, Individual};
+use crate::registry::terms::{Allocation, Reprovisioning, Terms};
 use crate::x509::authorities::Authority;
 use crate::x509::certificate::Certificate;
 use crate::x509::text;
@@ -81,7 +83,7 @@ fn terms(terms: &Terms) -> Map<String, Value> {
         Allocation::Hashed => "hashed",
         Allocation::Static => "static",
     };
-    let hubs: Vec<_> = terms.hubs.iter().map(|hub| hub.name.to_string()).collect();
+    let hubs: Vec<&str> = terms.hubs.iter().map(|hub| &**hub).collect();
     let members = [
         ("attestation", attestation(&terms.attestation)),
         ("provisioningStatus", json!(status(terms.enabled))),

@@ -5,8 +5,10 @@ use lanyard_protocol::hub::sas::PresentedToken;
 use lanyard_protocol::hub::user_name::DpsUserName;
 
 use super::certificates::CertificateAttestationError;
-use super::enrollment::{Attestation, Enrolled, Enrollments};
 use crate::hub::token::{TokenError, check_expiry, check_signature, read_token};
+use crate::registry::attestation::Attestation;
+use crate::registry::enrollment::Enrolled;
+use crate::registry::enrollments::Enrollments;
 
 /// Reason for refusing a registration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -80,8 +82,9 @@ fn check_audience(token: &PresentedToken<'_>, user: &DpsUserName) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dps::enrollment::{Allocation, Group, Individual, Reprovisioning, Terms};
-    use crate::hub::authentication::{Authentication, Keys};
+    use crate::registry::authentication::{Authentication, Keys};
+    use crate::registry::enrollment::{Group, Individual};
+    use crate::registry::terms::{Allocation, Reprovisioning, Terms};
     use lanyard_protocol::hub::key::SymmetricKey;
     use lanyard_protocol::hub::sas::SasToken;
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::enrollment::{Attestation, Enrolled, Enrollments, Group, identity};
+use crate::registry::attestation::Attestation;
+use crate::registry::authentication::Authentication;
+use crate::registry::enrollment::{Enrolled, Group};
+use crate::registry::enrollments::Enrollments;
 use crate::x509::authorities::Authority;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain::{self, Ancestor, Ancestry, ChainError, ancestry};
@@ -71,7 +74,8 @@ pub fn attest(
         }
         None => {
             chain::check_leaf(leaf, now).map_err(CertificateAttestationError::Chain)?;
-            closest_group(enrollments, uploads, presented, now)?.enroll(registration_id, identity(leaf))
+            closest_group(enrollments, uploads, presented, now)?
+                .enroll(registration_id, Authentication::by_certificate(leaf))
         }
     };
     Ok(enrolled.with(leaf.clone()))
@@ -88,7 +92,7 @@ fn individual(
     };
     match enrollments.individuals().find(|(_, individual)| is_own(&individual.terms.attestation)) {
         Some((id, own)) if id.eq_ignore_ascii_case(registration_id) => {
-            Ok(Some(own.enroll(registration_id, identity(leaf))))
+            Ok(Some(own.enroll(registration_id, Authentication::by_certificate(leaf))))
         }
         Some((id, _)) => Err(CertificateAttestationError::OtherRegistration(id.to_owned())),
         None => Ok(None),

@@ -1,6 +1,5 @@
 //! The Device Provisioning Service, in the order in which a device meets it.
 
-pub mod enrollment;
 pub mod attestation;
 pub mod certificates;
 pub mod service;

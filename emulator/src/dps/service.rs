@@ -13,10 +13,13 @@ use lanyard_protocol::hub::dps::{
 use super::answer::{Answer, info, operation_id, time};
 use super::assignment::Assignment;
 use super::attestation::AttestationError;
-use super::enrollment::{Allocation, Enrolled, Enrollments, Reprovisioning};
-use crate::hub::registry::Hub;
+use crate::hub::hubs::Hub;
 use crate::journal::Journal;
 use crate::random;
+use crate::registry::device::RegisteredDevice;
+use crate::registry::enrollment::Enrolled;
+use crate::registry::enrollments::Enrollments;
+use crate::registry::terms::{Allocation, Reprovisioning};
 use crate::x509::certificate::Certificate;
 use crate::x509::thumbprint::Thumbprint;
 
@@ -32,8 +35,8 @@ pub struct Pace {
 /// Defaults of an instance for its enrollments.
 #[derive(Debug, Clone)]
 pub struct Defaults {
-    /// The linked hubs.
-    pub hubs: Vec<Arc<Hub>>,
+    /// The names of the linked hubs.
+    pub hubs: Vec<Arc<str>>,
     /// Policy that chooses one of them.
     pub allocation: Allocation,
 }
@@ -99,7 +102,11 @@ impl Dps {
         let group = assignment.group.as_deref();
         let enrolled = self.enrollments().find(&assignment.registration_id, group, thumbprint.as_ref());
         let (Some(enrolled), Some(hub)) = (enrolled, self.hub(&assignment.hub)) else { return };
-        hub.put(&assignment.device_id, enrolled.authentication, true);
+        hub.put(RegisteredDevice {
+            id: assignment.device_id.clone(),
+            authentication: enrolled.authentication,
+            enabled: true,
+        });
         let key = assignment.registration_id.to_ascii_lowercase();
         let record = Record {
             assignment: Some(assignment),
@@ -190,7 +197,7 @@ impl Dps {
         earlier: Option<Assignment>,
         now: Timestamp,
     ) -> Option<(Assignment, String)> {
-        let chosen = enrolled.terms.choose(registration_id);
+        let chosen = enrolled.terms.choose(registration_id).and_then(|name| self.hub(name));
         let stays = earlier.as_ref().filter(|earlier| {
             enrolled.terms.reprovisioning == Reprovisioning::Never
                 || chosen.is_some_and(|hub| *hub.name == *earlier.hub)
@@ -204,7 +211,11 @@ impl Dps {
         {
             former.remove(&left.device_id);
         }
-        hub.put(&enrolled.device_id, enrolled.authentication.clone(), true);
+        hub.put(RegisteredDevice {
+            id: enrolled.device_id.clone(),
+            authentication: enrolled.authentication.clone(),
+            enabled: true,
+        });
         let substatus = match (&earlier, stays) {
             (_, Some(same)) => same.substatus.clone(),
             (Some(_), None) => enrolled.terms.reprovisioning.substatus().to_owned(),

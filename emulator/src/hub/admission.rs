@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use lanyard_protocol::hub::user_name::HubUserName;
 
-use super::authentication::{Authentication, CertificateRefusal, Keys, check_authority, check_thumbprint};
+use super::certificate::{CertificateRefusal, check_authority, check_thumbprint};
 use super::device::Device;
-use super::registry::Hub;
+use super::hubs::Hub;
 use crate::excerpt::excerpt;
 use crate::hub::token::{TokenError, check_expiry, check_signature, read_token};
 use crate::mqtt::answer::Refusal;
 use crate::mqtt::packet::Connect;
+use crate::registry::authentication::{Authentication, Keys};
 use crate::state::EmulatorState;
 use crate::x509::presented::{Presented, PresentedError};
 use rustls::pki_types::CertificateDer;

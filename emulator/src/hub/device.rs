@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::authentication::Authentication;
 use super::counters::Counters;
 use super::faults::Faults;
 use super::session::{SessionState, TooManySubscriptions};
 use super::subscription::Subscription;
 use crate::random;
+use crate::registry::authentication::Authentication;
+use crate::registry::device::RegisteredDevice;
 
 /// External reason for closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +91,8 @@ pub struct ConnectionView {
 impl Device {
     /// A device that never connected.
     #[must_use]
-    pub fn new(id: &str, authentication: Authentication, enabled: bool) -> Self {
+    pub fn new(registered: RegisteredDevice) -> Self {
+        let RegisteredDevice { id, authentication, enabled } = registered;
         Self {
             id: Arc::from(id),
             generation_id: (600_000_000_000_000_000_u64 + random::random::<u64>() % 100_000_000_000_000_000)
@@ -223,15 +225,19 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::authentication::Keys;
     use crate::hub::subscription::SubscriptionKind;
+    use crate::registry::authentication::Keys;
     use lanyard_protocol::hub::key::SymmetricKey;
 
     const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn device() -> Device {
         let keys = Keys { primary: SymmetricKey::from_base64(K32).unwrap(), secondary: None };
-        Device::new("dev1", Authentication::Sas(keys), true)
+        Device::new(RegisteredDevice {
+            id: "dev1".to_owned(),
+            authentication: Authentication::Sas(keys),
+            enabled: true,
+        })
     }
 
     fn subscription(filter: &str) -> Subscription {

@@ -1,12 +1,12 @@
 //! IoT Hub, in the order in which a device meets it.
 
-pub mod registry;
-pub mod authentication;
+pub mod hubs;
 pub mod device;
 pub mod faults;
 pub mod counters;
 pub mod session;
 pub mod token;
+pub mod certificate;
 pub mod admission;
 pub mod subscription;
 pub mod telemetry;

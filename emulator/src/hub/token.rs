@@ -2,7 +2,7 @@
 
 use lanyard_protocol::hub::sas::PresentedToken;
 
-use super::authentication::Keys;
+use crate::registry::authentication::Keys;
 
 /// Tolerance for expired tokens (ref §1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

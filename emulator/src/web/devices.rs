@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::json::time;
 use crate::hub::device::{CloseOrder, Device};
-use crate::hub::registry::Hub;
+use crate::hub::hubs::Hub;
 use crate::web::state::Web;
 
 /// One device.

@@ -1,60 +1,11 @@
-//! Authentication of a device at its hub (ref §11.1): by keys, by thumbprint, or by CA. Pure.
+//! Check of a device's certificate at its hub (ref §9.5): by thumbprint, or by CA. Pure.
 
 use jiff::Timestamp;
-use lanyard_protocol::hub::key::SymmetricKey;
 
 use crate::x509::authorities::Authorities;
 use crate::x509::chain::{self, Ancestor, ChainError, ancestry};
 use crate::x509::presented::Presented;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
-
-/// Both keys are valid at all times (ref §2.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// The first.
-    pub primary: SymmetricKey,
-    /// The second, when there is one.
-    pub secondary: Option<SymmetricKey>,
-}
-
-impl Keys {
-    /// Primary, then secondary.
-    pub fn iter(&self) -> impl Iterator<Item = &SymmetricKey> {
-        std::iter::once(&self.primary).chain(self.secondary.as_ref())
-    }
-
-    /// The keys that the device registering as `registration_id` derives from these of its group (ref §3.1).
-    #[must_use]
-    pub fn derive(&self, registration_id: &str) -> Self {
-        Self {
-            primary: self.primary.derive(registration_id),
-            secondary: self.secondary.as_ref().map(|key| key.derive(registration_id)),
-        }
-    }
-}
-
-/// `authentication.type` and what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authentication {
-    /// By a token, signed with either key.
-    Sas(Keys),
-    /// A certificate with one of two thumbprints; it needs no CA.
-    SelfSigned(Thumbprints),
-    /// By a certificate for the device's id that a verified CA vouches for.
-    CertificateAuthority,
-}
-
-impl Authentication {
-    /// As Azure's REST API writes it.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Sas(_) => "sas",
-            Self::SelfSigned(_) => "selfSigned",
-            Self::CertificateAuthority => "certificateAuthority",
-        }
-    }
-}
 
 /// Reason for refusing a certificate at a hub.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 
-use super::authentication::Authentication;
 use super::device::{CloseOrder, Device};
+use crate::registry::device::RegisteredDevice;
 
 /// One hub.
 #[derive(Debug)]
@@ -35,15 +35,16 @@ impl Hub {
         self.devices.read().get(id).cloned()
     }
 
-    /// Makes a device known, or lets a known one prove itself in another way and keeps everything else of it.
-    pub fn put(&self, id: &str, authentication: Authentication, enabled: bool) -> Arc<Device> {
+    /// Adds a device. Of a known one, only the authentication changes.
+    pub fn put(&self, registered: RegisteredDevice) -> Arc<Device> {
         let mut devices = self.devices.write();
-        if let Some(device) = devices.get(id) {
-            device.set_authentication(authentication);
+        if let Some(device) = devices.get(&registered.id) {
+            device.set_authentication(registered.authentication);
             return device.clone();
         }
-        let device = Arc::new(Device::new(id, authentication, enabled));
-        devices.insert(id.to_owned(), device.clone());
+        let id = registered.id.clone();
+        let device = Arc::new(Device::new(registered));
+        devices.insert(id, device.clone());
         device
     }
 

@@ -10,8 +10,9 @@ use super::field::{at, choice, enabled, required};
 use super::files::Files;
 use super::problems::Problems;
 use super::secret;
-use crate::config::checked::{DeviceConfig, HubConfig};
-use crate::hub::authentication::Authentication;
+use crate::config::checked::HubConfig;
+use crate::registry::authentication::Authentication;
+use crate::registry::device::RegisteredDevice;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
 /// A hub with its registry.
@@ -40,9 +41,9 @@ pub fn device(
     entry: &document::DeviceEntry,
     field: &str,
     files: Files<'_>,
-    earlier: Option<DeviceConfig>,
+    earlier: Option<RegisteredDevice>,
     problems: &mut Problems,
-) -> Option<DeviceConfig> {
+) -> Option<RegisteredDevice> {
     let id = required(entry.device_id.as_deref(), &at(field, "deviceId"), problems, |id| DeviceId::new(id));
     let status = enabled(entry.status.as_deref(), &at(field, "status"), problems);
     let none = document::AuthenticationEntry::default();
@@ -53,7 +54,7 @@ pub fn device(
         None => authentication(proof, &at(field, "authentication"), files, problems),
     };
     let enabled = status.or(was_enabled).unwrap_or(true);
-    Some(DeviceConfig { id: id?.as_str().to_owned(), authentication: proof?, enabled })
+    Some(RegisteredDevice { id: id?.as_str().to_owned(), authentication: proof?, enabled })
 }
 
 /// A device is shown without its keys; a request with that text changes no key.
