@@ -5,7 +5,7 @@ use lanyard_protocol::hub::topic::TopicError;
 
 use crate::excerpt::excerpt;
 use crate::hub::admission::AdmissionError;
-use crate::hub::device::CloseOrder;
+use crate::hub::connections::CloseOrder;
 use crate::hub::session::TooManySubscriptions;
 use crate::hub::subscription::UnsupportedFilter;
 use crate::hub::telemetry::TelemetryError;

@@ -12,7 +12,8 @@ use crate::connection::close_reason::CloseReason;
 use crate::connection::deadlines::{Deadlines, token_end};
 use crate::events::event::Origin;
 use crate::hub::admission::Admission;
-use crate::hub::device::{Attachment, Device};
+use crate::hub::connections::Attachment;
+use crate::hub::device::Device;
 use crate::hub::telemetry::{Manner, Message, accept};
 use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
@@ -59,8 +60,8 @@ impl<'a> HubSession<'a> {
     fn new(admission: Admission, state: &'a EmulatorState) -> Self {
         let origin = Origin {
             hub: admission.hub.name.clone(),
-            device_id: admission.device.id.clone(),
-            generation_id: admission.device.generation_id.clone(),
+            device_id: admission.device.identity.id().clone(),
+            generation_id: admission.device.identity.generation_id().to_owned(),
             model_id: admission.model_id,
         };
         Self { state, device: admission.device, origin: Arc::new(origin) }
@@ -112,7 +113,7 @@ impl<'a> HubSession<'a> {
             Packet::Subscribe(id, filters) => {
                 let mut granted = Vec::with_capacity(filters.len());
                 for (filter, qos) in filters {
-                    let wanted = subscription::read(&filter, qos, &self.device.id)
+                    let wanted = subscription::read(&filter, qos, self.device.identity.id())
                         .map_err(|error| CloseReason::filter(&error.0))?;
                     granted.push(wanted.qos);
                     self.device.subscribe(wanted).map_err(CloseReason::Subscriptions)?;
@@ -139,7 +140,9 @@ impl<'a> HubSession<'a> {
         }
         let topic = publish.topic();
         let malformed = |error| CloseReason::Malformed(format!("the request id cannot be echoed: {error:?}"));
-        match ToHub::parse(topic, &self.device.id, None).map_err(|error| CloseReason::topic(topic, error))? {
+        match ToHub::parse(topic, self.device.identity.id(), None)
+            .map_err(|error| CloseReason::topic(topic, error))?
+        {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: publish.retain(), will: false };
                 let message =
@@ -147,11 +150,11 @@ impl<'a> HubSession<'a> {
                 self.store(message);
             }
             ToHub::TwinGet { rid } => {
-                let twin = twin::get(rid);
+                let twin = self.device.twin.get(rid);
                 answer::publish(out, &twin.topic, None, twin.body.as_bytes()).map_err(malformed)?;
             }
             ToHub::TwinReported { rid } => {
-                let refused = twin::report(rid, self.state.clock.now());
+                let refused = twin::refuse_report(rid, self.state.clock.now());
                 answer::publish(out, &refused.topic, None, refused.body.as_bytes()).map_err(malformed)?;
             }
             // The emulator calls no methods, so a response belongs to no call and is dropped (ref §7).
@@ -177,7 +180,7 @@ impl<'a> HubSession<'a> {
             return Err(CloseReason::ExactlyOnce);
         }
         let topic_error = |error| CloseReason::topic(&will.topic, error);
-        match ToHub::parse(&will.topic, &self.device.id, None).map_err(topic_error)? {
+        match ToHub::parse(&will.topic, self.device.identity.id(), None).map_err(topic_error)? {
             ToHub::Telemetry(properties) => {
                 let manner = Manner { retain: will.retain, will: true };
                 accept(properties, will.payload.clone(), manner).map_err(CloseReason::Telemetry)

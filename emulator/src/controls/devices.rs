@@ -28,8 +28,8 @@ pub fn change(
             let entry = body::read(text, "deviceId", device_id)?;
             let earlier = hub.device(device_id).map(|device| RegisteredDevice {
                 id: device_id.to_owned(),
-                authentication: device.authentication(),
-                enabled: device.enabled(),
+                authentication: device.identity.authentication(),
+                enabled: device.identity.enabled(),
             });
             let mut problems = Problems::default();
             let changed = entries::device(&entry, "", Files(None), earlier, &mut problems);

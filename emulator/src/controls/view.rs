@@ -18,7 +18,7 @@ use crate::x509::thumbprint::Thumbprint;
 #[must_use]
 pub fn device(device: &Device) -> Value {
     let view = device.view();
-    let authentication = device.authentication();
+    let authentication = device.identity.authentication();
     let mut shown = json!({"type": authentication.kind()});
     if let Authentication::SelfSigned(thumbprints) = &authentication {
         let text = |slot: &Option<Thumbprint>| slot.as_ref().map(ToString::to_string);
@@ -28,8 +28,8 @@ pub fn device(device: &Device) -> Value {
         });
     }
     json!({
-        "deviceId": &*device.id,
-        "generationId": device.generation_id,
+        "deviceId": &**device.identity.id(),
+        "generationId": device.identity.generation_id(),
         "status": status(view.enabled),
         "connectionState": if view.connected { "Connected" } else { "Disconnected" },
         "authentication": shown,

@@ -134,7 +134,7 @@ fn check_device(
     connect: &Connect,
     user: &HubUserName,
 ) -> Result<(), AdmissionError> {
-    if !device.enabled() {
+    if !device.identity.enabled() {
         return Err(AdmissionError::Disabled(user.device_id.clone()));
     }
     if user.module_id.is_some() {
@@ -154,10 +154,10 @@ fn check_proof(
     connect: &Connect,
     certificates: &[CertificateDer<'_>],
 ) -> Result<Option<i64>, AdmissionError> {
-    let authentication = device.authentication();
+    let authentication = device.identity.authentication();
     // An empty password is none (ref §1.2).
     let password = connect.password.as_deref().filter(|password| !password.is_empty());
-    let (id, kind) = (device.id.to_string(), authentication.kind());
+    let (id, kind) = (device.identity.id().to_string(), authentication.kind());
     let presented = || Presented::read(certificates).map_err(|e| AdmissionError::NoCertificate(e, kind));
     let now = state.clock.now();
     match (authentication, password) {
@@ -182,7 +182,7 @@ fn check_token(
     keys: &Keys,
     password: &[u8],
 ) -> Result<i64, AdmissionError> {
-    let wanted = format!("{}/devices/{}", hub.name, device.id);
+    let wanted = format!("{}/devices/{}", hub.name, device.identity.id());
     let token = read_token(password)?;
     match token.policy() {
         None | Some("") => {}

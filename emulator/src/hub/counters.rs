@@ -7,9 +7,9 @@ use jiff::Timestamp;
 /// Counters of a device since the start of the emulator.
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub(super) connections: AtomicU64,
-    pub(super) takeovers: AtomicU64,
-    pub(super) refusals: AtomicU64,
+    connections: AtomicU64,
+    takeovers: AtomicU64,
+    refusals: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
     last_message: AtomicI64,
@@ -47,6 +47,17 @@ impl Counters {
             0 => None,
             micros => Timestamp::from_microsecond(micros).ok(),
         }
+    }
+
+    /// Counts an accepted CONNECT, and the connection that it took over.
+    pub(super) fn connected(&self, takes_over: bool) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.takeovers.fetch_add(u64::from(takes_over), Ordering::Relaxed);
+    }
+
+    /// Counts a refused CONNECT.
+    pub(super) fn refused(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a stored message.

@@ -1,74 +1,42 @@
-//! Device of a hub: its authentication, its one connection, its session, counters and faults. In memory.
+//! One device of a hub, put together from its parts, each with a file of its own. In memory.
+//!
+//! Cloud-to-device messages would be another part, `inbox`, beside the twin: they wait for a device that is not connected
+//! and has no session yet (ref §5). Messages sent and not acknowledged belong to the session.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
+use super::connections::{Attachment, CloseOrder, Connections};
 use super::counters::Counters;
 use super::faults::Faults;
+use super::identity::Identity;
 use super::session::{SessionState, TooManySubscriptions};
 use super::subscription::Subscription;
-use crate::random;
+use super::twin::Twin;
 use crate::registry::authentication::Authentication;
 use crate::registry::device::RegisteredDevice;
-
-/// External reason for closing a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseOrder {
-    /// The same id connected again (ref §1.9).
-    Takeover,
-    /// A request through the controls.
-    Requested,
-    /// The device was disabled (ref §14.6 row 4).
-    Disabled,
-    /// The device is not in the registry any more (ref §1.11).
-    Removed,
-}
 
 /// One device.
 #[derive(Debug)]
 pub struct Device {
-    /// Case-sensitive.
-    pub id: Arc<str>,
-    /// Distinguishes the device from an earlier one of the same id.
-    pub generation_id: String,
-    state: Mutex<State>,
+    /// Ids and authentication.
+    pub identity: Identity,
+    presence: Mutex<Presence>,
+    /// Properties that hub and device share.
+    pub twin: Twin,
     /// Never dropped, unlike events.
     pub counters: Counters,
     /// Faults on purpose.
     pub faults: Faults,
 }
 
-#[derive(Debug)]
-struct State {
-    authentication: Authentication,
-    enabled: bool,
-    attachments: u64,
-    live: Option<Live>,
+/// Connection and session, which change together.
+#[derive(Debug, Default)]
+struct Presence {
+    connections: Connections,
     /// Present since the first connection that was not clean; survives disconnects (ref §1.3).
     session: Option<SessionState>,
-    changed: Option<Timestamp>,
-    last_end: Option<String>,
-    last_refusal: Option<String>,
-}
-
-#[derive(Debug)]
-struct Live {
-    number: u64,
-    close: oneshot::Sender<CloseOrder>,
-}
-
-/// Handle of an accepted connection.
-#[derive(Debug)]
-pub struct Attachment {
-    number: u64,
-    /// For the CONNACK.
-    pub session_present: bool,
-    /// Receives the reason if the connection must be closed.
-    pub close: oneshot::Receiver<CloseOrder>,
 }
 
 /// State of a device's connection, for display.
@@ -92,109 +60,69 @@ impl Device {
     /// A device that never connected.
     #[must_use]
     pub fn new(registered: RegisteredDevice) -> Self {
-        let RegisteredDevice { id, authentication, enabled } = registered;
         Self {
-            id: Arc::from(id),
-            generation_id: (600_000_000_000_000_000_u64 + random::random::<u64>() % 100_000_000_000_000_000)
-                .to_string(),
-            state: Mutex::new(State {
-                authentication,
-                enabled,
-                attachments: 0,
-                live: None,
-                session: None,
-                changed: None,
-                last_end: None,
-                last_refusal: None,
-            }),
+            identity: Identity::new(registered),
+            presence: Mutex::default(),
+            twin: Twin::default(),
             counters: Counters::default(),
             faults: Faults::default(),
         }
     }
 
-    /// Returns the current authentication of the device.
-    #[must_use]
-    pub fn authentication(&self) -> Authentication {
-        self.state().authentication.clone()
-    }
-
     /// Sets the authentication; an open connection stays open.
     pub fn set_authentication(&self, authentication: Authentication) {
-        self.state().authentication = authentication;
+        self.identity.set_authentication(authentication);
     }
 
-    /// Counts a CONNECT that was refused, and remembers why.
+    /// Enables or disables the device; disabling closes its connection (ref §14.6 row 4).
+    pub fn set_enabled(&self, enabled: bool) {
+        self.identity.set_enabled(enabled);
+        if !enabled {
+            self.close(CloseOrder::Disabled);
+        }
+    }
+
+    /// Counts a CONNECT that was refused, and keeps the reason.
     pub fn refuse(&self, reason: String) {
-        self.counters.refusals.fetch_add(1, Ordering::Relaxed);
-        self.state().last_refusal = Some(reason);
-    }
-
-    /// Returns whether the device may connect.
-    #[must_use]
-    pub fn enabled(&self) -> bool {
-        self.state().enabled
+        self.counters.refused();
+        self.presence.lock().connections.refuse(reason);
     }
 
     /// Makes a connection the device's only one, and closes the previous one (ref §1.9).
     pub fn attach(&self, clean_session: bool, now: Timestamp) -> Attachment {
-        let (sender, close) = oneshot::channel();
-        let mut state = self.state();
-        state.attachments += 1;
-        let number = state.attachments;
-        self.counters.connections.fetch_add(1, Ordering::Relaxed);
-        if let Some(earlier) = state.live.replace(Live { number, close: sender }) {
-            self.counters.takeovers.fetch_add(1, Ordering::Relaxed);
-            // The session may be ending already; then the receiver is gone.
-            let _ = earlier.close.send(CloseOrder::Takeover);
-        }
-        let kept = state.session.take().filter(|session| !clean_session && !session.is_clean());
-        let session_present = kept.is_some();
-        state.session = Some(kept.unwrap_or(SessionState::new(clean_session)));
-        state.changed = Some(now);
-        Attachment { number, session_present, close }
+        let mut presence = self.presence.lock();
+        let kept = presence.session.take().filter(|session| !clean_session && !session.is_clean());
+        let (attachment, takes_over) = presence.connections.attach(kept.is_some(), now);
+        presence.session = Some(kept.unwrap_or(SessionState::new(clean_session)));
+        self.counters.connected(takes_over);
+        attachment
     }
 
     /// Records the end of a connection. A connection that was taken over changes nothing.
     pub fn detach(&self, attachment: &Attachment, reason: String, now: Timestamp) {
-        let mut state = self.state();
-        if state.live.as_ref().is_some_and(|live| live.number == attachment.number) {
-            state.live = None;
-            state.changed = Some(now);
-            if state.session.as_ref().is_some_and(SessionState::is_clean) {
-                state.session = None;
-            }
+        let mut presence = self.presence.lock();
+        let ended = presence.connections.detach(attachment, reason, now);
+        if ended && presence.session.as_ref().is_some_and(SessionState::is_clean) {
+            presence.session = None;
         }
-        state.last_end = Some(reason);
     }
 
-    /// Asks the open connection to close; `false` when there is none.
+    /// Asks the open connection to close; `false` if there is none.
     pub fn close(&self, order: CloseOrder) -> bool {
-        let mut state = self.state();
-        let Some(live) = state.live.as_mut() else { return false };
-        let (unused, _) = oneshot::channel();
-        // The slot stays taken until the connection itself gives it back.
-        std::mem::replace(&mut live.close, unused).send(order).is_ok()
-    }
-
-    /// Enables or disables it; disabling closes its connection (ref §14.6 row 4).
-    pub fn set_enabled(&self, enabled: bool) {
-        self.state().enabled = enabled;
-        if !enabled {
-            self.close(CloseOrder::Disabled);
-        }
+        self.presence.lock().connections.close(order)
     }
 
     /// Adds or renews a subscription in the session.
     ///
     /// # Errors
     /// [`TooManySubscriptions`]: the hub closes the connection.
-    pub fn subscribe(&self, wanted: Subscription) -> Result<(), TooManySubscriptions> {
-        self.state().session.get_or_insert_default().subscribe(wanted)
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), TooManySubscriptions> {
+        self.presence.lock().session.get_or_insert_default().subscribe(subscription)
     }
 
-    /// Removes a subscription, if it is there.
+    /// Removes a subscription, if it exists.
     pub fn unsubscribe(&self, filter: &str) {
-        if let Some(session) = &mut self.state().session {
+        if let Some(session) = &mut self.presence.lock().session {
             session.unsubscribe(filter);
         }
     }
@@ -202,23 +130,19 @@ impl Device {
     /// Returns the state of the connection, for display.
     #[must_use]
     pub fn view(&self) -> ConnectionView {
-        let state = self.state();
+        let enabled = self.identity.enabled();
+        let Presence { connections, session } = &*self.presence.lock();
         ConnectionView {
-            connected: state.live.is_some(),
-            changed: state.changed,
-            last_end: state.last_end.clone(),
-            last_refusal: state.last_refusal.clone(),
-            enabled: state.enabled,
-            subscriptions: state
-                .session
+            connected: connections.is_open(),
+            changed: connections.changed(),
+            last_end: connections.last_end().map(str::to_owned),
+            last_refusal: connections.last_refusal().map(str::to_owned),
+            enabled,
+            subscriptions: session
                 .as_ref()
                 .map(|session| session.subscriptions().to_vec())
                 .unwrap_or_default(),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
@@ -302,7 +226,7 @@ mod tests {
         let mut attachment = device.attach(false, now());
         device.set_enabled(false);
         assert_eq!(attachment.close.try_recv(), Ok(CloseOrder::Disabled));
-        assert!(!device.enabled() && device.view().connected);
+        assert!(!device.identity.enabled() && device.view().connected);
         assert!(!device.close(CloseOrder::Requested), "it is closing already");
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 
-use super::device::{CloseOrder, Device};
+use super::connections::CloseOrder;
+use super::device::Device;
 use crate::registry::device::RegisteredDevice;
 
 /// One hub.
@@ -62,7 +63,7 @@ impl Hub {
     pub fn devices(&self) -> Vec<Arc<Device>> {
         let devices = self.devices.read();
         let mut all: Vec<_> = devices.values().cloned().collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.sort_by(|a, b| a.identity.id().cmp(b.identity.id()));
         all
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod hubs;
 pub mod device;
+pub mod identity;
+pub mod connections;
 pub mod faults;
 pub mod counters;
 pub mod session;

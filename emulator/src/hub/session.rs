@@ -1,6 +1,4 @@
 //! MQTT session of a device: the state that outlives a connection (ref §1.3). Pure.
-//!
-//! Messages that wait for the device belong here, beside its subscriptions.
 
 use super::subscription::{MAX_SUBSCRIPTIONS, Subscription};
 

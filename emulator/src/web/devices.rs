@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::events::json::time;
-use crate::hub::device::{CloseOrder, Device};
+use crate::hub::connections::CloseOrder;
+use crate::hub::device::Device;
 use crate::hub::hubs::Hub;
 use crate::web::state::Web;
 
@@ -37,7 +38,7 @@ impl DeviceView {
         let view = device.view();
         Self {
             hub: hub.name.to_string(),
-            device_id: device.id.to_string(),
+            device_id: device.identity.id().to_string(),
             status: if view.enabled { "enabled" } else { "disabled" },
             connected: view.connected,
             connection_state_updated_time: view.changed.map(time),

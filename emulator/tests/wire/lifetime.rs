@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bytes::{Connect, hex};
 use crate::client::{CONFIG, EARLY, END, Emulator, HUB, device};
-use lanyard_emulator::hub::device::CloseOrder;
+use lanyard_emulator::hub::connections::CloseOrder;
 
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs()
