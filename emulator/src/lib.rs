@@ -24,6 +24,7 @@ pub mod tls;
 pub mod x509;
 pub mod connection;
 pub mod mqtt;
+pub mod faults;
 pub mod hub;
 pub mod dps;
 pub mod controls;

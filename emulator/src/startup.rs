@@ -11,6 +11,7 @@ use crate::controls::change::{Change, Target};
 use crate::dps::assignment::Assignment;
 use crate::dps::service::{Defaults, Dps, Pace};
 use crate::events::store::EventStore;
+use crate::faults::store::Faults;
 use crate::hub::hubs::{Hub, Hubs};
 use crate::journal::{Journal, JournalError};
 use crate::state::{EmulatorState, Totals};
@@ -66,6 +67,7 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
         events: EventStore::new(config.limits),
         tokens: config.tokens,
         refuse_certificates_at_connect: config.refuse_certificates_at_connect,
+        faults: Faults::default(),
         changes,
         clock,
         totals: Totals::default(),

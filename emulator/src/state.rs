@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::controls::change::Change;
 use crate::dps::service::Dps;
 use crate::events::store::EventStore;
+use crate::faults::store::Faults;
 use crate::hub::hubs::Hubs;
 use crate::hub::token::TokenRules;
 use crate::journal::Journal;
@@ -58,6 +59,8 @@ pub struct EmulatorState {
     pub tokens: TokenRules,
     /// Refuses a certificate without an enrollment at CONNECT, instead of at the registration (ref §8.1).
     pub refuse_certificates_at_connect: bool,
+    /// Faults on purpose.
+    pub faults: Faults,
     /// Log of changes.
     pub changes: Option<Journal<Change>>,
     /// Current time.

@@ -113,9 +113,33 @@ impl Emulator {
     /// Lets one in so many acknowledgements of a device's messages get lost from now on: 1 is all, 0 none.
     ///
     /// # Panics
-    /// When there is no such device.
+    /// When the emulator does not take it.
     pub fn lose_pubacks(&self, id: &str, one_in: u32) {
-        self.expect("POST", &format!("/api/devices/{}/pubacks?oneIn={one_in}", encode(id)), "", 200);
+        let name = format!("lost-pubacks-of-{id}");
+        if one_in == 0 {
+            self.delete_fault(&name);
+        } else {
+            self.put_fault(&name, &json!({"deviceId": id, "loseAcknowledgements": {"oneIn": one_in}}));
+        }
+    }
+
+    /// Sets a fault, such as `{"deviceId": "d1", "count": 3, "refuseConnections": {"returnCode": 3}}`.
+    ///
+    /// # Panics
+    /// When the emulator does not take it.
+    pub fn put_fault(&self, name: &str, body: &Value) -> Value {
+        self.put(&format!("/api/faults/{}", encode(name)), body)
+    }
+
+    /// Returns how often a fault has occurred.
+    #[must_use]
+    pub fn occurred(&self, fault: &str) -> u64 {
+        self.value(&format!("/api/faults/{}", encode(fault)))["occurred"].as_u64().unwrap_or(0)
+    }
+
+    /// Deletes a fault.
+    pub fn delete_fault(&self, name: &str) {
+        self.delete(&format!("/api/faults/{}", encode(name)));
     }
 
     /// Waits until `device` fulfils `condition`.

@@ -75,6 +75,9 @@ pub enum CloseReason {
     /// Ref §1.9.
     #[error("the same device id connected again")]
     Takeover,
+    /// A fault on purpose.
+    #[error("{0}")]
+    Fault(String),
     /// Through the controls.
     #[error("requested through the controls")]
     Requested,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, ToDps};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::Wire;
@@ -14,6 +15,8 @@ use crate::connection::deadlines::Deadlines;
 use crate::dps::answer::Answer;
 use crate::dps::attestation::AttestationError;
 use crate::dps::service::Dps;
+use crate::faults::connection::ConnectionFaults;
+use crate::faults::fault::{FaultPeer, Service};
 use crate::hub::subscription::MAX_QOS;
 use crate::mqtt::answer;
 use crate::mqtt::packet::{Connect, Packet, Publish};
@@ -37,7 +40,8 @@ pub struct Registration {
 
 struct DpsSession<'a> {
     state: &'a EmulatorState,
-    registration: Registration,
+    registration: &'a Registration,
+    faults: ConnectionFaults<'a>,
     /// The QoS of the subscription to answers, once there is one.
     granted: Option<u8>,
     last_id: u16,
@@ -55,8 +59,20 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         tracing::info!(%error, "the registration will be refused");
     }
     let mut lifetime = Deadlines::new(connect.keep_alive, None);
-    let mut session = DpsSession { state, registration, granted: None, last_id: 0 };
+    let peer = FaultPeer { service: Service::Dps, hub: "", device_id: &registration.registration_id };
+    let faults = ConnectionFaults::new(&state.faults, peer);
+    if let Some((refusal, reason)) = faults.refuses_connection() {
+        answer::refuse(&mut wire.output, refusal);
+        return CloseReason::Refused(reason);
+    }
+    if let Some(reason) = faults.drops_connection() {
+        return CloseReason::Fault(reason);
+    }
+    let mut session = DpsSession { state, registration: &registration, faults, granted: None, last_id: 0 };
     answer::accept(&mut wire.output, false);
+    if let Some(due) = session.faults.answers_at(Instant::now(), None) {
+        wire.hold(due);
+    }
     loop {
         if let Err(ending) = session.drain(wire, &mut lifetime) {
             return ending;
@@ -83,6 +99,11 @@ impl DpsSession<'_> {
         while let Some(packet) = wire.packet()? {
             lifetime.heard();
             self.handle(packet, &mut wire.output)?;
+            if !wire.output.is_empty()
+                && let Some(due) = self.faults.answers_at(Instant::now(), None)
+            {
+                wire.hold(due);
+            }
         }
         Ok(())
     }
@@ -133,12 +154,17 @@ impl DpsSession<'_> {
                 CloseReason::Malformed(format!("the request id cannot be echoed: {error:?}"))
             })?;
         }
-        Ok(())
+        self.faults.message();
+        self.faults.drops_connection().map_or(Ok(()), |reason| Err(CloseReason::Fault(reason)))
     }
 
     fn answer(&self, request: ToDps<'_>, body: &[u8]) -> Answer {
         let now = self.state.clock.now();
-        let Registration { dps, registration_id, attested } = &self.registration;
+        if let Some(error) = self.faults.refuses_registration() {
+            let answer = Answer::error(error.code, &error.message, now);
+            return Answer { retry_after: error.retry_after, ..answer };
+        }
+        let Registration { dps, registration_id, attested } = self.registration;
         match (dps, request) {
             (None, _) => Answer::error(ERROR_UNAUTHORIZED, "Unauthorized", now),
             (Some(dps), ToDps::Register { .. }) => dps.register(registration_id, attested, body, now),

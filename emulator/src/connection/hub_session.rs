@@ -5,12 +5,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use lanyard_protocol::hub::topic::ToHub;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::Wire;
 use crate::connection::close_reason::CloseReason;
 use crate::connection::deadlines::{Deadlines, token_end};
 use crate::events::event::Origin;
+use crate::faults::connection::{Acknowledgement, ConnectionFaults};
+use crate::faults::fault::{FaultPeer, Service};
 use crate::hub::admission::Admission;
 use crate::hub::connections::Attachment;
 use crate::hub::device::Device;
@@ -23,8 +26,9 @@ use crate::state::EmulatorState;
 /// Context for the packets of a session.
 struct HubSession<'a> {
     state: &'a EmulatorState,
-    device: Arc<Device>,
+    device: &'a Device,
     origin: Arc<Origin>,
+    faults: ConnectionFaults<'a>,
 }
 
 /// Lets an admitted device in, serves it, and publishes its last will unless it says good-bye (ref §1.7).
@@ -36,13 +40,33 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stop: &CancellationToken,
 ) -> CloseReason {
     let ends = admission.expiry.map(|expiry| token_end(expiry, state.clock.seconds(), state.tokens));
-    let session = HubSession::new(admission, state);
+    let Admission { hub, device, model_id, .. } = admission;
+    let peer = FaultPeer { service: Service::Hub, hub: &hub.name, device_id: device.identity.id() };
+    let faults = ConnectionFaults::new(&state.faults, peer);
+    if let Some((refusal, reason)) = faults.refuses_connection() {
+        answer::refuse(&mut wire.output, refusal);
+        device.refuse(reason.clone());
+        return CloseReason::Refused(reason);
+    }
+    if let Some(reason) = faults.drops_connection() {
+        return CloseReason::Fault(reason);
+    }
+    let origin = Arc::new(Origin {
+        hub: hub.name.clone(),
+        device_id: device.identity.id().clone(),
+        generation_id: device.identity.generation_id().to_owned(),
+        model_id,
+    });
+    let mut session = HubSession { state, device: &device, origin, faults };
     if let Some(Err(ending)) = connect.will.as_ref().map(|will| session.check_will(will)) {
         return ending;
     }
     let lifetime = Deadlines::new(connect.keep_alive, ends);
     let mut attachment = session.device.attach(connect.clean_session, state.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
+    if let Some(due) = session.faults.answers_at(Instant::now(), None) {
+        wire.hold(due);
+    }
     tracing::info!(
         clean_session = connect.clean_session,
         session_present = attachment.session_present,
@@ -56,20 +80,10 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     ending
 }
 
-impl<'a> HubSession<'a> {
-    fn new(admission: Admission, state: &'a EmulatorState) -> Self {
-        let origin = Origin {
-            hub: admission.hub.name.clone(),
-            device_id: admission.device.identity.id().clone(),
-            generation_id: admission.device.identity.generation_id().to_owned(),
-            model_id: admission.model_id,
-        };
-        Self { state, device: admission.device, origin: Arc::new(origin) }
-    }
-
+impl HubSession<'_> {
     /// Handles packets until there is a reason to end.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         wire: &mut Wire<S>,
         mut lifetime: Deadlines,
         attachment: &mut Attachment,
@@ -96,27 +110,36 @@ impl<'a> HubSession<'a> {
 
     /// Handles every packet that was read.
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         wire: &mut Wire<S>,
         lifetime: &mut Deadlines,
     ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
             lifetime.heard();
-            self.handle(packet, &mut wire.output)?;
+            let acknowledged_at = self.handle(packet, &mut wire.output)?;
+            if !wire.output.is_empty()
+                && let Some(due) = self.faults.answers_at(Instant::now(), acknowledged_at)
+            {
+                wire.hold(due);
+            }
         }
         Ok(())
     }
 
-    fn handle(&self, packet: Packet, out: &mut BytesMut) -> Result<(), CloseReason> {
+    /// Handles a packet; returns the time at which a throttled acknowledgement leaves.
+    fn handle(&mut self, packet: Packet, out: &mut BytesMut) -> Result<Option<Instant>, CloseReason> {
         match packet {
-            Packet::Publish(publish) => self.publish(&publish, out)?,
+            Packet::Publish(publish) => {
+                self.publish(&publish, out)?;
+                return self.acknowledge(&publish, out);
+            }
             Packet::Subscribe(id, filters) => {
                 let mut granted = Vec::with_capacity(filters.len());
                 for (filter, qos) in filters {
-                    let wanted = subscription::read(&filter, qos, self.device.identity.id())
+                    let subscription = subscription::read(&filter, qos, self.device.identity.id())
                         .map_err(|error| CloseReason::filter(&error.0))?;
-                    granted.push(wanted.qos);
-                    self.device.subscribe(wanted).map_err(CloseReason::Subscriptions)?;
+                    granted.push(subscription.qos);
+                    self.device.subscribe(subscription).map_err(CloseReason::Subscriptions)?;
                 }
                 answer::suback(out, id, &granted);
             }
@@ -130,10 +153,27 @@ impl<'a> HubSession<'a> {
             Packet::Disconnect => return Err(CloseReason::Disconnected),
             Packet::Connect(_) => return Err(CloseReason::OutOfOrder),
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// PUBACK is written once the message is stored (ref §1.6).
+    /// Writes the PUBACK of a message that is stored (ref §1.6); returns the time at which it leaves.
+    fn acknowledge(&mut self, publish: &Publish, out: &mut BytesMut) -> Result<Option<Instant>, CloseReason> {
+        self.faults.message();
+        let mut at = None;
+        if let Some(id) = publish.id() {
+            match self.faults.acknowledgement(Instant::now()) {
+                Acknowledgement::Sent => answer::puback(out, id),
+                Acknowledgement::Lost => {}
+                Acknowledgement::At(later) => {
+                    answer::puback(out, id);
+                    at = Some(later);
+                }
+                Acknowledgement::TooLate(reason) => return Err(CloseReason::Fault(reason)),
+            }
+        }
+        self.faults.drops_connection().map_or(Ok(at), |reason| Err(CloseReason::Fault(reason)))
+    }
+
     fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), CloseReason> {
         if publish.qos() > subscription::MAX_QOS {
             return Err(CloseReason::ExactlyOnce);
@@ -159,11 +199,6 @@ impl<'a> HubSession<'a> {
             }
             // The emulator calls no methods, so a response belongs to no call and is dropped (ref §7).
             ToHub::MethodResponse { .. } => {}
-        }
-        if let Some(id) = publish.id()
-            && self.device.faults.sends_next_puback()
-        {
-            answer::puback(out, id);
         }
         Ok(())
     }

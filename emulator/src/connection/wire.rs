@@ -1,8 +1,11 @@
 //! Packets over a stream: reads them one by one, and collects answers until there is nothing more to read. Talks to
 //! the network.
 
+use std::collections::VecDeque;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until};
 
 use crate::connection::close_reason::CloseReason;
 use crate::mqtt::frame::{self, MAX_CONNECT, MAX_REMAINING};
@@ -20,12 +23,20 @@ pub struct Wire<S> {
     limit: usize,
     /// Answers; they leave with the next [`Wire::fill`].
     pub output: BytesMut,
+    /// Answers that leave later, the next one first.
+    held: VecDeque<(Instant, BytesMut)>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Nothing read, nothing to write.
     pub fn new(stream: S) -> Self {
-        Self { stream, input: BytesMut::new(), limit: MAX_CONNECT, output: BytesMut::new() }
+        Self {
+            stream,
+            input: BytesMut::new(),
+            limit: MAX_CONNECT,
+            output: BytesMut::new(),
+            held: VecDeque::new(),
+        }
     }
 
     /// The device is known: its packets may be as large as a hub takes.
@@ -43,12 +54,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         frame.map(|frame| packet::read(&frame).map_err(CloseReason::from)).transpose()
     }
 
+    /// Holds the answers in `output` back until `due`. Answers that are held when the connection ends are lost.
+    pub fn hold(&mut self, due: Instant) {
+        let place = self.held.partition_point(|(other, _)| *other <= due);
+        self.held.insert(place, (due, self.output.split()));
+    }
+
     /// Writes what waits and reads more. Safe to be dropped half way.
     ///
     /// # Errors
     /// [`CloseReason::Gone`] when the device is gone.
     pub async fn fill(&mut self) -> Result<(), CloseReason> {
+        while let Some((due, _)) = self.held.front() {
+            let due = *due;
+            self.flush().await?;
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => {
+                    if let Some((_, answers)) = self.held.pop_front() {
+                        self.output.unsplit(answers);
+                    }
+                }
+                read = self.read() => return read,
+            }
+        }
         self.flush().await?;
+        self.read().await
+    }
+
+    async fn read(&mut self) -> Result<(), CloseReason> {
         if self.input.is_empty() && self.input.capacity() > 16 * READ {
             // A large message came through; give its room back.
             self.input = BytesMut::new();

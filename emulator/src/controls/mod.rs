@@ -7,4 +7,6 @@ pub mod devices;
 pub mod enrollments;
 pub mod certificates;
 pub mod apply;
+mod fault_entry;
+pub mod faults;
 pub mod view;

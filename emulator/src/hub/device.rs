@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use super::connections::{Attachment, CloseOrder, Connections};
 use super::counters::Counters;
-use super::faults::Faults;
 use super::identity::Identity;
 use super::session::{SessionState, TooManySubscriptions};
 use super::subscription::Subscription;
@@ -27,8 +26,6 @@ pub struct Device {
     pub twin: Twin,
     /// Never dropped, unlike events.
     pub counters: Counters,
-    /// Faults on purpose.
-    pub faults: Faults,
 }
 
 /// Connection and session, which change together.
@@ -65,7 +62,6 @@ impl Device {
             presence: Mutex::default(),
             twin: Twin::default(),
             counters: Counters::default(),
-            faults: Faults::default(),
         }
     }
 

@@ -4,7 +4,6 @@ pub mod hubs;
 pub mod device;
 pub mod identity;
 pub mod connections;
-pub mod faults;
 pub mod counters;
 pub mod session;
 pub mod token;

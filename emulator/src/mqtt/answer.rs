@@ -13,8 +13,37 @@ pub enum Refusal {
     ClientId,
     /// 3: no such hub.
     ServerUnavailable,
+    /// 4: bad user name or password; only a fault uses it.
+    BadCredentials,
     /// 5: everything about keys, tokens and device states.
     NotAuthorized,
+}
+
+impl Refusal {
+    /// All codes.
+    pub const ALL: [Self; 5] = [
+        Self::ProtocolLevel,
+        Self::ClientId,
+        Self::ServerUnavailable,
+        Self::BadCredentials,
+        Self::NotAuthorized,
+    ];
+
+    /// Returns the return code of the CONNACK.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self.return_code() as u8
+    }
+
+    const fn return_code(self) -> ConnectReturnCode {
+        match self {
+            Self::ProtocolLevel => ConnectReturnCode::UnacceptableProtocolVersion,
+            Self::ClientId => ConnectReturnCode::IdentifierRejected,
+            Self::ServerUnavailable => ConnectReturnCode::ServerUnavailable,
+            Self::BadCredentials => ConnectReturnCode::BadUserNameOrPassword,
+            Self::NotAuthorized => ConnectReturnCode::NotAuthorized,
+        }
+    }
 }
 
 /// CONNACK 0.
@@ -24,13 +53,7 @@ pub fn accept(out: &mut BytesMut, session_present: bool) {
 
 /// CONNACK with a reason to close.
 pub fn refuse(out: &mut BytesMut, refusal: Refusal) {
-    let code = match refusal {
-        Refusal::ProtocolLevel => ConnectReturnCode::UnacceptableProtocolVersion,
-        Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
-        Refusal::ServerUnavailable => ConnectReturnCode::ServerUnavailable,
-        Refusal::NotAuthorized => ConnectReturnCode::NotAuthorized,
-    };
-    connack(out, false, code);
+    connack(out, false, refusal.return_code());
 }
 
 fn connack(out: &mut BytesMut, session_present: bool, code: ConnectReturnCode) {

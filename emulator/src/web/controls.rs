@@ -139,7 +139,7 @@ fn change(web: &Web, target: Target, action: Action) -> Response {
     }
 }
 
-fn shown(result: Result<Value, ChangeError>) -> Response {
+pub(super) fn shown(result: Result<Value, ChangeError>) -> Response {
     let status = match &result {
         Ok(_) => StatusCode::OK,
         Err(ChangeError::NotFound(_)) => StatusCode::NOT_FOUND,

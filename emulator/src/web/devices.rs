@@ -1,4 +1,4 @@
-//! `/api/devices`: what every device did, closing its connection, and losing its acknowledgements.
+//! `/api/devices`: what every device did, and closing its connection.
 
 use std::sync::Arc;
 
@@ -8,6 +8,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::events::json::time;
+use crate::faults::fault::{FaultPeer, Service};
+use crate::faults::store::NamedFault;
 use crate::hub::connections::CloseOrder;
 use crate::hub::device::Device;
 use crate::hub::hubs::Hub;
@@ -31,10 +33,14 @@ pub struct DeviceView {
     bytes: u64,
     last_message: Option<String>,
     subscriptions: Vec<String>,
+    faults: Vec<String>,
 }
 
 impl DeviceView {
-    fn of(hub: &Hub, device: &Device) -> Self {
+    fn of(hub: &Hub, device: &Device, faults: &[Arc<NamedFault>]) -> Self {
+        let peer = FaultPeer { service: Service::Hub, hub: &hub.name, device_id: device.identity.id() };
+        let faults =
+            faults.iter().filter(|named| !named.is_used_up() && named.fault().selector.selects(&peer));
         let view = device.view();
         Self {
             hub: hub.name.to_string(),
@@ -51,14 +57,17 @@ impl DeviceView {
             bytes: device.counters.bytes(),
             last_message: device.counters.last_message().map(time),
             subscriptions: view.subscriptions.into_iter().map(|subscription| subscription.filter).collect(),
+            faults: faults.map(|named| named.name().to_owned()).collect(),
         }
     }
 }
 
 /// All devices, by hub and id.
 pub async fn list(State(web): State<Web>) -> Json<Vec<DeviceView>> {
-    let of_hub =
-        |hub: &Hub| hub.devices().iter().map(|device| DeviceView::of(hub, device)).collect::<Vec<_>>();
+    let faults = web.state.faults.all();
+    let of_hub = |hub: &Hub| {
+        hub.devices().iter().map(|device| DeviceView::of(hub, device, &faults)).collect::<Vec<_>>()
+    };
     Json(web.state.hubs.iter().flat_map(|hub| of_hub(hub)).collect())
 }
 
@@ -83,29 +92,6 @@ pub async fn disconnect(
         return (StatusCode::CONFLICT, format!("device {id:?} is not connected\n"));
     }
     (StatusCode::OK, format!("closed the connection of {id:?}\n"))
-}
-
-/// Acknowledgements to lose.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lost {
-    hub: Option<String>,
-    /// One in so many: 1 loses all, 0 none.
-    one_in: u32,
-}
-
-/// Stores the device's messages from now on without acknowledging all of them, as if PUBACKs got lost.
-pub async fn lose_pubacks(
-    State(web): State<Web>,
-    Path(id): Path<String>,
-    Query(lost): Query<Lost>,
-) -> (StatusCode, String) {
-    let devices = match named(&web, &id, lost.hub.as_deref()) {
-        Ok(devices) => devices,
-        Err(unknown) => return unknown,
-    };
-    devices.iter().for_each(|device| device.faults.lose_pubacks(lost.one_in));
-    (StatusCode::OK, format!("one in {} PUBACKs to {id:?} is lost from now on\n", lost.one_in))
 }
 
 /// The devices of this id, of one hub or of all.

@@ -7,5 +7,6 @@ pub mod routes;
 pub mod probes;
 pub mod devices;
 pub mod controls;
+pub mod faults;
 pub mod events;
 pub mod metrics;

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use super::guard::guard;
 use super::state::Web;
-use super::{controls, devices, events, metrics, probes};
+use super::{controls, devices, events, faults, metrics, probes};
 
 /// All routes, for requests to one of `names` and to `localhost`.
 pub fn routes(web: Web, names: Arc<[String]>) -> Router {
@@ -18,7 +18,8 @@ pub fn routes(web: Web, names: Arc<[String]>) -> Router {
         .route("/metrics", get(metrics::show))
         .route("/api/devices", get(devices::list))
         .route("/api/devices/{id}/disconnect", post(devices::disconnect))
-        .route("/api/devices/{id}/pubacks", post(devices::lose_pubacks))
+        .route("/api/faults", get(faults::list).delete(faults::clear))
+        .route("/api/faults/{name}", get(faults::show).put(faults::put).delete(faults::delete))
         .route("/api/events", get(events::list))
         .route(
             "/api/hubs/{hub}/devices/{id}",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lanyard_emulator::web::server::CONNECTIONS;
 use serde_json::{Value, json};
 
+use crate::bytes::publish;
 use crate::running::{Running, program};
 
 fn device(running: &Running, id: &str) -> Value {
@@ -65,12 +66,76 @@ fn a_connection_is_closed_on_request() {
 }
 
 #[test]
-fn pubacks_are_lost_on_request() {
+fn fault_is_set_shown_counted_and_deleted() {
     let running = Running::start();
-    assert_eq!(running.http("POST", "/api/devices/dev9/pubacks?oneIn=1").0, 404);
-    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks?hub=other&oneIn=1").0, 404);
-    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks").0, 400);
-    assert_eq!(running.http("POST", "/api/devices/dev1/pubacks?oneIn=1").0, 200);
+    assert_eq!(running.http("GET", "/api/faults"), (200, "[]".to_owned()));
+    let body = r#"{"deviceId": "dev1", "count": 1, "loseAcknowledgements": {}}"#;
+    let (status, set) = running.http_with("PUT", "/api/faults/lost", body);
+    assert_eq!(status, 200, "{set}");
+    let shown = json!({"name": "lost", "service": "hub", "hub": null, "deviceId": "dev1", "count": 1, "occurred": 0,
+        "loseAcknowledgements": {"oneIn": 1}});
+    assert_eq!(serde_json::from_str::<Value>(&set).unwrap(), shown);
+    assert_eq!(
+        running.http_with("PUT", "/api/faults/lost", &set),
+        (200, set),
+        "a shown fault can be sent back"
+    );
+    assert_eq!(device(&running, "dev1")["faults"], json!(["lost"]));
+    assert_eq!(device(&running, "dev2")["faults"], json!([]));
+    let mut dev1 = running.device("dev1");
+    dev1.send(&publish("devices/dev1/messages/events/", 1, 1, b"{}"));
+    dev1.publish("dev1", "", "{}");
+    let list: Vec<Value> = serde_json::from_str(&running.http("GET", "/api/faults").1).unwrap();
+    assert_eq!((list.len(), &list[0]["occurred"]), (1, &json!(1)));
+    assert_eq!(device(&running, "dev1")["faults"], json!([]), "it is used up");
+    assert_eq!(running.http("DELETE", "/api/faults/lost").0, 204);
+    for method in ["DELETE", "GET"] {
+        let (status, answer) = running.http(method, "/api/faults/lost");
+        assert!(status == 404 && answer.contains("GET /api/faults lists them"), "{status} {answer}");
+    }
+    running.http_with("PUT", "/api/faults/cut", r#"{"dropConnections": {}}"#);
+    assert_eq!(running.http("DELETE", "/api/faults").0, 204);
+    assert_eq!(running.http("GET", "/api/faults"), (200, "[]".to_owned()));
+}
+
+#[test]
+fn every_problem_of_a_fault_is_named() {
+    let running = Running::start();
+    for (body, expected) in [
+        (r#"{}"#, "effect: is missing: use one of refuseConnections, dropConnections"),
+        (
+            r#"{"dropConnections": {}, "throttle": {"messagesPerSecond": 1}}"#,
+            "effect: there is more than one",
+        ),
+        (r#"{"dropConections": {}}"#, "dropConections: "),
+        (r#"{"dropConnections": {"after": 1}}"#, "dropConnections.after: "),
+        (r#"{"dropConnections": {}, "count": 0}"#, "count: 0 times is never"),
+        (r#"{"dropConnections": {}, "hub": "other"}"#, "use contoso.azure-devices.net"),
+        (r#"{"dropConnections": {}, "service": "web"}"#, "use hub or dps"),
+        (
+            r#"{"dropConnections": {}, "service": "dps", "hub": "contoso.azure-devices.net"}"#,
+            "hub: a fault of dps",
+        ),
+        (r#"{"refuseConnections": {"returnCode": 0}}"#, "use 1 to 5"),
+        (r#"{"delayAnswers": {}}"#, "delayAnswers.milliseconds: is missing"),
+        (
+            r#"{"throttle": {"messagesPerSecond": 0}}"#,
+            "throttle.messagesPerSecond: is missing or out of range",
+        ),
+        (r#"{"throttle": {"messagesPerSecond": 1}, "service": "dps"}"#, "service: only hub has this effect"),
+        (r#"{"throttle": {"messagesPerSecond": 1, "closeAfterSeconds": 86401}}"#, "use 0 to 86400"),
+        (r#"{"loseAcknowledgements": {"oneIn": 0}}"#, "0 loses none"),
+        (r#"{"refuseRegistrations": {"errorCode": 200000}}"#, "use 400000 to 599999"),
+        (
+            r#"{"refuseRegistrations": {"errorCode": 401002}, "service": "hub"}"#,
+            "service: only dps has this effect",
+        ),
+        (r#"{"refuseRegistrations": {"errorCode": 401002, "retryAfterSeconds": 1}}"#, "take it out"),
+    ] {
+        let (status, answer) = running.http_with("PUT", "/api/faults/f", body);
+        assert!(status == 400 && answer.contains(expected), "{body}: {status} {answer}");
+    }
+    assert_eq!(running.http("GET", "/api/faults"), (200, "[]".to_owned()));
 }
 
 #[test]

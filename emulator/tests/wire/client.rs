@@ -10,8 +10,8 @@ use lanyard_emulator::config::check;
 use lanyard_emulator::connection::handshake;
 use lanyard_emulator::connection::handshake::Peer;
 use lanyard_emulator::connection::unauthenticated::UnauthenticatedClients;
-use lanyard_emulator::controls::apply;
 use lanyard_emulator::controls::change::{Action, Change, ChangeError, Done, Target};
+use lanyard_emulator::controls::{apply, faults};
 use lanyard_emulator::events::json::line;
 use lanyard_emulator::startup;
 use lanyard_emulator::startup::Persistent;
@@ -133,6 +133,11 @@ impl Emulator {
         apply::change(&self.state, &Change { target, action }, self.state.clock.now())
     }
 
+    /// Sets a fault through the controls.
+    pub(crate) fn put_fault(&self, name: &str, body: &Value) {
+        faults::put(&self.state, name, &body.to_string()).unwrap();
+    }
+
     /// Connects and expects to be accepted.
     pub(crate) async fn connected(&self, connect: &Connect) -> Client {
         let mut client = self.client();
@@ -146,6 +151,15 @@ impl Emulator {
         let mut client = self.client();
         client.send(&hex(CONNECT_DEV1)).await;
         client.expect(ACCEPTED).await;
+        client
+    }
+
+    /// The same, with or without a session of an earlier connection.
+    pub(crate) async fn dev1_again(&self) -> Client {
+        let mut client = self.client();
+        client.send(&hex(CONNECT_DEV1)).await;
+        let (first, rest) = client.packet().await;
+        assert_eq!((first, rest[1]), (0x20, 0));
         client
     }
 

@@ -12,6 +12,7 @@ mod client;
 mod connect;
 mod takeover;
 mod telemetry;
+mod faults;
 mod subscribe;
 mod lifetime;
 mod provisioning;

@@ -8,7 +8,7 @@ use crate::client::{CONFIG, Client, EARLY, END, Emulator, HUB, K32, K64, device,
 pub(crate) const SCOPE: &str = "0ne00ABCDEF";
 
 /// A CONNECT to DPS with `key`.
-fn dps(registration_id: &str, key: &str) -> Connect {
+pub(crate) fn dps(registration_id: &str, key: &str) -> Connect {
     let user =
         format!("{SCOPE}/registrations/{registration_id}/api-version=2019-03-31&ClientVersion=test%2F1");
     Connect {
@@ -21,11 +21,11 @@ fn dps(registration_id: &str, key: &str) -> Connect {
     }
 }
 
-fn derived(registration_id: &str) -> String {
+pub(crate) fn derived(registration_id: &str) -> String {
     key(K64).derive(registration_id).to_base64().to_string()
 }
 
-async fn subscribed(emulator: &Emulator, connect: &Connect) -> Client {
+pub(crate) async fn subscribed(emulator: &Emulator, connect: &Connect) -> Client {
     let mut client = emulator.connected(connect).await;
     client.send(&subscribe(1, &[("$dps/registrations/res/#", 1)])).await;
     client.expect("9003000101").await;

@@ -56,21 +56,6 @@ async fn qos_0_is_not_acknowledged_and_qos_2_closes() {
     assert!(closes(&publish(EVENTS, 2, 7, b"z")).await);
 }
 
-/// Behaviour of the emulator's controls, not of Azure.
-#[tokio::test(start_paused = true)]
-async fn a_message_whose_puback_is_lost_is_stored() {
-    let emulator = Emulator::new();
-    let mut client = emulator.dev1().await;
-    let device = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
-    device.faults.lose_pubacks(2);
-    for id in 1..=3 {
-        client.send(&publish(EVENTS, 1, id, b"x")).await;
-    }
-    client.expect("40020001").await;
-    client.expect("40020003").await;
-    assert_eq!(emulator.events().len(), 3);
-}
-
 /// §1.6: a resent message may be stored twice; it is acknowledged.
 #[tokio::test(start_paused = true)]
 async fn a_duplicate_is_acknowledged() {
