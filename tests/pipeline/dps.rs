@@ -15,7 +15,8 @@ fn group_device(emulator: &Emulator, id: &str, scope: &str) -> String {
     )
 }
 
-fn setup(emulator: &Emulator, ids: &[&str]) -> Setup {
+/// A setup for devices that register with their group's keys.
+pub(crate) fn group_setup(emulator: &Emulator, ids: &[&str]) -> Setup {
     let devices: Vec<String> = ids.iter().map(|id| group_device(emulator, id, "0ne00ABCDEF")).collect();
     let mut setup = Setup::new(&document(&devices));
     for id in ids {
@@ -28,7 +29,7 @@ fn setup(emulator: &Emulator, ids: &[&str]) -> Setup {
 fn a_group_streams_from_the_hub_it_is_assigned_to() {
     let emulator = emulator();
     let ids = ["dev-01", "dev-02", "dev-03"];
-    let agent = setup(&emulator, &ids).start();
+    let agent = group_setup(&emulator, &ids).start();
     for id in ids {
         let events = emulator.wait_for_events(id, 2, LIMIT);
         assert_eq!(events[0]["deviceId"], id);
@@ -41,7 +42,7 @@ fn a_group_streams_from_the_hub_it_is_assigned_to() {
 #[test]
 fn the_assignment_is_remembered() {
     let emulator = emulator();
-    let mut agent = setup(&emulator, &["dev-01"]).start();
+    let mut agent = group_setup(&emulator, &["dev-01"]).start();
     emulator.wait_for_events("dev-01", 1, LIMIT);
     let file = agent.setup.path("buffer/dev-01/assignment.json");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -57,7 +58,7 @@ fn the_assignment_is_remembered() {
 #[test]
 fn a_hub_that_refuses_sends_the_device_back_to_dps() {
     let emulator = emulator();
-    let agent = setup(&emulator, &["dev-01"]);
+    let agent = group_setup(&emulator, &["dev-01"]);
     // A hub that no longer knows the device: this one never did.
     let at = format!("localhost:{}", emulator.mqtt.port());
     agent.write("buffer/dev-01/assignment.json", &remembered(&at, &at).to_string());
@@ -78,7 +79,7 @@ fn m5_forged_assignment_is_ignored_and_dps_asked() {
     let mut unsigned = forged.clone();
     drop(unsigned.as_object_mut().and_then(|fields| fields.remove("signature")));
     for (text, words) in [(forged, "not by the device's key"), (unsigned, "not signed")] {
-        let agent = setup(&emulator, &["dev-01"]);
+        let agent = group_setup(&emulator, &["dev-01"]);
         agent.write("buffer/dev-01/assignment.json", &text.to_string());
         let agent = agent.start();
         agent.wait_for_reason("dev-01", "Connected");
@@ -90,7 +91,7 @@ fn m5_forged_assignment_is_ignored_and_dps_asked() {
 #[test]
 fn m5_symbolic_links_in_the_buffer_folder_are_not_followed() {
     let emulator = emulator();
-    let setup = setup(&emulator, &["dev-01"]);
+    let setup = group_setup(&emulator, &["dev-01"]);
     let victim = setup.path("victim");
     setup.write("victim", "another device's events");
     std::fs::create_dir_all(setup.path("buffer/dev-01")).unwrap();
@@ -107,7 +108,7 @@ fn m5_symbolic_links_in_the_buffer_folder_are_not_followed() {
 #[test]
 fn a_wrong_key_is_refused_by_dps_and_a_right_one_ends_the_wait() {
     let emulator = emulator();
-    let agent = setup(&emulator, &["dev-01"]).key("dev-01", GROUP).start();
+    let agent = group_setup(&emulator, &["dev-01"]).key("dev-01", GROUP).start();
     let refused = agent.wait_for_reason("dev-01", "RegistrationUnauthorized");
     assert!(refused.connection.message.contains("0ne00ABCDEF"), "{}", refused.connection.message);
     agent.setup.set_key("dev-01", &derived("dev-01"));

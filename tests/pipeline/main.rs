@@ -31,6 +31,7 @@ mod moving;
 mod changes;
 mod reload;
 mod failures;
+mod faults;
 mod hostile;
 mod start;
 mod example;
