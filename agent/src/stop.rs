@@ -1,19 +1,19 @@
-//! Ending a device's connection: first asked to finish, then out of time.
+//! Stop token of a device's connection: a request to finish, and the deadline for it.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Asks for the end.
+/// Sender of the request.
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<Option<Instant>>);
 
-/// Hears of it.
+/// Stop token: receiver of the request.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Option<Instant>>);
 
-/// A pair.
+/// Creates a sender and its token.
 #[must_use]
 pub fn channel() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(None);
@@ -21,25 +21,19 @@ pub fn channel() -> (Stopper, Stop) {
 }
 
 impl Stopper {
-    /// Asks for the end; work in progress may take until `limit` has passed.
+    /// Requests the stop; work in progress may take until `limit` has passed.
     pub fn stop(&self, limit: Duration) {
         self.0.send_replace(Some(Instant::now() + limit));
     }
 }
 
 impl Stop {
-    /// Returns whether a stop was requested.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.borrow().is_some()
-    }
-
-    /// Waits until the end is asked for.
-    pub async fn asked(&self) {
+    /// Waits for the request.
+    pub async fn requested(&self) {
         self.deadline().await;
     }
 
-    /// Waits until the time for it has passed.
+    /// Waits for the deadline.
     pub async fn expired(&self) {
         let deadline = self.deadline().await;
         tokio::time::sleep_until(deadline).await;

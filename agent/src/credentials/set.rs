@@ -17,14 +17,14 @@ use crate::credentials::select::{RetryRule, Selection};
 use crate::mqtt::failure::Failure;
 use crate::mqtt::trust::Trust;
 use crate::random;
-use crate::status::device::DeviceState;
+use crate::status::connection::ConnectionStatus;
 
 /// A device's credentials, or why there are none.
 pub type CredentialsWatch = watch::Receiver<Result<Arc<Credentials>, Arc<CredentialsError>>>;
 
 /// Set of a device's credentials.
 pub(crate) struct CredentialSet {
-    state: Arc<DeviceState>,
+    status: Arc<ConnectionStatus>,
     trust: Trust,
     watch: CredentialsWatch,
     choice: Selection,
@@ -45,13 +45,13 @@ pub(crate) struct CredentialFailure<'a> {
 
 impl CredentialSet {
     pub(crate) fn new(
-        state: Arc<DeviceState>,
+        status: Arc<ConnectionStatus>,
         trust: Trust,
         watch: CredentialsWatch,
         retry: Duration,
     ) -> Self {
         let choice = Selection::new(retry);
-        let mut this = Self { state, trust, watch, choice, ca: None, problem: None, told: false };
+        let mut this = Self { status, trust, watch, choice, ca: None, problem: None, told: false };
         this.take();
         this
     }
@@ -84,7 +84,7 @@ impl CredentialSet {
                 Ok(_) => {
                     self.ca.clone_from(&credentials.ca);
                     self.choice.offer(&credentials.offered);
-                    self.state.credential_refused(None);
+                    self.status.credential_refused(None);
                     (credentials.problem.as_ref().map(ToString::to_string), "the other files are used")
                 }
             },
@@ -92,10 +92,10 @@ impl CredentialSet {
         // Without any credential, the connection reports it; a problem of all devices is reported once for all.
         let silent = self.told || self.choice.next(Instant::now()).is_none() || self.problem == problem;
         if let Some(problem) = problem.as_ref().filter(|_| !silent) {
-            let device = self.state.name.as_str();
+            let device = self.status.name();
             tracing::warn!(device, "new credentials are not used, {what}: {problem}");
         }
-        self.state.credentials_unreadable(problem.clone());
+        self.status.credentials_unreadable(problem.clone());
         self.problem = problem;
     }
 
@@ -172,7 +172,7 @@ impl CredentialSet {
     pub(crate) fn accepted(&mut self, credential: &Credential) {
         self.choice.accepted(&credential.fingerprint);
         let newest = self.choice.is_newest(&credential.fingerprint);
-        self.state.credential_accepted(&credential.fingerprint, newest);
+        self.status.credential_accepted(&credential.fingerprint, newest);
     }
 
     /// Records a failure; returns whether to try another credential at once.
@@ -180,7 +180,7 @@ impl CredentialSet {
         let CredentialFailure { failure, rest, refused } = setback;
         let fingerprint = &credential.fingerprint;
         if *refused && self.choice.is_newest(fingerprint) {
-            self.state.credential_refused(Some(Refused {
+            self.status.credential_refused(Some(Refused {
                 fingerprint: fingerprint.clone(),
                 since: clock::timestamp(),
                 message: failure.message.clone(),
@@ -188,7 +188,7 @@ impl CredentialSet {
         }
         let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, random::random());
         if at_once {
-            let (device, reason) = (self.state.name.as_str(), failure.reason.as_str());
+            let (device, reason) = (self.status.name(), failure.reason.as_str());
             tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \
                 on with another: {}", failure.message);
         }

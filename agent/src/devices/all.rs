@@ -151,7 +151,7 @@ impl Devices {
         let gone: Vec<String> = self.members.keys().filter(|name| !stays(name)).cloned().collect();
         let gone: Vec<DeviceTasks> = gone.iter().filter_map(|name| self.members.remove(name)).collect();
         let moved = |member: &DeviceTasks| {
-            let device = devices.iter().find(|device| device.name == member.state.name);
+            let device = devices.iter().find(|device| device.name == member.state.name());
             device.is_some_and(|device| !member.is_same_client(device))
         };
         let ends = self.members.values_mut().filter(|member| moved(member));

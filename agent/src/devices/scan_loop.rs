@@ -54,7 +54,7 @@ pub async fn run(
         if let Some(device) = new {
             reconfigure(&state, &mut sampling, &device, elapsed);
         }
-        state.metrics.tags_bad.set(i64::try_from(sampling.bad()).unwrap_or(i64::MAX));
+        state.tags_bad.set(i64::try_from(sampling.bad()).unwrap_or(i64::MAX));
     }
 }
 
@@ -62,7 +62,7 @@ fn append(state: &DeviceState, events: &[Event], dropping: &mut bool) {
     let dropped = state.outbox.append(events, clock::instant());
     if dropped > 0 && !*dropping {
         tracing::warn!(
-            device = state.name,
+            device = state.name(),
             "the buffer is full, and events are dropped according to buffer.whenFull: restore the connection, or increase buffer.capacity"
         );
     }
@@ -72,7 +72,7 @@ fn append(state: &DeviceState, events: &[Event], dropping: &mut bool) {
 fn reconfigure(state: &DeviceState, sampling: &mut Sampling, device: &Device, elapsed: Duration) {
     let problems = sampling.reconfigure(device, elapsed);
     for problem in &problems {
-        tracing::error!(device = state.name, "{problem}");
+        tracing::error!(device = state.name(), "{problem}");
     }
     state.set_problems(problems);
 }

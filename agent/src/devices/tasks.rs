@@ -73,7 +73,7 @@ impl DeviceTasks {
         let sampler_stop = CancellationToken::new();
         let sampler =
             scan_loop::run(Arc::clone(&state), config_watch, random::random(), sampler_stop.clone());
-        let sampler = Task::spawn(sampler, &state.name, &shared.ended);
+        let sampler = Task::spawn(sampler, state.name(), &shared.ended);
         let mut member =
             Self { state, collector, config, credentials, sampler, sampler_stop, connection: None, shared };
         member.connect();
@@ -83,7 +83,8 @@ impl DeviceTasks {
     fn connect(&mut self) {
         let (stopper, stop) = stop::channel();
         let connection = Connection {
-            state: Arc::clone(&self.state),
+            status: Arc::clone(&self.state.connection),
+            outbox: Arc::clone(&self.state.outbox),
             config: self.config.subscribe(),
             credentials: self.credentials.subscribe(),
             trust: self.shared.trust.clone(),
@@ -91,10 +92,10 @@ impl DeviceTasks {
             keep_alive: self.shared.keep_alive,
             credential_retry: self.shared.credential_retry,
             slots: Arc::clone(&self.shared.slots),
-            folder: self.shared.buffer.join(&self.state.name),
+            folder: self.shared.buffer.join(self.state.name()),
             stop,
         };
-        let task = Task::spawn(connection.run(), &self.state.name, &self.shared.ended);
+        let task = Task::spawn(connection.run(), self.state.name(), &self.shared.ended);
         self.connection = Some((task, stopper));
     }
 
@@ -117,7 +118,7 @@ impl DeviceTasks {
         self.state.outbox.lock().configure(&device.buffer, clock::instant());
         self.state.set_uid(device.uid.clone());
         self.config.send_replace(Arc::clone(device));
-        tracing::info!(device = self.state.name, "the configuration changed");
+        tracing::info!(device = self.state.name(), "the configuration changed");
     }
 
     /// Takes credentials, if they are not those in use.
@@ -142,7 +143,7 @@ impl DeviceTasks {
     /// Begins a new connection with a new configuration; what the old one did not deliver rides on it.
     pub(super) fn reconnect(&mut self, device: &Arc<Device>) {
         self.reconfigure(device);
-        self.state.disconnected(ConnectionReason::Renewing, "");
+        self.state.connection.disconnected(ConnectionReason::Renewing, "");
         self.connect();
     }
 
@@ -156,7 +157,7 @@ impl DeviceTasks {
         }
         let counts = self.state.outbox.lock().counts();
         let (device, lost, kept) =
-            (&self.state.name, counts.volatile, counts.events.saturating_sub(counts.volatile));
+            (self.state.name(), counts.volatile, counts.events.saturating_sub(counts.volatile));
         if kept > 0 {
             tracing::info!(
                 device,

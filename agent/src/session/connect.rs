@@ -21,7 +21,7 @@ use crate::mqtt::login::{Login, Will};
 use crate::random;
 use crate::session::endpoint;
 use crate::session::endpoint::Endpoint;
-use crate::status::device::DeviceState;
+use crate::status::connection::ConnectionStatus;
 use crate::wait::after;
 
 /// TLS for a credential.
@@ -29,7 +29,7 @@ pub(super) type Tls = Arc<rustls::ClientConfig>;
 
 /// Parameters of a connection, besides the credential.
 pub(super) struct Connector {
-    pub(super) state: Arc<DeviceState>,
+    pub(super) status: Arc<ConnectionStatus>,
     /// Identity and hub stay the same as long as this lives.
     pub(super) device: Arc<Device>,
     pub(super) token_lifetime: Duration,
@@ -94,7 +94,7 @@ impl Connector {
             let stage = if registered { ConnectStage::Hub } else { ConnectStage::Remembered };
             return Ok((Endpoint::assigned(assignment), stage));
         }
-        self.state.registering();
+        self.status.registering();
         let assignment = self
             .register(dps, credential, tls)
             .await
@@ -122,7 +122,7 @@ impl Connector {
         login.will = self.device.last_will.as_ref().map(|will| Will::of(device_id, will));
         // The issuer of a certificate renews it.
         let renew_at = credential.certificate().is_none().then(|| {
-            self.state.metrics.token_expires(expiry);
+            self.status.token_expires(expiry);
             after(Instant::now(), token::renewal(now, expiry, random::random()))
         });
         let link = Link::open(&target.peer, login, Arc::clone(tls), &self.slots).await?;
@@ -145,10 +145,10 @@ impl Connector {
             slots: &self.slots,
         };
         let assignment = registration.run(Arc::clone(tls)).await?;
-        tracing::info!(device = self.state.name, hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
+        tracing::info!(device = self.status.name(), hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
         if let Err(error) = self.file(dps, credential).save(&assignment) {
             tracing::warn!(
-                device = self.state.name,
+                device = self.status.name(),
                 "failed to store the assignment; the agent asks DPS at every start: {error}"
             );
         }
@@ -166,7 +166,7 @@ impl Connector {
         let file = self.file(dps, credential);
         file.load().unwrap_or_else(|error| {
             tracing::warn!(
-                device = self.state.name,
+                device = self.status.name(),
                 "the stored assignment cannot be used; the agent asks DPS: {error}"
             );
             // DPS's answer takes its place; until then it is not worth another line.

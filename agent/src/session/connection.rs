@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::select::RetryRule;
 use crate::credentials::set::{CredentialFailure, CredentialSet, CredentialsWatch};
+use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::trust::Trust;
 use crate::random;
@@ -23,15 +24,17 @@ use crate::session::connect::{ConnectStage, Connector, OpenConnection};
 use crate::session::renew;
 use crate::session::renew::{Renewal, is_refusal, rest_after_dps, rest_at_hub};
 use crate::session::stream::{InFlight, Session, SessionEnd};
-use crate::status::device::DeviceState;
+use crate::status::connection::ConnectionStatus;
 use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
 
 /// Parameters of a device's connection.
 pub struct Connection {
-    /// The device, as its readers see it.
-    pub state: Arc<DeviceState>,
+    /// State of the connection, which this writes.
+    pub status: Arc<ConnectionStatus>,
+    /// Events of the device.
+    pub outbox: Arc<SharedOutbox>,
     /// Its configuration; identity and hub stay the same as long as this connection lives.
     pub config: watch::Receiver<Arc<Device>>,
     /// Its credentials.
@@ -56,7 +59,7 @@ impl Connection {
     /// Keeps the device connected until it is asked to end.
     pub fn run(self) -> impl Future<Output = ()> + use<> {
         let approach = Connector {
-            state: Arc::clone(&self.state),
+            status: Arc::clone(&self.status),
             device: Arc::clone(&self.config.borrow()),
             token_lifetime: self.token_lifetime,
             keep_alive: self.keep_alive,
@@ -64,16 +67,18 @@ impl Connection {
             folder: self.folder,
         };
         let keyring =
-            CredentialSet::new(Arc::clone(&self.state), self.trust, self.credentials, self.credential_retry);
-        let Self { state, config, stop, .. } = self;
+            CredentialSet::new(Arc::clone(&self.status), self.trust, self.credentials, self.credential_retry);
+        let Self { status, outbox, config, stop, .. } = self;
         // Made before the task begins, which would have room for every step of it as long as it lives.
-        let mut life = ConnectionLoop { state, config, approach, keyring, stop, pace: Backoff::default() };
+        let mut life =
+            ConnectionLoop { status, outbox, config, approach, keyring, stop, pace: Backoff::default() };
         async move { life.run().await }
     }
 }
 
 struct ConnectionLoop {
-    state: Arc<DeviceState>,
+    status: Arc<ConnectionStatus>,
+    outbox: Arc<SharedOutbox>,
     config: watch::Receiver<Arc<Device>>,
     approach: Connector,
     keyring: CredentialSet,
@@ -111,7 +116,7 @@ impl ConnectionLoop {
                     continue;
                 }
                 AttemptEnd::Renew(successor) => {
-                    self.state.disconnected(ConnectionReason::Renewing, "");
+                    self.status.disconnected(ConnectionReason::Renewing, "");
                     self.pace.reset();
                     planned = Some(successor);
                     continue;
@@ -126,16 +131,16 @@ impl ConnectionLoop {
             tokio::select! {
                 () = until(wait) => {}
                 () = self.keyring.changed() => self.pace.reset(),
-                () = stop.asked() => {
+                () = stop.requested() => {
                     // What the buffer still has is worth one more attempt.
-                    if last_attempt || self.state.outbox.lock().is_empty() {
+                    if last_attempt || self.outbox.lock().is_empty() {
                         break;
                     }
                     last_attempt = true;
                 }
             }
         }
-        self.state.disconnected(ConnectionReason::ShuttingDown, "");
+        self.status.disconnected(ConnectionReason::ShuttingDown, "");
     }
 
     /// Returns whether to try another credential at once.
@@ -151,9 +156,9 @@ impl ConnectionLoop {
         // One line for the directory of all devices is enough, and the fleet has written it.
         if failure.reason != ConnectionReason::CredentialsUnreadable || !self.keyring.is_told() {
             let reason = failure.reason.as_str();
-            tracing::warn!(device = self.state.name, reason, "{}", failure.message);
+            tracing::warn!(device = self.status.name(), reason, "{}", failure.message);
         }
-        self.state.disconnected(failure.reason, &failure.message);
+        self.status.disconnected(failure.reason, &failure.message);
         let step = self.pace.after(failure.reason, failure.retry_after, random::random());
         if let Some(credential) = credential.filter(|_| step.ask_dps) {
             self.approach.forget(credential);
@@ -198,7 +203,7 @@ impl ConnectionLoop {
         let failed = |failed| AttemptEnd::Failed(failed, Some(Arc::clone(&chosen.credential)));
         if let Some(certificate) = chosen.credential.certificate() {
             // Above all one that has expired already.
-            self.state.metrics.certificate_expires(certificate.not_after);
+            self.status.certificate_expires(certificate.not_after);
         }
         if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, clock::timestamp()) {
             return Err(failed(FailedAttempt { failure, setback: Some(rest) }));
@@ -210,10 +215,10 @@ impl ConnectionLoop {
         let opened = tokio::select! {
             opened = opening => opened,
             () = self.keyring.changed() => return Err(AttemptEnd::Outdated),
-            () = hopeless(&self.stop, &self.state) => return Err(AttemptEnd::Stopped),
+            () = hopeless(&self.stop, &self.outbox) => return Err(AttemptEnd::Stopped),
         };
         opened.map_err(|(failure, stage)| {
-            self.state.metrics.attempted(failure.reason);
+            self.status.attempt_failed(failure.reason);
             let setback = match stage {
                 ConnectStage::Registering => Some(rest_after_dps(&failure)),
                 ConnectStage::Hub => rest_at_hub(failure.reason),
@@ -232,15 +237,15 @@ impl ConnectionLoop {
         accepted: Instant,
     ) -> SessionEnd {
         let OpenConnection { link, target, renew_at } = opened;
-        self.state.metrics.attempted(ConnectionReason::Connected);
-        self.state.connected(target.device_id.as_str(), target.hub.host());
+        self.status.connected(target.device_id.as_str(), target.hub.host());
         self.keyring.accepted(credential);
-        tracing::info!(device = self.state.name, "connected to {}", target.peer);
+        tracing::info!(device = self.status.name(), "connected to {}", target.peer);
         let successor = pin!(renew::find(&mut self.keyring, &self.approach, credential, renew_at));
         let mut session = Session {
             link,
             target,
-            state: &self.state,
+            status: &self.status,
+            outbox: &self.outbox,
             config: &mut self.config,
             stop: &self.stop,
             in_flight: InFlight::default(),
@@ -248,7 +253,7 @@ impl ConnectionLoop {
             reported: false,
         };
         let ended = session.run(successor).await;
-        self.state.metrics.disconnected(match &ended {
+        self.status.connection_ended(match &ended {
             SessionEnd::Renew(_) => ConnectionReason::Renewing,
             SessionEnd::Stopped => ConnectionReason::ShuttingDown,
             SessionEnd::Failed(failure) => failure.reason,
@@ -258,9 +263,9 @@ impl ConnectionLoop {
 }
 
 /// Ends at once when there is nothing left to send, and when the time is over otherwise.
-async fn hopeless(stop: &Stop, state: &DeviceState) {
-    stop.asked().await;
-    if !state.outbox.lock().is_empty() {
+async fn hopeless(stop: &Stop, outbox: &SharedOutbox) {
+    stop.requested().await;
+    if !outbox.lock().is_empty() {
         stop.expired().await;
     }
 }

@@ -44,13 +44,13 @@ pub(super) async fn find(
             };
             match prepared {
                 Ok(registered) => {
-                    let (device, fingerprint) = (&approach.state.name, &better.fingerprint);
+                    let (device, fingerprint) = (approach.status.name(), &better.fingerprint);
                     tracing::info!(device, %fingerprint, "reconnecting with another credential");
                     return Renewal { credential: better, registered };
                 }
                 Err((failure, rest)) => {
                     if failure.reason != ConnectionReason::CredentialExpired {
-                        approach.state.metrics.attempted(failure.reason);
+                        approach.status.attempt_failed(failure.reason);
                     }
                     let refused = is_refusal(failure.reason);
                     keyring.set_back(&better, &CredentialFailure { failure: &failure, rest, refused });

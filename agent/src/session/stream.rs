@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::messages::outbox::Next;
+use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::link::{Arrival, Link};
 use crate::session::endpoint::Endpoint;
 use crate::session::renew::Renewal;
-use crate::status::device::DeviceState;
+use crate::status::connection::ConnectionStatus;
 use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
@@ -38,7 +39,8 @@ pub enum SessionEnd {
 pub struct Session<'a> {
     pub(super) link: Link,
     pub(super) target: Endpoint,
-    pub(super) state: &'a DeviceState,
+    pub(super) status: &'a ConnectionStatus,
+    pub(super) outbox: &'a SharedOutbox,
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
     pub(super) stop: &'a Stop,
     pub(super) in_flight: InFlight,
@@ -104,7 +106,7 @@ impl Session<'_> {
         if !matches!(ended, SessionEnd::Failed(_)) {
             self.link.close().await;
         }
-        self.state.outbox.lock().rewind();
+        self.outbox.lock().rewind();
         ended
     }
 
@@ -127,10 +129,10 @@ impl Session<'_> {
                     Err(failure) => return SessionEnd::Failed(failure),
                 },
                 () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
-                    self.state.outbox.lock().tick();
+                    self.outbox.lock().tick();
                     self.tick_at = after(Instant::now(), self.config.borrow().telemetry.interval.get());
                 }
-                () = self.state.outbox.filled(), if !waits => {}
+                () = self.outbox.filled(), if !waits => {}
                 () = until(timeout_at) => return SessionEnd::Failed(self.silence(timeout)),
                 successor = &mut successor, if streaming => phase = Phase::Finishing(successor),
                 Ok(()) = self.config.changed(), if streaming => {
@@ -138,7 +140,7 @@ impl Session<'_> {
                     let interval = self.config.borrow_and_update().telemetry.interval.get();
                     self.tick_at = self.tick_at.min(after(Instant::now(), interval));
                 }
-                () = self.stop.asked(), if !draining => phase = Phase::Draining,
+                () = self.stop.requested(), if !draining => phase = Phase::Draining,
                 () = self.stop.expired(), if draining => return SessionEnd::Stopped,
             }
         }
@@ -147,12 +149,12 @@ impl Session<'_> {
     /// Hands over what the phase allows, and returns whether the session is done.
     fn proceed(&mut self, phase: &Phase) -> Result<SessionProgress, Failure> {
         if matches!(phase, Phase::Draining) {
-            self.state.outbox.lock().tick();
+            self.outbox.lock().tick();
         }
         if !matches!(phase, Phase::Finishing(_)) {
             self.submit()?;
         }
-        let outbox = self.state.outbox.lock();
+        let outbox = self.outbox.lock();
         Ok(match phase {
             Phase::Finishing(successor) if outbox.is_quiet() => {
                 SessionProgress::Done(SessionEnd::Renew(successor.clone()))
@@ -170,7 +172,7 @@ impl Session<'_> {
         let device = Arc::clone(&self.config.borrow());
         let qos = if device.telemetry.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         loop {
-            let next = self.state.outbox.lock().next(
+            let next = self.outbox.lock().next(
                 &device.telemetry,
                 clock::instant(),
                 clock::timestamp().as_millisecond(),
@@ -185,7 +187,7 @@ impl Session<'_> {
                 Next::TooLarge { tag, bytes } => {
                     if !std::mem::replace(&mut self.reported, true) {
                         tracing::error!(
-                            device = self.state.name,
+                            device = self.status.name(),
                             tag = &*tag,
                             "an event of {bytes} bytes is larger than a hub takes (262144 with properties) and was dropped: \
                              read the tag in smaller parts; further such events are only counted"
@@ -198,10 +200,9 @@ impl Session<'_> {
 
     fn handle(&mut self, arrival: &Arrival) {
         for message in self.in_flight.delivered(arrival) {
-            let latency = self.state.outbox.acknowledge(message, clock::instant());
+            let latency = self.outbox.acknowledge(message, clock::instant());
             if let Some(latency) = latency {
-                self.state.metrics.published.inc();
-                self.state.metrics.latency.observe(latency.as_secs_f64());
+                self.status.acknowledged(latency);
             }
         }
         if let Arrival::Message(message) = arrival {

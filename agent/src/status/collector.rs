@@ -98,7 +98,7 @@ impl DeviceCollector {
 impl Collector for DeviceCollector {
     /// One is enough for the registry to tell devices apart; it would remember all of them, and there are many devices.
     fn desc(&self) -> Vec<&Desc> {
-        self.state.metrics.connected.desc()
+        self.state.connection.metrics().connected.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -106,8 +106,9 @@ impl Collector for DeviceCollector {
             let outbox = self.state.outbox.lock();
             (outbox.counts(), outbox.capacity(), outbox.problem().is_some())
         };
-        let mut families = self.state.metrics.collect();
-        if let Ok(books) = EventSeries::new(&self.state.name) {
+        let mut families = self.state.connection.metrics().collect();
+        families.extend(self.state.tags_bad.collect());
+        if let Ok(books) = EventSeries::new(self.state.name()) {
             books.fill(&account, capacity, problem);
             families.extend(books.read.collect());
             families.extend(books.recovered.collect());

@@ -1,4 +1,4 @@
-//! One device's series for Prometheus. The books of its buffer are taken in one moment, so that they always balance.
+//! Series of one device for Prometheus: those that its tasks change.
 
 use lanyard_handoff::status::ConnectionReason;
 use prometheus::core::Collector;
@@ -14,35 +14,42 @@ pub const X509: &str = "X509";
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Counters and gauges that the device's tasks change.
+/// Counters and gauges of a device's connection.
 #[derive(Debug)]
-pub struct DeviceMetrics {
+pub(super) struct ConnectionMetrics {
     /// 1 while the hub has accepted the device and the connection is open.
-    pub connected: IntGauge,
+    pub(super) connected: IntGauge,
     /// Attempts to connect, by how they ended.
-    pub attempts: IntCounterVec,
+    pub(super) attempts: IntCounterVec,
     /// Ends of connections, by why.
-    pub disconnections: IntCounterVec,
+    pub(super) disconnections: IntCounterVec,
     /// Expiry of the credential in use.
-    pub expiry: IntGaugeVec,
-    /// Tags that could not be read the last time.
-    pub tags_bad: IntGauge,
+    pub(super) expiry: IntGaugeVec,
     /// Messages that the hub has acknowledged.
-    pub published: IntCounter,
+    pub(super) published: IntCounter,
     /// Time from handing a message to the connection until its acknowledgement.
-    pub latency: Histogram,
+    pub(super) latency: Histogram,
 }
 
 pub(super) fn opts(device: &str, name: &str, help: &str) -> Opts {
     Opts::new(name, help).const_label("device", device)
 }
 
-impl DeviceMetrics {
-    /// All series of a device, at zero.
+/// Returns the gauge of the tags that could not be read the last time.
+///
+/// # Errors
+/// Never with this name; the library checks it at run time.
+pub(super) fn tags_bad(device: &str) -> prometheus::Result<IntGauge> {
+    let help = "Tags that could not be read the last time they were tried.";
+    IntGauge::with_opts(opts(device, "lanyard_tags_bad", help))
+}
+
+impl ConnectionMetrics {
+    /// All series of a connection, at zero.
     ///
     /// # Errors
     /// Never with these names; the library checks them at run time.
-    pub fn new(device: &str) -> prometheus::Result<Self> {
+    pub(super) fn new(device: &str) -> prometheus::Result<Self> {
         let opts = |name: &str, help: &str| opts(device, name, help);
         let latency = HistogramOpts {
             common_opts: opts(
@@ -77,10 +84,6 @@ impl DeviceMetrics {
                 ),
                 &["kind"],
             )?,
-            tags_bad: IntGauge::with_opts(opts(
-                "lanyard_tags_bad",
-                "Tags that could not be read the last time they were tried.",
-            ))?,
             published: IntCounter::with_opts(opts(
                 "lanyard_messages_published_total",
                 "Messages that the hub has acknowledged.",
@@ -95,7 +98,6 @@ impl DeviceMetrics {
             self.attempts.collect(),
             self.disconnections.collect(),
             self.expiry.collect(),
-            self.tags_bad.collect(),
             self.published.collect(),
             self.latency.collect(),
         ];
@@ -103,12 +105,12 @@ impl DeviceMetrics {
     }
 
     /// The device logs in with a token that ends then, in seconds since 1970-01-01T00:00:00Z.
-    pub fn token_expires(&self, at: u64) {
+    pub(super) fn token_expires(&self, at: u64) {
         self.expires(SAS_TOKEN, i64::try_from(at).unwrap_or(i64::MAX));
     }
 
     /// The device logs in with a certificate that ends then.
-    pub fn certificate_expires(&self, at: jiff::Timestamp) {
+    pub(super) fn certificate_expires(&self, at: jiff::Timestamp) {
         self.expires(X509, at.as_second());
     }
 
@@ -121,12 +123,12 @@ impl DeviceMetrics {
     }
 
     /// Counts an attempt to connect.
-    pub fn attempted(&self, result: ConnectionReason) {
+    pub(super) fn attempted(&self, result: ConnectionReason) {
         self.attempts.with_label_values(&[result.as_str()]).inc();
     }
 
     /// Counts the end of a connection.
-    pub fn disconnected(&self, reason: ConnectionReason) {
+    pub(super) fn disconnected(&self, reason: ConnectionReason) {
         self.disconnections.with_label_values(&[reason.as_str()]).inc();
     }
 }
