@@ -15,6 +15,7 @@
 pub mod options;
 pub mod clock;
 pub mod random;
+pub mod environment;
 pub mod wait;
 pub mod stop;
 pub mod config;

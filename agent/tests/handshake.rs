@@ -11,8 +11,9 @@ use std::time::Duration;
 use lanyard_agent::config::certificate::Certificate;
 use lanyard_agent::config::credential::Credential;
 use lanyard_agent::mqtt::failure::{Failure, Peer};
-use lanyard_agent::mqtt::link::Link;
+use lanyard_agent::mqtt::link::{MqttLink, MqttTransport};
 use lanyard_agent::mqtt::login::Login;
+use lanyard_agent::mqtt::transport::Transport;
 use lanyard_agent::mqtt::trust::Trust;
 use lanyard_handoff::status::ConnectionReason;
 use lanyard_protocol::hub::host::HostPort;
@@ -22,7 +23,7 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 struct Ca {
     pem: String,
@@ -93,11 +94,11 @@ async fn serve(
     (Peer { role: "gateway", at }, seen)
 }
 
-async fn log_in(peer: &Peer, server: &Ca, credential: &Credential) -> Result<Link, Failure> {
+async fn log_in(peer: &Peer, server: &Ca, credential: &Credential) -> Result<MqttLink, Failure> {
     let trust = Trust::new(None).unwrap();
     let tls = trust.client(Some(server.pem.as_bytes()), credential.certificate()).unwrap();
     let login = Login::at_hub(credential, "h", "dev1", None, 1, Duration::from_secs(60));
-    Link::open(peer, login, tls, &Semaphore::new(1)).await
+    MqttTransport::new(1).connect(peer, login, tls).await
 }
 
 const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lanyard_handoff::credentials::CERTIFICATE;
 use lanyard_handoff::status::{ConnectionReason, Refused};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::config::credential::{Credential, Validity};
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::credentials::select::{RetryRule, Selection};
+use crate::environment::Environment;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::trust::Trust;
-use crate::random;
 use crate::status::connection::ConnectionStatus;
 
 /// A device's credentials, or why there are none.
@@ -33,6 +31,7 @@ pub(crate) struct CredentialSet {
     problem: Option<String>,
     /// True if the error concerns all devices; it is then logged once for all of them.
     told: bool,
+    environment: Environment,
 }
 
 /// Failed attempt with a credential.
@@ -49,9 +48,11 @@ impl CredentialSet {
         trust: Trust,
         watch: CredentialsWatch,
         retry: Duration,
+        environment: Environment,
     ) -> Self {
         let choice = Selection::new(retry);
-        let mut this = Self { status, trust, watch, choice, ca: None, problem: None, told: false };
+        let mut this =
+            Self { status, trust, watch, choice, ca: None, problem: None, told: false, environment };
         this.take();
         this
     }
@@ -139,8 +140,8 @@ impl CredentialSet {
 
     /// Returns the failure and the pause if the validity period alone forbids a certificate. One that is not valid
     /// yet is used if there is no other, because the clock of this machine may be wrong.
-    pub(crate) fn forbidden(&self, credential: &Credential, now: Timestamp) -> Option<(Failure, RetryRule)> {
-        let fingerprint = &credential.fingerprint;
+    pub(crate) fn forbidden(&self, credential: &Credential) -> Option<(Failure, RetryRule)> {
+        let (fingerprint, now) = (&credential.fingerprint, self.environment.now());
         let (words, rest) = match credential.life(now) {
             Validity::Within => return None,
             Validity::After { ended } => (
@@ -182,11 +183,11 @@ impl CredentialSet {
         if *refused && self.choice.is_newest(fingerprint) {
             self.status.credential_refused(Some(Refused {
                 fingerprint: fingerprint.clone(),
-                since: clock::timestamp(),
+                since: self.environment.now(),
                 message: failure.message.clone(),
             }));
         }
-        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, random::random());
+        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, self.environment.chance());
         if at_once {
             let (device, reason) = (self.status.name(), failure.reason.as_str());
             tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use lanyard_handoff::config::{AgentConfig, Device};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::store;
@@ -15,7 +15,7 @@ use crate::config::credentials;
 use crate::config::document::Document;
 use crate::config::watch::FileWatch;
 use crate::devices::tasks::{CredentialsResult, DeviceTasks, ProcessResources};
-use crate::mqtt::link::DIALLING;
+use crate::mqtt::link::{DIALLING, MqttTransport};
 use crate::mqtt::trust::Trust;
 use crate::options::Options;
 use crate::status::page::StatusPage;
@@ -64,7 +64,7 @@ impl Devices {
             token_lifetime: options.token_ttl.get(),
             keep_alive: options.keep_alive.get(),
             credential_retry: options.credential_retry.get(),
-            slots: Arc::new(Semaphore::new(DIALLING)),
+            transport: MqttTransport::new(DIALLING),
             buffer: options.buffer.clone(),
             buffers,
             ended: sender,

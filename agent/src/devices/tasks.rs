@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use lanyard_handoff::config::Device;
 use lanyard_handoff::status::ConnectionReason;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,9 @@ use crate::buffer::store::{self, Buffer};
 use crate::clock;
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::devices::scan_loop;
+use crate::environment::Environment;
 use crate::messages::outbox::Outbox;
+use crate::mqtt::link::MqttTransport;
 use crate::mqtt::trust::Trust;
 use crate::random;
 use crate::session::connection::Connection;
@@ -34,8 +36,7 @@ pub(super) struct ProcessResources {
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
     pub(super) credential_retry: Duration,
-    /// Permits to connect.
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) transport: MqttTransport,
     pub(super) buffer: PathBuf,
     /// Memory and disk of all devices' buffers.
     pub(super) buffers: store::SharedBuffers,
@@ -83,6 +84,8 @@ impl DeviceTasks {
     fn connect(&mut self) {
         let (stopper, stop) = stop::channel();
         let connection = Connection {
+            transport: self.shared.transport.clone(),
+            environment: Environment::system(),
             status: Arc::clone(&self.state.connection),
             outbox: Arc::clone(&self.state.outbox),
             config: self.config.subscribe(),
@@ -91,7 +94,6 @@ impl DeviceTasks {
             token_lifetime: self.shared.token_lifetime,
             keep_alive: self.shared.keep_alive,
             credential_retry: self.shared.credential_retry,
-            slots: Arc::clone(&self.shared.slots),
             folder: self.shared.buffer.join(self.state.name()),
             stop,
         };

@@ -14,13 +14,13 @@ use lanyard_protocol::hub::dps::{
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::DeviceId;
 use lanyard_protocol::hub::topic::{DPS_RESPONSES, FromDps, ToDps};
-use tokio::sync::Semaphore;
 
 use crate::config::credential::Credential;
 use crate::dps::assignment::Assignment;
 use crate::mqtt::failure::{Failure, Peer};
-use crate::mqtt::link::{Arrival, KEEP_ALIVE, Link};
+use crate::mqtt::link::KEEP_ALIVE;
 use crate::mqtt::login::Login;
+use crate::mqtt::transport::{Arrival, DeliveryToken, Link, Transport};
 use crate::wait::{AskedWait, after};
 
 /// Time for one answer of DPS.
@@ -37,7 +37,7 @@ const LONGEST_OPERATION_ID: usize = 1024;
 const LONGEST_TEXT: usize = 512;
 
 /// Registration of a device at DPS.
-pub struct Registration<'a> {
+pub struct Registration<'a, T> {
     /// The instance.
     pub dps: &'a Dps,
     /// The name to register under.
@@ -48,11 +48,11 @@ pub struct Registration<'a> {
     pub credential: &'a Credential,
     /// Expiry of the token for DPS.
     pub expiry: u64,
-    /// Permits to connect.
-    pub slots: &'a Semaphore,
+    /// Opener of the connection.
+    pub transport: &'a T,
 }
 
-impl Registration<'_> {
+impl<T: Transport> Registration<'_, T> {
     fn peer(&self) -> Peer {
         Peer { role: "DPS", at: self.dps.endpoint.clone() }
     }
@@ -68,9 +68,8 @@ impl Registration<'_> {
     /// [`Failure`] says what DPS does not like, and when to ask again.
     pub async fn run(&self, tls: Arc<rustls::ClientConfig>) -> Result<Assignment, Failure> {
         let login = self.login();
-        let mut link = Link::open(&self.peer(), login, tls, self.slots)
-            .await
-            .map_err(|failure| self.refused(failure))?;
+        let connected = self.transport.connect(&self.peer(), login, tls).await;
+        let mut link = connected.map_err(|failure| self.refused(failure))?;
         let assigned = tokio::time::timeout(ASSIGN_TIMEOUT, self.ask(&mut link)).await;
         let outcome = assigned.unwrap_or_else(|_| Err(self.timeout("assign a hub")));
         if outcome.is_ok() {
@@ -79,7 +78,7 @@ impl Registration<'_> {
         outcome
     }
 
-    async fn ask(&self, link: &mut Link) -> Result<Assignment, Failure> {
+    async fn ask(&self, link: &mut T::Link) -> Result<Assignment, Failure> {
         link.subscribe(DPS_RESPONSES);
         while self.limited(link).await? != Arrival::Subscribed {}
         let body = serde_json::to_vec(&RegisterRequest::new(self.registration_id, self.model_id));
@@ -92,7 +91,8 @@ impl Registration<'_> {
                 "" => ToDps::Register { rid: &rid },
                 operation_id => ToDps::Poll { rid: &rid, operation_id },
             };
-            link.publish(topic.to_string(), QoS::AtLeastOnce, &body)?;
+            // The answer counts, not the acknowledgement.
+            link.publish(topic.to_string(), QoS::AtLeastOnce, &body, DeliveryToken(0))?;
             let (status, wait, answer) = self.answer(link, &rid).await?;
             match self.read(status, wait, &answer)? {
                 RegistrationStep::Assigned(assignment) => return Ok(assignment),
@@ -105,7 +105,11 @@ impl Registration<'_> {
     }
 
     /// The answer to a request: status, how long to wait, body.
-    async fn answer(&self, link: &mut Link, rid: &str) -> Result<(u16, Option<AskedWait>, Bytes), Failure> {
+    async fn answer(
+        &self,
+        link: &mut T::Link,
+        rid: &str,
+    ) -> Result<(u16, Option<AskedWait>, Bytes), Failure> {
         let wanted = async {
             loop {
                 let Arrival::Message(message) = link.next().await? else { continue };
@@ -121,7 +125,7 @@ impl Registration<'_> {
         tokio::time::timeout(ANSWER_TIMEOUT, wanted).await.unwrap_or_else(|_| Err(self.timeout("answer")))
     }
 
-    async fn limited(&self, link: &mut Link) -> Result<Arrival, Failure> {
+    async fn limited(&self, link: &mut T::Link) -> Result<Arrival, Failure> {
         let event = tokio::time::timeout(ANSWER_TIMEOUT, link.next()).await;
         event.unwrap_or_else(|_| Err(self.timeout("answer")))
     }
@@ -224,7 +228,7 @@ impl Registration<'_> {
 }
 
 /// Waits, and keeps the connection alive meanwhile.
-async fn idle(link: &mut Link, time: Duration) -> Result<(), Failure> {
+async fn idle(link: &mut impl Link, time: Duration) -> Result<(), Failure> {
     let over = after(tokio::time::Instant::now(), time);
     loop {
         tokio::select! {
@@ -242,6 +246,7 @@ enum RegistrationStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mqtt::link::MqttTransport;
     use lanyard_protocol::hub::id::IdScope;
     use lanyard_protocol::hub::key::SymmetricKey;
 
@@ -259,7 +264,7 @@ mod tests {
             model_id: None,
             credential: &credential,
             expiry: 0,
-            slots: &Semaphore::new(1),
+            transport: &MqttTransport::new(1),
         };
         registration.read(status, Some(AskedWait::from_secs(3)), body.as_bytes())
     }

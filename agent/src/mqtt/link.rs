@@ -1,5 +1,5 @@
-//! One MQTT connection, from CONNECT to its end. The packets are the MQTT library's; when they are written and read is
-//! decided here, so that nothing half done is lost when a wait is given up. Talks to the network.
+//! Transport over TCP and TLS: one MQTT connection, from CONNECT to its end. The packets are the MQTT library's; when they
+//! are written and read is decided here, so that nothing half done is lost when a wait is given up. Talks to the network.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,15 +15,18 @@ use rumqttc::mqttbytes::v4::{
     Codec, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
 };
 use rumqttc::mqttbytes::{QoS, valid_topic};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::codec::Framed;
 
 use crate::buffer::message::MAX_MESSAGE_BYTES;
+use crate::mqtt::deliveries::Deliveries;
 use crate::mqtt::dial;
 use crate::mqtt::dial::Line;
 use crate::mqtt::failure::{Failure, Peer};
 use crate::mqtt::login::Login;
+use crate::mqtt::transport::{Arrival, DeliveryToken, InboundMessage, Link, Transport};
 use crate::wait::after;
 
 /// Number of devices that may connect at the same time. Handshakes are costly at both ends: hundreds of devices that
@@ -57,29 +60,51 @@ pub const fn codec() -> Codec {
     Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES }
 }
 
-/// Packet or event of a connection.
-#[derive(Debug, PartialEq)]
-pub enum Arrival {
-    /// So many messages without a packet id are written.
-    Written(usize),
-    /// The server has the message with this packet id.
-    Acknowledged(u16),
-    /// The server will send what was asked for.
-    Subscribed,
-    /// The server sent a message; [`Link::acknowledge`] it.
-    Message(Publish),
+/// Transport over TCP and TLS.
+#[derive(Debug, Clone)]
+pub struct MqttTransport {
+    /// Permits to connect.
+    slots: Arc<Semaphore>,
+}
+
+impl MqttTransport {
+    /// A transport that opens so many connections at the same time.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        Self { slots: Arc::new(Semaphore::new(slots)) }
+    }
+}
+
+impl Transport for MqttTransport {
+    type Link = MqttLink;
+
+    async fn connect(
+        &self,
+        peer: &Peer,
+        login: Login,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<MqttLink, Failure> {
+        // The semaphore is never closed.
+        let slot = self.slots.acquire().await;
+        let opening = MqttLink::open(peer, login, tls);
+        tokio::pin!(opening);
+        if let Ok(opened) = tokio::time::timeout(TURN, &mut opening).await {
+            return opened;
+        }
+        drop(slot);
+        opening.await
+    }
 }
 
 /// An accepted connection.
-pub struct Link {
+pub struct MqttLink<L = Line> {
     peer: Peer,
     /// In a box: every function that a connection is handed to keeps room for it in the task of its device.
-    line: Box<Framed<Line, Codec>>,
+    line: Box<Framed<L, Codec>>,
     waiting: VecDeque<Packet>,
     /// True if bytes may not be written yet.
     unwritten: bool,
-    /// Number of messages without a packet id among them.
-    unwritten_messages: usize,
+    deliveries: Deliveries,
     packet_id: u16,
     /// Number of acknowledgements in `waiting`.
     acknowledgements: usize,
@@ -92,30 +117,15 @@ pub struct Link {
     pong_expected: bool,
 }
 
-impl Link {
-    /// Dials and logs in.
-    ///
-    /// # Errors
-    /// [`Failure`] says why the server cannot be reached, is not trusted or refuses the device.
-    pub async fn open(
-        peer: &Peer,
-        login: Login,
-        tls: Arc<rustls::ClientConfig>,
-        slots: &Semaphore,
-    ) -> Result<Self, Failure> {
-        // The semaphore is never closed.
-        let slot = slots.acquire().await;
-        let opening = Self::open_now(peer, login, tls);
-        tokio::pin!(opening);
-        if let Ok(opened) = tokio::time::timeout(TURN, &mut opening).await {
-            return opened;
-        }
-        drop(slot);
-        opening.await
+impl MqttLink {
+    async fn open(peer: &Peer, login: Login, tls: Arc<rustls::ClientConfig>) -> Result<Self, Failure> {
+        Self::over(dial::dial(peer, tls).await?, peer, &login).await
     }
+}
 
-    async fn open_now(peer: &Peer, login: Login, tls: Arc<rustls::ClientConfig>) -> Result<Self, Failure> {
-        let line = dial::dial(peer, tls).await?;
+impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
+    /// Logs in over a line.
+    async fn over(line: L, peer: &Peer, login: &Login) -> Result<Self, Failure> {
         let mut framed = Framed::with_capacity(line, codec(), IDLE_BUFFER);
         framed.set_backpressure_boundary(WRITTEN_AT);
         let keep_alive = login.keep_alive.max(Duration::from_secs(1));
@@ -125,7 +135,7 @@ impl Link {
             // Room for one: a quiet device needs no more.
             waiting: VecDeque::with_capacity(1),
             unwritten: false,
-            unwritten_messages: 0,
+            deliveries: Deliveries::default(),
             packet_id: 0,
             acknowledgements: 0,
             expected: 0,
@@ -134,7 +144,7 @@ impl Link {
             ping: Box::pin(tokio::time::sleep(keep_alive)),
             pong_expected: false,
         };
-        let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(&login)).await;
+        let answer = tokio::time::timeout(CONNACK_TIMEOUT, link.log_in(login)).await;
         answer.unwrap_or_else(|_| {
             Err(Failure::new(ConnectionReason::Timeout, format!("{peer} did not answer the login in time")))
         })?;
@@ -157,59 +167,18 @@ impl Link {
         }
     }
 
-    /// Hands over a message, to be written by [`Link::next`]; returns its packet id, 0 without one.
-    ///
-    /// # Errors
-    /// [`Failure`] when MQTT knows no such topic.
-    pub fn publish(&mut self, topic: String, qos: QoS, body: &Bytes) -> Result<u16, Failure> {
-        if !valid_topic(&topic) {
-            let message = format!("{}: MQTT cannot publish to the topic {topic:?}", self.peer);
-            return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
-        }
-        let mut publish = Publish::from_bytes(topic, qos, body.clone());
-        if qos != QoS::AtMostOnce {
-            publish.pkid = self.next_packet_id();
-        }
-        let packet_id = publish.pkid;
-        self.waiting.push_back(Packet::Publish(publish));
-        Ok(packet_id)
-    }
-
-    /// Asks for messages, to be written by [`Link::next`].
-    pub fn subscribe(&mut self, filter: &str) {
-        let mut subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
-        subscribe.pkid = self.next_packet_id();
-        self.waiting.push_back(Packet::Subscribe(subscribe));
-    }
-
-    /// Tells the server that its message is dealt with, to be written by [`Link::next`].
-    pub fn acknowledge(&mut self, message: &Publish) {
-        if message.qos != QoS::AtMostOnce {
-            self.waiting.push_back(Packet::PubAck(PubAck::new(message.pkid)));
-            self.acknowledgements = self.acknowledgements.saturating_add(1);
-        }
-    }
-
     /// Packet ids cycle through all numbers but 0. The few messages in flight are the newest, so no id is used twice.
     fn next_packet_id(&mut self) -> u16 {
         self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
         self.packet_id
     }
 
-    /// Writes what waits, keeps the connection alive, and returns the next arrival. It can be cancelled and called again.
-    ///
-    /// # Errors
-    /// [`Failure`]: the connection is gone.
-    pub async fn next(&mut self) -> Result<Arrival, Failure> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, Failure>> {
         loop {
             self.poll_keep_alive(cx)?;
             self.poll_write(cx)?;
-            if !self.unwritten && self.unwritten_messages > 0 {
-                return Poll::Ready(Ok(Arrival::Written(std::mem::take(&mut self.unwritten_messages))));
+            if let Some(token) = self.deliveries.next_written() {
+                return Poll::Ready(Ok(Arrival::Delivered(token)));
             }
             if self.acknowledgements >= MAX_UNSENT_ACKNOWLEDGEMENTS {
                 // The line is full, and wakes us when it has room again; if it never does, the ping ends it.
@@ -222,8 +191,12 @@ impl Link {
             };
             self.count()?;
             match packet {
-                Packet::PubAck(ack) => return Poll::Ready(Ok(Arrival::Acknowledged(ack.pkid))),
-                Packet::Publish(message) => return Poll::Ready(Ok(Arrival::Message(message))),
+                Packet::PubAck(ack) => {
+                    if let Some(token) = self.deliveries.acknowledge(ack.pkid) {
+                        return Poll::Ready(Ok(Arrival::Delivered(token)));
+                    }
+                }
+                Packet::Publish(message) => return Poll::Ready(Ok(Arrival::Message(message.into()))),
                 Packet::SubAck(answer) => return Poll::Ready(self.subscribed(&answer)),
                 Packet::PingResp => self.pong_expected = false,
                 _ => {
@@ -287,10 +260,9 @@ impl Link {
             }
             if let Some(packet) = self.waiting.pop_front() {
                 let without_id = matches!(&packet, Packet::Publish(publish) if publish.pkid == 0);
-                self.unwritten_messages = self.unwritten_messages.saturating_add(usize::from(without_id));
                 match &packet {
                     Packet::PubAck(_) => self.acknowledgements = self.acknowledgements.saturating_sub(1),
-                    _ if without_id => {}
+                    _ if without_id => self.deliveries.encode(),
                     _ => self.expected = self.expected.saturating_add(1),
                 }
                 self.unwritten = true;
@@ -302,12 +274,51 @@ impl Link {
         {
             flushed.map_err(failed)?;
             self.unwritten = false;
+            self.deliveries.flush();
         }
         Ok(())
     }
+}
 
-    /// Says goodbye and waits a moment until the server has let go; there is nothing to be done with the link any more.
-    pub async fn close(&mut self) {
+impl<L: AsyncRead + AsyncWrite + Unpin + Send> Link for MqttLink<L> {
+    fn publish(
+        &mut self,
+        topic: String,
+        qos: QoS,
+        body: &Bytes,
+        token: DeliveryToken,
+    ) -> Result<(), Failure> {
+        if !valid_topic(&topic) {
+            let message = format!("{}: MQTT cannot publish to the topic {topic:?}", self.peer);
+            return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
+        }
+        let mut publish = Publish::from_bytes(topic, qos, body.clone());
+        if qos != QoS::AtMostOnce {
+            publish.pkid = self.next_packet_id();
+        }
+        self.deliveries.add(publish.pkid, token);
+        self.waiting.push_back(Packet::Publish(publish));
+        Ok(())
+    }
+
+    fn subscribe(&mut self, filter: &str) {
+        let mut subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
+        subscribe.pkid = self.next_packet_id();
+        self.waiting.push_back(Packet::Subscribe(subscribe));
+    }
+
+    fn acknowledge(&mut self, message: &InboundMessage) {
+        if message.packet_id != 0 {
+            self.waiting.push_back(Packet::PubAck(PubAck::new(message.packet_id)));
+            self.acknowledgements = self.acknowledgements.saturating_add(1);
+        }
+    }
+
+    async fn next(&mut self) -> Result<Arrival, Failure> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    async fn close(&mut self) {
         let goodbye = async {
             self.line.send(Packet::Disconnect).await?;
             self.line.close().await?;
@@ -316,6 +327,13 @@ impl Link {
         };
         // A server that does not let go is left alone: dropping the line closes our side.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+}
+
+impl From<Publish> for InboundMessage {
+    fn from(message: Publish) -> Self {
+        // The library reads no packet id with QoS 0.
+        Self { topic: message.topic, payload: message.payload, packet_id: message.pkid }
     }
 }
 

@@ -57,15 +57,15 @@ async fn serve(leaf: CertificateParams, answer: &'static [u8]) -> (Peer, String)
     .await
 }
 
-async fn open(peer: &Peer, pem: &str, slots: &Semaphore) -> Result<Link, Failure> {
+async fn open(peer: &Peer, pem: &str, transport: &MqttTransport) -> Result<MqttLink, Failure> {
     let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
     let login = Login::at_hub(&Credential::of_key(key), "h", "d", None, 1, KEEP_ALIVE);
     let tls = Trust::new(None).unwrap().client(Some(pem.as_bytes()), None).unwrap();
-    Link::open(peer, login, tls, slots).await
+    transport.connect(peer, login, tls).await
 }
 
 async fn refusal(peer: &Peer, pem: &str) -> Failure {
-    open(peer, pem, &Semaphore::new(1)).await.err().unwrap()
+    open(peer, pem, &MqttTransport::new(1)).await.err().unwrap()
 }
 
 fn leaf(name: &str) -> CertificateParams {
@@ -140,7 +140,7 @@ async fn flood(packet: &'static [u8], reads: bool) -> (Peer, String) {
 
 /// Answers every message until none has come for `quiet`, or the connection ends; returns the largest number of packets
 /// that waited, and the failure. `patient` disables the limit of unasked packets.
-async fn answer_all(link: &mut Link, quiet: Duration, patient: bool) -> (usize, Option<Failure>) {
+async fn answer_all(link: &mut MqttLink, quiet: Duration, patient: bool) -> (usize, Option<Failure>) {
     let mut most = 0;
     loop {
         if patient {
@@ -159,7 +159,7 @@ async fn answer_all(link: &mut Link, quiet: Duration, patient: bool) -> (usize, 
 #[tokio::test]
 async fn m3_hub_that_floods_and_does_not_read_is_bounded() {
     let (peer, pem) = flood(PUBLISH, false).await;
-    let mut link = open(&peer, &pem, &Semaphore::new(1)).await.unwrap();
+    let mut link = open(&peer, &pem, &MqttTransport::new(1)).await.unwrap();
     let answers = answer_all(&mut link, Duration::from_secs(2), true);
     let (most, failure) =
         tokio::time::timeout(Duration::from_secs(120), answers).await.expect("reading stops");
@@ -171,7 +171,7 @@ async fn m3_hub_that_floods_and_does_not_read_is_bounded() {
 async fn m3_flood_of_unasked_packets_ends_the_connection() {
     for packet in [PUBLISH, b"\x30\x03\x00\x01t", b"\x40\x02\x00\x01", b"\xd0\x00", b"\x90\x03\x00\x01\x01"] {
         let (peer, pem) = flood(packet, true).await;
-        let mut link = open(&peer, &pem, &Semaphore::new(1)).await.unwrap();
+        let mut link = open(&peer, &pem, &MqttTransport::new(1)).await.unwrap();
         let (_, failure) = answer_all(&mut link, Duration::from_secs(20), false).await;
         let failure = failure.unwrap();
         assert_eq!(failure.reason, ConnectionReason::ProtocolRefused, "{packet:?}: {failure:?}");
@@ -183,7 +183,7 @@ async fn m3_flood_of_unasked_packets_ends_the_connection() {
 async fn m3_oversized_packet_is_refused_by_its_header() {
     // 268,435,455 bytes follow, says the header.
     let (peer, pem) = serve(leaf("localhost"), b"\x20\x02\x00\x00\x32\xff\xff\xff\x7f").await;
-    let mut link = open(&peer, &pem, &Semaphore::new(1)).await.unwrap();
+    let mut link = open(&peer, &pem, &MqttTransport::new(1)).await.unwrap();
     let failure = link.next().await.unwrap_err();
     assert!(failure.message.contains("another protocol than MQTT"), "{failure:?}");
 }
@@ -195,14 +195,14 @@ async fn m3_silent_server_does_not_keep_the_turn() {
         drop(stream);
     };
     let (peer, pem) = start(leaf("localhost"), silent).await;
-    let slots = Arc::new(Semaphore::new(1));
-    let held = Arc::clone(&slots);
-    let dialling = tokio::spawn(async move { open(&peer, &pem, &held).await.map(drop) });
+    let transport = MqttTransport::new(1);
+    let shared = transport.clone();
+    let dialling = tokio::spawn(async move { open(&peer, &pem, &shared).await.map(drop) });
     let (peer, pem) = serve(leaf("localhost"), CONNACK).await;
-    while slots.available_permits() > 0 {
+    while transport.slots.available_permits() > 0 {
         tokio::task::yield_now().await;
     }
-    let opened = tokio::time::timeout(TURN * 2, open(&peer, &pem, &slots)).await;
+    let opened = tokio::time::timeout(TURN * 2, open(&peer, &pem, &transport)).await;
     assert!(opened.is_ok_and(|opened| opened.is_ok()), "the second server was not dialled in time");
     assert!(!dialling.is_finished(), "the first server is still waited for");
     dialling.abort();

@@ -8,5 +8,7 @@ pub use rumqttc::mqttbytes::QoS;
 pub mod failure;
 pub mod trust;
 pub mod login;
+pub mod transport;
+mod deliveries;
 mod dial;
 pub mod link;

@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use lanyard_handoff::config::{Device, Dps};
 use lanyard_handoff::status::ConnectionReason;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::token;
 use crate::dps::assignment::{Assignment, AssignmentFile};
 use crate::dps::registration::Registration;
+use crate::environment::Environment;
 use crate::mqtt::failure::Failure;
-use crate::mqtt::link::Link;
 use crate::mqtt::login::{Login, Will};
-use crate::random;
+use crate::mqtt::transport::Transport;
 use crate::session::endpoint;
 use crate::session::endpoint::Endpoint;
 use crate::status::connection::ConnectionStatus;
@@ -28,21 +26,21 @@ use crate::wait::after;
 pub(super) type Tls = Arc<rustls::ClientConfig>;
 
 /// Parameters of a connection, besides the credential.
-pub(super) struct Connector {
+pub(super) struct Connector<T> {
+    pub(super) transport: T,
     pub(super) status: Arc<ConnectionStatus>,
     /// Identity and hub stay the same as long as this lives.
     pub(super) device: Arc<Device>,
     pub(super) token_lifetime: Duration,
     pub(super) keep_alive: Duration,
-    /// Permits to connect.
-    pub(super) slots: Arc<Semaphore>,
     /// Folder of the stored assignment.
     pub(super) folder: PathBuf,
+    pub(super) environment: Environment,
 }
 
 /// An accepted connection, not used yet.
-pub(super) struct OpenConnection {
-    pub(super) link: Link,
+pub(super) struct OpenConnection<L> {
+    pub(super) link: L,
     pub(super) target: Endpoint,
     /// Time at which the token is renewed; none for certificates.
     pub(super) renew_at: Option<Instant>,
@@ -59,7 +57,7 @@ pub(super) enum ConnectStage {
     Hub,
 }
 
-impl Connector {
+impl<T: Transport> Connector<T> {
     /// The DPS instance, for a device that does not go straight to a hub.
     pub(super) fn dps(&self) -> Option<&Dps> {
         self.device.dps.as_ref().filter(|_| self.device.hub.is_none())
@@ -71,7 +69,7 @@ impl Connector {
         credential: &Credential,
         registered: bool,
         tls: &Tls,
-    ) -> Result<OpenConnection, (Failure, ConnectStage)> {
+    ) -> Result<OpenConnection<T::Link>, (Failure, ConnectStage)> {
         let (target, stage) = self.find(credential, registered, tls).await?;
         self.log_in(credential, target, tls).await.map_err(|failure| (failure, stage))
     }
@@ -107,7 +105,7 @@ impl Connector {
         credential: &Credential,
         target: Endpoint,
         tls: &Tls,
-    ) -> Result<OpenConnection, Failure> {
+    ) -> Result<OpenConnection<T::Link>, Failure> {
         let (host, device_id) = (target.hub.host(), target.device_id.as_str());
         if device_id.contains(['+', '#']) {
             let message = format!(
@@ -115,7 +113,7 @@ impl Connector {
             );
             return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
         }
-        let now = clock::timestamp();
+        let now = self.environment.now();
         let expiry = token::expiry(now, self.token_lifetime);
         let model_id = self.device.model_id.as_deref();
         let mut login = Login::at_hub(credential, host, device_id, model_id, expiry, self.keep_alive);
@@ -123,9 +121,9 @@ impl Connector {
         // The issuer of a certificate renews it.
         let renew_at = credential.certificate().is_none().then(|| {
             self.status.token_expires(expiry);
-            after(Instant::now(), token::renewal(now, expiry, random::random()))
+            after(Instant::now(), token::renewal(now, expiry, self.environment.chance()))
         });
-        let link = Link::open(&target.peer, login, Arc::clone(tls), &self.slots).await?;
+        let link = self.transport.connect(&target.peer, login, Arc::clone(tls)).await?;
         Ok(OpenConnection { link, target, renew_at })
     }
 
@@ -141,8 +139,8 @@ impl Connector {
             registration_id: endpoint::registration_id(&self.device, dps),
             model_id: self.device.model_id.as_deref(),
             credential,
-            expiry: token::expiry(clock::timestamp(), self.token_lifetime),
-            slots: &self.slots,
+            expiry: token::expiry(self.environment.now(), self.token_lifetime),
+            transport: &self.transport,
         };
         let assignment = registration.run(Arc::clone(tls)).await?;
         tracing::info!(device = self.status.name(), hub = %assignment.assigned_hub, "DPS assigned the device to a hub");

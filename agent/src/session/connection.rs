@@ -8,29 +8,33 @@ use std::time::Duration;
 
 use lanyard_handoff::config::Device;
 use lanyard_handoff::status::ConnectionReason;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::select::RetryRule;
 use crate::credentials::set::{CredentialFailure, CredentialSet, CredentialsWatch};
+use crate::environment::Environment;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
+use crate::mqtt::transport::Transport;
 use crate::mqtt::trust::Trust;
-use crate::random;
 use crate::session::backoff::Backoff;
 use crate::session::connect::{ConnectStage, Connector, OpenConnection};
 use crate::session::renew;
 use crate::session::renew::{Renewal, is_refusal, rest_after_dps, rest_at_hub};
-use crate::session::stream::{InFlight, Session, SessionEnd};
+use crate::session::stream::{Session, SessionEnd};
 use crate::status::connection::ConnectionStatus;
 use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
 
 /// Parameters of a device's connection.
-pub struct Connection {
+pub struct Connection<T> {
+    /// Opener of connections.
+    pub transport: T,
+    /// Time and randomness.
+    pub environment: Environment,
     /// State of the connection, which this writes.
     pub status: Arc<ConnectionStatus>,
     /// Events of the device.
@@ -47,27 +51,31 @@ pub struct Connection {
     pub keep_alive: Duration,
     /// Pause of a credential that the hub refused while another one works.
     pub credential_retry: Duration,
-    /// Permits to connect.
-    pub slots: Arc<Semaphore>,
     /// Folder of the stored assignment.
     pub folder: PathBuf,
     /// Request to stop.
     pub stop: Stop,
 }
 
-impl Connection {
+impl<T: Transport> Connection<T> {
     /// Keeps the device connected until it is asked to end.
-    pub fn run(self) -> impl Future<Output = ()> + use<> {
+    pub fn run(self) -> impl Future<Output = ()> + use<T> {
         let approach = Connector {
+            transport: self.transport,
             status: Arc::clone(&self.status),
             device: Arc::clone(&self.config.borrow()),
             token_lifetime: self.token_lifetime,
             keep_alive: self.keep_alive,
-            slots: self.slots,
             folder: self.folder,
+            environment: self.environment,
         };
-        let keyring =
-            CredentialSet::new(Arc::clone(&self.status), self.trust, self.credentials, self.credential_retry);
+        let keyring = CredentialSet::new(
+            Arc::clone(&self.status),
+            self.trust,
+            self.credentials,
+            self.credential_retry,
+            self.environment,
+        );
         let Self { status, outbox, config, stop, .. } = self;
         // Made before the task begins, which would have room for every step of it as long as it lives.
         let mut life =
@@ -76,11 +84,11 @@ impl Connection {
     }
 }
 
-struct ConnectionLoop {
+struct ConnectionLoop<T> {
     status: Arc<ConnectionStatus>,
     outbox: Arc<SharedOutbox>,
     config: watch::Receiver<Arc<Device>>,
-    approach: Connector,
+    approach: Connector<T>,
     keyring: CredentialSet,
     stop: Stop,
     pace: Backoff,
@@ -104,7 +112,7 @@ enum AttemptEnd {
     Failed(FailedAttempt, Option<Arc<Credential>>),
 }
 
-impl ConnectionLoop {
+impl<T: Transport> ConnectionLoop<T> {
     async fn run(&mut self) {
         let mut last_attempt = false;
         let mut planned = None;
@@ -159,11 +167,11 @@ impl ConnectionLoop {
             tracing::warn!(device = self.status.name(), reason, "{}", failure.message);
         }
         self.status.disconnected(failure.reason, &failure.message);
-        let step = self.pace.after(failure.reason, failure.retry_after, random::random());
+        let step = self.pace.after(failure.reason, failure.retry_after, self.approach.environment.chance());
         if let Some(credential) = credential.filter(|_| step.ask_dps) {
             self.approach.forget(credential);
         }
-        let valid = credential.and_then(|credential| credential.begins_in(clock::timestamp()));
+        let valid = credential.and_then(|credential| credential.begins_in(self.approach.environment.now()));
         step.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
     }
 
@@ -199,13 +207,13 @@ impl ConnectionLoop {
     }
 
     /// Finds the hub and logs in, unless that becomes pointless meanwhile.
-    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection, AttemptEnd> {
+    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection<T::Link>, AttemptEnd> {
         let failed = |failed| AttemptEnd::Failed(failed, Some(Arc::clone(&chosen.credential)));
         if let Some(certificate) = chosen.credential.certificate() {
             // Above all one that has expired already.
             self.status.certificate_expires(certificate.not_after);
         }
-        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential, clock::timestamp()) {
+        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential) {
             return Err(failed(FailedAttempt { failure, setback: Some(rest) }));
         }
         let tls = self.keyring.tls(&chosen.credential);
@@ -232,7 +240,7 @@ impl ConnectionLoop {
     /// Publishes over an accepted connection until it ends.
     async fn stream(
         &mut self,
-        opened: OpenConnection,
+        opened: OpenConnection<T::Link>,
         credential: &Arc<Credential>,
         accepted: Instant,
     ) -> SessionEnd {
@@ -248,7 +256,6 @@ impl ConnectionLoop {
             outbox: &self.outbox,
             config: &mut self.config,
             stop: &self.stop,
-            in_flight: InFlight::default(),
             tick_at: accepted,
             reported: false,
         };

@@ -7,11 +7,11 @@ use lanyard_handoff::config::Dps;
 use lanyard_handoff::status::ConnectionReason;
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::config::credential::Credential;
 use crate::credentials::select::RetryRule;
 use crate::credentials::set::{CredentialFailure, CredentialSet};
 use crate::mqtt::failure::Failure;
+use crate::mqtt::transport::Transport;
 use crate::session::connect::Connector;
 use crate::wait::AskedWait;
 use crate::wait::until;
@@ -28,9 +28,9 @@ pub struct Renewal {
 /// Ends when the connection is to be given up for a new one: its token is to be renewed, or a better credential is
 /// there. Straight to a hub, only the login can tell whether that one works; DPS is asked first, and while it does not
 /// assign a hub the connection stays.
-pub(super) async fn find(
+pub(super) async fn find<T: Transport>(
     keyring: &mut CredentialSet,
-    approach: &Connector,
+    approach: &Connector<T>,
     in_use: &Arc<Credential>,
     renew_at: Option<Instant>,
 ) -> Renewal {
@@ -67,12 +67,12 @@ pub(super) async fn find(
 }
 
 /// Does what can be done beside a connection; returns whether DPS has assigned a hub.
-async fn prepare(
+async fn prepare<T: Transport>(
     keyring: &CredentialSet,
-    approach: &Connector,
+    approach: &Connector<T>,
     better: &Credential,
 ) -> Result<bool, (Failure, RetryRule)> {
-    if let Some(forbidden) = keyring.forbidden(better, clock::timestamp()) {
+    if let Some(forbidden) = keyring.forbidden(better) {
         return Err(forbidden);
     }
     let Some(dps) = approach.dps() else { return Ok(false) };
@@ -84,9 +84,9 @@ async fn prepare(
     })
 }
 
-async fn register(
+async fn register<T: Transport>(
     keyring: &CredentialSet,
-    approach: &Connector,
+    approach: &Connector<T>,
     dps: &Dps,
     better: &Credential,
 ) -> Result<(), Failure> {

@@ -1,6 +1,5 @@
 //! One accepted connection to the hub: messages out, acknowledgements in, until it ends. Talks to the network.
 
-use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::clock;
 use crate::messages::outbox::Next;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
-use crate::mqtt::link::{Arrival, Link};
+use crate::mqtt::transport::{Arrival, DeliveryToken, Link};
 use crate::session::endpoint::Endpoint;
 use crate::session::renew::Renewal;
 use crate::status::connection::ConnectionStatus;
@@ -36,45 +35,17 @@ pub enum SessionEnd {
 }
 
 /// One accepted connection.
-pub struct Session<'a> {
-    pub(super) link: Link,
+pub struct Session<'a, L> {
+    pub(super) link: L,
     pub(super) target: Endpoint,
     pub(super) status: &'a ConnectionStatus,
     pub(super) outbox: &'a SharedOutbox,
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
     pub(super) stop: &'a Stop,
-    pub(super) in_flight: InFlight,
     /// Start of the next interval.
     pub(super) tick_at: Instant,
     /// True after an oversize event was reported.
     pub(super) reported: bool,
-}
-
-/// Message of each packet.
-#[derive(Debug, Default)]
-pub(super) struct InFlight {
-    /// By packet id.
-    acknowledged: HashMap<u16, u64>,
-    /// Without a packet id: delivered when they are written.
-    written: VecDeque<u64>,
-}
-
-impl InFlight {
-    fn hand_over(&mut self, packet: u16, message: u64) {
-        match packet {
-            0 => self.written.push_back(message),
-            packet => drop(self.acknowledged.insert(packet, message)),
-        }
-    }
-
-    /// The messages that an arrival delivers.
-    fn delivered(&mut self, arrival: &Arrival) -> Vec<u64> {
-        match arrival {
-            Arrival::Acknowledged(packet) => self.acknowledged.remove(packet).into_iter().collect(),
-            Arrival::Written(count) => self.written.drain(..(*count).min(self.written.len())).collect(),
-            Arrival::Subscribed | Arrival::Message(_) => Vec::new(),
-        }
-    }
 }
 
 /// Phase of a session.
@@ -99,7 +70,7 @@ enum SessionProgress {
     },
 }
 
-impl Session<'_> {
+impl<L: Link> Session<'_, L> {
     /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
     pub async fn run(&mut self, successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
         let ended = self.stream(successor).await;
@@ -181,8 +152,7 @@ impl Session<'_> {
                 Next::Nothing => return Ok(()),
                 Next::Send(message) => {
                     let topic = topic::telemetry(self.target.device_id.as_str(), &message.properties);
-                    let packet = self.link.publish(topic, qos, &message.body)?;
-                    self.in_flight.hand_over(packet, message.number);
+                    self.link.publish(topic, qos, &message.body, DeliveryToken(message.number))?;
                 }
                 Next::TooLarge { tag, bytes } => {
                     if !std::mem::replace(&mut self.reported, true) {
@@ -199,16 +169,16 @@ impl Session<'_> {
     }
 
     fn handle(&mut self, arrival: &Arrival) {
-        for message in self.in_flight.delivered(arrival) {
-            let latency = self.outbox.acknowledge(message, clock::instant());
-            if let Some(latency) = latency {
-                self.status.acknowledged(latency);
+        match arrival {
+            Arrival::Delivered(DeliveryToken(message)) => {
+                if let Some(latency) = self.outbox.acknowledge(*message, clock::instant()) {
+                    self.status.acknowledged(latency);
+                }
             }
-        }
-        if let Arrival::Message(message) = arrival {
             // Nothing is subscribed to; what the hub kept for earlier software of this device is acknowledged, so that it
-            // is not sent again. A flood of it ends the connection, see `Link`.
-            self.link.acknowledge(message);
+            // is not sent again. A flood of it ends the connection, see `MqttLink`.
+            Arrival::Message(message) => self.link.acknowledge(message),
+            Arrival::Subscribed => {}
         }
     }
 
@@ -220,23 +190,5 @@ impl Session<'_> {
                 self.target.peer
             ),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn acknowledgements_find_their_messages_in_any_order() {
-        let mut in_flight = InFlight::default();
-        for (packet, message) in [(1, 7), (2, 8), (3, 9), (0, 10), (0, 11)] {
-            in_flight.hand_over(packet, message);
-        }
-        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(2)), [8]);
-        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(1)), [7]);
-        assert!(in_flight.delivered(&Arrival::Acknowledged(1)).is_empty());
-        assert_eq!(in_flight.delivered(&Arrival::Written(2)), [10, 11], "without QoS, writing is delivering");
-        assert_eq!(in_flight.delivered(&Arrival::Acknowledged(3)), [9]);
     }
 }
