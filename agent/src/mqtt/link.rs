@@ -340,3 +340,7 @@ impl From<Publish> for InboundMessage {
 #[cfg(test)]
 #[path = "link_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "link_paused_tests.rs"]
+mod paused_tests;

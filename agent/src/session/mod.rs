@@ -9,3 +9,6 @@ mod connect;
 pub mod renew;
 pub mod stream;
 pub mod connection;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! Life cycle of a connection over a scripted transport, under paused time. The times are virtual and exact.
+
+mod script;
+mod rig;
+mod reconnect;
+mod rollover;
+mod renewal;
+mod stopping;
+mod registering;

@@ -1,0 +1,199 @@
+//! A device whose connection runs over a script.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lanyard_handoff::config::{Device, Dps, Hub};
+use lanyard_handoff::status::{ConnectionReason, DeviceStatus};
+use lanyard_protocol::hub::host::HostPort;
+use lanyard_protocol::hub::id::{DeviceId, IdScope};
+use lanyard_protocol::hub::key::SymmetricKey;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::buffer::store::{Buffer, SharedBuffers};
+use crate::clock;
+use crate::config::credential::Credential;
+use crate::config::credentials::{Credentials, CredentialsError};
+use crate::environment::Environment;
+use crate::messages::outbox::Outbox;
+use crate::mqtt::trust::Trust;
+use crate::session::connection::Connection;
+use crate::session::tests::script::{Answer, Script};
+use crate::status::device::DeviceState;
+use crate::stop::{self, Stopper};
+use crate::tags::event::{Event, Value};
+
+pub(super) const DEVICE: &str = "dev1";
+pub(super) const SCOPE: &str = "0ne00ABCDEF";
+
+type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsError>>;
+
+thread_local!(static STARTED: Cell<Option<Instant>> = const { Cell::new(None) });
+
+/// A wall clock that follows virtual time, from a whole second.
+fn now() -> Timestamp {
+    let elapsed = STARTED.get().expect("a rig is there").elapsed();
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000) + SignedDuration::try_from(elapsed).unwrap()
+}
+
+/// A key called by a letter.
+pub(super) fn credential(name: char) -> Arc<Credential> {
+    let key = SymmetricKey::from_base64(&format!("{name}{}=", "A".repeat(42)));
+    Arc::new(Credential::of_key(key.unwrap()))
+}
+
+fn credentials(names: &str) -> CredentialsResult {
+    let offered = names.chars().map(credential).collect();
+    Ok(Arc::new(Credentials { offered, problem: None, ca: None, ca_path: PathBuf::new() }))
+}
+
+fn unreadable() -> CredentialsResult {
+    Err(Arc::new(CredentialsError::Missing { path: PathBuf::from("sharedAccessKey") }))
+}
+
+/// Parameters of a rig.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    /// Letters of the credentials, newest first; none for unreadable ones.
+    pub(super) credentials: &'static str,
+    /// True if DPS assigns the hub.
+    pub(super) dps: bool,
+    pub(super) chance: fn() -> f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { credentials: "A", dps: false, chance: || 0.0 }
+    }
+}
+
+pub(super) struct Rig {
+    script: Script,
+    state: DeviceState,
+    _config: watch::Sender<Arc<Device>>,
+    credentials: watch::Sender<CredentialsResult>,
+    stopper: Option<Stopper>,
+    task: JoinHandle<()>,
+    folder: PathBuf,
+}
+
+impl Rig {
+    /// A device with key A at a hub, without random waits.
+    pub(super) fn new<const N: usize>(answers: [Answer; N]) -> Self {
+        Self::with(Settings::default(), answers)
+    }
+
+    pub(super) fn with<const N: usize>(settings: Settings, answers: [Answer; N]) -> Self {
+        STARTED.set(Some(Instant::now()));
+        let script = Script::new(answers);
+        let device = device(settings.dps);
+        let buffer = Buffer::in_memory(&device.buffer, &SharedBuffers::default());
+        let state = DeviceState::new(DEVICE, DEVICE, Outbox::new(buffer, 0)).unwrap();
+        let (config, config_watch) = watch::channel(Arc::new(device));
+        let held =
+            if settings.credentials.is_empty() { unreadable() } else { credentials(settings.credentials) };
+        let (credentials, credentials_watch) = watch::channel(held);
+        let (stopper, stop) = stop::channel();
+        // One for each test: their threads have their own names.
+        let thread = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let folder = std::env::temp_dir().join(format!("lanyard-{thread}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let connection = Connection {
+            transport: script.clone(),
+            environment: Environment::new(now, settings.chance),
+            status: Arc::clone(&state.connection),
+            outbox: Arc::clone(&state.outbox),
+            config: config_watch,
+            credentials: credentials_watch,
+            trust: Trust::new(None).unwrap(),
+            token_lifetime: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(60),
+            credential_retry: Duration::from_secs(3600),
+            folder: folder.clone(),
+            stop,
+        };
+        let task = tokio::spawn(connection.run());
+        Self { script, state, _config: config, credentials, stopper: Some(stopper), task, folder }
+    }
+
+    /// Lets time pass until so many seconds after the start of the test.
+    pub(super) async fn until(&self, second: u64) {
+        let started = STARTED.get().expect("this is a rig");
+        tokio::time::sleep_until(started + Duration::from_secs(second)).await;
+        // What is due at the same moment happens before this returns.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Lets time pass, and returns what happened since the last call.
+    pub(super) async fn log_until(&self, second: u64) -> Vec<String> {
+        self.until(second).await;
+        self.script.take_log()
+    }
+
+    pub(super) fn status(&self) -> DeviceStatus {
+        self.state.status()
+    }
+
+    pub(super) fn reason(&self) -> ConnectionReason {
+        self.status().connection.reason
+    }
+
+    /// Appends an event, which becomes a message at the next interval.
+    pub(super) fn append(&self) {
+        let (tag, time) = (Arc::from("t"), now().as_millisecond());
+        let event = Event { tag, value: Value::Integer(1), good: true, continues: false, time };
+        self.state.outbox.append(&[event], clock::instant());
+    }
+
+    pub(super) fn is_delivered(&self) -> bool {
+        self.state.outbox.lock().is_empty()
+    }
+
+    pub(super) fn set_credentials(&self, names: &str) {
+        drop(self.credentials.send_replace(credentials(names)));
+    }
+
+    /// Requests the stop, and returns what happens until the end, and its time.
+    pub(super) async fn stop(mut self, limit: u64) -> Vec<String> {
+        self.script.note("stop");
+        self.stopper.take().expect("a rig is stopped once").stop(Duration::from_secs(limit));
+        (&mut self.task).await.unwrap();
+        self.script.note("end");
+        let reason = self.reason();
+        assert_eq!(reason, ConnectionReason::ShuttingDown);
+        self.script.take_log()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn device(dps: bool) -> Device {
+    let host = |name: &str| HostPort::parse(name).unwrap();
+    Device {
+        name: DEVICE.to_owned(),
+        device_id: DeviceId::new(DEVICE).unwrap(),
+        uid: None,
+        model_id: None,
+        hub: (!dps).then(|| Hub { hostname: host("hub"), gateway_hostname: None }),
+        dps: dps.then(|| Dps {
+            endpoint: host("dps"),
+            id_scope: IdScope::new(SCOPE).unwrap(),
+            registration_id: None,
+        }),
+        sources: Vec::new(),
+        tags: Vec::new(),
+        telemetry: Default::default(),
+        buffer: Default::default(),
+        last_will: None,
+    }
+}
