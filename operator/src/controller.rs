@@ -105,8 +105,8 @@ impl Controller {
         let view = follow(&client, &scope, &listeners, tasks);
         tasks.spawn(gather(crowded, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
-        let (answers, told) = Answers::new(client.clone(), metrics.clone());
-        tasks.spawn(tell(told, client.clone(), identity, metrics.clone()));
+        let (answers, events) = Answers::new(client.clone(), metrics.clone());
+        tasks.spawn(tell(events, client.clone(), identity, metrics.clone()));
         let reads = Arc::new(Reads::new(client.clone()));
         let groups = group::context::GroupContext {
             client: client.clone(),
@@ -120,9 +120,9 @@ impl Controller {
             metrics: metrics.clone(),
             common_labels: defaults.common_labels.clone(),
             backoff: Backoff::default(),
-            told: WrittenStatuses::default(),
+            written_statuses: WrittenStatuses::default(),
         };
-        let (backoff, told) = (Backoff::default(), WrittenStatuses::default());
+        let (backoff, written_statuses) = (Backoff::default(), WrittenStatuses::default());
         let devices = device::context::DeviceContext {
             client,
             reads,
@@ -136,7 +136,7 @@ impl Controller {
             rules,
             metrics,
             backoff,
-            told,
+            written_statuses,
         };
         tasks.spawn(look_at_all(yielded.clone(), Arc::clone(&devices.view), waking));
         Controllers {

@@ -44,6 +44,6 @@ pub struct DeviceContext {
     pub metrics: Metrics,
     /// Failures in a row.
     pub backoff: Backoff<Key>,
-    /// Statuses that the mirror does not have yet.
-    pub told: WrittenStatuses<IoTDeviceStatus>,
+    /// Statuses that the cache does not have yet.
+    pub written_statuses: WrittenStatuses<IoTDeviceStatus>,
 }

@@ -1,4 +1,4 @@
-//! `IoTDevice`, stage by stage; only observe and apply access the cluster.
+//! `IoTDevice`, stage by stage. Observe, apply and reconcile access the cluster; the other stages are pure.
 
 pub mod context;
 pub mod observe;
@@ -7,4 +7,5 @@ pub mod issue;
 pub mod plan;
 pub mod apply;
 pub mod report;
+mod requeue;
 pub mod reconcile;

@@ -39,6 +39,6 @@ pub struct GroupContext {
     pub common_labels: BTreeMap<String, String>,
     /// Failures in a row.
     pub backoff: Backoff<Key>,
-    /// Statuses that the mirror does not have yet.
-    pub told: WrittenStatuses<ProvisioningGroupStatus>,
+    /// Statuses that the cache does not have yet.
+    pub written_statuses: WrittenStatuses<ProvisioningGroupStatus>,
 }

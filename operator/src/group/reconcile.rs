@@ -106,11 +106,14 @@ async fn reconcile_once(
     let looked = Looked { valid, verification, lists };
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();
-    let before =
-        context.told.before(key, version.as_ref()).or_else(|| group.status.clone()).unwrap_or_default();
+    let before = context
+        .written_statuses
+        .before(key, version.as_ref())
+        .or_else(|| group.status.clone())
+        .unwrap_or_default();
     let after = report::status(&observed, &before, &looked, clock::timestamp());
     if after != before && context.answers.status(&**group, &after).await? {
-        context.told.put(key.clone(), version, after.clone());
+        context.written_statuses.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
             context.answers.event(&**group, event);
         }

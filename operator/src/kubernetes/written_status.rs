@@ -17,11 +17,11 @@ impl<S> Default for WrittenStatuses<S> {
 impl<S: Clone> WrittenStatuses<S> {
     /// Returns the status before this reconciliation: the written one, as long as the cache has the version from before the write.
     pub fn before(&self, key: &Key, version: Option<&String>) -> Option<S> {
-        let mut told = self.0.lock();
-        match told.get(key) {
+        let mut written = self.0.lock();
+        match written.get(key) {
             Some((upon, status)) if upon.as_ref() == version => Some(status.clone()),
             Some(_) => {
-                told.remove(key);
+                written.remove(key);
                 None
             }
             None => None,
