@@ -61,7 +61,7 @@ pub async fn check(client: &Client, arguments: &Check) -> Result<(String, bool),
         );
     }
     let rights = rights(arguments)?;
-    let asked = rights.len();
+    let count = rights.len();
     let mut refused = futures::stream::iter(rights)
         .map(|right| async move { is_allowed(client, &right).await.map(|allowed| (right, allowed)) })
         .buffer_unordered(AT_ONCE)
@@ -72,9 +72,9 @@ pub async fn check(client: &Client, arguments: &Check) -> Result<(String, bool),
         .map_err(CheckError::Review)?;
     refused.retain(|(_, allowed)| !allowed);
     let complete = absent.is_empty() && refused.is_empty();
-    text += &told(refused.into_iter().map(|(right, _)| right));
+    text += &list(refused.into_iter().map(|(right, _)| right));
     if complete {
-        let _ = writeln!(text, "ok: both kinds and all {asked} rights are there");
+        let _ = writeln!(text, "ok: both kinds and all {count} rights are there");
     }
     Ok((text, complete))
 }
@@ -163,7 +163,7 @@ fn of_rule(rule: &PolicyRule, namespace: Option<&String>) -> Vec<Right> {
 }
 
 /// A line for each resource, with all verbs that are missing.
-fn told(missing: impl Iterator<Item = Right>) -> String {
+fn list(missing: impl Iterator<Item = Right>) -> String {
     let mut grouped: BTreeMap<(Option<String>, String, Option<String>), Vec<String>> = BTreeMap::new();
     for Right { namespace, group, resource, name, verb } in missing {
         let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
@@ -222,7 +222,7 @@ mod tests {
             name: None,
             verb: verb.to_owned(),
         };
-        let text = told(
+        let text = list(
             [
                 right("secrets", "patch", Some("a")),
                 right("secrets", "create", Some("a")),
@@ -231,10 +231,10 @@ mod tests {
             .into_iter(),
         );
         let starts: Vec<&str> = text.lines().filter_map(|line| line.split(": let").next()).collect();
-        let wanted = [
+        let expected = [
             "missing right: get statefulsets.apps in all namespaces",
             "missing right: create, patch secrets in namespace a",
         ];
-        assert_eq!(starts, wanted);
+        assert_eq!(starts, expected);
     }
 }

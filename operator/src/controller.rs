@@ -33,7 +33,7 @@ use crate::overlap::Yielded;
 use crate::permit::Rules;
 use crate::reader::Reads;
 use crate::snapshot::View;
-use crate::status_writer::{Answers, tell};
+use crate::status_writer::{Answers, write_events};
 use crate::{device, group};
 
 /// Maximum number of concurrent reconciliations of devices: each waits for the API server most of the time.
@@ -106,7 +106,7 @@ impl Controller {
         tasks.spawn(gather(crowded, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
         let (answers, events) = Answers::new(client.clone(), metrics.clone());
-        tasks.spawn(tell(events, client.clone(), identity, metrics.clone()));
+        tasks.spawn(write_events(events, client.clone(), identity, metrics.clone()));
         let reads = Arc::new(Reads::new(client.clone()));
         let groups = group::context::GroupContext {
             client: client.clone(),

@@ -132,28 +132,31 @@ mod tests {
     #[test]
     fn single_key_and_several_keys_with_ids_are_printed() {
         let key = parse(format!("{K64}\n").as_bytes(), "x").unwrap();
-        let told = |texts: &[&str]| {
+        let output = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
             derived(&key, &ids(&texts).unwrap()).to_string()
         };
-        assert_eq!(told(&["dev-01"]), "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=\n");
+        assert_eq!(output(&["dev-01"]), "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=\n");
         assert_eq!(
-            told(&["DEV-01", "sensor:line3_a.7"]),
+            output(&["DEV-01", "sensor:line3_a.7"]),
             "DEV-01,ckwTMj5xUtrcfx2iwbXf3lc07Ih0UYeaxaM3h52doqA=\nsensor:line3_a.7,aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c=\n"
         );
     }
 
     #[test]
     fn errors_name_the_place_and_no_key() {
-        let told = |text: &str| parse(text.as_bytes(), "standard input").unwrap_err().to_string();
-        assert!(told(" \n").contains("standard input is empty"));
+        let message = |text: &str| parse(text.as_bytes(), "standard input").unwrap_err().to_string();
+        assert!(message(" \n").contains("standard input is empty"));
         for wrong in [&K64[1..], "AAEC", "primaryKey: x"] {
-            let told = told(wrong);
-            assert!(told.starts_with("standard input: the key") && !told.contains("AAEC"), "{told}");
+            let message = message(wrong);
+            assert!(message.starts_with("standard input: the key") && !message.contains("AAEC"), "{message}");
         }
-        let told = ids(&["bad id".to_owned()]).unwrap_err().to_string();
-        assert!(told.starts_with("--device-id \"bad id\": registration id must not contain ' '"), "{told}");
-        let told = read_file(Path::new("/nowhere/key")).unwrap_err().to_string();
-        assert!(told.contains("/nowhere/key: cannot read it"), "{told}");
+        let message = ids(&["bad id".to_owned()]).unwrap_err().to_string();
+        assert!(
+            message.starts_with("--device-id \"bad id\": registration id must not contain ' '"),
+            "{message}"
+        );
+        let message = read_file(Path::new("/nowhere/key")).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/key: cannot read it"), "{message}");
     }
 }

@@ -177,12 +177,12 @@ mod tests {
         let permitted = constraints.value.permitted_subtrees.as_ref().unwrap();
         let bases: Vec<_> = permitted.iter().map(|subtree| subtree.base.clone()).collect();
         let loopback = [127, 0, 0, 0, 255, 0, 0, 0];
-        let wanted = [
+        let expected = [
             GeneralName::DNSName("svc"),
             GeneralName::DNSName("localhost"),
             GeneralName::IPAddress(&loopback),
         ];
-        assert_eq!(bases, wanted);
+        assert_eq!(bases, expected);
         assert_eq!(certificate.basic_constraints().unwrap().unwrap().value.path_len_constraint, Some(0));
     }
 

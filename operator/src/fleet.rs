@@ -95,11 +95,11 @@ impl FleetGauges {
 
     fn count(&self, devices: &[Arc<IoTDevice>]) {
         let state = |device: &IoTDevice| {
-            let told = device.status.as_ref().and_then(|status| status.provisioning_state);
-            told.unwrap_or(ProvisioningState::Registered)
+            let reported = device.status.as_ref().and_then(|status| status.provisioning_state);
+            reported.unwrap_or(ProvisioningState::Registered)
         };
-        for (wanted, word) in STATES {
-            let count = devices.iter().filter(|device| state(device) == wanted).count();
+        for (counted, word) in STATES {
+            let count = devices.iter().filter(|device| state(device) == counted).count();
             self.devices.with_label_values(&[word]).set(count as i64);
         }
         let connected = devices.iter().filter(|device| {
@@ -144,12 +144,12 @@ impl FleetGauges {
     }
 
     fn set_rollovers(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) {
-        let told = groups.iter().filter_map(|group| {
+        let rollovers = groups.iter().filter_map(|group| {
             let rollover = group.status.as_ref()?.rollover.as_ref()?;
             Some((Key::of(&**group), (&**group, rollover)))
         });
-        let told: HashMap<Key, (&ProvisioningGroup, &RolloverStatus)> = told.collect();
-        for (key, (_, rollover)) in &told {
+        let rollovers: HashMap<Key, (&ProvisioningGroup, &RolloverStatus)> = rollovers.collect();
+        for (key, (_, rollover)) in &rollovers {
             let set = |state: &str, count: u32| {
                 let labels = [key.namespace.as_str(), key.name.as_str(), state];
                 self.rollover.with_label_values(&labels).set(count.into());
@@ -162,7 +162,7 @@ impl FleetGauges {
         for device in devices {
             let Some(reference) = &device.spec.group_ref else { continue };
             let key = Key::new(&Key::of(&**device).namespace, &reference.name);
-            let Some((group, rollover)) = told.get(&key) else { continue };
+            let Some((group, rollover)) = rollovers.get(&key) else { continue };
             if is_untried(device, rollover) && !connects_elsewhere(device, Some(group)) {
                 self.rollover
                     .with_label_values(&[key.namespace.as_str(), key.name.as_str(), "Untried"])

@@ -22,7 +22,7 @@ pub struct Installations {
     namespace: String,
     lease: String,
     recorder: Recorder,
-    told: watch::Sender<Yielded>,
+    yielded: watch::Sender<Yielded>,
     forbidden: bool,
 }
 
@@ -38,9 +38,9 @@ impl Installations {
         let reporter =
             Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity.to_owned()) };
         let recorder = Recorder::new(client.clone(), reporter);
-        let (told, heard) = watch::channel(Yielded::default());
+        let (yielded, receiver) = watch::channel(Yielded::default());
         let (namespace, lease) = (namespace.to_owned(), lease.to_owned());
-        (Self { client, namespace, lease, recorder, told, forbidden: false }, heard)
+        (Self { client, namespace, lease, recorder, yielded, forbidden: false }, receiver)
     }
 
     /// Looks until the API server has answered once. Nothing may be worked on before.
@@ -84,9 +84,9 @@ impl Installations {
             return true;
         };
         let found = yielded(own, &all);
-        if *self.told.borrow() != found {
+        if *self.yielded.borrow() != found {
             self.tell(&leases, &found).await;
-            self.told.send_replace(found);
+            self.yielded.send_replace(found);
         }
         true
     }

@@ -142,8 +142,8 @@ impl Metrics {
         self.0.unreadable.with_label_values(&[kind]).inc();
     }
 
-    /// An agent was asked.
-    pub fn asked(&self, answered: bool) {
+    /// Counts a poll of an agent.
+    pub fn polled(&self, answered: bool) {
         self.0.polls.with_label_values(&[if answered { "success" } else { "error" }]).inc();
     }
 

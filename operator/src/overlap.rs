@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn c9_words_name_namespaces_lease_and_fix() {
         let words = yielded(&works("b/l", &["x"], 5), &[works("a/l", &[], 1)]).words();
-        let wanted = "namespace x belongs to an older installation of Lanyard (Lease a/l): uninstall one of them, \
+        let expected = "namespace x belongs to an older installation of Lanyard (Lease a/l): uninstall one of them, \
             or give them different operator.watchNamespaces";
-        assert_eq!(words, wanted);
+        assert_eq!(words, expected);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn device(observed: &DeviceObservation, valid: &EffectiveDevice, rules: &Rul
             Way::Dps { endpoint: &dps.endpoint, id_scope: dps.id_scope.as_str() }
         }
     };
-    let asked = match &valid.origin {
+    let request = match &valid.origin {
         Origin::Group { secret, .. } => Some((secret, Use::GroupKey)),
         Origin::Own { secret } => Some((secret, Use::DeviceKey)),
         Origin::Kept { secret, .. } => Some((secret, Use::DeviceCertificate)),
@@ -48,9 +48,9 @@ pub fn device(observed: &DeviceObservation, valid: &EffectiveDevice, rules: &Rul
         Origin::SelfSigned(_) => None,
     };
     let namespace = valid.namespace.as_str();
-    if let (Some((secret, wanted)), Some(data)) = (asked, &observed.key) {
+    if let (Some((secret, purpose)), Some(data)) = (request, &observed.key) {
         let group = observed.key_of_group.as_deref();
-        consent::check(UseRequest { namespace, secret, wanted, group, explicit: rules.explicit_use }, data)?;
+        consent::check(UseRequest { namespace, secret, purpose, group, explicit: rules.explicit_use }, data)?;
         bounds::check(secret, data, way, Some(valid.device_id.as_str()))?;
     }
     trusted_ca(namespace, observed.ca_secret.as_ref(), rules)?;
@@ -61,7 +61,7 @@ fn trusted_ca(namespace: &str, found: Option<&CaSecret>, rules: &Rules) -> Resul
     let Some(CaSecret { name, marks }) = found else { return Ok(()) };
     let explicit = rules.explicit_use;
     consent::check(
-        UseRequest { namespace, secret: name, wanted: Use::TrustedCa, group: None, explicit },
+        UseRequest { namespace, secret: name, purpose: Use::TrustedCa, group: None, explicit },
         marks,
     )
 }
@@ -96,7 +96,10 @@ pub fn group(observed: &group::observe::GroupObservation, rules: &Rules) -> Resu
     rules.endpoints.check(&endpoint, "dps.endpoint")?;
     if let (Some(key), Some(data)) = (&spec.attestation.symmetric_key, &observed.key) {
         let (secret, explicit) = (key.secret_ref.name.as_str(), rules.explicit_use);
-        consent::check(UseRequest { namespace, secret, wanted: Use::GroupKey, group: None, explicit }, data)?;
+        consent::check(
+            UseRequest { namespace, secret, purpose: Use::GroupKey, group: None, explicit },
+            data,
+        )?;
         let way = Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope };
         bounds::check(secret, data, way, None)?;
     }
@@ -112,7 +115,7 @@ pub fn issuer(observed: &group::observe::GroupObservation, slot: InUse, rules: &
     let (Some(data), spec) = (&seen.data, &observed.group.spec) else { return Ok(()) };
     let (secret, explicit) = (seen.secret.as_str(), rules.explicit_use);
     let namespace = namespace(observed);
-    consent::check(UseRequest { namespace, secret, wanted: Use::Issuer, group: None, explicit }, data)?;
+    consent::check(UseRequest { namespace, secret, purpose: Use::Issuer, group: None, explicit }, data)?;
     match HostPort::parse(&spec.dps.endpoint) {
         Ok(endpoint) => {
             bounds::check(secret, data, Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope }, None)

@@ -78,7 +78,7 @@ impl Reads {
     ///
     /// # Errors
     /// Errors of the API server, except for a missing Secret.
-    pub async fn held(
+    pub async fn stored(
         &self,
         key: &Key,
         device: &IoTDevice,
@@ -93,9 +93,9 @@ impl Reads {
         Ok(secret.filter(owned).map(|secret| {
             let data: SecretData =
                 secret.data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect();
-            let held =
+            let stored =
                 StoredCredentials::read(&data, &secret.metadata.annotations.clone().unwrap_or_default());
-            (secret.metadata, held)
+            (secret.metadata, stored)
         }))
     }
 
@@ -254,6 +254,6 @@ fn is_of_its_controller(event: &Event) -> bool {
 /// Returns the time of an event. Kubernetes' own controllers still write the older form.
 fn when(event: &Event) -> Option<jiff::Timestamp> {
     let series = event.series.as_ref().map(|series| series.last_observed_time.0);
-    let told = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
-    series.or(told).or_else(|| event.event_time.as_ref().map(|time| time.0))
+    let last = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
+    series.or(last).or_else(|| event.event_time.as_ref().map(|time| time.0))
 }

@@ -36,8 +36,8 @@ impl Answers {
     /// The second part is for [`tell`].
     #[must_use]
     pub fn new(client: Client, metrics: Metrics) -> (Self, Receiver<LastEvents>) {
-        let (events, told) = channel(MAX_WAITING);
-        (Self { client, events, metrics }, told)
+        let (events, received) = channel(MAX_WAITING);
+        (Self { client, events, metrics }, received)
     }
 
     /// Writes an object's status; returns whether the object was still there.
@@ -77,10 +77,15 @@ impl Answers {
 }
 
 /// Writes events one after the other. A lost event does no harm: the conditions contain the same.
-pub async fn tell(mut told: Receiver<LastEvents>, client: Client, identity: String, metrics: Metrics) {
+pub async fn write_events(
+    mut received: Receiver<LastEvents>,
+    client: Client,
+    identity: String,
+    metrics: Metrics,
+) {
     let reporter = Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(client, reporter);
-    while let Some((regarding, happened)) = told.recv().await {
+    while let Some((regarding, happened)) = received.recv().await {
         let UserEvent { warning, reason, action, mut message } = happened;
         message.truncate(message.floor_char_boundary(MAX_NOTE));
         let event = Event {

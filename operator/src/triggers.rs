@@ -24,7 +24,7 @@ use crate::snapshot::View;
 /// A device came, changed or went: itself, who claims the same id, and the group that counts it.
 pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
     let (before, now) = (change.before.as_deref(), change.now.as_deref());
-    let has_changed = before.map(asked) != now.map(asked);
+    let has_changed = before.map(relevant) != now.map(relevant);
     if has_changed {
         index(view, before, now);
     }
@@ -65,7 +65,7 @@ fn index(view: &View, before: Option<&IoTDevice>, now: Option<&IoTDevice>) {
 }
 
 /// Returns the fields to which the operator responds; its own status is not among them.
-fn asked(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
+fn relevant(device: &IoTDevice) -> (Option<String>, Option<i64>, bool) {
     (device.uid(), device.metadata.generation, device.metadata.deletion_timestamp.is_some())
 }
 
@@ -91,8 +91,8 @@ fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
 
 /// A group came, changed or went: itself and all its devices.
 pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, ProvisioningGroup>) {
-    let asked = |group: &ProvisioningGroup| (group.uid(), group.metadata.generation);
-    if change.before.as_deref().map(asked) == change.now.as_deref().map(asked) {
+    let relevant = |group: &ProvisioningGroup| (group.uid(), group.metadata.generation);
+    if change.before.as_deref().map(relevant) == change.now.as_deref().map(relevant) {
         return;
     }
     view.group_references.lock().replace(change.before.as_deref(), change.now.as_deref());
@@ -145,7 +145,7 @@ pub fn referent_changed(
 
 /// An agent's `StatefulSet` came, changed or went. Of its status only what the pods do not tell themselves.
 pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
-    let told = |workload: &StatefulSet| {
+    let relevant = |workload: &StatefulSet| {
         let meta = workload.meta();
         let revision = workload
             .status
@@ -153,7 +153,7 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
             .map(|status| (status.observed_generation, status.update_revision.clone()));
         (meta.uid.clone(), meta.generation, meta.labels.clone(), meta.annotations.clone(), revision)
     };
-    if change.before.as_deref().map(told) != change.now.as_deref().map(told)
+    if change.before.as_deref().map(relevant) != change.now.as_deref().map(relevant)
         && let Some(owner) = owner(change.meta, &IoTDevice::kind(&()))
     {
         queues.soon(Crowd::Device(owner));

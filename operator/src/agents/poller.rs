@@ -56,8 +56,8 @@ impl Agents {
     /// Returns a poller without agents; the second part is for [`rounds`].
     #[must_use]
     pub fn new() -> (Self, UnboundedReceiver<(Key, News)>) {
-        let (news, heard) = unbounded();
-        (Self { reports: Arc::default(), untried: Arc::default(), news }, heard)
+        let (news, changes) = unbounded();
+        (Self { reports: Arc::default(), untried: Arc::default(), news }, changes)
     }
 
     /// The agent's pod changed: it is this one now.
@@ -121,7 +121,7 @@ struct PolledAgent {
 /// Asks agents for ever, and wakes their devices when there is news.
 pub async fn rounds(
     agents: Agents,
-    mut heard: UnboundedReceiver<(Key, News)>,
+    mut changes: UnboundedReceiver<(Key, News)>,
     queues: Queues,
     metrics: Metrics,
 ) {
@@ -129,14 +129,14 @@ pub async fn rounds(
         agents,
         queues,
         metrics,
-        asked: HashMap::new(),
+        polled: HashMap::new(),
         due: DelayQueue::new(),
         answers: JoinSet::new(),
         unknown_reasons: HashSet::new(),
     };
     loop {
         tokio::select! {
-            Some((device, news)) = heard.next() => match news {
+            Some((device, news)) = changes.next() => match news {
                 News::Address(address) => round.moved(device, address),
                 News::Credential => round.hurry(&device),
             },
@@ -159,7 +159,7 @@ struct Round {
     agents: Agents,
     queues: Queues,
     metrics: Metrics,
-    asked: HashMap<Key, PolledAgent>,
+    polled: HashMap<Key, PolledAgent>,
     due: DelayQueue<Key>,
     answers: JoinSet<(Key, IpAddr, Result<AgentStatus, AskError>)>,
     unknown_reasons: HashSet<String>,
@@ -173,13 +173,13 @@ fn new_reasons<'a>(status: &'a AgentStatus, logged: &mut HashSet<String>) -> Vec
 
 impl Round {
     fn moved(&mut self, device: Key, address: Option<IpAddr>) {
-        if let Some(PolledAgent { timer: Some(timer), .. }) = self.asked.remove(&device) {
+        if let Some(PolledAgent { timer: Some(timer), .. }) = self.polled.remove(&device) {
             self.due.remove(&timer);
         }
         match address {
             Some(address) => {
                 let timer = Some(self.due.insert(device.clone(), Duration::ZERO));
-                self.asked.insert(device, PolledAgent { address, timer, wait: FAST.0, in_vain: 0 });
+                self.polled.insert(device, PolledAgent { address, timer, wait: FAST.0, in_vain: 0 });
             }
             None => {
                 self.agents.untried(&device, false);
@@ -192,31 +192,31 @@ impl Round {
 
     /// Soon, and not when it would be its turn.
     fn hurry(&mut self, device: &Key) {
-        let Some(asked) = self.asked.get_mut(device) else { return };
-        asked.wait = FAST.0;
-        if let Some(timer) = &asked.timer {
+        let Some(polled) = self.polled.get_mut(device) else { return };
+        polled.wait = FAST.0;
+        if let Some(timer) = &polled.timer {
             self.due.reset(timer, spread_over(FAST.0, random::random()));
         }
     }
 
     fn ask(&mut self, device: Key) {
-        let Some(asked) = self.asked.get_mut(&device) else { return };
-        asked.timer = None;
-        let address = asked.address;
+        let Some(polled) = self.polled.get_mut(&device) else { return };
+        polled.timer = None;
+        let address = polled.address;
         self.answers.spawn(async move { (device, address, ask(SocketAddr::new(address, HTTP_PORT)).await) });
     }
 
     fn answered(&mut self, device: &Key, address: IpAddr, answer: Result<AgentStatus, AskError>) {
-        self.metrics.asked(answer.is_ok());
-        let Some(asked) =
-            self.asked.get_mut(device).filter(|asked| asked.address == address && asked.timer.is_none())
+        self.metrics.polled(answer.is_ok());
+        let Some(polled) =
+            self.polled.get_mut(device).filter(|polled| polled.address == address && polled.timer.is_none())
         else {
             return;
         };
         let well = answer.as_ref().is_ok_and(is_well) && !self.agents.is_untried(device);
-        asked.in_vain = if answer.is_ok() { 0 } else { asked.in_vain + 1 };
-        if (1..PATIENCE).contains(&asked.in_vain) {
-            asked.timer = Some(self.due.insert(device.clone(), SOON));
+        polled.in_vain = if answer.is_ok() { 0 } else { polled.in_vain + 1 };
+        if (1..PATIENCE).contains(&polled.in_vain) {
+            polled.timer = Some(self.due.insert(device.clone(), SOON));
             return;
         }
         if let Ok(status) = &answer {
@@ -225,12 +225,14 @@ impl Round {
                     "an agent reports a reason that this operator does not know: upgrade the operator");
             }
         }
-        let report = answer
-            .map_or_else(|error| Report::Silent(error.to_string()), |status| Report::Said(Box::new(status)));
+        let report = answer.map_or_else(
+            |error| Report::Silent(error.to_string()),
+            |status| Report::Status(Box::new(status)),
+        );
         let news = self.agents.keep(device, Some(report));
-        let wait = if well { SLOW } else { asked.wait };
-        asked.wait = if well || news { FAST.0 } else { (asked.wait * 2).min(FAST.1) };
-        asked.timer = Some(self.due.insert(device.clone(), spread_over(wait, random::random())));
+        let wait = if well { SLOW } else { polled.wait };
+        polled.wait = if well || news { FAST.0 } else { (polled.wait * 2).min(FAST.1) };
+        polled.timer = Some(self.due.insert(device.clone(), spread_over(wait, random::random())));
         if news {
             self.queues.device(device);
         }

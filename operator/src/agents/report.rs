@@ -9,7 +9,7 @@ use lanyard_handoff::status::{AgentStatus, ConnectionState, DeviceStatus};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// The agent answered.
-    Said(Box<AgentStatus>),
+    Status(Box<AgentStatus>),
     /// The agent did not answer.
     Silent(String),
     /// The answer contradicts the agent's configuration; it is ignored.
@@ -30,15 +30,15 @@ pub struct AgentSeen {
 }
 
 /// Returns the agent's report about this device.
-pub(crate) fn said_of<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a DeviceStatus> {
+pub(crate) fn device_report<'a>(agent: &'a AgentSeen, name: &str) -> Option<&'a DeviceStatus> {
     match &agent.report {
-        Some(Report::Said(status)) => status.devices.iter().find(|device| device.name == name),
+        Some(Report::Status(status)) => status.devices.iter().find(|device| device.name == name),
         _ => None,
     }
 }
 
 /// Returns whether a hub has accepted the device.
-pub(crate) fn is_accepted(said: &DeviceStatus) -> bool {
-    said.connection.state == ConnectionState::Connected
-        || said.credential.as_ref().is_some_and(|credential| credential.accepted.is_some())
+pub(crate) fn is_accepted(reported: &DeviceStatus) -> bool {
+    reported.connection.state == ConnectionState::Connected
+        || reported.credential.as_ref().is_some_and(|credential| credential.accepted.is_some())
 }

@@ -9,30 +9,30 @@ use crate::agents::report::Report;
 /// Returns the report that counts: an answer that contradicts the agent's configuration becomes an error with the reason.
 #[must_use]
 pub fn trusted(report: Report, device: &IoTDevice) -> Report {
-    let Report::Said(status) = &report else { return report };
-    let own = status.devices.iter().find(|said| said.name == device.name_any());
-    match own.and_then(|said| contradiction(said, device)) {
+    let Report::Status(status) = &report else { return report };
+    let own = status.devices.iter().find(|reported| reported.name == device.name_any());
+    match own.and_then(|reported| contradiction(reported, device)) {
         Some(why) => Report::Contradicts(why),
         None => report,
     }
 }
 
-fn contradiction(said: &DeviceStatus, device: &IoTDevice) -> Option<String> {
-    if said.uid != device.metadata.uid {
-        let said = said.uid.as_deref().unwrap_or("none");
+fn contradiction(reported: &DeviceStatus, device: &IoTDevice) -> Option<String> {
+    if reported.uid != device.metadata.uid {
+        let reported = reported.uid.as_deref().unwrap_or("none");
         let own = device.metadata.uid.as_deref().unwrap_or_default();
-        return Some(format!("it answers for the object with uid {said}, and this one has {own}"));
+        return Some(format!("it answers for the object with uid {reported}, and this one has {own}"));
     }
     let hub = device.spec.hub.as_ref()?;
-    if said.device_id != device.device_id() {
+    if reported.device_id != device.device_id() {
         return Some(format!(
             "it answers for device id {:?}, and this is {:?}",
-            said.device_id,
+            reported.device_id,
             device.device_id()
         ));
     }
     let host = |text: &str| text.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    let at = said.assigned_hub.as_deref().filter(|at| host(at) != host(&hub.hostname))?;
+    let at = reported.assigned_hub.as_deref().filter(|at| host(at) != host(&hub.hostname))?;
     Some(format!("it says that it is at hub {at:?}, and hub.hostname is {:?}", hub.hostname))
 }
 
@@ -49,9 +49,9 @@ mod tests {
             let text = format!(
                 r#"{{"version":1,"agentVersion":"0","devices":[{{"name":"a","deviceId":"{id}"{uid},"assignedHub":"{hub}","connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}}}}]}}"#
             );
-            match trusted(Report::Said(Box::new(serde_json::from_str(&text).unwrap())), &device) {
+            match trusted(Report::Status(Box::new(serde_json::from_str(&text).unwrap())), &device) {
                 Report::Contradicts(why) => why,
-                Report::Said(_) | Report::Silent(_) => String::new(),
+                Report::Status(_) | Report::Silent(_) => String::new(),
             }
         };
         let own = r#","uid":"u""#;

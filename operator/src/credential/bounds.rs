@@ -82,9 +82,9 @@ pub enum Way<'a> {
 /// [`Fault`], which names the first field that differs.
 pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&str>) -> Result<(), Fault> {
     let limit = |key: &str| data.text(key).map(|text| text.trim().to_owned());
-    let refuse = |key: &str, wanted: &str| {
+    let refuse = |key: &str, destination: &str| {
         let message = format!(
-            "Secret {secret:?} does not let its key go there: its {key} does not allow {wanted}; correct the \
+            "Secret {secret:?} does not let its key go there: its {key} does not allow {destination}; correct the \
                 object, or have the owner of the Secret change {key}"
         );
         Err(Fault::new(Reason::DestinationNotAllowed, message))

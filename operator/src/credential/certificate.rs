@@ -149,7 +149,7 @@ impl Certificate {
 
     /// In the words that Azure's portal asks for (ref §9.5).
     #[must_use]
-    pub fn told(&self) -> CertificateStatus {
+    pub fn status(&self) -> CertificateStatus {
         CertificateStatus {
             sha1_thumbprint: hex::encode_upper(digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.der).as_ref()),
             sha256_thumbprint: self.fingerprint().to_string(),

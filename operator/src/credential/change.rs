@@ -7,7 +7,7 @@ use lanyard_crds::IoTDevice;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{ConnectionState, CredentialsProof, CredentialsStatus};
 use lanyard_handoff::fingerprint::Fingerprint;
-use lanyard_handoff::status as said;
+use lanyard_handoff::status as handoff;
 
 use super::certified::Certified;
 use super::issuer::Issuer;
@@ -23,14 +23,14 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 #[must_use]
 pub fn proof(
     fingerprint: &Fingerprint,
-    said: Option<&said::Credential>,
+    reported: Option<&handoff::Credential>,
     before: Option<&CredentialsStatus>,
 ) -> CredentialsProof {
-    if let Some(said) = said {
-        if said.refused.as_ref().is_some_and(|refused| refused.fingerprint == *fingerprint) {
+    if let Some(reported) = reported {
+        if reported.refused.as_ref().is_some_and(|refused| refused.fingerprint == *fingerprint) {
             return CredentialsProof::Refused;
         }
-        if said.accepted.as_ref() == Some(fingerprint) {
+        if reported.accepted.as_ref() == Some(fingerprint) {
             return CredentialsProof::Accepted;
         }
     }
@@ -45,9 +45,9 @@ pub fn proof(
 pub fn refused(device: &IoTDevice, issuer: &Fingerprint) -> bool {
     let Some(status) = &device.status else { return false };
     let connected = status.connection.as_ref().map(|connection| connection.state);
-    status.credentials.as_ref().is_some_and(|told| {
-        told.issuer_fingerprint.as_deref() == Some(issuer.as_str())
-            && told.proof == Some(CredentialsProof::Refused)
+    status.credentials.as_ref().is_some_and(|credentials| {
+        credentials.issuer_fingerprint.as_deref() == Some(issuer.as_str())
+            && credentials.proof == Some(CredentialsProof::Refused)
             && connected == Some(ConnectionState::Connected)
     })
 }
@@ -76,13 +76,13 @@ pub enum LetGo {
 /// The credential before, next to one that stays.
 #[must_use]
 pub fn staying(
-    held: &StoredCredentials,
+    stored: &StoredCredentials,
     proof: CredentialsProof,
     let_go: LetGo,
     now: Timestamp,
 ) -> Option<Credential> {
-    let previous = held.previous.clone()?;
-    let current = held.current.as_ref();
+    let previous = stored.previous.clone()?;
+    let current = stored.current.as_ref();
     let is_needed = match let_go {
         LetGo::WhenProven => proof != CredentialsProof::Accepted && !has_ended(&previous, now),
         LetGo::WhenItEnds => !has_ended_long_ago(&previous, current, now),
@@ -107,18 +107,18 @@ fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: 
 /// the previous one needs no other. An expired one stays only if it was registered and there is no better one.
 #[must_use]
 pub fn leaving(
-    held: &StoredCredentials,
-    wanted: &Credential,
+    stored: &StoredCredentials,
+    new: &Credential,
     proof: CredentialsProof,
     let_go: LetGo,
     now: Timestamp,
 ) -> Option<Credential> {
-    let fingerprint = wanted.fingerprint();
+    let fingerprint = new.fingerprint();
     let other = |credential: &Option<Credential>| {
         credential.clone().filter(|credential| credential.fingerprint() != fingerprint)
     };
-    let (current, previous) = (other(&held.current), other(&held.previous));
-    let returns = held.previous.is_some() && previous.is_none();
+    let (current, previous) = (other(&stored.current), other(&stored.previous));
+    let returns = stored.previous.is_some() && previous.is_none();
     let best_first = match proof {
         CredentialsProof::Accepted => [current, previous],
         CredentialsProof::Untried | CredentialsProof::Refused if returns => [None, None],
@@ -131,9 +131,9 @@ pub fn leaving(
 
 /// The slot of a new certificate: not that of the one which stays beside it.
 #[must_use]
-pub fn slot(held: &StoredCredentials, stays: Option<&Credential>) -> InUse {
-    let current_stays = stays.is_some() && stays == held.current.as_ref();
-    match (held.slot, current_stays) {
+pub fn slot(stored: &StoredCredentials, stays: Option<&Credential>) -> InUse {
+    let current_stays = stays.is_some() && stays == stored.current.as_ref();
+    match (stored.slot, current_stays) {
         (None, _) | (Some(InUse::Secondary), true) | (Some(InUse::Primary), false) => InUse::Primary,
         (Some(InUse::Primary), true) | (Some(InUse::Secondary), false) => InUse::Secondary,
     }
@@ -155,7 +155,7 @@ pub enum Verdict {
 #[must_use]
 pub fn judge(
     credential: &Credential,
-    wanted: &LeafRequest,
+    request: &LeafRequest,
     issuer: Option<&Issuer>,
     spread: f64,
     now: Timestamp,
@@ -165,13 +165,13 @@ pub fn judge(
     if has_ended(credential, now) {
         return Verdict::Due;
     }
-    let fits = leaf.common_name.as_deref() == Some(&wanted.common_name)
-        && leaf.key_kind == Some(wanted.key)
+    let fits = leaf.common_name.as_deref() == Some(&request.common_name)
+        && leaf.key_kind == Some(request.key)
         && comes_from(certified, issuer);
     if !fits {
         return Verdict::Other;
     }
-    let renewal = schedule::renewal(leaf, wanted, spread, issuer.map(Issuer::not_after));
+    let renewal = schedule::renewal(leaf, request, spread, issuer.map(Issuer::not_after));
     if renewal.is_some_and(|renewal| renewal <= now) { Verdict::Due } else { Verdict::Good }
 }
 
@@ -197,7 +197,7 @@ mod tests {
         Credential::Key(SymmetricKey::from_base64(&STANDARD.encode([number; 32])).unwrap())
     }
 
-    fn held(current: u8, previous: Option<u8>) -> StoredCredentials {
+    fn stored(current: u8, previous: Option<u8>) -> StoredCredentials {
         StoredCredentials {
             current: Some(key(current)),
             previous: previous.map(key),
@@ -209,19 +209,19 @@ mod tests {
     fn agent_report_overrides_known_state() {
         use CredentialsProof::{Accepted, Refused, Untried};
         let fingerprint = key(1).fingerprint();
-        let told = |proof| CredentialsStatus {
+        let recorded = |proof| CredentialsStatus {
             fingerprint: Some(fingerprint.to_string()),
             proof: Some(proof),
             ..CredentialsStatus::default()
         };
-        let said = |accepted: Option<u8>, refused: Option<u8>| said::Credential {
+        let reported = |accepted: Option<u8>, refused: Option<u8>| handoff::Credential {
             accepted: accepted.map(|number| key(number).fingerprint()),
-            refused: refused.map(|number| said::Refused {
+            refused: refused.map(|number| handoff::Refused {
                 fingerprint: key(number).fingerprint(),
                 since: Timestamp::UNIX_EPOCH,
                 message: String::new(),
             }),
-            ..said::Credential::default()
+            ..handoff::Credential::default()
         };
         for (accepted, refused, before, expected) in [
             (None, None, None, Untried),
@@ -234,11 +234,11 @@ mod tests {
             (None, None, Some(Accepted), Accepted),
             (None, None, Some(Refused), Refused),
         ] {
-            let told = before.map(told);
-            let found = proof(&fingerprint, Some(&said(accepted, refused)), told.as_ref());
+            let recorded = before.map(recorded);
+            let found = proof(&fingerprint, Some(&reported(accepted, refused)), recorded.as_ref());
             assert_eq!(found, expected, "{accepted:?} {refused:?} {before:?}");
         }
-        let other = CredentialsStatus { fingerprint: Some("X".to_owned()), ..told(Accepted) };
+        let other = CredentialsStatus { fingerprint: Some("X".to_owned()), ..recorded(Accepted) };
         assert_eq!(proof(&fingerprint, None, Some(&other)), Untried);
     }
 
@@ -266,18 +266,18 @@ mod tests {
         #[test]
         fn a_device_never_loses_the_key_that_works(steps in prop::collection::vec(step(), 0..60)) {
             let now = Timestamp::UNIX_EPOCH;
-            let mut held = held(0, None);
+            let mut stored = stored(0, None);
             let mut known = (0_u8, 0_u8);
             let (mut proof, mut works) = (CredentialsProof::Accepted, Some(0_u8));
             for step in steps {
                 match step {
                     Step::Want(number) => {
-                        let wanted = key(number);
-                        if held.current.as_ref() == Some(&wanted) {
-                            held.previous = staying(&held, proof, LetGo::WhenProven, now);
+                        let new = key(number);
+                        if stored.current.as_ref() == Some(&new) {
+                            stored.previous = staying(&stored, proof, LetGo::WhenProven, now);
                         } else {
-                            let previous = leaving(&held, &wanted, proof, LetGo::WhenProven, now);
-                            held = StoredCredentials { current: Some(wanted), previous, ..StoredCredentials::default() };
+                            let previous = leaving(&stored, &new, proof, LetGo::WhenProven, now);
+                            stored = StoredCredentials { current: Some(new), previous, ..StoredCredentials::default() };
                             proof = CredentialsProof::Untried;
                         }
                     }
@@ -287,19 +287,19 @@ mod tests {
                     }
                     Step::Try => {
                         let is_known = |credential: &Credential| *credential == key(known.0) || *credential == key(known.1);
-                        let current = held.current.clone().unwrap();
+                        let current = stored.current.clone().unwrap();
                         if is_known(&current) {
                             proof = CredentialsProof::Accepted;
                             works = [known.0, known.1].into_iter().find(|number| key(*number) == current);
                         } else {
                             proof = CredentialsProof::Refused;
                         }
-                        held.previous = staying(&held, proof, LetGo::WhenProven, now);
+                        stored.previous = staying(&stored, proof, LetGo::WhenProven, now);
                     }
                 }
-                prop_assert_ne!(&held.previous, &held.current);
+                prop_assert_ne!(&stored.previous, &stored.current);
                 if let Some(works) = works {
-                    let has = [&held.current, &held.previous].into_iter().flatten().any(|has| *has == key(works));
+                    let has = [&stored.current, &stored.previous].into_iter().flatten().any(|has| *has == key(works));
                     prop_assert!(has, "{:?} is lost", works);
                 }
             }
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn slots_take_turns_and_spare_the_one_that_works() {
-        let certificate = |slot| StoredCredentials { slot, ..held(1, Some(2)) };
+        let certificate = |slot| StoredCredentials { slot, ..stored(1, Some(2)) };
         let (current, previous) = (key(1), key(2));
         for (slot_, stays, expected) in [
             (None, None, InUse::Primary),

@@ -74,7 +74,7 @@ pub struct UseRequest<'a> {
     /// Name of the Secret.
     pub secret: &'a str,
     /// The use.
-    pub wanted: Use,
+    pub purpose: Use,
     /// A ProvisioningGroup that names the Secret as its key or CA.
     pub group: Option<&'a str>,
     /// True if a Secret without a declared use is refused.
@@ -88,28 +88,28 @@ pub struct UseRequest<'a> {
 ///
 /// # Errors
 /// [`Fault`] with the command that declares the use.
-pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
-    let UseRequest { secret, wanted, .. } = asked;
+pub fn check(request: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
+    let UseRequest { secret, purpose, .. } = request;
     let marks = data.marks();
     let wrong = |message: String| Err(Fault::new(Reason::SecretUseMismatch, message));
     if marks.made_by_operator {
         return wrong(format!(
-            "Secret {secret:?} is made by the operator and cannot serve as a {wanted}: name your own Secret",
-            wanted = wanted.as_str()
+            "Secret {secret:?} is made by the operator and cannot serve as a {purpose}: name your own Secret",
+            purpose = purpose.as_str()
         ));
     }
     match marks.declared.as_deref() {
-        Some(declared) if declared == wanted.as_str() => return Ok(()),
+        Some(declared) if declared == purpose.as_str() => return Ok(()),
         Some(_) => {
             return wrong(format!(
-                "Secret {secret:?} declares another use than {wanted} by its type or its label {USE_LABEL}: name a \
-                    Secret for {wanted}, or correct the label",
-                wanted = wanted.as_str()
+                "Secret {secret:?} declares another use than {purpose} by its type or its label {USE_LABEL}: name a \
+                    Secret for {purpose}, or correct the label",
+                purpose = purpose.as_str()
             ));
         }
         None => {}
     }
-    if let (Some(group), Use::DeviceKey | Use::DeviceCertificate) = (asked.group, wanted) {
+    if let (Some(group), Use::DeviceKey | Use::DeviceCertificate) = (request.group, purpose) {
         return wrong(format!(
             "Secret {secret:?} belongs to ProvisioningGroup {group}, and a group's key or CA never reaches a \
                 device: name the device's own Secret, or use groupRef: {{name: {group}}}"
@@ -118,23 +118,23 @@ pub fn check(asked: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
     let command = || {
         format!(
             "if it is meant for that, its owner says so with `kubectl -n {} label secret {secret} {USE_LABEL}={}`",
-            asked.namespace,
-            wanted.as_str()
+            request.namespace,
+            purpose.as_str()
         )
     };
     let missing = |why: &str| {
         let message =
-            format!("Secret {secret:?} {why}, so it is not used as {}: {}", wanted.as_str(), command());
+            format!("Secret {secret:?} {why}, so it is not used as {}: {}", purpose.as_str(), command());
         Err(Fault::new(Reason::SecretUseMissing, message))
     };
-    if asked.explicit {
+    if request.explicit {
         return missing("does not declare its use, which this operator requires");
     }
     if marks.foreign {
         return missing("has a type that belongs to other software");
     }
     let has = |key: &str| data.bytes(key).is_some();
-    match wanted {
+    match purpose {
         Use::DeviceKey if !has("connectionString") && has("secondaryKey") => missing("looks like a group's"),
         Use::GroupKey if has("connectionString") => missing("looks like a device's"),
         _ => Ok(()),
@@ -153,12 +153,12 @@ mod tests {
         keys.iter().map(|key| ((*key).to_owned(), b"x".to_vec())).collect::<SecretData>().marked(marks)
     }
 
-    fn asked(wanted: Use) -> UseRequest<'static> {
-        UseRequest { namespace: "plant", secret: "s", wanted, group: None, explicit: false }
+    fn request(purpose: Use) -> UseRequest<'static> {
+        UseRequest { namespace: "plant", secret: "s", purpose, group: None, explicit: false }
     }
 
-    fn reason(asked: UseRequest<'_>, data: &SecretData) -> &'static str {
-        check(asked, data).map_or_else(|fault| fault.reason.as_str(), |()| "")
+    fn reason(request: UseRequest<'_>, data: &SecretData) -> &'static str {
+        check(request, data).map_or_else(|fault| fault.reason.as_str(), |()| "")
     }
 
     #[test]
@@ -184,9 +184,9 @@ mod tests {
     fn a_declared_use_is_the_only_use() {
         let marks = || Marks { declared: Some("group-key".to_owned()), ..Marks::default() };
         let declared = data(&["primaryKey"], marks());
-        assert_eq!(reason(asked(Use::GroupKey), &declared), "");
+        assert_eq!(reason(request(Use::GroupKey), &declared), "");
         for other in [Use::DeviceKey, Use::Issuer, Use::TrustedCa, Use::DeviceCertificate] {
-            let fault = check(asked(other), &declared).unwrap_err();
+            let fault = check(request(other), &declared).unwrap_err();
             assert_eq!(fault.reason, Reason::SecretUseMismatch);
             assert!(!fault.message.contains("group-key"), "{}", fault.message);
         }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_secret_without_a_declared_use_serves_what_it_looks_like() {
         let plain = |keys| data(keys, Marks::default());
-        for (wanted, keys, expected) in [
+        for (purpose, keys, expected) in [
             (Use::DeviceKey, &["primaryKey"][..], ""),
             (Use::DeviceKey, &["connectionString", "secondaryKey"], ""),
             (Use::DeviceKey, &["primaryKey", "secondaryKey"], "SecretUseMissing"),
@@ -203,20 +203,20 @@ mod tests {
             (Use::GroupKey, &["primaryKey", "connectionString"], "SecretUseMissing"),
             (Use::Issuer, &["tls.crt", "tls.key"], ""),
         ] {
-            assert_eq!(reason(asked(wanted), &plain(keys)), expected, "{wanted:?} {keys:?}");
+            assert_eq!(reason(request(purpose), &plain(keys)), expected, "{purpose:?} {keys:?}");
         }
         let foreign = data(&["tls.crt", "tls.key"], Marks { foreign: true, ..Marks::default() });
-        assert_eq!(reason(asked(Use::Issuer), &foreign), "SecretUseMissing");
-        let said = Marks { declared: Some("device-key".to_owned()), ..Marks::default() };
-        assert_eq!(reason(asked(Use::DeviceKey), &data(&["primaryKey", "secondaryKey"], said)), "");
+        assert_eq!(reason(request(Use::Issuer), &foreign), "SecretUseMissing");
+        let marks = Marks { declared: Some("device-key".to_owned()), ..Marks::default() };
+        assert_eq!(reason(request(Use::DeviceKey), &data(&["primaryKey", "secondaryKey"], marks)), "");
     }
 
     #[test]
     fn a_groups_secret_never_reaches_a_device() {
-        let theirs = |wanted| UseRequest { group: Some("plant-a"), ..asked(wanted) };
+        let theirs = |purpose| UseRequest { group: Some("plant-a"), ..request(purpose) };
         let plain = data(&["primaryKey", "tls.crt"], Marks::default());
-        for wanted in [Use::DeviceKey, Use::DeviceCertificate] {
-            assert_eq!(reason(theirs(wanted), &plain), "SecretUseMismatch");
+        for purpose in [Use::DeviceKey, Use::DeviceCertificate] {
+            assert_eq!(reason(theirs(purpose), &plain), "SecretUseMismatch");
         }
         assert_eq!(reason(theirs(Use::TrustedCa), &plain), "", "its certificates are no secret");
     }
@@ -224,12 +224,12 @@ mod tests {
     #[test]
     fn a_secret_of_the_operator_serves_nothing() {
         let marks = Marks { made_by_operator: true, declared: Some("device-key".to_owned()), foreign: false };
-        assert_eq!(reason(asked(Use::DeviceKey), &data(&["primaryKey"], marks)), "SecretUseMismatch");
+        assert_eq!(reason(request(Use::DeviceKey), &data(&["primaryKey"], marks)), "SecretUseMismatch");
     }
 
     #[test]
     fn an_explicit_operator_names_the_command_that_consents() {
-        let explicit = UseRequest { explicit: true, ..asked(Use::Issuer) };
+        let explicit = UseRequest { explicit: true, ..request(Use::Issuer) };
         let fault = check(explicit, &data(&["tls.crt"], Marks::default())).unwrap_err();
         assert_eq!(fault.reason, Reason::SecretUseMissing);
         assert!(

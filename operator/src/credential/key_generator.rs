@@ -105,28 +105,28 @@ mod tests {
 
     async fn made(
         key_generator: &Arc<KeyGenerator>,
-        told: &mut UnboundedReceiver<Key>,
+        generated: &mut UnboundedReceiver<Key>,
         device: &Key,
     ) -> Vec<u8> {
         assert!(key_generator.pair(device, KeyKind::Rsa2048).unwrap().is_none());
         // Another key was stored meanwhile; generation continues.
         key_generator.stored(device);
-        assert_eq!(told.recv().await.as_ref(), Some(device));
+        assert_eq!(generated.recv().await.as_ref(), Some(device));
         key_generator.stored(device);
         key_generator.pair(device, KeyKind::Rsa2048).unwrap().unwrap().public_key().to_vec()
     }
 
     #[tokio::test]
     async fn unstored_key_is_used_again_at_the_next_attempt() {
-        let (tell, mut told) = unbounded_channel();
+        let (tell, mut generated) = unbounded_channel();
         let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
         let device = Key::new("n", "a");
-        let first = made(&key_generator, &mut told, &device).await;
+        let first = made(&key_generator, &mut generated, &device).await;
         for _ in 0..2 {
             let again = key_generator.pair(&device, KeyKind::Rsa2048).unwrap().unwrap();
             assert_eq!(again.public_key(), first);
         }
         key_generator.stored(&device);
-        assert_ne!(made(&key_generator, &mut told, &device).await, first);
+        assert_ne!(made(&key_generator, &mut generated, &device).await, first);
     }
 }

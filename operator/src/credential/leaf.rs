@@ -59,16 +59,16 @@ pub fn serial(random: [u8; 16]) -> Vec<u8> {
 /// # Errors
 /// [`LeafError`]
 pub fn self_signed(
-    wanted: &LeafRequest,
+    request: &LeafRequest,
     pair: &Pair,
     serial: &[u8],
     now: Timestamp,
 ) -> Result<Certified, LeafError> {
     let mut params = params(
-        &wanted.common_name,
+        &request.common_name,
         serial,
         now,
-        now.saturating_add(wanted.duration).unwrap_or(Timestamp::MAX),
+        now.saturating_add(request.duration).unwrap_or(Timestamp::MAX),
     );
     params.use_authority_key_identifier_extension = false;
     let made = params.self_signed(pair.signer()).map_err(LeafError::Make)?;
@@ -81,13 +81,13 @@ pub fn self_signed(
 /// # Errors
 /// [`LeafError`]
 pub fn issued(
-    wanted: &LeafRequest,
+    request: &LeafRequest,
     pair: &Pair,
     issuer: &Issuer,
     serial: &[u8],
     now: Timestamp,
 ) -> Result<Certified, LeafError> {
-    let leaf = signed(&wanted.common_name, pair, issuer, serial, now, wanted.duration)?;
+    let leaf = signed(&request.common_name, pair, issuer, serial, now, request.duration)?;
     Ok(Certified::new(leaf, issuer.chain(), pair))
 }
 

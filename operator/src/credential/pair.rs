@@ -31,7 +31,7 @@ pub enum KeyKind {
 impl KeyKind {
     /// Returns the requested kind; `None` for an unsupported size, which the schema refuses.
     #[must_use]
-    pub fn wanted(key: Option<&PrivateKey>) -> Option<Self> {
+    pub fn requested(key: Option<&PrivateKey>) -> Option<Self> {
         let key = key.cloned().unwrap_or_default();
         match (key.algorithm.unwrap_or_default(), key.size) {
             (KeyAlgorithm::Ecdsa, None | Some(256)) => Some(Self::P256),

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_keeps_its_place() {
+    fn device_keeps_its_place_in_the_queue() {
         let group = group();
         assert_eq!(group.ask("a", "x", 6, 0, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 6, 0, false), seconds(10));

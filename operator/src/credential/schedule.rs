@@ -51,16 +51,16 @@ pub fn spread(uid: &str) -> f64 {
 #[must_use]
 pub fn renewal(
     leaf: &Certificate,
-    wanted: &LeafRequest,
+    request: &LeafRequest,
     spread: f64,
     issuer_ends: Option<Timestamp>,
 ) -> Option<Timestamp> {
     let made = leaf.not_before.saturating_add(BACKDATED).unwrap_or(Timestamp::MAX);
-    let end = leaf.not_after.min(made.saturating_add(wanted.duration).unwrap_or(Timestamp::MAX));
+    let end = leaf.not_after.min(made.saturating_add(request.duration).unwrap_or(Timestamp::MAX));
     if issuer_ends.is_some_and(|issuer_ends| issuer_ends <= end) {
         return None;
     }
-    let earlier = wanted.renew_before + wanted.renew_before.mul_f64(0.1 * spread.clamp(0.0, 1.0));
+    let earlier = request.renew_before + request.renew_before.mul_f64(0.1 * spread.clamp(0.0, 1.0));
     let life = Duration::try_from(end.duration_since(made)).unwrap_or_default();
     let earliest = made.saturating_add(life / 10).unwrap_or(Timestamp::MAX);
     Some(end.saturating_sub(earlier).unwrap_or(Timestamp::MIN).max(earliest))
@@ -110,28 +110,28 @@ mod tests {
         assert_eq!(lengths(&leaf("1d")).map(hours), Err("duration"));
     }
 
-    fn made(at: i64, wanted: &LeafRequest) -> Certificate {
+    fn made(at: i64, request: &LeafRequest) -> Certificate {
         let pair = Pair::generate(KeyKind::P256).unwrap();
         let now = Timestamp::from_second(at).unwrap();
-        leaf::self_signed(wanted, &pair, &leaf::serial([1; 16]), now).unwrap().leaf().clone()
+        leaf::self_signed(request, &pair, &leaf::serial([1; 16]), now).unwrap().leaf().clone()
     }
 
-    fn wanted(duration: u64, renew_before: u64) -> LeafRequest {
+    fn request(duration: u64, renew_before: u64) -> LeafRequest {
         let (duration, renew_before) = (Duration::from_secs(duration), Duration::from_secs(renew_before));
         LeafRequest { common_name: "a".to_owned(), duration, renew_before, key: KeyKind::P256 }
     }
 
     #[test]
     fn certificate_that_expires_with_its_issuer_is_not_reissued() {
-        let wanted = wanted(1000, 300);
-        let leaf = made(10_000, &wanted);
+        let request = request(1000, 300);
+        let leaf = made(10_000, &request);
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(renewal(&leaf, &wanted, 0.0, None), Some(at(10_700)));
-        assert_eq!(renewal(&leaf, &wanted, 1.0, None), Some(at(10_670)));
-        assert_eq!(renewal(&leaf, &wanted, 0.0, Some(at(11_001))), Some(at(10_700)));
-        assert_eq!(renewal(&leaf, &wanted, 0.0, Some(leaf.not_after)), None);
+        assert_eq!(renewal(&leaf, &request, 0.0, None), Some(at(10_700)));
+        assert_eq!(renewal(&leaf, &request, 1.0, None), Some(at(10_670)));
+        assert_eq!(renewal(&leaf, &request, 0.0, Some(at(11_001))), Some(at(10_700)));
+        assert_eq!(renewal(&leaf, &request, 0.0, Some(leaf.not_after)), None);
         // A shorter duration counts for what is there.
-        let shorter = LeafRequest { duration: Duration::from_secs(500), ..wanted };
+        let shorter = LeafRequest { duration: Duration::from_secs(500), ..request };
         assert_eq!(renewal(&leaf, &shorter, 0.0, None), Some(at(10_200)));
         assert_eq!(expiring(&leaf), at(10_900));
     }
@@ -144,11 +144,11 @@ mod tests {
             uid in "[a-f0-9-]{1,36}",
             now in 1_600_000_000_i64..2_200_000_000,
         ) {
-            let wanted = wanted(duration, (duration as f64 * part) as u64);
-            let leaf = made(now, &wanted);
+            let request = request(duration, (duration as f64 * part) as u64);
+            let leaf = made(now, &request);
             let spread = spread(&uid);
             prop_assert!((0.0..=1.0).contains(&spread));
-            let renewal = renewal(&leaf, &wanted, spread, None).unwrap();
+            let renewal = renewal(&leaf, &request, spread, None).unwrap();
             let made = Timestamp::from_second(now).unwrap();
             prop_assert!(renewal > made, "no storm");
             prop_assert!(renewal <= leaf.not_after);

@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 use lanyard_crds::IoTDevice;
 use lanyard_crds::status::IoTDeviceStatus;
 
-use crate::agents::report::said_of;
+use crate::agents::report::device_report;
 use crate::clock;
 use crate::conditions::{self, READY};
 use crate::device::apply::write::Applier;
@@ -113,10 +113,10 @@ fn prepare(
     let device = &observed.device;
     let effective = validate(observed)?;
     permit::device(observed, &effective, &context.rules)?;
-    let reported = said_of(&observed.agent, &device.name_any());
+    let reported = device_report(&observed.agent, &device.name_any());
     let known = KnownCredential {
-        said: reported.and_then(|reported| reported.credential.as_ref()),
-        told: before.credentials.as_ref(),
+        reported: reported.and_then(|reported| reported.credential.as_ref()),
+        recorded: before.credentials.as_ref(),
     };
     match issue(&effective, observed, known, environment)? {
         Issue::Done(issued) => {

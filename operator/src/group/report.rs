@@ -18,7 +18,7 @@ use crate::reason::Reason;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
     /// The answers.
-    pub told: Option<VerificationStatus>,
+    pub status: Option<VerificationStatus>,
     /// Error of a missing one.
     pub fault: Option<Fault>,
     /// Time at which the first of them is reissued.
@@ -82,7 +82,7 @@ pub fn status(
             Ok(usable) => Some(rollover::status(&observed.devices, &usable.issuer)),
             Err(_) => before.rollover.clone(),
         },
-        verification: looked.verification.told.clone(),
+        verification: looked.verification.status.clone(),
         import: import_status(&looked.lists, before),
         export: export_status(&looked.lists, before),
         conditions: conditions(aspects, &before.conditions, generation, now),
@@ -113,7 +113,7 @@ fn counts(observed: &GroupObservation) -> DeviceCounts {
 #[must_use]
 pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<UserEvent> {
     // How far an import is stands in the status; each step of it is no event.
-    let told = |status: &ProvisioningGroupStatus| {
+    let ready_state = |status: &ProvisioningGroupStatus| {
         find(&status.conditions, READY).map(|ready| {
             let message = if ready.reason == Reason::Importing.as_str() {
                 String::new()
@@ -127,7 +127,7 @@ pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatu
     let reason = Reason::parse(&ready.reason)?;
     let works =
         find(&after.conditions, crate::conditions::RECONCILING).is_some_and(|works| works.status == "True");
-    (told(before) != told(after)).then(|| UserEvent {
+    (ready_state(before) != ready_state(after)).then(|| UserEvent {
         warning: ready.status != "True" && !works,
         reason,
         action: "Observe",

@@ -15,28 +15,28 @@ const MAX_REFUSALS: usize = 10;
 /// Counts the devices that have credentials.
 #[must_use]
 pub fn status(devices: &[Arc<IoTDevice>], issuer: &Fingerprint) -> RolloverStatus {
-    let mut told = RolloverStatus { issuer_fingerprint: issuer.to_string(), ..RolloverStatus::default() };
+    let mut status = RolloverStatus { issuer_fingerprint: issuer.to_string(), ..RolloverStatus::default() };
     for device in devices {
         let Some(credentials) = device.status.as_ref().and_then(|status| status.credentials.as_ref()) else {
             continue;
         };
         if credentials.issuer_fingerprint.as_deref() != Some(issuer.as_str()) {
-            told.pending += 1;
+            status.pending += 1;
             continue;
         }
         match credentials.proof {
-            Some(CredentialsProof::Accepted) => told.moved += 1,
+            Some(CredentialsProof::Accepted) => status.moved += 1,
             Some(CredentialsProof::Refused) => {
-                told.refused += 1;
-                told.refusals.push(refusal(device));
+                status.refused += 1;
+                status.refusals.push(refusal(device));
             }
-            Some(CredentialsProof::Untried) | None => told.untried += 1,
+            Some(CredentialsProof::Untried) | None => status.untried += 1,
         }
     }
     // The mirror has no order.
-    told.refusals.sort_by(|one, other| one.device.cmp(&other.device));
-    told.refusals.truncate(MAX_REFUSALS);
-    told
+    status.refusals.sort_by(|one, other| one.device.cmp(&other.device));
+    status.refusals.truncate(MAX_REFUSALS);
+    status
 }
 
 fn refusal(device: &IoTDevice) -> Refusal {

@@ -106,7 +106,7 @@ fn with_key(key: &GroupKey, observed: &GroupObservation) -> Result<Usable, Fault
 }
 
 fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
-    let told = |slot: InUse, fault: &Fault, rest: &str| {
+    let in_slot = |slot: InUse, fault: &Fault, rest: &str| {
         let field = match slot {
             InUse::Primary => "issuer",
             InUse::Secondary => "secondaryIssuer",
@@ -114,9 +114,9 @@ fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
         Fault::new(fault.reason, format!("{field}: {}{rest}", fault.message))
     };
     let fault =
-        |wanted: InUse| usables.faults.iter().find(|(slot, _)| *slot == wanted).map(|(_, fault)| fault);
+        |searched: InUse| usables.faults.iter().find(|(slot, _)| *slot == searched).map(|(_, fault)| fault);
     if let Some(fault) = fault(in_use) {
-        return Err(told(in_use, fault, ""));
+        return Err(in_slot(in_use, fault, ""));
     }
     let used = usables.issuers.iter().find(|(slot, _)| *slot == in_use);
     let (_, issuer) = used.ok_or_else(|| {
@@ -129,6 +129,6 @@ fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
     );
     let other = if in_use == InUse::Primary { InUse::Secondary } else { InUse::Primary };
     let spare = fault(other)
-        .map(|fault| told(other, fault, "; it is not in use, devices get certificates of the other"));
+        .map(|fault| in_slot(other, fault, "; it is not in use, devices get certificates of the other"));
     Ok(Usable { reason: Reason::IssuerUsable, message, issuer: issuer.fingerprint(), spare })
 }

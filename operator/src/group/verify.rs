@@ -43,27 +43,27 @@ pub async fn verify(
     let before = group.status.as_ref().and_then(|status| status.verification.clone()).unwrap_or_default();
     let mut verified = Verified::default();
     let mut slots = [(InUse::Primary, before.primary), (InUse::Secondary, before.secondary)];
-    for (slot, told) in &mut slots {
+    for (slot, status) in &mut slots {
         let issuer = usables.issuers.iter().find(|(other, _)| other == slot).map(|(_, issuer)| issuer);
         match answer(observed, *slot, issuer, applier, now).await? {
             Answered::Until(again_at) => {
                 verified.again_at = verified.again_at.into_iter().chain([again_at]).min();
-                *told = possession::code(group, *slot).map(|code| Verification {
+                *status = possession::code(group, *slot).map(|code| Verification {
                     code: code.to_owned(),
                     secret_name: possession::secret_name(&group.name_any(), *slot),
                 });
             }
-            Answered::NotAsked => *told = None,
+            Answered::NotAsked => *status = None,
             Answered::NoIssuer => {}
             Answered::Faulty(fault) => {
-                *told = None;
+                *status = None;
                 verified.fault = verified.fault.or(Some(fault));
             }
         }
     }
     let [(_, primary), (_, secondary)] = slots;
-    let told = VerificationStatus { primary, secondary };
-    verified.told = (told != VerificationStatus::default()).then_some(told);
+    let status = VerificationStatus { primary, secondary };
+    verified.status = (status != VerificationStatus::default()).then_some(status);
     Ok(verified)
 }
 

@@ -12,8 +12,8 @@ use lanyard_handoff::status::{ConnectionReason as R, DeviceStatus};
 
 use crate::agents::poller::Agents;
 use crate::agents::report::AgentSeen;
+use crate::agents::report::device_report;
 use crate::agents::report::is_accepted;
-use crate::agents::report::said_of;
 use crate::agents::trust::trusted;
 use crate::clock;
 use crate::credential::pair::{KeyKind, Pair, PairError};
@@ -108,21 +108,21 @@ impl IdentityJudge<'_> {
         let uid = device.uid().unwrap_or_default();
         let report = self.agents.report(&key).map(|report| trusted(report, device));
         let agent = AgentSeen { report, ..AgentSeen::default() };
-        let said = self.view.agent_of(device).and_then(|_| said_of(&agent, &key.name));
-        let seen = said.is_some_and(is_accepted);
-        let told = proven_since(device, contested);
-        let evidence = match (seen || told.is_some(), runs) {
+        let reported = self.view.agent_of(device).and_then(|_| device_report(&agent, &key.name));
+        let seen = reported.is_some_and(is_accepted);
+        let proven = proven_since(device, contested);
+        let evidence = match (seen || proven.is_some(), runs) {
             (true, true) => Evidence::Running,
             (true, false) => Evidence::Accepted,
             (false, _) => {
-                if said.is_some_and(is_refused) {
+                if reported.is_some_and(is_refused) {
                     self.view.trials.refused(&uid, now);
                 }
                 if self.view.trials.is_used(&uid, now) { Evidence::TriedInVain } else { Evidence::Untried }
             }
         };
         let since = match evidence {
-            Evidence::Running | Evidence::Accepted => Some(told.unwrap_or_else(clock::timestamp)),
+            Evidence::Running | Evidence::Accepted => Some(proven.unwrap_or_else(clock::timestamp)),
             Evidence::Untried | Evidence::TriedInVain => None,
         };
         let created = device.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
@@ -148,9 +148,9 @@ fn is_young(pod: &Pod) -> bool {
 }
 
 /// Returns whether the hub or DPS refuses the device with its credential.
-fn is_refused(said: &DeviceStatus) -> bool {
+fn is_refused(reported: &DeviceStatus) -> bool {
     matches!(
-        said.connection.reason,
+        reported.connection.reason,
         R::Unauthorized | R::RegistrationUnauthorized | R::EnrollmentDisabled | R::RegistrationFailed
     )
 }

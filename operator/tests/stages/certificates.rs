@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsProof;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
-use lanyard_handoff::status as said;
+use lanyard_handoff::status as handoff;
 use lanyard_operator::credential::certificate::Certificate;
 use lanyard_operator::credential::certified::Certified;
 use lanyard_operator::credential::change::{LetGo, leaving};
@@ -60,16 +60,16 @@ fn in_group(ca: lanyard_operator::kubernetes::secret::SecretData) -> DeviceObser
     }
 }
 
-fn said(accepted: Option<&Credential>, refused: Option<&Credential>) -> said::Credential {
-    let refused = refused.map(|credential| said::Refused {
+fn reported(accepted: Option<&Credential>, refused: Option<&Credential>) -> handoff::Credential {
+    let refused = refused.map(|credential| handoff::Refused {
         fingerprint: credential.fingerprint(),
         since: noon(),
         message: "no".to_owned(),
     });
-    said::Credential {
+    handoff::Credential {
         accepted: accepted.map(Credential::fingerprint),
         refused,
-        ..said::Credential::default()
+        ..handoff::Credential::default()
     }
 }
 
@@ -77,8 +77,12 @@ fn given(now: Timestamp) -> Given {
     Given { now, ..Given::default() }
 }
 
-fn issue_again(observed: &DeviceObservation, said: Option<&said::Credential>, given: &Given) -> Issued {
-    let known = KnownCredential { said, told: None };
+fn issue_again(
+    observed: &DeviceObservation,
+    reported: Option<&handoff::Credential>,
+    given: &Given,
+) -> Issued {
+    let known = KnownCredential { reported, recorded: None };
     match issue(&validate(observed).unwrap(), observed, known, given).unwrap() {
         Issue::Done(issued) => *issued,
         Issue::Making => panic!("the key is being made"),
@@ -89,9 +93,9 @@ fn issue_again(observed: &DeviceObservation, said: Option<&said::Credential>, gi
 fn written(observed: &mut DeviceObservation, issued: &Issued) {
     let plan = plan(&observed.device, &validate(observed).unwrap(), issued.clone(), &defaults());
     let data = plan.credentials.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
-    observed.held = Some(StoredCredentials::read(&data, &plan.credentials.metadata.annotations.unwrap()));
+    observed.stored = Some(StoredCredentials::read(&data, &plan.credentials.metadata.annotations.unwrap()));
     assert_eq!(
-        observed.held,
+        observed.stored,
         Some(StoredCredentials::from(issued.holding.clone())),
         "a Secret says all that was meant"
     );
@@ -109,7 +113,7 @@ fn self_signed_certificate_stays_until_due_and_alternates() {
     let due = first.renewal_at.unwrap();
     assert!(due > after(66) && due <= after(70), "100 days less 30, and up to three more: {due}");
     written(&mut observed, &first);
-    let known = said(Some(&first.holding.current), None);
+    let known = reported(Some(&first.holding.current), None);
     let same = issue_again(&observed, Some(&known), &given(after(66)));
     assert_eq!((&same.holding, same.proof), (&first.holding, CredentialsProof::Accepted));
 
@@ -121,7 +125,7 @@ fn self_signed_certificate_stays_until_due_and_alternates() {
     );
     written(&mut observed, &second);
     // The hub knows both: the one before stays until it ends.
-    let known = said(Some(&second.holding.current), None);
+    let known = reported(Some(&second.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&known), &given(after(99))).holding, second.holding);
     assert_eq!(issue_again(&observed, Some(&known), &given(after(100))).holding, second.holding);
     let alone = issue_again(&observed, Some(&known), &given(after(102)));
@@ -134,10 +138,10 @@ fn unaccepted_certificate_gives_its_slot_to_the_next() {
     let mut observed = self_signed();
     let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
-    let known = said(Some(&first.holding.current), None);
+    let known = reported(Some(&first.holding.current), None);
     let second = issue_again(&observed, Some(&known), &given(after(71)));
     written(&mut observed, &second);
-    let refused = said(Some(&first.holding.current), Some(&second.holding.current));
+    let refused = reported(Some(&first.holding.current), Some(&second.holding.current));
     // The user asks for another kind of key.
     let spec =
         "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, privateKey: {size: 384}}}}}";
@@ -153,7 +157,7 @@ fn wrong_clock_loses_no_working_certificate() {
     let mut observed = self_signed();
     let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
-    let known = said(Some(&first.holding.current), None);
+    let known = reported(Some(&first.holding.current), None);
     // Behind, in the same process or after a new start.
     assert_eq!(issue_again(&observed, Some(&known), &given(after(-2000))).holding, first.holding);
     assert_eq!(issue_again(&observed, None, &given(after(-2000))).holding, first.holding);
@@ -165,12 +169,12 @@ fn wrong_clock_loses_no_working_certificate() {
     assert_eq!(issue_again(&observed, Some(&known), &given(after(2000))).holding, ahead.holding);
     // And back: it still exists, and a future one is reissued once the hub has refused it.
     assert_eq!(issue_again(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
-    let refused = said(Some(&first.holding.current), Some(&ahead.holding.current));
+    let refused = reported(Some(&first.holding.current), Some(&ahead.holding.current));
     let back = issue_again(&observed, Some(&refused), &given(after(1)));
     assert!(back.holding.current.is_valid_at(after(1)));
     assert_eq!(back.holding.previous.as_ref(), Some(&first.holding.current));
     written(&mut observed, &back);
-    let accepted = said(Some(&back.holding.current), None);
+    let accepted = reported(Some(&back.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&accepted), &given(after(50))).holding, back.holding);
 }
 
@@ -180,7 +184,7 @@ fn future_group_certificate_stays_until_its_turn() {
     let mut observed = in_group(domain());
     let first = issue_again(&observed, None, &given(after(10)));
     written(&mut observed, &first);
-    let known = said(Some(&first.holding.current), None);
+    let known = reported(Some(&first.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&known), &given(after(5))).holding, first.holding);
     observed.key = Some(root("Other"));
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
@@ -204,7 +208,7 @@ fn proven_group_certificate_replaces_the_previous_one() {
 
     // Another CA: in its turn.
     observed.key = Some(other);
-    let known = said(Some(&first.holding.current), None);
+    let known = reported(Some(&first.holding.current), None);
     let turn = RolloverTurn::In(std::time::Duration::from_secs(9));
     let waits = issue_again(&observed, Some(&known), &Given { turn, ..given(after(1)) });
     assert_eq!((&waits.holding, waits.pending), (&first.holding, Some(Pending::RolloverTurn(turn))));
@@ -212,7 +216,7 @@ fn proven_group_certificate_replaces_the_previous_one() {
     assert_eq!((moved.holding.previous.as_ref(), moved.pending), (Some(&first.holding.current), None));
     written(&mut observed, &moved);
     // Refused: it stays as it is, and going back brings the very same certificate back at once.
-    let refused = said(Some(&first.holding.current), Some(&moved.holding.current));
+    let refused = reported(Some(&first.holding.current), Some(&moved.holding.current));
     assert_eq!(issue_again(&observed, Some(&refused), &given(after(2))).holding, moved.holding);
     let mut back = observed.clone();
     back.key = Some(one);
@@ -222,7 +226,7 @@ fn proven_group_certificate_replaces_the_previous_one() {
         first.holding
     );
     // Accepted: the previous one is not needed.
-    let accepted = said(Some(&moved.holding.current), None);
+    let accepted = reported(Some(&moved.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
 }
 
@@ -265,11 +269,11 @@ fn previous_credential_differs_from_the_current_one() {
     written(&mut observed, &first);
     let own = Certificate::read_all(ca.bytes("tls.crt").unwrap()).unwrap().remove(0).der().to_vec();
     let longer = first.holding.current.certified().unwrap().clone().with_chain(vec![own.clone(), own]);
-    let wanted = Credential::Certificate(Box::new(longer));
-    let held = observed.held.unwrap();
-    assert!(held.current.as_ref() != Some(&wanted));
+    let new = Credential::Certificate(Box::new(longer));
+    let stored = observed.stored.unwrap();
+    assert!(stored.current.as_ref() != Some(&new));
     for proof in [CredentialsProof::Accepted, CredentialsProof::Untried, CredentialsProof::Refused] {
-        assert_eq!(leaving(&held, &wanted, proof, LetGo::WhenProven, noon()), None);
+        assert_eq!(leaving(&stored, &new, proof, LetGo::WhenProven, noon()), None);
     }
 }
 
@@ -316,7 +320,7 @@ fn pending_key_does_not_delay_a_working_device() {
 
 /// A group may change from keys to certificates and back; what works stays beside what is new, whatever it is.
 #[test]
-fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
+fn previous_credential_may_be_of_the_other_kind() {
     let mut observed = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
     let first = issue_again(&observed, None, &given(noon()));
     written(&mut observed, &first);
@@ -332,7 +336,7 @@ fn a_key_stays_beside_a_certificate_and_the_other_way_around() {
         ["deviceId", "dpsEndpoint", "idScope", "previousSharedAccessKey", "tls.crt", "tls.key"]
     );
     written(&mut observed, &second);
-    let accepted = said(Some(&second.holding.current), None);
+    let accepted = reported(Some(&second.holding.current), None);
     (observed.group, observed.key) = keys;
     let third = issue_again(&observed, Some(&accepted), &given(noon()));
     assert_eq!(third.holding.current, first.holding.current);
@@ -372,14 +376,14 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
 fn a_leaf_never_outlives_its_ca() {
     let ca = domain();
     let issuer = Issuer::read("ca", Some(&ca), after(1)).unwrap();
-    let wanted = LeafRequest {
+    let request = LeafRequest {
         common_name: "a".to_owned(),
         duration: std::time::Duration::from_secs(200 * 365 * 24 * 3600),
         renew_before: std::time::Duration::from_secs(1),
         key: KeyKind::P256,
     };
     let pair = Pair::generate(KeyKind::P256).unwrap();
-    let leaf = leaf::issued(&wanted, &pair, &issuer, &leaf::serial([9; 16]), after(1)).unwrap();
+    let leaf = leaf::issued(&request, &pair, &issuer, &leaf::serial([9; 16]), after(1)).unwrap();
     assert_eq!(leaf.leaf().not_after, issuer.not_after());
 }
 
@@ -415,7 +419,7 @@ proptest! {
         let authorities = [root("One"), root("Other")];
         let keys = crate::given::in_group("{groupRef: {name: a}, deviceId: Press_17}");
         let mut observed = in_group(authorities[0].clone());
-        let (mut day, mut turn, mut known) = (0, RolloverTurn::Now, None::<said::Credential>);
+        let (mut day, mut turn, mut known) = (0, RolloverTurn::Now, None::<handoff::Credential>);
         let mut worked: Option<Credential> = None;
         for step in steps {
             turn = if matches!(step, Step::NotMyTurn) { RolloverTurn::In(std::time::Duration::from_secs(1)) } else { RolloverTurn::Now };
@@ -426,17 +430,17 @@ proptest! {
                 Step::UseKeys => (observed.group, observed.key) = (keys.group.clone(), keys.key.clone()),
                 Step::Pass(days) => day += days,
                 Step::Try(accepted) => {
-                    let current = observed.held.as_ref().and_then(|held| held.current.clone());
+                    let current = observed.stored.as_ref().and_then(|stored| stored.current.clone());
                     known = current.as_ref().map(|current| match accepted {
-                        true => said(Some(current), None),
-                        false => said(None, Some(current)),
+                        true => reported(Some(current), None),
+                        false => reported(None, Some(current)),
                     });
                     if accepted {
                         worked = current;
                     }
                 }
                 Step::DeleteSecret => {
-                    (observed.held, worked) = (None, None);
+                    (observed.stored, worked) = (None, None);
                 }
                 Step::NotMyTurn => {}
             }

@@ -34,7 +34,7 @@ fn after(hours: i64) -> Timestamp {
 
 /// A certificate of a hundred hours that was made at this hour.
 fn made(hour: i64) -> Credential {
-    let wanted = LeafRequest {
+    let request = LeafRequest {
         common_name: "press-17".to_owned(),
         duration: Duration::from_secs(100 * 3600),
         renew_before: Duration::from_secs(30 * 3600),
@@ -42,7 +42,7 @@ fn made(hour: i64) -> Credential {
     };
     let pair = Pair::generate(KeyKind::P256).unwrap();
     Credential::Certificate(Box::new(
-        leaf::self_signed(&wanted, &pair, &leaf::serial([3; 16]), after(hour)).unwrap(),
+        leaf::self_signed(&request, &pair, &leaf::serial([3; 16]), after(hour)).unwrap(),
     ))
 }
 
@@ -61,16 +61,17 @@ fn issued(current: &Credential, previous: Option<&Credential>, proof: Credential
     }
 }
 
-fn observed(said: &str) -> DeviceObservation {
+fn observed(report: &str) -> DeviceObservation {
     let mut observed = DeviceObservation {
         device: Arc::new(device("{hub: {hostname: hub.example, auth: {selfSigned: {}}}}")),
         ..DeviceObservation::default()
     };
     let text = format!(
-        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","credential":{said},
+        r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","credential":{report},
         "connection":{{"state":"Connected","since":"2026-01-02T03:04:05Z","reason":"Connected"}}}}]}}"#
     );
-    observed.agent.report = Some(Report::Said(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())));
+    observed.agent.report =
+        Some(Report::Status(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())));
     observed
 }
 
@@ -86,7 +87,7 @@ fn applied(observed: &DeviceObservation, issued: Issued) -> Outcome {
 }
 
 /// Status, reason and message of a condition.
-fn told<'a>(status: &'a IoTDeviceStatus, type_: &str) -> Option<(&'a str, &'a str, &'a str)> {
+fn condition<'a>(status: &'a IoTDeviceStatus, type_: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((&found.status, &found.reason, &found.message))
 }
@@ -98,16 +99,16 @@ fn tell(observed: &DeviceObservation, issued: Issued, now: Timestamp) -> IoTDevi
 #[test]
 fn refused_device_continues_and_names_what_to_register() {
     let (old, new) = (made(0), made(70));
-    let said = format!(
+    let report = format!(
         r#"{{"accepted":"{}","refused":{{"fingerprint":"{}","since":"2026-01-02T03:04:05Z","message":"the hub says no"}}}}"#,
         old.fingerprint(),
         new.fingerprint()
     );
-    let observed = observed(&said);
+    let observed = observed(&report);
     let status = tell(&observed, issued(&new, Some(&old), CredentialsProof::Refused), after(71));
-    let (ready, reason, message) = told(&status, "CredentialsReady").unwrap();
+    let (ready, reason, message) = condition(&status, "CredentialsReady").unwrap();
     assert_eq!((ready, reason), ("False", "CredentialRefused"));
-    let thumbprints = new.certified().unwrap().leaf().told();
+    let thumbprints = new.certified().unwrap().leaf().status();
     for words in [
         "goes on with the one before: the hub says no",
         "register its secondary thumbprint",
@@ -116,8 +117,8 @@ fn refused_device_continues_and_names_what_to_register() {
     ] {
         assert!(message.contains(words), "{words} is not in {message}");
     }
-    assert_eq!(told(&status, "Connected").unwrap().0, "True", "it streams");
-    assert_eq!(told(&status, "Stalled").unwrap().1, "CredentialRefused", "a user must act");
+    assert_eq!(condition(&status, "Connected").unwrap().0, "True", "it streams");
+    assert_eq!(condition(&status, "Stalled").unwrap().1, "CredentialRefused", "a user must act");
     let credentials = status.credentials.unwrap();
     assert_eq!(
         (credentials.proof, credentials.current),
@@ -126,7 +127,7 @@ fn refused_device_continues_and_names_what_to_register() {
     assert_eq!(credentials.primary.unwrap().sha256_thumbprint, old.fingerprint().to_string());
     // Accepted: nothing is left to do.
     let status = tell(&observed, issued(&new, Some(&old), CredentialsProof::Accepted), after(71));
-    let (ready, reason, message) = told(&status, "CredentialsReady").unwrap();
+    let (ready, reason, message) = condition(&status, "CredentialsReady").unwrap();
     assert_eq!((ready, reason), ("True", "Issued"));
     assert!(!message.contains("register"), "{message}");
 }
@@ -136,7 +137,7 @@ fn refused_device_continues_and_names_what_to_register() {
 fn connection_reports_a_refused_first_credential() {
     let only = made(0);
     let status = tell(&observed("{}"), issued(&only, None, CredentialsProof::Refused), after(1));
-    assert_eq!(told(&status, "CredentialsReady").unwrap().0, "True");
+    assert_eq!(condition(&status, "CredentialsReady").unwrap().0, "True");
 }
 
 #[test]
@@ -150,9 +151,9 @@ fn device_that_waits_for_its_turn_is_ready() {
             ..issued(&one, None, CredentialsProof::Accepted)
         };
         let status = tell(&observed("{}"), issued, after(1));
-        let (ready, told_reason, _) = told(&status, "CredentialsReady").unwrap();
-        assert_eq!((ready, told_reason), ("True", reason));
-        assert_eq!(told(&status, "Ready").unwrap().0, "True");
+        let (ready, found_reason, _) = condition(&status, "CredentialsReady").unwrap();
+        assert_eq!((ready, found_reason), ("True", reason));
+        assert_eq!(condition(&status, "Ready").unwrap().0, "True");
     }
 }
 
@@ -174,14 +175,14 @@ fn expiry_is_reported_without_an_earlier_change() {
         (101, None, ("True", "Expired")),
     ] {
         let status = tell(&observed("{}"), with(renewal), after(hour));
-        let (truth, reason, message) = told(&status, "CredentialsExpiring").unwrap();
+        let (truth, reason, message) = condition(&status, "CredentialsExpiring").unwrap();
         assert_eq!((truth, reason), expected, "{hour} {renewal:?} {message}");
     }
     // A key does not end.
     let key = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K32).unwrap();
     let status =
         tell(&observed("{}"), issued(&Credential::Key(key), None, CredentialsProof::Accepted), after(1));
-    assert_eq!(told(&status, "CredentialsExpiring"), None);
+    assert_eq!(condition(&status, "CredentialsExpiring"), None);
 }
 
 /// The newest certificate is good for long; the one that the device still logs in with is not.
@@ -197,7 +198,7 @@ fn the_end_that_counts_is_that_of_the_certificate_in_use() {
         (CredentialsProof::Untried, 70, "False"),
     ] {
         let status = tell(&observed("{}"), issued(&new, Some(&old), proof), after(hour));
-        let (truth, _, message) = told(&status, "CredentialsExpiring").unwrap();
+        let (truth, _, message) = condition(&status, "CredentialsExpiring").unwrap();
         assert_eq!(truth, expected, "{proof:?} {hour} {message}");
     }
 }
@@ -215,11 +216,11 @@ fn expiry_event_is_sent_once_and_without_the_ca() {
     assert_eq!(events, [(true, Reason::CredentialsExpiring)]);
     assert!(happened(&near, &status(&observed, &near, &outcome, after(92)), &outcome).is_empty());
     // Nothing could be made: what is there is told of all the same.
-    observed.held = Some(StoredCredentials::from(holding.holding));
+    observed.stored = Some(StoredCredentials::from(holding.holding));
     let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));
-    let told_ = status(&observed, &before, &faulty, after(91));
-    assert_eq!(told(&told_, "CredentialsExpiring").unwrap().0, "True");
-    assert_eq!(told_.credentials, before.credentials);
+    let blocked_status = status(&observed, &before, &faulty, after(91));
+    assert_eq!(condition(&blocked_status, "CredentialsExpiring").unwrap().0, "True");
+    assert_eq!(blocked_status.credentials, before.credentials);
 }
 
 #[test]
@@ -258,8 +259,8 @@ fn group_counts_moved_devices_and_names_the_others() {
         Arc::new(IoTDevice::default()),
     ];
     devices.extend((0..12).rev().map(|number| member(&format!("r{number:02}"), "new", "Refused", why)));
-    let told = rollover::status(&devices, &"new".to_owned().into());
-    assert_eq!((told.moved, told.untried, told.pending, told.refused), (1, 1, 1, 12));
-    assert_eq!(told.refusals.len(), 10);
-    assert_eq!((told.refusals[0].device.as_str(), told.refusals[0].message.as_str()), ("r00", "because"));
+    let status = rollover::status(&devices, &"new".to_owned().into());
+    assert_eq!((status.moved, status.untried, status.pending, status.refused), (1, 1, 1, 12));
+    assert_eq!(status.refusals.len(), 10);
+    assert_eq!((status.refusals[0].device.as_str(), status.refusals[0].message.as_str()), ("r00", "because"));
 }

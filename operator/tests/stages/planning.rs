@@ -131,7 +131,7 @@ fn only_what_the_agent_cannot_reload_starts_a_new_pod() {
 
 /// Even with tags that no agent could read.
 #[test]
-fn without_an_agent_there_are_credentials_only() {
+fn device_without_an_agent_gets_credentials_only() {
     let plan =
         plan("{groupRef: {name: a}, tags: [{name: t, source: gone, address: x}], agent: {mode: None}}");
     assert_eq!((plan.configuration, plan.workload), (None, None));
@@ -191,7 +191,7 @@ fn the_pod_has_no_right_that_it_does_not_need() {
 }
 
 #[test]
-fn a_secret_of_a_former_name_goes() {
+fn secret_with_the_former_name_is_deleted() {
     let mut observed = in_group("{groupRef: {name: a}, credentials: {secretName: new}}");
     let status = IoTDeviceStatus {
         credentials: Some(CredentialsStatus {

@@ -38,12 +38,12 @@ fn withdrawn(observed: &DeviceObservation) -> Outcome {
     Outcome::Withdrawn(fault)
 }
 
-fn said(state: &str, reason: &str) -> Option<Report> {
+fn report(state: &str, reason: &str) -> Option<Report> {
     let text = format!(
         r#"{{"version":1,"agentVersion":"0.1.0","devices":[{{"name":"press-17","deviceId":"press-17","uid":"u1","assignedHub":"hub.example",
         "connection":{{"state":"{state}","since":"2026-01-02T03:04:05Z","reason":"{reason}","message":"words"}}}}]}}"#
     );
-    Some(Report::Said(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())))
+    Some(Report::Status(Box::new(serde_json::from_str::<AgentStatus>(&text).unwrap())))
 }
 
 fn pod(status: &str) -> Pod {
@@ -51,8 +51,8 @@ fn pod(status: &str) -> Pod {
 }
 
 /// `Ready Reconciling Stalled`, and the reason of Ready.
-fn summary(told: &IoTDeviceStatus) -> (String, String) {
-    let find = |type_: &str| told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+fn summary(result: &IoTDeviceStatus) -> (String, String) {
+    let find = |type_: &str| result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
     let words = ["Ready", "Reconciling", "Stalled"].map(|type_| find(type_).status.clone()).join(" ");
     (words, find("Ready").reason.clone())
 }
@@ -64,16 +64,16 @@ fn tell(observed: &DeviceObservation, outcome: &Outcome) -> IoTDeviceStatus {
 #[test]
 fn ready_means_connected() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
-    let told = tell(&observed, &applied(&observed));
-    assert_eq!(summary(&told), ("True False False".into(), "Connected".into()));
-    assert_eq!(told.observed_generation, 3);
-    assert!(told.conditions.iter().all(|condition| condition.observed_generation == Some(3)));
+    observed.agent.report = report("Connected", "Connected");
+    let result = tell(&observed, &applied(&observed));
+    assert_eq!(summary(&result), ("True False False".into(), "Connected".into()));
+    assert_eq!(result.observed_generation, 3);
+    assert!(result.conditions.iter().all(|condition| condition.observed_generation == Some(3)));
     assert_eq!(
-        (told.provisioning_state, told.assigned_hub.as_deref()),
+        (result.provisioning_state, result.assigned_hub.as_deref()),
         (Some(ProvisioningState::Provisioned), Some("hub.example"))
     );
-    let connection = told.connection.unwrap();
+    let connection = result.connection.unwrap();
     assert_eq!(
         (connection.state, connection.since.unwrap().0.to_string().as_str()),
         (ConnectionState::Connected, "2026-01-02T03:04:05Z")
@@ -85,16 +85,16 @@ fn h1_a_connection_is_recorded_as_the_proof() {
     let mut observed = in_group("{groupRef: {name: a}}");
     let first = tell(&observed, &applied(&observed));
     assert_eq!(first.claim, None, "nothing is proven yet");
-    observed.agent.report = said("Connected", "Connected");
-    let told = tell(&observed, &applied(&observed)).claim.unwrap();
-    assert_eq!(told.identities, ["dps:0ne00ABCDEF/press-17", "hub:hub.example/press-17"]);
-    assert_eq!((told.uid.as_str(), told.since.0), ("u1", now()));
+    observed.agent.report = report("Connected", "Connected");
+    let result = tell(&observed, &applied(&observed)).claim.unwrap();
+    assert_eq!(result.identities, ["dps:0ne00ABCDEF/press-17", "hub:hub.example/press-17"]);
+    assert_eq!((result.uid.as_str(), result.since.0), ("u1", now()));
     // It stays while the agent is away, and begins again with another identity or another object.
     observed.agent.report = None;
-    let before = IoTDeviceStatus { claim: Some(told.clone()), ..IoTDeviceStatus::default() };
+    let before = IoTDeviceStatus { claim: Some(result.clone()), ..IoTDeviceStatus::default() };
     let later =
         |observed: &DeviceObservation| status(observed, &before, &applied(observed), Timestamp::MAX).claim;
-    assert_eq!(later(&observed), Some(told));
+    assert_eq!(later(&observed), Some(result));
     Arc::make_mut(observed.group.as_mut().unwrap()).spec.dps.id_scope = "0neOTHER".to_owned();
     assert_eq!(later(&observed), None);
     let mut again = in_group("{groupRef: {name: a}}");
@@ -108,10 +108,10 @@ fn h1_a_refused_device_keeps_its_credentials() {
     let before = tell(&observed, &applied(&observed));
     assert!(before.credentials.is_some());
     observed.contest.holder = Some(Key::new("elsewhere", "press-17"));
-    let told = status(&observed, &before, &withdrawn(&observed), now());
-    assert_eq!(summary(&told), ("False False True".into(), "DuplicateDeviceId".into()));
-    assert_eq!(told.credentials, before.credentials);
-    assert!(!format!("{told:?}").contains("elsewhere"), "a stranger is not named");
+    let result = status(&observed, &before, &withdrawn(&observed), now());
+    assert_eq!(summary(&result), ("False False True".into(), "DuplicateDeviceId".into()));
+    assert_eq!(result.credentials, before.credentials);
+    assert!(!format!("{result:?}").contains("elsewhere"), "a stranger is not named");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn progress_is_reconciling_and_user_errors_are_stalled() {
         ("CertificateNotTrusted", "False False True"),
     ] {
         let mut observed = in_group("{groupRef: {name: a}}");
-        observed.agent.report = said("Disconnected", reason);
+        observed.agent.report = report("Disconnected", reason);
         assert_eq!(summary(&tell(&observed, &applied(&observed))), (words.into(), reason.into()));
     }
     let observed = in_group("{groupRef: {name: a}}");
@@ -143,10 +143,10 @@ fn agent_without_its_own_secret_names_the_owner() {
     let Outcome::Applied(valid, applied) = applied(&observed) else { panic!("it is applied") };
     let fault = Fault::new(Reason::Conflict, "Secret ca has another owner");
     let (credentials, workload) = (Err(fault.clone()), Err(fault));
-    let told = tell(&observed, &Outcome::Applied(valid, Applied { credentials, workload, ..applied }));
-    assert_eq!(summary(&told), ("False False True".into(), "Conflict".into()));
+    let result = tell(&observed, &Outcome::Applied(valid, Applied { credentials, workload, ..applied }));
+    assert_eq!(summary(&result), ("False False True".into(), "Conflict".into()));
     for type_ in ["CredentialsReady", "AgentReady"] {
-        let condition = told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        let condition = result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Conflict"), "{type_}");
     }
 }
@@ -177,17 +177,20 @@ fn agent_that_cannot_start_reports_the_reason() {
         version 2 is newer\\n\"}}}]}";
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.pod = Some(pod(crashed).into());
-    let told = tell(&observed, &applied(&observed));
-    assert_eq!(told.conditions[0].message, "pod p ended with exit code 2: configuration version 2 is newer");
+    let result = tell(&observed, &applied(&observed));
+    assert_eq!(
+        result.conditions[0].message,
+        "pod p ended with exit code 2: configuration version 2 is newer"
+    );
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.no_pod = Some("exceeded quota".into());
     assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "AgentPodRefused");
     let running = "{containerStatuses: [{name: a, image: i, imageID: '', ready: true, restartCount: 0, state: {running: {}}}]}";
     observed.agent.pod = Some(pod(running).into());
     observed.agent.report = Some(Report::Silent("refused".into()));
-    let told = tell(&observed, &applied(&observed));
+    let result = tell(&observed, &applied(&observed));
     assert_eq!(
-        (summary(&told).1.as_str(), told.connection.unwrap().state),
+        (summary(&result).1.as_str(), result.connection.unwrap().state),
         ("AgentUnreachable", ConnectionState::Unknown)
     );
 }
@@ -211,24 +214,24 @@ fn stuck_pod_is_reported_with_the_fix() {
     ] {
         let mut observed = in_group("{groupRef: {name: a}}");
         observed.agent.pod = Some(pod.into());
-        let told = tell(&observed, &applied(&observed));
-        assert_eq!(summary(&told), (summary_words.into(), reason.into()));
-        assert!(told.conditions[0].message.contains(words), "{}", told.conditions[0].message);
+        let result = tell(&observed, &applied(&observed));
+        assert_eq!(summary(&result), (summary_words.into(), reason.into()));
+        assert!(result.conditions[0].message.contains(words), "{}", result.conditions[0].message);
     }
     // The same for one that stands in the way of a new agent.
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.pod = Some(deleted(second - 60, on_node).into());
     let Outcome::Applied(valid, applied) = applied(&observed) else { unreachable!() };
     let waits = Applied { workload: Ok(Written::Waiting("w".into())), ..applied };
-    let told = tell(&observed, &Outcome::Applied(valid, waits));
-    assert_eq!(summary(&told).1, "AgentPodStuck");
+    let result = tell(&observed, &Outcome::Applied(valid, waits));
+    assert_eq!(summary(&result).1, "AgentPodStuck");
 }
 
 /// Connected it still is, but not as the newest generation wants it.
 #[test]
 fn an_agent_of_an_older_specification_is_not_ready() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
+    observed.agent.report = report("Connected", "Connected");
     let Outcome::Applied(valid, unchanged) = applied(&observed) else { unreachable!() };
     for (specification, outdated, words) in [
         (false, false, "True False False"),
@@ -238,9 +241,9 @@ fn an_agent_of_an_older_specification_is_not_ready() {
         observed.agent.outdated = outdated;
         let applied = Applied { workload: Ok(Written::Updated { specification }), ..unchanged.clone() };
         let outcome = Outcome::Applied(valid.clone(), applied);
-        let told = tell(&observed, &outcome);
-        assert_eq!(summary(&told).0, words, "{specification} {outdated}");
-        assert_eq!(told.connection.unwrap().state, ConnectionState::Connected);
+        let result = tell(&observed, &outcome);
+        assert_eq!(summary(&result).0, words, "{specification} {outdated}");
+        assert_eq!(result.connection.unwrap().state, ConnectionState::Connected);
     }
     // Why an older pod does not run matters more.
     observed.agent.report = None;
@@ -253,20 +256,20 @@ fn an_agent_of_an_older_specification_is_not_ready() {
 #[test]
 fn unknown_reason_of_a_newer_agent_is_in_the_message() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Disconnected", "EatenByMice");
-    let reported = tell(&observed, &applied(&observed));
-    assert_eq!(summary(&reported).1, "Unknown");
+    observed.agent.report = report("Disconnected", "EatenByMice");
+    let result = tell(&observed, &applied(&observed));
+    assert_eq!(summary(&result).1, "Unknown");
     let message = "the agent reports reason \"EatenByMice\", which this operator does not know: upgrade the operator; words";
-    assert_eq!(reported.connection.unwrap().message, message);
-    let connected = reported.conditions.iter().find(|condition| condition.type_ == "Connected").unwrap();
+    assert_eq!(result.connection.unwrap().message, message);
+    let connected = result.conditions.iter().find(|condition| condition.type_ == "Connected").unwrap();
     assert_eq!((connected.reason.as_str(), connected.message.as_str()), ("Unknown", message));
 }
 
 #[test]
 fn rejected_configuration_is_stalled() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
-    let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+    observed.agent.report = report("Connected", "Connected");
+    let Some(Report::Status(report)) = &mut observed.agent.report else { unreachable!() };
     report.configuration_problem = Some("configuration version 2 is newer".into());
     assert_eq!(
         summary(&tell(&observed, &applied(&observed))),
@@ -284,20 +287,20 @@ fn unreadable_tags_are_reported() {
     ] {
         for (state, reason) in [("Connected", "Connected"), ("Disconnected", "ConnectionLost")] {
             let mut observed = in_group("{groupRef: {name: a}}");
-            observed.agent.report = said(state, reason);
-            let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+            observed.agent.report = report(state, reason);
+            let Some(Report::Status(report)) = &mut observed.agent.report else { unreachable!() };
             report.devices[0].problems = problems.iter().map(|&problem| problem.to_owned()).collect();
-            let told = tell(&observed, &applied(&observed));
-            assert_eq!(summary(&told), ("False False True".into(), "TagsRejected".into()), "{state}");
+            let result = tell(&observed, &applied(&observed));
+            assert_eq!(summary(&result), ("False False True".into(), "TagsRejected".into()), "{state}");
             let find =
-                |type_: &str| told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+                |type_: &str| result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
             assert_eq!((find("AgentReady").message.as_str(), find("Ready").message.as_str()), (words, words));
-            let connection = told.connection.as_ref().unwrap();
+            let connection = result.connection.as_ref().unwrap();
             assert_eq!((find("Connected").reason.as_str(), connection.message.as_str()), (reason, "words"));
-            let events = happened(&IoTDeviceStatus::default(), &told, &applied(&observed));
+            let events = happened(&IoTDeviceStatus::default(), &result, &applied(&observed));
             assert_eq!((events[0].reason.as_str(), events[0].warning), ("TagsRejected", true));
             // Another document of the agent that is refused whole matters more.
-            let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+            let Some(Report::Status(report)) = &mut observed.agent.report else { unreachable!() };
             report.configuration_problem = Some("version 2 is newer".into());
             assert_eq!(summary(&tell(&observed, &applied(&observed))).1, "ConfigurationRejected");
         }
@@ -307,21 +310,21 @@ fn unreadable_tags_are_reported() {
 #[test]
 fn blocking_remembers_where_the_device_was() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
+    observed.agent.report = report("Connected", "Connected");
     let before = tell(&observed, &applied(&observed));
     let blocked = in_group("{groupRef: {name: a}, blocked: true}");
-    let told = status(&blocked, &before, &withdrawn(&blocked), now());
+    let result = status(&blocked, &before, &withdrawn(&blocked), now());
     assert_eq!(
-        (told.provisioning_state, told.assigned_hub.as_deref()),
+        (result.provisioning_state, result.assigned_hub.as_deref()),
         (Some(ProvisioningState::Blocked), Some("hub.example"))
     );
-    assert_eq!(told.state_before_block, Some(ProvisioningState::Provisioned));
+    assert_eq!(result.state_before_block, Some(ProvisioningState::Provisioned));
     assert_eq!(
-        (told.credentials.clone(), told.connection.as_ref().unwrap().state),
+        (result.credentials.clone(), result.connection.as_ref().unwrap().state),
         (None, ConnectionState::Disconnected)
     );
     observed.agent.report = None;
-    let again = status(&observed, &told, &applied(&observed), now());
+    let again = status(&observed, &result, &applied(&observed), now());
     assert_eq!(
         (again.provisioning_state, again.state_before_block),
         (Some(ProvisioningState::Provisioned), None)
@@ -338,21 +341,21 @@ fn admitted_device_needs_no_approval_after_a_block() {
     let mut blocked = in_group("{groupRef: {name: a}, blocked: true}");
     blocked.group = Some(group.clone().into());
     Arc::make_mut(&mut blocked.device).status = Some(before.clone());
-    let mut told = status(&blocked, &before, &withdrawn(&blocked), now());
+    let mut result = status(&blocked, &before, &withdrawn(&blocked), now());
     observed.group = Some(group.into());
     for _ in 0..2 {
         let mut device = IoTDevice::clone(&observed.device);
-        device.status = Some(told.clone());
+        device.status = Some(result.clone());
         observed.device = device.into();
         let nothing = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "f"));
-        told = status(&observed, &told, &nothing, now());
+        result = status(&observed, &result, &nothing, now());
         assert_eq!(
-            (told.provisioning_state, told.credentials.clone()),
+            (result.provisioning_state, result.credentials.clone()),
             (Some(ProvisioningState::Registered), None)
         );
     }
-    let told = status(&observed, &told, &applied(&observed), now());
-    assert!(told.credentials.is_some() && told.state_before_block.is_none());
+    let result = status(&observed, &result, &applied(&observed), now());
+    assert!(result.credentials.is_some() && result.state_before_block.is_none());
 }
 
 /// kstatus reads InProgress: there is no error, and a user is awaited.
@@ -363,18 +366,18 @@ fn waiting_device_names_the_approval_command() {
     group.spec.approval = Some(lanyard_crds::group::Approval::Manual);
     observed.group = Some(group.into());
     let outcome = withdrawn(&observed);
-    let told = tell(&observed, &outcome);
-    assert_eq!(summary(&told), ("False True False".into(), "WaitingForApproval".into()));
-    assert_eq!(told.provisioning_state, Some(ProvisioningState::WaitingForApproval));
+    let result = tell(&observed, &outcome);
+    assert_eq!(summary(&result), ("False True False".into(), "WaitingForApproval".into()));
+    assert_eq!(result.provisioning_state, Some(ProvisioningState::WaitingForApproval));
     let command = r#"`kubectl --namespace plant patch iotdevice press-17 --type merge --patch '{"spec":{"approved":true}}'`"#;
-    assert!(told.conditions[0].message.contains(command), "{}", told.conditions[0].message);
-    let events = happened(&IoTDeviceStatus::default(), &told, &outcome);
+    assert!(result.conditions[0].message.contains(command), "{}", result.conditions[0].message);
+    let events = happened(&IoTDeviceStatus::default(), &result, &outcome);
     assert_eq!((events.len(), events[0].warning), (1, false));
     let mut device = IoTDevice::clone(&observed.device);
     device.spec.approved = true;
     observed.device = device.into();
-    let told = status(&observed, &told, &applied(&observed), now());
-    assert_eq!(told.provisioning_state, Some(ProvisioningState::Registered));
+    let result = status(&observed, &result, &applied(&observed), now());
+    assert_eq!(result.provisioning_state, Some(ProvisioningState::Registered));
 }
 
 /// The credentials are all that is asked for.
@@ -385,38 +388,38 @@ fn device_without_an_agent_is_ready_with_its_credentials() {
     let absent = || Ok(Written::Absent);
     let outcome =
         Outcome::Applied(valid, Applied { configuration: absent(), workload: absent(), ..unchanged });
-    let told = tell(&observed, &outcome);
-    assert_eq!(summary(&told).0, "True False False");
-    let find = |told: &IoTDeviceStatus, type_: &str| {
-        let found = told.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+    let result = tell(&observed, &outcome);
+    assert_eq!(summary(&result).0, "True False False");
+    let find = |result: &IoTDeviceStatus, type_: &str| {
+        let found = result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
         (found.status.clone(), found.reason.clone())
     };
-    assert_eq!(find(&told, "AgentReady"), ("True".into(), "NoAgent".into()));
-    assert_eq!(find(&told, "Connected"), ("Unknown".into(), "NoAgent".into()));
-    assert_eq!(told.connection.as_ref().unwrap().state, ConnectionState::Unknown);
-    assert_eq!(told.provisioning_state, Some(ProvisioningState::Registered));
+    assert_eq!(find(&result, "AgentReady"), ("True".into(), "NoAgent".into()));
+    assert_eq!(find(&result, "Connected"), ("Unknown".into(), "NoAgent".into()));
+    assert_eq!(result.connection.as_ref().unwrap().state, ConnectionState::Unknown);
+    assert_eq!(result.provisioning_state, Some(ProvisioningState::Registered));
     // The previous agent, while it exists.
     observed.agent.pod = Some(pod("{}").into());
-    observed.agent.report = said("Connected", "Connected");
-    let told = status(&observed, &told, &outcome, now());
-    assert_eq!(summary(&told), ("False True False".into(), "AgentEnding".into()));
-    assert_eq!(told.connection.as_ref().unwrap().state, ConnectionState::Connected);
+    observed.agent.report = report("Connected", "Connected");
+    let result = status(&observed, &result, &outcome, now());
+    assert_eq!(summary(&result), ("False True False".into(), "AgentEnding".into()));
+    assert_eq!(result.connection.as_ref().unwrap().state, ConnectionState::Connected);
     // What it said last counts no more when it is gone.
     observed.agent.pod = None;
-    assert_eq!(summary(&status(&observed, &told, &outcome, now())).0, "True False False");
+    assert_eq!(summary(&status(&observed, &result, &outcome, now())).0, "True False False");
 }
 
 /// DPS may assign another hub any day.
 #[test]
 fn the_assigned_hub_follows_the_agent() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
-    let told = tell(&observed, &applied(&observed));
+    observed.agent.report = report("Connected", "Connected");
+    let result = tell(&observed, &applied(&observed));
     observed.agent.report = None;
-    let silent = status(&observed, &told, &applied(&observed), now());
+    let silent = status(&observed, &result, &applied(&observed), now());
     assert_eq!(silent.assigned_hub.as_deref(), Some("hub.example"));
-    observed.agent.report = said("Disconnected", "Connecting");
-    let Some(Report::Said(report)) = &mut observed.agent.report else { unreachable!() };
+    observed.agent.report = report("Disconnected", "Connecting");
+    let Some(Report::Status(report)) = &mut observed.agent.report else { unreachable!() };
     report.devices[0].assigned_hub = Some("other.example".into());
     let moved = status(&observed, &silent, &applied(&observed), now());
     assert_eq!(
@@ -431,24 +434,24 @@ fn direct_device_counts_as_provisioned_after_connecting() {
     let mut device = IoTDevice::clone(&observed.device);
     device.spec.model_id = Some("dtmi:contoso:Press;1".into());
     observed.device = device.into();
-    observed.agent.report = said("Disconnected", "Connecting");
-    let told = tell(&observed, &applied(&observed));
+    observed.agent.report = report("Disconnected", "Connecting");
+    let result = tell(&observed, &applied(&observed));
     assert_eq!(
-        (told.provisioning_state, told.assigned_hub.clone()),
+        (result.provisioning_state, result.assigned_hub.clone()),
         (Some(ProvisioningState::Registered), None)
     );
-    observed.agent.report = said("Connected", "Connected");
-    let told = status(&observed, &told, &applied(&observed), now());
-    assert_eq!(told.provisioning_state, Some(ProvisioningState::Provisioned));
-    observed.agent.report = said("Disconnected", "ConnectionLost");
-    let told = status(&observed, &told, &applied(&observed), now());
-    assert_eq!(told.provisioning_state, Some(ProvisioningState::Provisioned));
+    observed.agent.report = report("Connected", "Connected");
+    let result = status(&observed, &result, &applied(&observed), now());
+    assert_eq!(result.provisioning_state, Some(ProvisioningState::Provisioned));
+    observed.agent.report = report("Disconnected", "ConnectionLost");
+    let result = status(&observed, &result, &applied(&observed), now());
+    assert_eq!(result.provisioning_state, Some(ProvisioningState::Provisioned));
 }
 
 #[test]
 fn second_reconcile_reports_the_same_without_an_event() {
     let mut observed = in_group("{groupRef: {name: a}}");
-    observed.agent.report = said("Connected", "Connected");
+    observed.agent.report = report("Connected", "Connected");
     let outcome = applied(&observed);
     let first = tell(&observed, &outcome);
     let events = happened(&IoTDeviceStatus::default(), &first, &outcome);
@@ -458,7 +461,7 @@ fn second_reconcile_reports_the_same_without_an_event() {
     assert_eq!(second, first);
     assert!(happened(&first, &second, &outcome).is_empty());
 
-    observed.agent.report = said("Disconnected", "ConnectionLost");
+    observed.agent.report = report("Disconnected", "ConnectionLost");
     let lost = status(&observed, &first, &outcome, later);
     let events = happened(&first, &lost, &outcome);
     assert_eq!((events.len(), events[0].reason.as_str(), events[0].warning), (1, "ConnectionLost", true));

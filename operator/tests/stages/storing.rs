@@ -12,7 +12,7 @@ fn plan(buffer: &str) -> Plan {
     through(&in_group(&format!("{{groupRef: {{name: a}}, buffer: {buffer}}}"))).unwrap().2
 }
 
-fn told(plan: &Plan) -> Buffer {
+fn configured(plan: &Plan) -> Buffer {
     let text = &plan.configuration.as_ref().unwrap().data.as_ref().unwrap()["agent.yaml"];
     AgentConfig::parse(text).unwrap().devices.remove(0).buffer
 }
@@ -38,22 +38,23 @@ fn size(claim: &PersistentVolumeClaim) -> &str {
 fn every_setting_reaches_the_agent_and_has_its_default() {
     let unset = plan("{}");
     assert_eq!(
-        (told(&unset), unset.claim.as_ref(), limit(&unset).as_deref()),
+        (configured(&unset), unset.claim.as_ref(), limit(&unset).as_deref()),
         (Buffer::default(), None, Some("352Mi"))
     );
-    let set = told(&plan("{capacity: 1.5Gi, whenFull: Block, sync: EveryWrite, dropMarkers: Disabled}"));
+    let set =
+        configured(&plan("{capacity: 1.5Gi, whenFull: Block, sync: EveryWrite, dropMarkers: Disabled}"));
     assert_eq!((set.capacity.get(), set.when_full), (3 << 29, WhenFull::Block));
     assert_eq!((set.sync, set.drop_markers), (Sync::EveryWrite, false));
-    let set = told(&plan("{capacity: 500M, whenFull: DropNewest, sync: Never, dropMarkers: Enabled}"));
+    let set = configured(&plan("{capacity: 500M, whenFull: DropNewest, sync: Never, dropMarkers: Enabled}"));
     assert_eq!((set.capacity.get(), set.when_full), (500_000_000, WhenFull::DropNewest));
     assert_eq!((set.sync, set.drop_markers), (Sync::Never, true));
-    let set = told(&plan("{whenFull: DropOldest, sync: EverySecond}"));
+    let set = configured(&plan("{whenFull: DropOldest, sync: EverySecond}"));
     assert_eq!(set, Buffer::default());
 }
 
 /// As a custom resource of an older schema could have it.
 #[test]
-fn an_amount_that_is_none_is_a_fault_in_words() {
+fn invalid_amount_is_a_fault() {
     for (capacity, words) in [
         ("much", "buffer.capacity: use an amount of bytes"),
         ("1Ki", "buffer.capacity: 1Ki is not allowed here"),
@@ -78,12 +79,12 @@ fn a_device_replaces_the_groups_buffer_whole() {
     };
     let inherited = with_group("");
     assert_eq!(
-        (told(&inherited).capacity.get(), claimed(&inherited).as_deref()),
+        (configured(&inherited).capacity.get(), claimed(&inherited).as_deref()),
         (1 << 30, Some("press-17-agent-buffer"))
     );
     let own = with_group(", buffer: {capacity: 2Gi}");
     assert_eq!(
-        (told(&own).capacity.get(), claimed(&own), limit(&own).as_deref()),
+        (configured(&own).capacity.get(), claimed(&own), limit(&own).as_deref()),
         (2 << 30, None, Some("2368Mi"))
     );
 }
@@ -157,6 +158,6 @@ fn the_examples_of_buffers_reach_the_agent() {
         device.metadata.uid = Some("u3".to_owned());
         observed.device = std::sync::Arc::new(device);
         let plan = through(&observed).unwrap().2;
-        assert_eq!((told(&plan).capacity.get(), claimed(&plan).as_deref()), (capacity, claim));
+        assert_eq!((configured(&plan).capacity.get(), claimed(&plan).as_deref()), (capacity, claim));
     }
 }

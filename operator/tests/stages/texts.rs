@@ -48,12 +48,12 @@ fn made(
 
 #[test]
 fn key_with_white_space_and_byte_order_mark_is_read() {
-    let wanted = key_of(&through(&in_group("{groupRef: {name: a}, deviceId: dev-01}")).unwrap().1);
-    assert_eq!(wanted, "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
+    let expected = key_of(&through(&in_group("{groupRef: {name: a}, deviceId: dev-01}")).unwrap().1);
+    assert_eq!(expected, "UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=");
     for text in [format!("{}\n{}\n", &K64[..64], &K64[64..]), format!("\u{feff}{K64}\r\n")] {
         let mut observed = in_group("{groupRef: {name: a}, deviceId: dev-01}");
         observed.key = Some(secret(&[("primaryKey", &text)]));
-        assert_eq!(key_of(&through(&observed).unwrap().1), wanted);
+        assert_eq!(key_of(&through(&observed).unwrap().1), expected);
     }
 }
 

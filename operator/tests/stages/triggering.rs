@@ -199,7 +199,7 @@ fn lists_of_a_group_trigger_the_group_only() {
 }
 
 #[test]
-fn changed_or_deleted_group_no_longer_waits_for_its_secrets() {
+fn changed_group_is_triggered_by_its_new_secret_only() {
     let mut cluster = Cluster::new();
     // It names the group's key as its own, which the group's existence forbids.
     let own = "{hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: key}}}}}";

@@ -36,7 +36,7 @@ pub struct Remembered {
 struct Intent {
     device: Key,
     device_uid: Option<String>,
-    held: StoredCredentials,
+    stored: StoredCredentials,
 }
 
 /// Content of a credentials Secret, so that it is not read at every reconcile.
@@ -50,7 +50,7 @@ struct Kept {
     mirrored: Option<String>,
     /// True if it was recreated, so that the store first loses the previous one.
     recreated: bool,
-    held: StoredCredentials,
+    stored: StoredCredentials,
 }
 
 /// Consecutive writes of one object that only repair drift.
@@ -107,7 +107,7 @@ impl Remembered {
 
     /// Returns the content of the device's credentials Secret, if its newest version is known, or the content to
     /// recreate. Secrets of another device, or of a previous device with the same name, do not count.
-    pub(crate) fn held(
+    pub(crate) fn stored(
         &self,
         device: &IoTDevice,
         key: &Key,
@@ -117,14 +117,14 @@ impl Remembered {
         let intents = self.intents.lock();
         let intent = intents.get(key).filter(|intent| intent.device == own && intent.device_uid == *uid);
         if let Some(intent) = intent {
-            return Some(intent.held.clone());
+            return Some(intent.stored.clone());
         }
         let holdings = self.holdings.lock();
         let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
         let version = mirrored.and_then(|meta| meta.resource_version.as_ref());
         let between = version.is_none() && kept.recreated;
         let newest = kept.mirrored.as_ref() == version || kept.version.as_ref() == version || between;
-        newest.then(|| kept.held.clone())
+        newest.then(|| kept.stored.clone())
     }
 
     /// A credentials Secret was read or written; `mirrored` is what the mirror has of it.
@@ -134,7 +134,7 @@ impl Remembered {
         key: &Key,
         meta: &ObjectMeta,
         mirrored: Option<&ObjectMeta>,
-        held: StoredCredentials,
+        stored: StoredCredentials,
     ) {
         let kept = Kept {
             device: Key::of(device),
@@ -143,7 +143,7 @@ impl Remembered {
             version: meta.resource_version.clone(),
             mirrored: mirrored.and_then(|meta| meta.resource_version.clone()),
             recreated: mirrored.is_some_and(|mirrored| mirrored.uid != meta.uid),
-            held,
+            stored,
         };
         self.holdings.lock().insert(key.clone(), kept);
         self.abandon(key);
@@ -151,8 +151,8 @@ impl Remembered {
 
     /// Records the content of a credentials Secret that is deleted in order to be recreated. It is kept until it was
     /// written, however often that fails.
-    pub(super) fn intend(&self, device: &IoTDevice, key: &Key, held: StoredCredentials) {
-        let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), held };
+    pub(super) fn intend(&self, device: &IoTDevice, key: &Key, stored: StoredCredentials) {
+        let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), stored };
         self.intents.lock().insert(key.clone(), intent);
     }
 
@@ -283,7 +283,7 @@ mod tests {
             resource_version: Some(version.to_owned()),
             ..ObjectMeta::default()
         };
-        let known = |mirrored: Option<&ObjectMeta>| remembered.held(&device, &key, mirrored).is_some();
+        let known = |mirrored: Option<&ObjectMeta>| remembered.stored(&device, &key, mirrored).is_some();
         assert!(!known(None));
         // Made, and the mirror follows; then another program changes it.
         remembered.hold(&device, &key, &meta("u", "1"), None, StoredCredentials::default());
@@ -315,7 +315,7 @@ mod tests {
         let key = Key::new("n", "shared");
         let meta = ObjectMeta { uid: Some("s".to_owned()), ..ObjectMeta::default() };
         remembered.hold(&device("a", "u"), &key, &meta, None, StoredCredentials::default());
-        let known = |device: &IoTDevice| remembered.held(device, &key, None).is_some();
+        let known = |device: &IoTDevice| remembered.stored(device, &key, None).is_some();
         assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
         remembered.intend(&device("a", "u"), &key, StoredCredentials::default());
         assert!(known(&device("a", "u")) && !known(&device("b", "v")) && !known(&device("a", "w")));
@@ -340,16 +340,16 @@ mod tests {
         remembered.intend(&device, &key, new.clone());
         // Deleted; the cache gets the deletion before a new object can exist.
         remembered.forget("Secret", &key);
-        assert_eq!(remembered.held(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
+        assert_eq!(remembered.stored(&device, &key, Some(&meta("1"))).as_ref(), Some(&new));
         remembered.gone(&meta("1"));
-        assert_eq!(remembered.held(&device, &key, None).as_ref(), Some(&new));
+        assert_eq!(remembered.stored(&device, &key, None).as_ref(), Some(&new));
         // Written: from now on it is deleted with its Secret.
         remembered.hold(&device, &key, &meta("2"), None, new.clone());
-        assert_eq!(remembered.held(&device, &key, None), Some(new.clone()));
+        assert_eq!(remembered.stored(&device, &key, None), Some(new.clone()));
         remembered.gone(&meta("2"));
-        assert_eq!(remembered.held(&device, &key, None), None);
+        assert_eq!(remembered.stored(&device, &key, None), None);
         remembered.intend(&device, &key, new);
         remembered.forget_device(&Key::of(&device));
-        assert_eq!(remembered.held(&device, &key, None), None);
+        assert_eq!(remembered.stored(&device, &key, None), None);
     }
 }

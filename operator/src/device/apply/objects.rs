@@ -34,7 +34,7 @@ impl Applier<'_> {
         let secret = async {
             ApplyError::separate(self.put_credentials(owner, observed, &credentials, &content).await)
         };
-        let stored = async {
+        let with_claim = async {
             // The configuration tells the agent how much it may store in the claim.
             let claim = ApplyError::separate(self.put_claim(owner, claim.as_ref()).await)?;
             if let Some(unclaimed) = without_claim(&claim) {
@@ -46,7 +46,7 @@ impl Applier<'_> {
             };
             Ok((None, written))
         };
-        let (credentials, (unclaimed, configuration)) = futures::try_join!(secret, stored)?;
+        let (credentials, (unclaimed, configuration)) = futures::try_join!(secret, with_claim)?;
         let written =
             matches!(credentials, Ok(Written::Created | Written::Updated { .. } | Written::Unchanged));
         if let (true, Some(meta)) = (written, self.remembered.version("Secret", &secret_key)) {

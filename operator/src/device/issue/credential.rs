@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use lanyard_crds::status::{CredentialsProof, CredentialsStatus};
 use lanyard_handoff::fingerprint::Fingerprint;
-use lanyard_handoff::status as said;
+use lanyard_handoff::status as handoff;
 use lanyard_protocol::hub::connection_string::DeviceConnectionString;
 use lanyard_protocol::hub::host::{HostPort, MQTT_TLS_PORT};
 use lanyard_protocol::hub::key::SymmetricKey;
@@ -76,9 +76,9 @@ pub enum Issue {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct KnownCredential<'a> {
     /// Report of the agent.
-    pub said: Option<&'a said::Credential>,
+    pub reported: Option<&'a handoff::Credential>,
     /// Status of the credentials.
-    pub told: Option<&'a CredentialsStatus>,
+    pub recorded: Option<&'a CredentialsStatus>,
 }
 
 /// Returns the device's credential. The same inputs give the same key, so no key is stored twice.
@@ -92,29 +92,30 @@ pub fn issue(
     means: &dyn Environment,
 ) -> Result<Issue, Fault> {
     let nothing = StoredCredentials::default();
-    let held = observed.held.as_ref().unwrap_or(&nothing);
-    let fingerprint = held.current.as_ref().map(Credential::fingerprint);
-    let proof = fingerprint
-        .map_or(CredentialsProof::Untried, |fingerprint| change::proof(&fingerprint, known.said, known.told));
+    let stored = observed.stored.as_ref().unwrap_or(&nothing);
+    let fingerprint = stored.current.as_ref().map(Credential::fingerprint);
+    let proof = fingerprint.map_or(CredentialsProof::Untried, |fingerprint| {
+        change::proof(&fingerprint, known.reported, known.recorded)
+    });
     let stage =
-        Stage { held, proof, uid: observed.device.metadata.uid.as_deref().unwrap_or_default(), means };
+        Stage { stored, proof, uid: observed.device.metadata.uid.as_deref().unwrap_or_default(), means };
     let key = observed.key.as_ref();
     let trusted_ca = trusted_ca(&observed.trusted_ca)?;
     let chosen = match &valid.origin {
         Origin::Group { secret, key: name, .. } => {
             let group = group_key(secret, name, key)?;
-            let wanted = Credential::Key(group.derive(valid.device_id.as_str()));
-            stage.given(wanted, Some(Fingerprint::of_key(&group)))
+            let key = Credential::Key(group.derive(valid.device_id.as_str()));
+            stage.given(key, Some(Fingerprint::of_key(&group)))
         }
         Origin::Own { secret } => stage.given(Credential::Key(own_key(valid, secret, key)?), None),
         Origin::Kept { secret, name, letters } => {
             let certified = external::read(secret, key, (name, *letters), means.now())?;
             stage.given(Credential::Certificate(Box::new(certified)), None)
         }
-        Origin::SelfSigned(wanted) => stage.made(wanted, None)?,
-        Origin::Issued { secret, wanted, .. } => {
+        Origin::SelfSigned(request) => stage.made(request, None)?,
+        Origin::Issued { secret, request, .. } => {
             let issuer = Issuer::read(secret, key, means.now())?;
-            stage.made(wanted, Some(&issuer))?
+            stage.made(request, Some(&issuer))?
         }
     };
     let Some(Chosen { holding, proof, renewal_at, pending }) = chosen else { return Ok(Issue::Making) };
@@ -123,7 +124,7 @@ pub fn issue(
 
 /// With what a credential is chosen.
 struct Stage<'a> {
-    held: &'a StoredCredentials,
+    stored: &'a StoredCredentials,
     proof: CredentialsProof,
     uid: &'a str,
     means: &'a dyn Environment,
@@ -139,7 +140,7 @@ struct Chosen {
 impl Stage<'_> {
     /// Returns a credential that exists, or is derived; `group` is the fingerprint of the key from which it is
     /// derived.
-    fn given(&self, wanted: Credential, group: Option<Fingerprint>) -> Option<Chosen> {
+    fn given(&self, credential: Credential, group: Option<Fingerprint>) -> Option<Chosen> {
         let now = self.means.now();
         let chosen = |current, previous, issuer, proof| Chosen {
             holding: Holding { current, previous, issuer, slot: None },
@@ -147,25 +148,25 @@ impl Stage<'_> {
             renewal_at: None,
             pending: None,
         };
-        if self.held.current.as_ref() == Some(&wanted) {
-            let previous = change::staying(self.held, self.proof, LetGo::WhenProven, now);
-            return Some(chosen(wanted, previous, group, self.proof));
+        if self.stored.current.as_ref() == Some(&credential) {
+            let previous = change::staying(self.stored, self.proof, LetGo::WhenProven, now);
+            return Some(chosen(credential, previous, group, self.proof));
         }
-        let previous = change::leaving(self.held, &wanted, self.proof, LetGo::WhenProven, now);
+        let previous = change::leaving(self.stored, &credential, self.proof, LetGo::WhenProven, now);
         if let Some(pending) = self.pending(group.as_ref(), previous.as_ref(), now) {
             return self.waiting(pending, now);
         }
-        Some(chosen(wanted, previous, group, CredentialsProof::Untried))
+        Some(chosen(credential, previous, group, CredentialsProof::Untried))
     }
 
     /// A certificate that the operator makes.
-    fn made(&self, wanted: &LeafRequest, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
+    fn made(&self, request: &LeafRequest, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
         let now = self.means.now();
         let spread = schedule::spread(self.uid);
-        let judged = |credential: &Credential| judge(credential, wanted, issuer, spread, now);
-        let verdict = self.held.current.as_ref().map(|current| match judged(current) {
+        let judged = |credential: &Credential| judge(credential, request, issuer, spread, now);
+        let verdict = self.stored.current.as_ref().map(|current| match judged(current) {
             // A certificate of another program that happens to fit has no slot.
-            Verdict::Good if issuer.is_none() && self.held.slot.is_none() => Verdict::Other,
+            Verdict::Good if issuer.is_none() && self.stored.slot.is_none() => Verdict::Other,
             // The clock is right: the hub refuses the certificate too.
             Verdict::Good if self.proof == CredentialsProof::Refused && change::is_early(current, now) => {
                 Verdict::Due
@@ -173,35 +174,36 @@ impl Stage<'_> {
             verdict => verdict,
         });
         let let_go = if issuer.is_some() { LetGo::WhenProven } else { LetGo::WhenItEnds };
-        if let (Some(Verdict::Good), Some(current)) = (verdict, self.held.current.clone()) {
-            let previous = change::staying(self.held, self.proof, let_go, now);
-            return Ok(Some(self.told(current, previous, self.held.slot, self.proof, (wanted, issuer))));
+        if let (Some(Verdict::Good), Some(current)) = (verdict, self.stored.current.clone()) {
+            let previous = change::staying(self.stored, self.proof, let_go, now);
+            return Ok(Some(self.chosen(current, previous, self.stored.slot, self.proof, (request, issuer))));
         }
         // Unless the current one is known to work: then it stays beside a new one, as at every change.
         let returns = issuer.is_some() && self.proof != CredentialsProof::Accepted;
         let reverted =
-            self.held.previous.clone().filter(|previous| returns && judged(previous) == Verdict::Good);
+            self.stored.previous.clone().filter(|previous| returns && judged(previous) == Verdict::Good);
         if let (Some(Verdict::Other), Some(previous)) = (verdict, reverted) {
-            return Ok(Some(self.told(previous, None, None, CredentialsProof::Untried, (wanted, issuer))));
+            return Ok(Some(self.chosen(previous, None, None, CredentialsProof::Untried, (request, issuer))));
         }
         if let (Some(Verdict::Other), Some(issuer)) = (verdict, issuer)
-            && let Some(pending) = self.pending(Some(&issuer.fingerprint()), self.held.current.as_ref(), now)
+            && let Some(pending) =
+                self.pending(Some(&issuer.fingerprint()), self.stored.current.as_ref(), now)
         {
             return Ok(self.waiting(pending, now));
         }
-        let Some(pair) = self.means.pair(wanted.key).map_err(|error| signing_failed(&error))? else {
+        let Some(pair) = self.means.pair(request.key).map_err(|error| signing_failed(&error))? else {
             return Ok(self.waiting(Pending::Key, now));
         };
         let serial = leaf::serial(self.means.serial());
         let certified = match issuer {
-            None => leaf::self_signed(wanted, &pair, &serial, now),
-            Some(issuer) => leaf::issued(wanted, &pair, issuer, &serial, now),
+            None => leaf::self_signed(request, &pair, &serial, now),
+            Some(issuer) => leaf::issued(request, &pair, issuer, &serial, now),
         };
         let certified: Result<_, LeafError> = certified;
         let current = Credential::Certificate(Box::new(certified.map_err(|error| signing_failed(&error))?));
-        let previous = change::leaving(self.held, &current, self.proof, let_go, now);
-        let slot = issuer.is_none().then(|| change::slot(self.held, previous.as_ref()));
-        Ok(Some(self.told(current, previous, slot, CredentialsProof::Untried, (wanted, issuer))))
+        let previous = change::leaving(self.stored, &current, self.proof, let_go, now);
+        let slot = issuer.is_none().then(|| change::slot(self.stored, previous.as_ref()));
+        Ok(Some(self.chosen(current, previous, slot, CredentialsProof::Untried, (request, issuer))))
     }
 
     /// Returns whether other devices come first. A device without a working credential does not wait.
@@ -220,32 +222,32 @@ impl Stage<'_> {
 
     /// The credential in use stays until what is pending is done.
     fn waiting(&self, pending: Pending, now: Timestamp) -> Option<Chosen> {
-        let current = self.held.current.clone()?;
+        let current = self.stored.current.clone()?;
         let issuer = match &current {
-            Credential::Key(_) => self.held.issuer.clone(),
+            Credential::Key(_) => self.stored.issuer.clone(),
             Credential::Certificate(certified) => certified.issuer(),
         };
-        let let_go = if self.held.slot.is_some() { LetGo::WhenItEnds } else { LetGo::WhenProven };
-        let previous = change::staying(self.held, self.proof, let_go, now);
+        let let_go = if self.stored.slot.is_some() { LetGo::WhenItEnds } else { LetGo::WhenProven };
+        let previous = change::staying(self.stored, self.proof, let_go, now);
         Some(Chosen {
-            holding: Holding { current, previous, issuer, slot: self.held.slot },
+            holding: Holding { current, previous, issuer, slot: self.stored.slot },
             proof: self.proof,
             renewal_at: None,
             pending: Some(pending),
         })
     }
 
-    fn told(
+    fn chosen(
         &self,
         current: Credential,
         previous: Option<Credential>,
         slot: Option<lanyard_crds::slot::InUse>,
         proof: CredentialsProof,
-        (wanted, issuer): (&LeafRequest, Option<&Issuer>),
+        (request, issuer): (&LeafRequest, Option<&Issuer>),
     ) -> Chosen {
         let ends = issuer.map(Issuer::not_after);
         let renewal_at = current.certified().and_then(|certified| {
-            schedule::renewal(certified.leaf(), wanted, schedule::spread(self.uid), ends)
+            schedule::renewal(certified.leaf(), request, schedule::spread(self.uid), ends)
         });
         // Certificates above may be exchanged without a new one for the device.
         let current = match (current, issuer) {
@@ -281,9 +283,9 @@ fn secret_not_found(secret: &str, key: &str) -> Fault {
 }
 
 /// Names the key that is wanted and none that is there: who may name a Secret need not be allowed to read it.
-fn key_missing(secret: &str, wanted: &[&str]) -> Fault {
-    let wanted = wanted.join(" or ");
-    Fault::new(Reason::SecretKeyMissing, format!("Secret {secret:?} has no key {wanted}: add it"))
+fn key_missing(secret: &str, keys: &[&str]) -> Fault {
+    let keys = keys.join(" or ");
+    Fault::new(Reason::SecretKeyMissing, format!("Secret {secret:?} has no key {keys}: add it"))
 }
 
 fn key_not_base64(secret: &str, key: &str, error: &dyn std::error::Error) -> Fault {
@@ -313,9 +315,9 @@ fn agreed(
     secret: &str,
     parsed: DeviceConnectionString,
 ) -> Result<SymmetricKey, Fault> {
-    let mismatch = |field: &str, path: &str, wanted: &str| {
+    let mismatch = |field: &str, path: &str, expected: &str| {
         let message = format!(
-            "the {field} of connectionString in Secret {secret:?} is not {path}, {wanted:?}: correct one of them"
+            "the {field} of connectionString in Secret {secret:?} is not {path}, {expected:?}: correct one of them"
         );
         Err(Fault::new(Reason::ConnectionStringMismatch, message))
     };

@@ -22,7 +22,7 @@ pub struct DeviceObservation {
     /// The Secret that the device's credential comes from; `None` if it is missing.
     pub key: Option<SecretData>,
     /// Content of the device's Secret; `None` if it does not exist.
-    pub held: Option<StoredCredentials>,
+    pub stored: Option<StoredCredentials>,
     /// True if that Secret has the current name. Otherwise an existing Secret of that name must not be overwritten.
     pub own_seen: bool,
     /// A group of the namespace that names the same Secret as its key or CA.

@@ -39,16 +39,16 @@ pub async fn observe(
         return Ok(DeviceObservation { device, group, agent, ..DeviceObservation::default() });
     }
     let read = referred(reads, view, Arc::clone(&device), group);
-    let read_held = held_by(reads, view, remembered, &device);
-    let (seen, (held, own_seen)) = futures::try_join!(read, read_held)?;
-    let mut observed = DeviceObservation { held, own_seen, agent, ..seen };
+    let read_stored = stored_for(reads, view, remembered, &device);
+    let (seen, (stored, own_seen)) = futures::try_join!(read, read_stored)?;
+    let mut observed = DeviceObservation { stored, own_seen, agent, ..seen };
     observed.contest = IdentityJudge { reads, view, agents }.contest(&observed).await?;
     Ok(observed)
 }
 
 /// Returns the content of the device's Secret, or of the one with its previous name while the former does not exist;
 /// and whether it is the former. Content that the operator itself wrote or read is not read again.
-async fn held_by(
+async fn stored_for(
     reads: &Reads,
     view: &View,
     remembered: &Remembered,
@@ -61,16 +61,16 @@ async fn held_by(
         let key = Key::new(&device.namespace().unwrap_or_default(), &name);
         let mirrored = view.secrets.get(&to_ref(&key));
         let mirrored = mirrored.as_ref().map(|known| &known.metadata);
-        let held = match (remembered.held(device, &key, mirrored), mirrored) {
-            (Some(held), _) => Some(held),
-            (None, Some(_)) => reads.held(&key, device).await?.map(|(meta, held)| {
-                remembered.hold(device, &key, &meta, mirrored, held.clone());
-                held
+        let stored = match (remembered.stored(device, &key, mirrored), mirrored) {
+            (Some(stored), _) => Some(stored),
+            (None, Some(_)) => reads.stored(&key, device).await?.map(|(meta, stored)| {
+                remembered.hold(device, &key, &meta, mirrored, stored.clone());
+                stored
             }),
             (None, None) => None,
         };
-        if held.is_some() {
-            return Ok((held, name == own));
+        if stored.is_some() {
+            return Ok((stored, name == own));
         }
     }
     Ok((None, false))

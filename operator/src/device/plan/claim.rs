@@ -88,10 +88,10 @@ const VOLUME: &str = "/spec/volumeName";
 /// [`Fault`]: the planned claim has another class or access mode, or is larger than a claim without a volume.
 pub(crate) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> {
     for field in [CLASS, MODES] {
-        if let (Some(wanted), Some(there)) = (planned.pointer(field), found.pointer(field))
-            && wanted != there
+        if let (Some(requested), Some(there)) = (planned.pointer(field), found.pointer(field))
+            && requested != there
         {
-            return Err(immutable(&planned, field, wanted, there));
+            return Err(immutable(&planned, field, requested, there));
         }
     }
     if let (None, Some(class)) = (planned.pointer(CLASS), found.pointer(CLASS)) {
@@ -117,11 +117,11 @@ fn unbound(planned: &Value, there: &Value) -> Fault {
     Fault::new(Reason::ClaimImmutable, message)
 }
 
-fn immutable(planned: &Value, field: &str, wanted: &Value, there: &Value) -> Fault {
+fn immutable(planned: &Value, field: &str, requested: &Value, there: &Value) -> Fault {
     let (claim, field) = (&planned["metadata"]["name"], field.trim_start_matches("/spec/"));
     let claim = claim.as_str().unwrap_or_default();
     let message = format!(
-        "PersistentVolumeClaim {claim} has {field} {there}, and {wanted} is requested, which is immutable: revert it in \
+        "PersistentVolumeClaim {claim} has {field} {there}, and {requested} is requested, which is immutable: revert it in \
          buffer.storage.claim; or, when the hub has all events, or they may go, delete the claim with `kubectl delete pvc \
          {claim} --wait=false` and then the agent's pod, and another one is made"
     );

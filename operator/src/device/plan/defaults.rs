@@ -131,12 +131,12 @@ mod tests {
             "nodeSelector": {"zone": "2"}, "labels": {"team": "y"}, "env": [{"name": "TZ", "value": "CET"}],
             "imagePullSecrets": [{"name": "b"}, {"name": "c"}], "logLevel": "debug"
         }));
-        let wanted = agent(json!({
+        let expected = agent(json!({
             "resources": {"limits": {"memory": "64Mi"}}, "nodeSelector": {"zone": "2"}, "priorityClassName": "low",
             "labels": {"team": "y", "tier": "edge"}, "env": [{"name": "A", "value": "1"}, {"name": "TZ", "value": "CET"}],
             "imagePullSecrets": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "logLevel": "debug", "logFormat": "text"
         }));
-        assert_eq!(defaults.settings(&own), wanted);
+        assert_eq!(defaults.settings(&own), expected);
         let untouched =
             Agent { image_pull_secrets: Some(defaults.pull_secrets(None)), ..defaults.agent.clone() };
         assert_eq!(defaults.settings(&Agent::default()), untouched);

@@ -30,8 +30,8 @@ pub fn workload(device: &str) -> String {
 /// Name of the Secret with a device's credentials.
 #[must_use]
 pub fn credentials(device: &IoTDevice) -> String {
-    let wanted = device.spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
-    wanted.unwrap_or_else(|| format!("{}-credentials", device.name_any()))
+    let requested = device.spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
+    requested.unwrap_or_else(|| format!("{}-credentials", device.name_any()))
 }
 
 /// Returns the device whose Secret has this name by default.

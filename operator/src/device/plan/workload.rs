@@ -243,7 +243,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
 }
 
 /// Returns the user's resources, or those of an idle agent with some tags, with a margin.
-fn resources(wanted: Option<&Resources>) -> ResourceRequirements {
+fn resources(requested: Option<&Resources>) -> ResourceRequirements {
     let default = Resources {
         requests: Some(Amounts {
             cpu: Some(Quantity("5m".to_owned())),
@@ -251,7 +251,7 @@ fn resources(wanted: Option<&Resources>) -> ResourceRequirements {
         }),
         limits: Some(Amounts { cpu: None, memory: Some(Quantity("128Mi".to_owned())) }),
     };
-    let Resources { requests, limits } = wanted.cloned().unwrap_or(default);
+    let Resources { requests, limits } = requested.cloned().unwrap_or(default);
     let amounts = |amounts: Amounts| {
         let Amounts { cpu, memory } = amounts;
         let named = [("cpu", cpu), ("memory", memory)];

@@ -1,6 +1,6 @@
 //! The condition `AgentReady`: whether the agent does all of its work, and what keeps it from it. Pure.
 
-use lanyard_handoff::status as said;
+use lanyard_handoff::status as handoff;
 
 use super::state::connects_elsewhere;
 use crate::agents::client::MAX_ENTRIES;
@@ -20,7 +20,7 @@ pub(super) const NO_AGENT: Reason = Reason::NoAgent;
 pub(super) fn agent_ready(
     observed: &DeviceObservation,
     outcome: &Outcome,
-    said: Option<&said::DeviceStatus>,
+    reported: Option<&handoff::DeviceStatus>,
     stuck: Option<Aspect>,
 ) -> Aspect {
     let agent = &observed.agent;
@@ -50,7 +50,7 @@ pub(super) fn agent_ready(
         }
         _ => {}
     }
-    stuck.unwrap_or_else(|| running_aspect(agent, said, agent.outdated || has_new_specification(outcome)))
+    stuck.unwrap_or_else(|| running_aspect(agent, reported, agent.outdated || has_new_specification(outcome)))
 }
 
 /// Returns whether another program connects the device, and no previous agent does.
@@ -71,11 +71,11 @@ fn has_new_specification(outcome: &Outcome) -> bool {
     matches!(workload, Ok(Written::Updated { specification: true }))
 }
 
-fn running_aspect(agent: &AgentSeen, said: Option<&said::DeviceStatus>, outdated: bool) -> Aspect {
+fn running_aspect(agent: &AgentSeen, reported: Option<&handoff::DeviceStatus>, outdated: bool) -> Aspect {
     let aspect = match (&agent.report, &agent.pod) {
-        (Some(Report::Said(status)), _) => match &status.configuration_problem {
+        (Some(Report::Status(status)), _) => match &status.configuration_problem {
             Some(problem) => Aspect::new(false, Reason::ConfigurationRejected, problem.clone()),
-            None => said.and_then(tags_aspect).unwrap_or_else(|| {
+            None => reported.and_then(tags_aspect).unwrap_or_else(|| {
                 Aspect::new(true, Reason::Running, format!("agent {} runs", status.agent_version))
             }),
         },
@@ -97,8 +97,8 @@ fn running_aspect(agent: &AgentSeen, said: Option<&said::DeviceStatus>, outdated
 }
 
 /// Tags that the agent cannot read as they are written; it reads the others, and tells all of them on /status.
-fn tags_aspect(said: &said::DeviceStatus) -> Option<Aspect> {
-    let (first, others) = said.problems.split_first()?;
+fn tags_aspect(reported: &handoff::DeviceStatus) -> Option<Aspect> {
+    let (first, others) = reported.problems.split_first()?;
     let message = match others.len() {
         0 => first.clone(),
         1 => format!("{first}; and 1 more tag cannot be read"),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{CertificateStatus, CredentialsProof, CredentialsStatus, IoTDeviceStatus};
-use lanyard_handoff::status as said;
+use lanyard_handoff::status as handoff;
 
 use crate::conditions::{Aspect, CREDENTIALS_EXPIRING, find, whole_seconds};
 use crate::credential::certificate::Certificate;
@@ -28,7 +28,11 @@ const PROOF_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Returns whether the Secret has the planned content and works.
 ///
 /// `issued_before` means that the device's Secret has credentials, which stay there when new ones cannot be issued.
-pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued_before: bool) -> Aspect {
+pub(super) fn ready(
+    outcome: &Outcome,
+    reported: Option<&handoff::DeviceStatus>,
+    issued_before: bool,
+) -> Aspect {
     let (valid, applied) = match outcome {
         Outcome::Faulty(fault) if issued_before => {
             let message = format!("{}; the agent goes on with the files that it has", fault.message);
@@ -45,12 +49,12 @@ pub(super) fn ready(outcome: &Outcome, said: Option<&said::DeviceStatus>, issued
         Ok(Written::Waiting(why)) => Aspect::new(false, Reason::Waiting, why.clone()),
         Ok(Written::Contested(why, _)) => Aspect::new(false, Reason::Contested, why.clone()),
         Ok(Written::Created | Written::Updated { .. } | Written::Unchanged | Written::Absent) => {
-            issued(valid, &applied.issued, said)
+            issued(valid, &applied.issued, reported)
         }
     }
 }
 
-fn issued(valid: &EffectiveDevice, issued: &Issued, said: Option<&said::DeviceStatus>) -> Aspect {
+fn issued(valid: &EffectiveDevice, issued: &Issued, reported: Option<&handoff::DeviceStatus>) -> Aspect {
     let secret = &valid.secret_name;
     match issued.pending {
         Some(Pending::RolloverTurn(RolloverTurn::Paused(_))) => {
@@ -71,7 +75,7 @@ fn issued(valid: &EffectiveDevice, issued: &Issued, said: Option<&said::DeviceSt
     }
     let register = register(valid, issued).unwrap_or_default();
     if issued.proof == CredentialsProof::Refused && issued.holding.previous.is_some() {
-        let refused = said.and_then(|said| said.credential.as_ref()?.refused.as_ref());
+        let refused = reported.and_then(|reported| reported.credential.as_ref()?.refused.as_ref());
         let why = refused.map(|refused| format!(": {}", refused.message)).unwrap_or_default();
         let message = format!(
             "the device was refused with its new credential and goes on with the one before{why}{register}"
@@ -103,11 +107,11 @@ pub(super) fn register(valid: &EffectiveDevice, issued: &Issued) -> Option<Strin
     if !matches!(valid.origin, Origin::SelfSigned(_)) || issued.proof == CredentialsProof::Accepted {
         return None;
     }
-    let told = issued.holding.current.certified()?.leaf().told();
+    let certificate = issued.holding.current.certified()?.leaf().status();
     let slot = issued.holding.slot.unwrap_or_default().as_str().to_ascii_lowercase();
     Some(format!(
         "; register its {slot} thumbprint at the hub: SHA-256 {}, SHA-1 {}",
-        told.sha256_thumbprint, told.sha1_thumbprint
+        certificate.sha256_thumbprint, certificate.sha1_thumbprint
     ))
 }
 
@@ -122,14 +126,14 @@ pub(super) fn status(outcome: &Outcome, before: &IoTDeviceStatus) -> Option<Cred
                 credentials: Ok(Written::Created | Written::Updated { .. } | Written::Unchanged),
                 ..
             },
-        ) => Some(told(valid, issued)),
+        ) => Some(issued_status(valid, issued)),
         _ => before.credentials.clone(),
     }
 }
 
-fn told(valid: &EffectiveDevice, issued: &Issued) -> CredentialsStatus {
+fn issued_status(valid: &EffectiveDevice, issued: &Issued) -> CredentialsStatus {
     let holding = &issued.holding;
-    let of = |credential: &Credential| credential.certified().map(|certified| certified.leaf().told());
+    let of = |credential: &Credential| credential.certified().map(|certified| certified.leaf().status());
     let (current, previous) = (of(&holding.current), holding.previous.as_ref().and_then(of));
     // Two slots exist only if the operator renews; otherwise the previous certificate belongs to none.
     let previous: Option<CertificateStatus> = previous.filter(|_| holding.slot.is_some());
@@ -168,15 +172,19 @@ pub(super) fn expiring(
         Outcome::Applied(_, applied) => Some(&*applied.issued),
         _ => None,
     };
-    let (held, proof, renewal_at) = match issued {
+    let (stored, proof, renewal_at) = match issued {
         Some(issued) => (StoredCredentials::from(issued.holding.clone()), issued.proof, issued.renewal_at),
         None => {
-            let told = before.credentials.as_ref();
-            let proof = told.and_then(|told| told.proof).unwrap_or(CredentialsProof::Untried);
-            (observed.held.clone()?, proof, told.and_then(|told| told.renewal_at.as_ref().map(|time| time.0)))
+            let recorded = before.credentials.as_ref();
+            let proof = recorded.and_then(|recorded| recorded.proof).unwrap_or(CredentialsProof::Untried);
+            (
+                observed.stored.clone()?,
+                proof,
+                recorded.and_then(|recorded| recorded.renewal_at.as_ref().map(|time| time.0)),
+            )
         }
     };
-    let (shown, is_current) = shown(&held, proof, now)?;
+    let (shown, is_current) = shown(&stored, proof, now)?;
     let next = renewal_at.filter(|renewal_at| is_current && now < *renewal_at);
     let ends = whole_seconds(shown.not_after);
     let message = match next {
@@ -196,11 +204,17 @@ pub(super) fn expiring(
 }
 
 /// The certificate that the device shows, as far as is known, and whether it is the newest.
-fn shown(held: &StoredCredentials, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
-    let current =
-        held.current.as_ref().and_then(Credential::certified).map(|certified| certified.leaf_within_chain());
-    let previous =
-        held.previous.as_ref().and_then(Credential::certified).map(|certified| certified.leaf_within_chain());
+fn shown(stored: &StoredCredentials, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
+    let current = stored
+        .current
+        .as_ref()
+        .and_then(Credential::certified)
+        .map(|certified| certified.leaf_within_chain());
+    let previous = stored
+        .previous
+        .as_ref()
+        .and_then(Credential::certified)
+        .map(|certified| certified.leaf_within_chain());
     let overdue = |current: &Certificate| {
         let made = current.not_before.saturating_add(BACKDATED).unwrap_or(Timestamp::MAX);
         let life = std::time::Duration::try_from(current.not_after.duration_since(made)).unwrap_or_default();
@@ -236,8 +250,9 @@ pub(super) fn written(
     valid: &EffectiveDevice,
     applied: &Applied,
 ) -> Option<UserEvent> {
-    let fingerprint =
-        |status: &IoTDeviceStatus| status.credentials.as_ref().map(|told| told.fingerprint.clone());
+    let fingerprint = |status: &IoTDeviceStatus| {
+        status.credentials.as_ref().map(|credentials| credentials.fingerprint.clone())
+    };
     let word = match applied.credentials {
         Ok(Written::Created) => Reason::CredentialsIssued,
         Ok(Written::Updated { .. }) if fingerprint(before) != fingerprint(after) => {
@@ -252,10 +267,10 @@ pub(super) fn written(
 
 /// Returns the event of a certificate that expires soon, once.
 pub(super) fn ends(before: &IoTDeviceStatus, after: &IoTDeviceStatus) -> Option<UserEvent> {
-    let told = |status: &IoTDeviceStatus| {
-        find(&status.conditions, CREDENTIALS_EXPIRING).filter(|told| told.status == "True").cloned()
+    let true_condition = |status: &IoTDeviceStatus| {
+        find(&status.conditions, CREDENTIALS_EXPIRING).filter(|condition| condition.status == "True").cloned()
     };
-    let (before, after) = (told(before), told(after)?);
+    let (before, after) = (true_condition(before), true_condition(after)?);
     let is_news = before.is_none_or(|before| before.reason != after.reason);
     let reason = match Reason::parse(&after.reason) {
         Some(Reason::Expired) => Reason::CredentialsExpired,

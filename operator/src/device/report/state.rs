@@ -160,21 +160,21 @@ mod tests {
         for before in STATES {
             for before_block in STATES {
                 for (what, waits, template, was_at_hub, unblocked) in SEEN {
-                    let told_of = |blocked, issued| {
+                    let result_of = |blocked, issued| {
                         let seen = StateInputs { blocked, waits, template, was_at_hub, issued };
                         next(Before { state: before, before_block }, seen)
                     };
-                    let told = |blocked| told_of(blocked, false);
-                    assert_eq!(told_of(false, true), (unblocked, None), "{before:?} {what}");
+                    let result = |blocked| result_of(blocked, false);
+                    assert_eq!(result_of(false, true), (unblocked, None), "{before:?} {what}");
                     let admitted = before_block.filter(|state| *state != WaitingForApproval);
-                    assert_eq!(told(false), (unblocked, admitted), "{before:?} {before_block:?} {what}");
+                    assert_eq!(result(false), (unblocked, admitted), "{before:?} {before_block:?} {what}");
                     // The state when it was blocked is kept as long as it is blocked, whatever is seen.
                     let kept = match before {
                         None => unblocked,
                         Some(Blocked) => before_block.unwrap_or(unblocked),
                         Some(other) => other,
                     };
-                    assert_eq!(told(true), (Blocked, Some(kept)), "{before:?} {before_block:?} {what}");
+                    assert_eq!(result(true), (Blocked, Some(kept)), "{before:?} {before_block:?} {what}");
                 }
             }
         }
@@ -187,13 +187,13 @@ mod tests {
             let seen = StateInputs { blocked: false, waits, template, was_at_hub, issued: false };
             let first = next(Before { state: None, before_block: None }, seen);
             assert_eq!(first.0, state, "{what}");
-            let mut told = first;
+            let mut result = first;
             for blocked in [true, true, false] {
                 let seen = StateInputs { blocked, issued: !blocked, ..seen };
-                told = next(Before { state: Some(told.0), before_block: told.1 }, seen);
-                assert_eq!(told.1, blocked.then_some(state), "{what}");
+                result = next(Before { state: Some(result.0), before_block: result.1 }, seen);
+                assert_eq!(result.1, blocked.then_some(state), "{what}");
             }
-            assert_eq!(told, first, "{what}");
+            assert_eq!(result, first, "{what}");
         }
     }
 
@@ -240,8 +240,8 @@ mod tests {
             ("Manual", "{}", "{provisioningState: Registered, stateBeforeBlock: Registered}", false),
         ] {
             let group = group(&format!("approval: {approval}"));
-            let told = waits_for_approval(&device(spec, status), Some(&group));
-            assert_eq!(told, waits, "{approval} {spec} {status}");
+            let result = waits_for_approval(&device(spec, status), Some(&group));
+            assert_eq!(result, waits, "{approval} {spec} {status}");
         }
         assert!(!waits_for_approval(&device("{}", nothing), Some(&group("template: {}"))));
         assert!(!waits_for_approval(&device("{}", nothing), None));
@@ -265,8 +265,8 @@ mod tests {
                 if admitted.is_empty() { "{}".to_owned() } else { format!("{{admittedTo: {admitted}}}") };
             let device = device(&format!("{{approved: {approved}}}"), &admitted_to);
             assert_eq!(waits_for_approval(&device, Some(&manual)), waits, "{approved} {admitted}");
-            let told = admission(&device, Some(&manual));
-            assert_eq!((told.name.as_str(), told.uid.as_str()), after, "{approved} {admitted}");
+            let result = admission(&device, Some(&manual));
+            assert_eq!((result.name.as_str(), result.uid.as_str()), after, "{approved} {admitted}");
         }
         // Credentials from elsewhere open no group: its status does not answer the object as it is now.
         let issued = "{credentials: {secretName: s, kind: SharedAccessKey}}";

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lanyard_crds::status::{ClaimStatus, Connection, ConnectionState, IoTDeviceStatus, ProvisioningState};
-use lanyard_handoff::status::{self as said, ConnectionReason as R};
+use lanyard_handoff::status::{self as handoff, ConnectionReason as R};
 
 use super::agent_ready::{NO_AGENT, agent_ready, ignored, no_agent_wanted};
 use super::credentials_ready;
@@ -12,8 +12,8 @@ use super::state;
 use crate::agents::pod::{AGENT_STARTING, stuck};
 use crate::agents::report::AgentSeen;
 use crate::agents::report::Report;
+use crate::agents::report::device_report;
 use crate::agents::report::is_accepted;
-use crate::agents::report::said_of;
 use crate::conditions::{
     AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
     progress, whole_seconds,
@@ -38,22 +38,22 @@ pub fn status(
     let device = &observed.device;
     let generation = device.metadata.generation.unwrap_or_default();
     let no_agent = no_agent_wanted(observed);
-    let said = said_of(&observed.agent, &device.name_any()).filter(|_| !no_agent);
-    let connection = connection(observed, outcome, said, before.connection.as_ref(), now);
-    let credentials = credentials_ready::ready(outcome, said, before.credentials.is_some());
+    let reported = device_report(&observed.agent, &device.name_any()).filter(|_| !no_agent);
+    let connection = connection(observed, outcome, reported, before.connection.as_ref(), now);
+    let credentials = credentials_ready::ready(outcome, reported, before.credentials.is_some());
     let expiring = credentials_ready::expiring(observed, outcome, before, now);
     let stuck = observed.agent.pod.as_ref().and_then(|pod| stuck(pod, now));
     let waits = stuck.is_some()
-        || (!no_agent && waits_for_user(&observed.agent, said))
+        || (!no_agent && waits_for_user(&observed.agent, reported))
         || credentials.reason == Reason::CredentialRefused;
-    let agent = agent_ready(observed, outcome, said, stuck);
+    let agent = agent_ready(observed, outcome, reported, stuck);
     let connected = Aspect {
         truth: match connection.state {
             ConnectionState::Connected => Truth::True,
             ConnectionState::Disconnected => Truth::False,
             ConnectionState::Unknown => Truth::Unknown,
         },
-        reason: connection_reason(observed, outcome, said),
+        reason: connection_reason(observed, outcome, reported),
         message: connection.message.clone(),
     };
     let ready = [&credentials, &agent, &connected].into_iter().find(|aspect| aspect.truth != Truth::True);
@@ -65,11 +65,11 @@ pub fn status(
     };
     let [reconciling, stalled] =
         progress(&ready, outcome.fault().is_some_and(|fault| !fault.reason.is_a_step()) || waits);
-    let assigned_hub = assigned_hub(outcome, before, said);
+    let assigned_hub = assigned_hub(outcome, before, reported);
     let issued = credentials_ready::status(outcome, before);
     let (provisioning_state, state_before_block) =
         provisioning_state(observed, before, assigned_hub.as_deref(), issued.is_some());
-    let claim = claim(observed, before, said, assigned_hub.as_deref(), now);
+    let claim = claim(observed, before, reported, assigned_hub.as_deref(), now);
     IoTDeviceStatus {
         observed_generation: generation,
         device_id: Some(device.device_id().to_owned()),
@@ -96,18 +96,18 @@ pub fn status(
 fn connection(
     observed: &DeviceObservation,
     outcome: &Outcome,
-    said: Option<&said::DeviceStatus>,
+    reported: Option<&handoff::DeviceStatus>,
     before: Option<&Connection>,
     now: Timestamp,
 ) -> Connection {
-    let reason = connection_reason(observed, outcome, said).as_str().to_owned();
-    if let (Some(said), false) = (said, matches!(outcome, Outcome::Withdrawn(_))) {
-        let state = match said.connection.state {
-            said::ConnectionState::Connected => ConnectionState::Connected,
-            said::ConnectionState::Disconnected => ConnectionState::Disconnected,
+    let reason = connection_reason(observed, outcome, reported).as_str().to_owned();
+    if let (Some(reported), false) = (reported, matches!(outcome, Outcome::Withdrawn(_))) {
+        let state = match reported.connection.state {
+            handoff::ConnectionState::Connected => ConnectionState::Connected,
+            handoff::ConnectionState::Disconnected => ConnectionState::Disconnected,
         };
-        let since = Some(Time(whole_seconds(said.connection.since)));
-        return Connection { state, since, reason, message: message(said) };
+        let since = Some(Time(whole_seconds(reported.connection.since)));
+        return Connection { state, since, reason, message: message(reported) };
     }
     let (state, message) = match (outcome, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _) => (ConnectionState::Disconnected, fault.message.clone()),
@@ -119,7 +119,7 @@ fn connection(
             (ConnectionState::Unknown, format!("the agent's /status cannot be read: {why}"))
         }
         (_, Some(Report::Contradicts(why))) => (ConnectionState::Unknown, ignored(why)),
-        (_, Some(Report::Said(_))) => {
+        (_, Some(Report::Status(_))) => {
             (ConnectionState::Unknown, "the agent does not know the device yet".to_owned())
         }
         (_, None) => (ConnectionState::Unknown, "no agent answers".to_owned()),
@@ -130,15 +130,15 @@ fn connection(
 }
 
 /// Returns the agent's message about the connection, or one for the reason.
-fn message(said: &said::DeviceStatus) -> String {
-    let said::Connection { message, unknown_reason, .. } = &said.connection;
+fn message(reported: &handoff::DeviceStatus) -> String {
+    let handoff::Connection { message, unknown_reason, .. } = &reported.connection;
     let newer = unknown_reason.as_ref().map(|reason| {
         format!(
             "the agent reports reason {reason:?}, which this operator does not know: upgrade the operator"
         )
     });
     match (newer, message.as_str()) {
-        (None, "") => in_words(said),
+        (None, "") => in_words(reported),
         (None, message) => message.to_owned(),
         (Some(newer), "") => newer,
         (Some(newer), message) => format!("{newer}; {message}"),
@@ -146,8 +146,8 @@ fn message(said: &said::DeviceStatus) -> String {
 }
 
 /// Returns the message for a state of which the agent reports only the reason.
-fn in_words(said: &said::DeviceStatus) -> String {
-    match (said.connection.reason, &said.assigned_hub) {
+fn in_words(reported: &handoff::DeviceStatus) -> String {
+    match (reported.connection.reason, &reported.assigned_hub) {
         (R::Connected, Some(hub)) => format!("connected to {hub}"),
         (R::Connecting, Some(hub)) => format!("connecting to {hub}"),
         (R::Connecting, None) => "connecting to the hub".to_owned(),
@@ -159,27 +159,27 @@ fn in_words(said: &said::DeviceStatus) -> String {
 fn connection_reason(
     observed: &DeviceObservation,
     outcome: &Outcome,
-    said: Option<&said::DeviceStatus>,
+    reported: Option<&handoff::DeviceStatus>,
 ) -> Reason {
-    match (outcome, said, &observed.agent.report) {
+    match (outcome, reported, &observed.agent.report) {
         (Outcome::Withdrawn(fault), _, _) => fault.reason,
         _ if no_agent_wanted(observed) => NO_AGENT,
-        (_, Some(said), _) => Reason::Connection(said.connection.reason),
+        (_, Some(reported), _) => Reason::Connection(reported.connection.reason),
         (_, None, Some(Report::Silent(_))) => Reason::AgentUnreachable,
         (_, None, Some(Report::Contradicts(_))) => Reason::AnswerIgnored,
-        (_, None, Some(Report::Said(_))) => Reason::Connection(R::Connecting),
+        (_, None, Some(Report::Status(_))) => Reason::Connection(R::Connecting),
         (_, None, None) => Reason::AgentNotRunning,
     }
 }
 
 /// Returns whether a user must change something at the hub, at DPS or in the object.
-fn waits_for_user(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> bool {
+fn waits_for_user(agent: &AgentSeen, reported: Option<&handoff::DeviceStatus>) -> bool {
     let rejected =
-        matches!(&agent.report, Some(Report::Said(status)) if status.configuration_problem.is_some());
-    let refused = said.is_some_and(|said| {
-        !said.problems.is_empty()
+        matches!(&agent.report, Some(Report::Status(status)) if status.configuration_problem.is_some());
+    let refused = reported.is_some_and(|reported| {
+        !reported.problems.is_empty()
             || matches!(
-                said.connection.reason,
+                reported.connection.reason,
                 R::Unauthorized
                     | R::RegistrationUnauthorized
                     | R::EnrollmentDisabled
@@ -194,15 +194,16 @@ fn waits_for_user(agent: &AgentSeen, said: Option<&said::DeviceStatus>) -> bool 
 fn assigned_hub(
     outcome: &Outcome,
     before: &IoTDeviceStatus,
-    said: Option<&said::DeviceStatus>,
+    reported: Option<&handoff::DeviceStatus>,
 ) -> Option<String> {
     let was = before.assigned_hub.clone();
     let Outcome::Applied(valid, _) = outcome else { return was };
-    let connected = said.is_some_and(|said| said.connection.state == said::ConnectionState::Connected);
-    let told = said.and_then(|said| said.assigned_hub.clone());
+    let connected =
+        reported.is_some_and(|reported| reported.connection.state == handoff::ConnectionState::Connected);
+    let reported_hub = reported.and_then(|reported| reported.assigned_hub.clone());
     match &valid.destination {
-        Destination::Dps(_) => told.or(was),
-        Destination::Hub(hub) if connected => told.or_else(|| Some(hub.hostname.host().to_owned())),
+        Destination::Dps(_) => reported_hub.or(was),
+        Destination::Hub(hub) if connected => reported_hub.or_else(|| Some(hub.hostname.host().to_owned())),
         Destination::Hub(hub) => was.filter(|was| {
             was.split(':').next().is_some_and(|was| was.eq_ignore_ascii_case(hub.hostname.host()))
         }),
@@ -213,7 +214,7 @@ fn assigned_hub(
 fn claim(
     observed: &DeviceObservation,
     before: &IoTDeviceStatus,
-    said: Option<&said::DeviceStatus>,
+    reported: Option<&handoff::DeviceStatus>,
     assigned_hub: Option<&str>,
     now: Timestamp,
 ) -> Option<ClaimStatus> {
@@ -223,9 +224,9 @@ fn claim(
     let before = before.claim.clone().filter(|before| {
         before.uid == uid && before.identities.first().is_some_and(|first| *first == own.to_string())
     });
-    let Some(said) = said.filter(|said| is_accepted(said)) else { return before };
+    let Some(reported) = reported.filter(|reported| is_accepted(reported)) else { return before };
     let hub = assigned_hub.filter(|_| matches!(own, Identity::Registration { .. }));
-    let hub = hub.map(|hub| Identity::at_hub(hub, &said.device_id));
+    let hub = hub.map(|hub| Identity::at_hub(hub, &reported.device_id));
     let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.since);
     let identities = std::iter::once(own).chain(hub).map(|identity| identity.to_string()).collect();
     Some(ClaimStatus { identities, since, uid })
@@ -266,12 +267,12 @@ pub fn happened(before: &IoTDeviceStatus, after: &IoTDeviceStatus, outcome: &Out
         }));
     }
     events.extend(credentials_ready::ends(before, after));
-    let told = |status: &IoTDeviceStatus| {
+    let ready_state = |status: &IoTDeviceStatus| {
         find(&status.conditions, READY).map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
-    if told(before) != told(after)
+    if ready_state(before) != ready_state(after)
         // Its start is reported when it is deployed.
-        && told(after).is_none_or(|(_, reason)| reason != AGENT_STARTING.as_str())
+        && ready_state(after).is_none_or(|(_, reason)| reason != AGENT_STARTING.as_str())
         && let Some(ready) = find(&after.conditions, READY)
         && let Some(reason) = Reason::parse(&ready.reason)
     {

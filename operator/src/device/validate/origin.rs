@@ -40,7 +40,7 @@ pub enum Origin {
         /// Name of the CA's Secret.
         secret: String,
         /// Certificate to issue.
-        wanted: LeafRequest,
+        request: LeafRequest,
     },
     /// Certificate that another program maintains in this Secret.
     Kept {
@@ -56,9 +56,9 @@ pub enum Origin {
 impl Origin {
     /// Returns the certificate to issue, if the operator issues it.
     #[must_use]
-    pub fn wanted(&self) -> Option<&LeafRequest> {
+    pub fn request(&self) -> Option<&LeafRequest> {
         match self {
-            Self::SelfSigned(wanted) | Self::Issued { wanted, .. } => Some(wanted),
+            Self::SelfSigned(request) | Self::Issued { request, .. } => Some(request),
             Self::Group { .. } | Self::Own { .. } | Self::Kept { .. } => None,
         }
     }
@@ -73,7 +73,7 @@ pub fn own(auth: &Auth, field: &str, name: &str, letters: DeviceNames) -> Result
     match (&auth.symmetric_key, &auth.self_signed, &auth.certificate) {
         (Some(key), None, None) => Ok(Origin::Own { secret: key.secret_ref.name.clone() }),
         (None, Some(leaf), None) => {
-            Ok(Origin::SelfSigned(wanted(leaf, &format!("{field}.selfSigned"), name)?))
+            Ok(Origin::SelfSigned(leaf_request(leaf, &format!("{field}.selfSigned"), name)?))
         }
         (None, None, Some(kept)) => {
             Ok(Origin::Kept { secret: kept.secret_ref.name.clone(), name: name.to_owned(), letters })
@@ -100,14 +100,14 @@ pub fn of_group(name: &str, group: &ProvisioningGroup, registration: &str) -> Re
             let issuer = issuer
                 .ok_or_else(|| invalid(&field("attestation.x509"), "set secondaryIssuer, or use: Primary"))?;
             let leaf = x509.leaf.clone().unwrap_or_default();
-            let wanted = wanted(&leaf, &field("attestation.x509.leaf"), registration)?;
-            Ok(Origin::Issued { group: name.to_owned(), secret: issuer.secret_ref.name.clone(), wanted })
+            let request = leaf_request(&leaf, &field("attestation.x509.leaf"), registration)?;
+            Ok(Origin::Issued { group: name.to_owned(), secret: issuer.secret_ref.name.clone(), request })
         }
         _ => Err(invalid(&field("attestation"), "set exactly one of symmetricKey and x509")),
     }
 }
 
-fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
+fn leaf_request(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
     if name.chars().count() > MAX_COMMON_NAME {
         let message = format!(
             "{name:?} is longer than the {MAX_COMMON_NAME} characters that a certificate's common name has: use a \
@@ -117,7 +117,7 @@ fn wanted(leaf: &Leaf, field: &str, name: &str) -> Result<LeafRequest, Fault> {
     }
     let (duration, renew_before) = schedule::lengths(leaf)
         .map_err(|wrong| invalid(&format!("{field}.{wrong}"), "use a length of time such as 8760h"))?;
-    let key = KeyKind::wanted(leaf.private_key.as_ref());
+    let key = KeyKind::requested(leaf.private_key.as_ref());
     let key = key.ok_or_else(|| {
         invalid(&format!("{field}.privateKey.size"), "use 256 or 384 for ECDSA; 2048, 3072 or 4096 for RSA")
     })?;

@@ -53,24 +53,24 @@ pub struct Refusals(Mutex<HashMap<(Key, String), Refused>>);
 
 #[derive(Debug)]
 struct Refused {
-    wanted: DesiredDevice,
+    desired: DesiredDevice,
     since: Instant,
     why: String,
 }
 
 impl Refusals {
-    fn of(&self, group: &Key, wanted: &DesiredDevice, now: Instant) -> Option<String> {
+    fn of(&self, group: &Key, desired: &DesiredDevice, now: Instant) -> Option<String> {
         let refused = self.0.lock();
-        let refused = refused.get(&(group.clone(), wanted.name.clone()))?;
-        let still = refused.wanted == *wanted && now.duration_since(refused.since) < RETRY_REFUSED;
+        let refused = refused.get(&(group.clone(), desired.name.clone()))?;
+        let still = refused.desired == *desired && now.duration_since(refused.since) < RETRY_REFUSED;
         still.then(|| refused.why.clone())
     }
 
-    fn put(&self, group: &Key, wanted: &DesiredDevice, now: Instant, why: &str) {
+    fn put(&self, group: &Key, desired: &DesiredDevice, now: Instant, why: &str) {
         let mut refused = self.0.lock();
         refused.retain(|_, refused| now.duration_since(refused.since) < RETRY_REFUSED);
-        let entry = Refused { wanted: wanted.clone(), since: now, why: why.to_owned() };
-        refused.insert((group.clone(), wanted.name.clone()), entry);
+        let entry = Refused { desired: desired.clone(), since: now, why: why.to_owned() };
+        refused.insert((group.clone(), desired.name.clone()), entry);
     }
 }
 
@@ -105,18 +105,18 @@ impl ImportApplier<'_> {
     /// An error of the API server that a retry may fix; earlier writes stay.
     pub async fn import(&self, group: &ProvisioningGroup, work: ImportWork) -> Result<Imported, kube::Error> {
         let ImportWork { create, change, delete, spared, settled, ending, mistakes } = work;
-        let mut told = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
+        let mut imported = Imported { done: settled, left: ending, mistakes, spared, ..Imported::default() };
         let (now, key) = (clock::instant(), Key::of(group));
         let mut steps: Vec<Step> = delete.into_iter().map(|(name, uid)| Step::Delete(name, uid)).collect();
-        let creates = create.into_iter().map(|wanted| (wanted, None));
-        for (wanted, uid) in change.into_iter().map(|(wanted, uid)| (wanted, Some(uid))).chain(creates) {
-            match self.refusals.of(&key, &wanted, now) {
-                Some(why) => told.refuse(refusal(&wanted, &why)),
-                None => steps.push(Step::Write(wanted, uid)),
+        let creates = create.into_iter().map(|desired| (desired, None));
+        for (desired, uid) in change.into_iter().map(|(desired, uid)| (desired, Some(uid))).chain(creates) {
+            match self.refusals.of(&key, &desired, now) {
+                Some(why) => imported.refuse(refusal(&desired, &why)),
+                None => steps.push(Step::Write(desired, uid)),
             }
         }
-        told.more = steps.len() > AT_A_LOOK;
-        told.left += steps.len().saturating_sub(AT_A_LOOK);
+        imported.more = steps.len() > AT_A_LOOK;
+        imported.left += steps.len().saturating_sub(AT_A_LOOK);
         steps.truncate(AT_A_LOOK);
         let mut done = futures::stream::iter(steps)
             .map(|step| self.step(group, &key, now, step))
@@ -124,15 +124,15 @@ impl ImportApplier<'_> {
         let mut failed = None;
         while let Some(row) = done.next().await {
             match row {
-                Ok(Some(ImportRow::Done)) => told.done += 1,
-                Ok(Some(ImportRow::Waits)) => told.left += 1,
-                Ok(Some(ImportRow::Refused(mistake))) => told.refuse(mistake),
+                Ok(Some(ImportRow::Done)) => imported.done += 1,
+                Ok(Some(ImportRow::Waits)) => imported.left += 1,
+                Ok(Some(ImportRow::Refused(mistake))) => imported.refuse(mistake),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
         }
-        told.mistakes.sort_by_key(|mistake| mistake.line);
-        failed.map_or(Ok(told), Err)
+        imported.mistakes.sort_by_key(|mistake| mistake.line);
+        failed.map_or(Ok(imported), Err)
     }
 
     /// Nothing for a removal, which is no row.
@@ -145,8 +145,8 @@ impl ImportApplier<'_> {
     ) -> Result<Option<ImportRow>, kube::Error> {
         match step {
             Step::Delete(name, uid) => self.delete(key, &name, uid).await.map(|()| None),
-            Step::Write(wanted, uid) => {
-                let row = self.write(group, key, &wanted, uid.as_deref(), now).await?;
+            Step::Write(desired, uid) => {
+                let row = self.write(group, key, &desired, uid.as_deref(), now).await?;
                 Ok(Some(row))
             }
         }
@@ -156,14 +156,14 @@ impl ImportApplier<'_> {
         &self,
         group: &ProvisioningGroup,
         key: &Key,
-        wanted: &DesiredDevice,
+        desired: &DesiredDevice,
         uid: Option<&str>,
         now: Instant,
     ) -> Result<ImportRow, kube::Error> {
         if uid.is_none() {
             // The cache may not have it yet: another owner's, or one of the previous reconciliation.
             let api: Api<PartialObjectMeta<IoTDevice>> = Api::namespaced(self.client.clone(), &key.namespace);
-            if api.get_metadata_opt(&wanted.name).await?.is_some() {
+            if api.get_metadata_opt(&desired.name).await?.is_some() {
                 return Ok(ImportRow::Waits);
             }
         }
@@ -171,7 +171,7 @@ impl ImportApplier<'_> {
         // The list wins over other writers of its fields, but not over a program that creates the device at the same moment.
         let how = PatchParams { force: uid.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
         self.metrics.wrote("IoTDevice", "apply");
-        match api.patch(&wanted.name, &how, &Patch::Apply(object(group, wanted, uid))).await {
+        match api.patch(&desired.name, &how, &Patch::Apply(object(group, desired, uid))).await {
             Ok(_) => Ok(ImportRow::Done),
             // The object was deleted or has another owner now; a watch reports it.
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(ImportRow::Waits),
@@ -181,8 +181,8 @@ impl ImportApplier<'_> {
                 Ok(ImportRow::Waits)
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-                self.refusals.put(key, wanted, now, &status.message);
-                Ok(ImportRow::Refused(refusal(wanted, &status.message)))
+                self.refusals.put(key, desired, now, &status.message);
+                Ok(ImportRow::Refused(refusal(desired, &status.message)))
             }
             Err(error) => Err(error),
         }
@@ -211,7 +211,7 @@ impl Imported {
     }
 }
 
-fn refusal(wanted: &DesiredDevice, why: &str) -> ImportMistake {
-    let message = format!("the API server refuses IoTDevice {}: {why}", wanted.name);
-    ImportMistake { line: wanted.entry.line, message }
+fn refusal(desired: &DesiredDevice, why: &str) -> ImportMistake {
+    let message = format!("the API server refuses IoTDevice {}: {why}", desired.name);
+    ImportMistake { line: desired.entry.line, message }
 }

@@ -210,7 +210,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_has_rows(text in "[\\PC\n\r\"]{0,60}") {
+        fn any_text_is_split_into_rows(text in "[\\PC\n\r\"]{0,60}") {
             let lines = u32::try_from(text.chars().count()).unwrap() + 1;
             let mut last = 0;
             for row in rows(&text) {

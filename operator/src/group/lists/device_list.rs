@@ -142,12 +142,12 @@ struct Columns {
 
 impl Columns {
     fn of(header: &Row) -> Result<Self, Fault> {
-        let find = |wanted: &str| {
+        let find = |column: &str| {
             let mut found =
-                header.cells.iter().enumerate().filter(|(_, cell)| cell.eq_ignore_ascii_case(wanted));
+                header.cells.iter().enumerate().filter(|(_, cell)| cell.eq_ignore_ascii_case(column));
             match (found.next(), found.next()) {
                 (_, Some(_)) => {
-                    Err(no_list(&format!("line {}: there are two columns {wanted}", header.line)))
+                    Err(no_list(&format!("line {}: there are two columns {column}", header.line)))
                 }
                 (found, None) => Ok(found.map(|(column, _)| column)),
             }
@@ -279,9 +279,9 @@ mod tests {
         );
         let list = read(&text).unwrap();
         assert_eq!(list.entries, [entry(2, "ok", ""), entry(10, "fine", "")]);
-        let told: Vec<_> =
+        let mistakes: Vec<_> =
             list.mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
-        for ((line, words), (told_line, message)) in [
+        for ((line, words), (mistake_line, message)) in [
             (3, "IOTC_DEVICEID is empty"),
             (4, "must not contain ' '"),
             (5, "must end with a letter"),
@@ -292,11 +292,11 @@ mod tests {
             (11, "never closed"),
         ]
         .into_iter()
-        .zip(&told)
+        .zip(&mistakes)
         {
-            assert!(line == *told_line && message.contains(words), "{line} {told_line} {message}");
+            assert!(line == *mistake_line && message.contains(words), "{line} {mistake_line} {message}");
         }
-        assert_eq!((told.len(), list.rows(), list.complete), (8, 10, false));
+        assert_eq!((mistakes.len(), list.rows(), list.complete), (8, 10, false));
         // A device that stands there twice is there.
         let list = read("IOTC_DEVICEID\na\nA\n").unwrap();
         assert_eq!((list.complete, list.repeated), (true, vec!["A".to_owned()]));

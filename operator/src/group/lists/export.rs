@@ -160,7 +160,7 @@ mod tests {
     const K64: &str =
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
     #[test]
-    fn the_names_of_answers_to_codes_are_taken() {
+    fn export_to_a_verification_secret_is_refused() {
         for (name, taken) in [
             ("g-verification", true),
             ("g-secondary-verification", true),
@@ -205,19 +205,19 @@ mod tests {
             device("blocked", "blocked: true", ISSUED),
         ];
         let both = keys(&[("primaryKey", K64), ("secondaryKey", K32)]);
-        let told = export("list", &devices, Some(&both)).unwrap();
+        let exported = export("list", &devices, Some(&both)).unwrap();
         assert_eq!(
-            text(&told),
+            text(&exported),
             "IOTC_DEVICEID,IOTC_DEVICENAME,IOTC_SASKEY_PRIMARY,IOTC_SASKEY_SECONDARY,IOTC_X509THUMBPRINT_PRIMARY,IOTC_X509THUMBPRINT_SECONDARY\r\n\
              dev-01,\"Press, \"\"big\"\"\",UwwVfsD5lA+qU/1oNyCqDCDeShqtT/bvsaUt7i0bKJE=,luaCqHSmg758Dy2PlrF3Vl83Pcf53G9Nc/vj86Xl0d4=,,\r\n\
              sensor:line3_a.7,\"'=HYPERLINK(\"\"x\"\")\",aapYnrjcHOEz9dza5mBFw2t3uo9/xLJcNhOz1lptp9c=,dNvWGcDdPAYfFv/7d8X8/yp48vvabCeyTXhaVf7XOQ4=,,\r\n"
         );
-        assert_eq!(told.devices, 2);
+        assert_eq!(exported.devices, 2);
         let mut turned = devices.to_vec();
         turned.reverse();
-        assert_eq!(export("list", &turned, Some(&both)).unwrap(), told, "the same bytes");
+        assert_eq!(export("list", &turned, Some(&both)).unwrap(), exported, "the same bytes");
         // An exported list can be imported.
-        let list = read(&text(&told)).unwrap();
+        let list = read(&text(&exported)).unwrap();
         assert_eq!(list.entries[1].display_name.as_deref(), Some("=HYPERLINK(\"x\")"));
         assert!(list.mistakes.is_empty());
         // Without a second key its column is empty.
@@ -238,8 +238,8 @@ mod tests {
             slot("A"),
             slot("B")
         );
-        let told = export("list", &[device("d", "", &status)], None).unwrap();
-        let row = rows(&text(&told)).remove(1).unwrap();
+        let exported = export("list", &[device("d", "", &status)], None).unwrap();
+        let row = rows(&text(&exported)).remove(1).unwrap();
         assert_eq!(row.cells, ["d", "", "", "", &"A".repeat(64), &"B".repeat(64)]);
     }
 

@@ -82,14 +82,14 @@ fn ends_as_hash(id: &str) -> bool {
 pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> ImportWork {
     let there = There::of(group, devices);
     let mut work = ImportWork { mistakes: list.mistakes.clone(), ..ImportWork::default() };
-    let wanted: Vec<DesiredDevice> = list
+    let desired: Vec<DesiredDevice> = list
         .entries
         .iter()
         .map(|entry| DesiredDevice { name: name(&entry.device_id), entry: entry.clone() })
         .collect();
     // Two rows with one id are ambiguous; their device is not deleted.
     let repeated = list.repeated.iter().map(|id| name(id));
-    let names: HashSet<String> = wanted.iter().map(|wanted| wanted.name.clone()).chain(repeated).collect();
+    let names: HashSet<String> = desired.iter().map(|desired| desired.name.clone()).chain(repeated).collect();
     let policy = group.spec.import.as_ref().and_then(|import| import.on_removal).unwrap_or_default();
     let removed = |device: &IoTDevice| {
         policy == OnRemoval::Delete && list.complete && !names.contains(&device.name_any())
@@ -109,27 +109,27 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
     }
     let max = import.and_then(|import| import.max_devices).unwrap_or(Import::DEFAULT_MAX_DEVICES);
     let mut room = (max as usize).saturating_sub(ours - work.delete.len());
-    for wanted in wanted {
-        match there.by_name.get(wanted.name.as_str()) {
+    for desired in desired {
+        match there.by_name.get(desired.name.as_str()) {
             Some((_, RowOwnership::Ending)) => work.ending += 1,
-            Some((device, RowOwnership::Ours)) if agrees(group, device, &wanted) => work.settled += 1,
+            Some((device, RowOwnership::Ours)) if agrees(group, device, &desired) => work.settled += 1,
             Some((device, RowOwnership::Ours)) => {
-                work.change.push((wanted, device.uid().unwrap_or_default()));
+                work.change.push((desired, device.uid().unwrap_or_default()));
             }
             Some((_, RowOwnership::Foreign(whose))) => {
-                work.mistakes.push(clash(&wanted.entry, &wanted.name, whose));
+                work.mistakes.push(clash(&desired.entry, &desired.name, whose));
             }
-            None => match there.rival(&wanted.entry, removed) {
-                Some((name, whose)) => work.mistakes.push(clash(&wanted.entry, &name, &whose)),
+            None => match there.rival(&desired.entry, removed) {
+                Some((name, whose)) => work.mistakes.push(clash(&desired.entry, &name, &whose)),
                 None if room == 0 => work.mistakes.push(ImportMistake {
-                    line: wanted.entry.line,
+                    line: desired.entry.line,
                     message: format!(
                         "the list has more than {max} devices: raise import.maxDevices, or divide the list"
                     ),
                 }),
                 None => {
                     room -= 1;
-                    work.create.push(wanted);
+                    work.create.push(desired);
                 }
             },
         }
@@ -219,11 +219,11 @@ fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> RowOwnership {
 }
 
 /// Returns whether a device is as its row requires. Other fields belong to users.
-fn agrees(group: &ProvisioningGroup, device: &IoTDevice, wanted: &DesiredDevice) -> bool {
-    let name = wanted.entry.display_name.as_ref();
-    device.annotations().get(ROW) == Some(&row(&wanted.entry))
+fn agrees(group: &ProvisioningGroup, device: &IoTDevice, desired: &DesiredDevice) -> bool {
+    let name = desired.entry.display_name.as_ref();
+    device.annotations().get(ROW) == Some(&row(&desired.entry))
         && refers(device, group)
-        && device.device_id() == wanted.entry.device_id
+        && device.device_id() == desired.entry.device_id
         && (name.is_none() || device.spec.display_name.as_ref() == name)
 }
 
@@ -235,8 +235,8 @@ fn row(entry: &Entry) -> String {
 
 /// Returns the object to apply for a row. Other fields of the device are not in it and stay.
 #[must_use]
-pub fn object(group: &ProvisioningGroup, wanted: &DesiredDevice, uid: Option<&str>) -> Value {
-    let DesiredDevice { name, entry } = wanted;
+pub fn object(group: &ProvisioningGroup, desired: &DesiredDevice, uid: Option<&str>) -> Value {
+    let DesiredDevice { name, entry } = desired;
     let mut object = json!({
         "apiVersion": IoTDevice::api_version(&()),
         "kind": IoTDevice::kind(&()),
@@ -305,17 +305,17 @@ spec:
         for (name, _) in &work.delete {
             after.remove(name);
         }
-        let changed = work.change.iter().map(|(wanted, _)| wanted);
-        for wanted in work.create.iter().chain(changed) {
-            let mut device: IoTDevice = serde_json::from_value(object(group, wanted, None)).unwrap();
-            device.metadata.uid = Some(format!("u-{}", wanted.name));
-            after.insert(wanted.name.clone(), Arc::new(device));
+        let changed = work.change.iter().map(|(desired, _)| desired);
+        for desired in work.create.iter().chain(changed) {
+            let mut device: IoTDevice = serde_json::from_value(object(group, desired, None)).unwrap();
+            device.metadata.uid = Some(format!("u-{}", desired.name));
+            after.insert(desired.name.clone(), Arc::new(device));
         }
         after.into_values().collect()
     }
 
-    fn names(wanted: &[DesiredDevice]) -> Vec<&str> {
-        wanted.iter().map(|wanted| wanted.name.as_str()).collect()
+    fn names(desired: &[DesiredDevice]) -> Vec<&str> {
+        desired.iter().map(|desired| desired.name.as_str()).collect()
     }
 
     #[test]
@@ -350,7 +350,7 @@ spec:
 
             let third = plan(&group, &rows(&["a,AA", "b,", "d,D"]), &devices);
             let changed: Vec<_> =
-                third.change.iter().map(|(wanted, uid)| (wanted.name.as_str(), uid.as_str())).collect();
+                third.change.iter().map(|(desired, uid)| (desired.name.as_str(), uid.as_str())).collect();
             assert_eq!((changed, names(&third.create)), (vec![("a", "u-a"), ("b", "u-b")], vec!["d"]));
             let gone: Vec<_> = third.delete.iter().map(|(name, _)| name.clone()).collect();
             assert_eq!(gone, if policy == "Delete" { vec![name("C")] } else { vec![] });
@@ -374,18 +374,18 @@ spec:
         ];
         let work = plan(&group, &rows(&["a,", "b,", "c,", "left,"]), &devices);
         assert_eq!((work.create.len(), work.change.len(), work.delete.len(), work.ending), (0, 0, 0, 1));
-        let told: Vec<_> =
+        let mistakes: Vec<_> =
             work.mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
-        assert_eq!(told.len(), 3);
-        for ((line, words), (told_line, message)) in [
+        assert_eq!(mistakes.len(), 3);
+        for ((line, words), (mistake_line, message)) in [
             (2, "IoTDevice a stands for device id \"a\" already; it was made by hand"),
             (3, "IoTDevice by-hand stands for device id \"b\" already; it was made by hand"),
             (4, "it belongs to ProvisioningGroup other"),
         ]
         .into_iter()
-        .zip(told)
+        .zip(mistakes)
         {
-            assert!(line == told_line && message.contains(words), "{told_line} {message}");
+            assert!(line == mistake_line && message.contains(words), "{mistake_line} {message}");
         }
     }
 
@@ -423,9 +423,9 @@ spec:
             [(["Press-17,", "press-17,"], 0, vec![2, 3]), (["press-17,", "Press-17,"], 1, vec![3])]
         {
             let work = plan(&group, &rows(&list), &devices);
-            let told: Vec<_> = work.mistakes.iter().map(|mistake| mistake.line).collect();
+            let mistakes: Vec<_> = work.mistakes.iter().map(|mistake| mistake.line).collect();
             assert_eq!((work.delete.len(), work.create.len(), work.settled), (0, 0, settled), "{list:?}");
-            assert_eq!(told, lines, "{list:?}");
+            assert_eq!(mistakes, lines, "{list:?}");
         }
     }
 
@@ -458,7 +458,7 @@ spec:
             (device.spec.display_name, device.spec.blocked) = (Some("X".to_owned()), true);
         }
         let work = plan(&group, &rows(&["a,", "b,B"]), &devices);
-        let changed: Vec<_> = work.change.iter().map(|(wanted, _)| wanted.name.as_str()).collect();
+        let changed: Vec<_> = work.change.iter().map(|(desired, _)| desired.name.as_str()).collect();
         assert_eq!((work.settled, changed), (1, vec!["b"]));
     }
 

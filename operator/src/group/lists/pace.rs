@@ -41,11 +41,11 @@ impl Paces {
     /// Returns the list to use instead of this one for some time, and that time. One that agrees, or that goes elsewhere, may be written
     /// at once.
     #[must_use]
-    pub fn early(&self, group: &str, wanted: &Listing, now: Instant) -> Option<(Listing, Duration)> {
+    pub fn early(&self, group: &str, next: &Listing, now: Instant) -> Option<(Listing, Duration)> {
         let lasts = self.0.lock();
         let Last { listing, at } = lasts.get(group)?;
         let left = EVERY.checked_sub(now.saturating_duration_since(*at)).filter(|left| !left.is_zero())?;
-        let differs = listing != wanted && listing.secret_name == wanted.secret_name;
+        let differs = listing != next && listing.secret_name == next.secret_name;
         differs.then(|| (listing.clone(), left))
     }
 

@@ -60,8 +60,8 @@ async fn export(
     context: &GroupContext,
 ) -> Result<Option<Result<Exported, Fault>>, kube::Error> {
     let group = &observed.group;
-    let wanted = GroupReferences::of(group).export;
-    let exported = match (wanted, faulty) {
+    let requested = GroupReferences::of(group).export;
+    let exported = match (requested, faulty) {
         (None, _) => None,
         (Some(name), _) if export::is_taken(group, name) => Some(Err(export::taken(group, name))),
         // The previous list still matches the devices.
@@ -69,7 +69,7 @@ async fn export(
         (Some(name), None) => Some(ApplyError::separate(deliver(observed, name, context).await)?),
     };
     let former = group.status.as_ref().and_then(|status| status.export.as_ref());
-    let former = former.map(|former| former.secret_name.as_str()).filter(|former| Some(*former) != wanted);
+    let former = former.map(|former| former.secret_name.as_str()).filter(|former| Some(*former) != requested);
     let former = former.filter(|former| !export::is_taken(group, former));
     // The Secret of the former name is deleted after this one exists.
     if let (Some(former), None | Some(Ok(Exported { waits: None, .. }))) = (former, &exported) {

@@ -169,12 +169,12 @@ mod tests {
     #[test]
     fn a_status_repeats_the_first_mistakes_only() {
         let before = ProvisioningGroupStatus::default();
-        let told = import_status(&Lists { import: imported(0, 90), export: None }, &before).unwrap();
-        assert_eq!((told.failed, told.mistakes.len(), told.mistakes[19].line), (90, 20, 21));
+        let status = import_status(&Lists { import: imported(0, 90), export: None }, &before).unwrap();
+        assert_eq!((status.failed, status.mistakes.len(), status.mistakes[19].line), (90, 20, 21));
         // A list that is lost for a while does not take the answer along.
-        let before = ProvisioningGroupStatus { import: Some(told.clone()), ..before };
+        let before = ProvisioningGroupStatus { import: Some(status.clone()), ..before };
         let lost = Lists { import: Some(Err(Fault::new(Reason::ImportNotFound, "f"))), export: None };
-        assert_eq!(import_status(&lost, &before), Some(told));
+        assert_eq!(import_status(&lost, &before), Some(status));
         assert_eq!(import_status(&Lists::default(), &before), None);
     }
 }
