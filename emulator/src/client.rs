@@ -50,7 +50,7 @@ pub enum ClientError {
     /// The server does not answer in time.
     #[error(
         "{server} does not answer within {seconds} s; name an emulator's --web address with --server",
-        seconds = PATIENCE.as_secs()
+        seconds = ANSWER_TIMEOUT.as_secs()
     )]
     Silent {
         /// Address of the server.
@@ -59,7 +59,7 @@ pub enum ClientError {
 }
 
 /// Time for an emulator to begin its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends a request to the emulator at `server`, such as `http://127.0.0.1:8880`.
 ///
@@ -81,7 +81,7 @@ pub async fn request(
         None => format!("{authority}:80"),
     };
     let silent = |_| ClientError::Silent { server: server.to_owned() };
-    let stream = timeout(PATIENCE, TcpStream::connect(&address))
+    let stream = timeout(ANSWER_TIMEOUT, TcpStream::connect(&address))
         .await
         .map_err(silent)?
         .map_err(|source| ClientError::Unreachable { server: server.to_owned(), source })?;
@@ -97,7 +97,7 @@ pub async fn request(
         .header(CONTROL_HEADER, "yes")
         .body(Full::new(body))
         .map_err(|_| ClientError::Path { path: path.to_owned() })?;
-    timeout(PATIENCE, sender.send_request(request)).await.map_err(silent)?.map_err(other)
+    timeout(ANSWER_TIMEOUT, sender.send_request(request)).await.map_err(silent)?.map_err(other)
 }
 
 /// Returns the error for a server that gave an answer that no emulator gives.

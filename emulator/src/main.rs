@@ -37,7 +37,7 @@ async fn run(command: Command) -> Result<(), String> {
             let shown =
                 print::run(&arguments, &mut std::io::stdout()).await.map_err(|error| chain(&error))?;
             if shown == 0 && !arguments.follow {
-                say(&print::nothing(&arguments));
+                print_error(&print::nothing(&arguments));
             }
             Ok(())
         }
@@ -78,11 +78,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn fail(message: &str) -> ExitCode {
-    say(message);
+    print_error(message);
     ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of the process are not a log line")]
-fn say(message: &str) {
+fn print_error(message: &str) {
     eprintln!("lanyard-emulator: {message}");
 }

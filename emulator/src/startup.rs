@@ -39,9 +39,13 @@ impl Persistent {
     }
 }
 
-/// Builds hubs and DPS instances; devices dial `port`, unless the configuration says another. What is remembered is taken
-/// up again.
-pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<Persistent>) -> EmulatorState {
+/// Builds hubs and DPS instances, and restores persistent state. Devices dial `port`, unless the configuration says another.
+pub fn build(
+    config: Checked,
+    port: u16,
+    clock: Arc<dyn Clock>,
+    persistent: Option<Persistent>,
+) -> EmulatorState {
     let port = config.hub_port.unwrap_or(port);
     let hubs: Vec<_> = config.hubs.iter().map(|hub| Arc::new(Hub::new(&hub.host, port))).collect();
     for (hub, configured) in hubs.iter().zip(&config.hubs) {
@@ -55,7 +59,8 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
             tracing::warn!(%error, name, "skipping a CA certificate of the configuration");
         }
     }
-    let (registrations, changes) = memory.map(|memory| (memory.registrations, memory.changes)).unzip();
+    let (registrations, changes) =
+        persistent.map(|persistent| (persistent.registrations, persistent.changes)).unzip();
     let (journal, remembered) = registrations.unzip();
     let (journal, (changes, made)) = (journal.map(Arc::new), changes.unzip());
     let instances = config.dps.into_iter().map(|dps| instance(dps, &hubs, config.pace, journal.clone()));
@@ -72,28 +77,28 @@ pub fn build(config: Checked, port: u16, clock: Arc<dyn Clock>, memory: Option<P
         clock,
         totals: Totals::default(),
     };
-    take_up(&state, made.unwrap_or_default(), remembered.unwrap_or_default());
+    restore(&state, made.unwrap_or_default(), remembered.unwrap_or_default());
     state
 }
 
 /// Assignments depend on enrollments and certificates, and what was changed of a device may be of one that was assigned.
-fn take_up(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignment>) {
+fn restore(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignment>) {
     if !changes.is_empty() {
         let count = changes.len();
         tracing::info!(count, "restoring earlier changes; delete changes.jsonl to discard them");
     }
     let (of_devices, others): (Vec<_>, Vec<_>) =
         changes.into_iter().partition(|change| matches!(change.target, Target::Device { .. }));
-    again(state, &others);
+    apply_all(state, &others);
     for assignment in assignments {
         if let Some(instance) = state.dps(&assignment.id_scope) {
-            instance.remember(assignment);
+            instance.restore(assignment);
         }
     }
-    again(state, &of_devices);
+    apply_all(state, &of_devices);
 }
 
-fn again(state: &EmulatorState, changes: &[Change]) {
+fn apply_all(state: &EmulatorState, changes: &[Change]) {
     for change in changes {
         if let Err(error) = apply::apply(state, change, state.clock.now()) {
             tracing::warn!(target = ?change.target, %error, "an earlier change does not fit the configuration any more; skipping it");

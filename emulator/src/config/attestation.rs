@@ -7,19 +7,11 @@ use super::files::Files;
 use super::problems::Problems;
 use super::secret;
 use crate::registry::attestation::{Attestation, Slots};
-
-/// Owner of the attestation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// A group's.
-    Group,
-    /// An individual's.
-    Individual,
-}
+use crate::registry::enrollment::EnrollmentKind;
 
 /// Objects to which an attestation may refer.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct References<'a> {
     /// Source of files.
     pub files: Files<'a>,
     /// The names of the CA certificates.
@@ -36,8 +28,8 @@ enum AttestationKind {
 pub fn attestation(
     entry: Option<&document::AttestationEntry>,
     field: &str,
-    whose: Whose,
-    known: Known<'_>,
+    owner: EnrollmentKind,
+    known: References<'_>,
     problems: &mut Problems,
 ) -> Option<Attestation> {
     let none = document::AttestationEntry::default();
@@ -53,7 +45,7 @@ pub fn attestation(
                 let message = "only type symmetricKey has keys: take it out, or use that type";
                 problems.note(format!("{field}.symmetricKey"), message);
             }
-            x509(entry.x509.as_ref(), &format!("{field}.x509"), whose, known, problems)
+            x509(entry.x509.as_ref(), &format!("{field}.x509"), owner, known, problems)
         }
         Some(AttestationKind::SymmetricKey) | None => {
             if kind.is_some() && entry.x509.is_some() {
@@ -69,29 +61,29 @@ pub fn attestation(
 fn x509(
     entry: Option<&document::X509>,
     field: &str,
-    whose: Whose,
-    known: Known<'_>,
+    owner: EnrollmentKind,
+    known: References<'_>,
     problems: &mut Problems,
 ) -> Option<Attestation> {
     let none = document::X509::default();
     let entry = entry.unwrap_or(&none);
-    match (whose, &entry.client_certificates, &entry.signing_certificates, &entry.ca_references) {
-        (Whose::Individual, Some(leafs), None, None) => {
+    match (owner, &entry.client_certificates, &entry.signing_certificates, &entry.ca_references) {
+        (EnrollmentKind::Individual, Some(leafs), None, None) => {
             let field = format!("{field}.clientCertificates");
             slots(leafs, &field, Purpose::Client, known, problems).map(Attestation::ClientCertificates)
         }
-        (Whose::Group, None, Some(signers), None) => {
+        (EnrollmentKind::Group, None, Some(signers), None) => {
             let field = format!("{field}.signingCertificates");
             slots(signers, &field, Purpose::Authority, known, problems).map(Attestation::SigningCertificates)
         }
-        (Whose::Group, None, None, Some(names)) => {
+        (EnrollmentKind::Group, None, None, Some(names)) => {
             references(names, &format!("{field}.caReferences"), known, problems)
         }
-        (Whose::Individual, ..) => {
+        (EnrollmentKind::Individual, ..) => {
             problems.note(field, "an individual enrollment has clientCertificates here, and nothing else");
             None
         }
-        (Whose::Group, ..) => {
+        (EnrollmentKind::Group, ..) => {
             problems
                 .note(field, "a group has either signingCertificates or caReferences here, and nothing else");
             None
@@ -103,7 +95,7 @@ fn slots(
     entry: &document::SlotsEntry<document::X509Certificate>,
     field: &str,
     purpose: Purpose,
-    known: Known<'_>,
+    known: References<'_>,
     problems: &mut Problems,
 ) -> Option<Slots<crate::x509::certificate::Certificate>> {
     let mut read = |entry: &document::X509Certificate, name: &str| {
@@ -121,7 +113,7 @@ fn slots(
 fn references(
     names: &document::SlotsEntry<String>,
     field: &str,
-    known: Known<'_>,
+    known: References<'_>,
     problems: &mut Problems,
 ) -> Option<Attestation> {
     let mut read = |name: &String, slot: &str| {

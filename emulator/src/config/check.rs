@@ -9,7 +9,7 @@ use lanyard_protocol::document::read::{self, DocumentError};
 use lanyard_protocol::document::substitute::Disclosure;
 use lanyard_protocol::hub::host::HostPort;
 
-use super::attestation::Known;
+use super::attestation::References;
 use super::checked::Checked;
 use super::document::{self, Document};
 use super::files::Files;
@@ -124,7 +124,7 @@ fn check_instances(
     let authorities: Vec<_> =
         document.certificates.iter().filter_map(|certificate| certificate.name.clone()).collect();
     let hubs: Vec<Arc<str>> = hubs.iter().map(|hub| hub.host.host().into()).collect();
-    let known = Known { files, authorities: &authorities };
+    let known = References { files, authorities: &authorities };
     let mut scopes = HashSet::new();
     let mut instances = Vec::new();
     for (at, entry) in document.dps.iter().enumerate() {

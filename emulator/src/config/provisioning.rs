@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 
-use super::attestation::{Known, Whose, attestation};
+use super::attestation::{References, attestation};
 use super::document;
 use super::field::{at, choice, enabled, required};
 use super::problems::Problems;
 use crate::config::checked::DpsConfig;
 use crate::registry::attestation::Attestation;
-use crate::registry::enrollment::{Group, Individual};
+use crate::registry::enrollment::{EnrollmentKind, Group, Individual};
 use crate::registry::terms::{Allocation, Reprovisioning, Terms};
 
 /// Objects to which an enrollment may refer, and the defaults of its instance.
@@ -24,7 +24,7 @@ pub struct Scope<'a> {
     /// Policy that chooses one of them.
     pub allocation: Allocation,
     /// Files and CA certificates.
-    pub known: Known<'a>,
+    pub known: References<'a>,
 }
 
 /// An instance.
@@ -32,7 +32,7 @@ pub fn dps(
     entry: &document::DpsEntry,
     field: &str,
     hubs: &[Arc<str>],
-    known: Known<'_>,
+    known: References<'_>,
     problems: &mut Problems,
 ) -> DpsConfig {
     let id_scope = required(entry.id_scope.as_deref(), &format!("{field}.idScope"), problems, |scope| {
@@ -89,7 +89,7 @@ pub fn group(
         let message = "a group has none: take it out, or move it to enrollments";
         problems.note(at(field, name), message);
     }
-    terms(entry, field, Whose::Group, scope, earlier, problems)
+    terms(entry, field, EnrollmentKind::Group, scope, earlier, problems)
 }
 
 fn individuals(
@@ -131,7 +131,7 @@ pub fn individual(
     let device_id = entry.device_id.as_deref();
     let device_id = device_id.and_then(|id| problems.take(at(field, "deviceId"), DeviceId::new(id)));
     let (kept, earlier) = earlier.map(|earlier| (earlier.device_id, earlier.terms)).unzip();
-    let terms = terms(entry, field, Whose::Individual, scope, earlier, problems);
+    let terms = terms(entry, field, EnrollmentKind::Individual, scope, earlier, problems);
     Some(Individual { device_id: device_id.map(String::from).or(kept.flatten()), terms: terms? })
 }
 
@@ -139,7 +139,7 @@ pub fn individual(
 fn terms(
     entry: &document::Enrollment,
     field: &str,
-    whose: Whose,
+    kind: EnrollmentKind,
     scope: Scope<'_>,
     earlier: Option<Terms>,
     problems: &mut Problems,
@@ -148,7 +148,7 @@ fn terms(
     let attestation = match kept.filter(|kept| is_only_named(entry.attestation.as_ref(), kept)) {
         Some(kept) => Some(kept.clone()),
         None => {
-            attestation(entry.attestation.as_ref(), &at(field, "attestation"), whose, scope.known, problems)
+            attestation(entry.attestation.as_ref(), &at(field, "attestation"), kind, scope.known, problems)
         }
     };
     let status = at(field, "provisioningStatus");

@@ -18,27 +18,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Deadlines {
     silence: Duration,
-    heard: Instant,
+    last_packet: Instant,
     /// Seconds since 1970.
     token_end: Option<i64>,
 }
 
 impl Deadlines {
-    /// For a CONNECT with this keep-alive that came now.
+    /// Returns the deadlines of a connection whose CONNECT, with this keep-alive, came now.
     #[must_use]
     pub fn new(keep_alive: u16, token_end: Option<i64>) -> Self {
-        Self { silence: longest_silence(keep_alive), heard: Instant::now(), token_end }
+        Self { silence: longest_silence(keep_alive), last_packet: Instant::now(), token_end }
     }
 
-    /// A packet came.
-    pub fn heard(&mut self) {
-        self.heard = Instant::now();
+    /// Starts the keep-alive again: a packet came.
+    pub fn packet_received(&mut self) {
+        self.last_packet = Instant::now();
     }
 
     /// Waits for the end.
     pub async fn over(&self, clock: &dyn Clock) -> CloseReason {
         loop {
-            let silent = self.heard.elapsed();
+            let silent = self.last_packet.elapsed();
             if silent >= self.silence {
                 return CloseReason::KeepAlive(self.silence.as_secs());
             }

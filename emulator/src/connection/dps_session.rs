@@ -58,7 +58,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     if let Err(error) = &registration.attested {
         tracing::info!(%error, "the registration will be refused");
     }
-    let mut lifetime = Deadlines::new(connect.keep_alive, None);
+    let mut deadlines = Deadlines::new(connect.keep_alive, None);
     let peer = FaultPeer { service: Service::Dps, hub: "", device_id: &registration.registration_id };
     let faults = ConnectionFaults::new(&state.faults, peer);
     if let Some((refusal, reason)) = faults.refuses_connection() {
@@ -74,16 +74,16 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         wire.hold(due);
     }
     loop {
-        if let Err(ending) = session.drain(wire, &mut lifetime) {
-            return ending;
+        if let Err(reason) = session.drain(wire, &mut deadlines) {
+            return reason;
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => return CloseReason::Shutdown,
-            ending = lifetime.over(&*state.clock) => return ending,
+            reason = deadlines.over(&*state.clock) => return reason,
             filled = wire.fill() => {
-                if let Err(ending) = filled {
-                    return ending;
+                if let Err(reason) = filled {
+                    return reason;
                 }
             }
         }
@@ -94,10 +94,10 @@ impl DpsSession<'_> {
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
-        lifetime: &mut Deadlines,
+        deadlines: &mut Deadlines,
     ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
-            lifetime.heard();
+            deadlines.packet_received();
             self.handle(packet, &mut wire.output)?;
             if !wire.output.is_empty()
                 && let Some(due) = self.faults.answers_at(Instant::now(), None)

@@ -24,7 +24,7 @@ use crate::state::EmulatorState;
 use crate::x509::presented::Presented;
 
 /// Time for a client to send its CONNECT packet.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Properties of a client that the TLS layer knows.
 #[derive(Debug, Default)]
@@ -38,27 +38,27 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     peer: Peer,
     state: Arc<EmulatorState>,
-    stranger: UnauthenticatedClient,
+    client: UnauthenticatedClient,
     stop: CancellationToken,
 ) {
     let mut wire = Wire::new(stream);
     let connect = tokio::select! {
-        connect = tokio::time::timeout(PATIENCE, first(&mut wire)) => connect.unwrap_or(Err(CloseReason::NoConnect(PATIENCE.as_secs()))),
-        () = stranger.displaced() => Err(CloseReason::Displaced),
+        connect = tokio::time::timeout(CONNECT_TIMEOUT, first(&mut wire)) => connect.unwrap_or(Err(CloseReason::NoConnect(CONNECT_TIMEOUT.as_secs()))),
+        () = client.displaced() => Err(CloseReason::Displaced),
         () = stop.cancelled() => Err(CloseReason::Shutdown),
     };
-    let ending = match connect {
-        Ok(connect) => greet(&mut wire, &connect, &peer, &state, stranger, &stop).await,
-        Err(ending) => ending,
+    let reason = match connect {
+        Ok(connect) => handle_connect(&mut wire, &connect, &peer, &state, client, &stop).await,
+        Err(reason) => reason,
     };
-    if ending == CloseReason::ProtocolLevel {
+    if reason == CloseReason::ProtocolLevel {
         answer::refuse(&mut wire.output, Refusal::ProtocolLevel);
     }
-    if matches!(ending, CloseReason::ProtocolLevel | CloseReason::Refused(_)) {
+    if matches!(reason, CloseReason::ProtocolLevel | CloseReason::Refused(_)) {
         state.totals.refuse();
     }
-    tracing::info!(%ending, certificates = peer.certificates.len(), "connection closed");
-    // Whoever does not read his answer does not get it.
+    tracing::info!(%reason, certificates = peer.certificates.len(), "connection closed");
+    // A client that does not read its answer loses it.
     let _ = tokio::time::timeout(Duration::from_secs(2), async {
         if wire.flush().await.is_ok() {
             wire.shutdown().await;
@@ -77,12 +77,12 @@ async fn first<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<
     }
 }
 
-async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+async fn handle_connect<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
     peer: &Peer,
     state: &Arc<EmulatorState>,
-    stranger: UnauthenticatedClient,
+    client: UnauthenticatedClient,
     stop: &CancellationToken,
 ) -> CloseReason {
     let user = connect.user_name.as_deref().map(UserName::parse);
@@ -94,25 +94,27 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             match admit(state, connect, &user, &peer.certificates) {
                 Err(error) => refuse(wire, error.refusal(), &error.to_string()),
                 Ok(admission) => {
-                    drop(stranger);
+                    drop(client);
                     wire.admit();
                     hub_session::run(wire, connect, admission, state, stop).await
                 }
             }
         }
-        Some(Ok(UserName::Dps(user))) => greet_dps(wire, connect, peer, user, state, (stranger, stop)).await,
+        Some(Ok(UserName::Dps(user))) => {
+            handle_dps_connect(wire, connect, peer, user, state, (client, stop)).await
+        }
     }
 }
 
 /// Accepts any client with a token or a certificate of that id; the answer to the registration decides (ref §0.3 rule 6).
 /// Without either, or with another's certificate, the connection is refused (ref §8.1).
-async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
+async fn handle_dps_connect<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
     peer: &Peer,
     user: DpsUserName,
     state: &Arc<EmulatorState>,
-    (stranger, stop): (UnauthenticatedClient, &CancellationToken),
+    (client, stop): (UnauthenticatedClient, &CancellationToken),
 ) -> CloseReason {
     Span::current()
         .record("identity", excerpt(&format!("{}/registrations/{}", user.id_scope, user.registration_id)));
@@ -132,14 +134,14 @@ async fn greet_dps<S: AsyncRead + AsyncWrite + Unpin>(
     let dps = state.dps(&user.id_scope).cloned();
     let registration = dps_session::Registration { dps, registration_id: user.registration_id, attested };
     if registration.attested.is_ok() {
-        drop(stranger);
+        drop(client);
         wire.admit();
         return dps_session::run(wire, connect, registration, state, stop).await;
     }
     // Its registration will be refused; until then the connection counts as unauthenticated.
     tokio::select! {
-        ending = dps_session::run(wire, connect, registration, state, stop) => ending,
-        () = stranger.displaced() => CloseReason::Displaced,
+        reason = dps_session::run(wire, connect, registration, state, stop) => reason,
+        () = client.displaced() => CloseReason::Displaced,
     }
 }
 

@@ -31,7 +31,7 @@ struct HubSession<'a> {
     faults: ConnectionFaults<'a>,
 }
 
-/// Lets an admitted device in, serves it, and publishes its last will unless it says good-bye (ref §1.7).
+/// Lets an admitted device in, serves it, and publishes its last will unless it sends DISCONNECT (ref §1.7).
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     connect: &Connect,
@@ -58,10 +58,10 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         model_id,
     });
     let mut session = HubSession { state, device: &device, origin, faults };
-    if let Some(Err(ending)) = connect.will.as_ref().map(|will| session.check_will(will)) {
-        return ending;
+    if let Some(Err(reason)) = connect.will.as_ref().map(|will| session.check_will(will)) {
+        return reason;
     }
-    let lifetime = Deadlines::new(connect.keep_alive, ends);
+    let deadlines = Deadlines::new(connect.keep_alive, ends);
     let mut attachment = session.device.attach(connect.clean_session, state.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
     if let Some(due) = session.faults.answers_at(Instant::now(), None) {
@@ -72,12 +72,12 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         session_present = attachment.session_present,
         "device connected"
     );
-    let ending = session.serve(wire, lifetime, &mut attachment, stop).await;
-    if let Some(will) = connect.will.as_ref().filter(|_| ending != CloseReason::Disconnected) {
+    let reason = session.serve(wire, deadlines, &mut attachment, stop).await;
+    if let Some(will) = connect.will.as_ref().filter(|_| reason != CloseReason::Disconnected) {
         session.publish_will(will);
     }
-    session.device.detach(&attachment, ending.to_string(), state.clock.now());
-    ending
+    session.device.detach(&attachment, reason.to_string(), state.clock.now());
+    reason
 }
 
 impl HubSession<'_> {
@@ -85,23 +85,23 @@ impl HubSession<'_> {
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
-        mut lifetime: Deadlines,
+        mut deadlines: Deadlines,
         attachment: &mut Attachment,
         stop: &CancellationToken,
     ) -> CloseReason {
         loop {
             // CONNECT may have come together with what follows it.
-            if let Err(ending) = self.drain(wire, &mut lifetime) {
-                return ending;
+            if let Err(reason) = self.drain(wire, &mut deadlines) {
+                return reason;
             }
             tokio::select! {
                 biased;
                 order = &mut attachment.close => return order.map_or(CloseReason::Requested, CloseReason::from),
                 () = stop.cancelled() => return CloseReason::Shutdown,
-                ending = lifetime.over(&*self.state.clock) => return ending,
+                reason = deadlines.over(&*self.state.clock) => return reason,
                 filled = wire.fill() => {
-                    if let Err(ending) = filled {
-                        return ending;
+                    if let Err(reason) = filled {
+                        return reason;
                     }
                 }
             }
@@ -112,10 +112,10 @@ impl HubSession<'_> {
     fn drain<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         wire: &mut Wire<S>,
-        lifetime: &mut Deadlines,
+        deadlines: &mut Deadlines,
     ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
-            lifetime.heard();
+            deadlines.packet_received();
             let acknowledged_at = self.handle(packet, &mut wire.output)?;
             if !wire.output.is_empty()
                 && let Some(due) = self.faults.answers_at(Instant::now(), acknowledged_at)

@@ -24,7 +24,7 @@ pub async fn run(
     state: Arc<EmulatorState>,
     stop: CancellationToken,
 ) {
-    let (connections, strangers) = (TaskTracker::new(), UnauthenticatedClients::default());
+    let (connections, unauthenticated) = (TaskTracker::new(), UnauthenticatedClients::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -33,7 +33,8 @@ pub async fn run(
         match accepted {
             Ok((socket, peer)) => {
                 let span = tracing::info_span!("connection", %peer, identity = tracing::field::Empty);
-                let task = connection(socket, tls.clone(), state.clone(), strangers.enter(), stop.clone());
+                let task =
+                    connection(socket, tls.clone(), state.clone(), unauthenticated.enter(), stop.clone());
                 connections.spawn(task.instrument(span));
             }
             Err(error) => {
@@ -51,14 +52,14 @@ async fn connection(
     socket: tokio::net::TcpStream,
     tls: TlsAcceptor,
     state: Arc<EmulatorState>,
-    stranger: UnauthenticatedClient,
+    client: UnauthenticatedClient,
     stop: CancellationToken,
 ) {
     // Answers are small and awaited; the socket is of no use without its option set, but works.
     let _ = socket.set_nodelay(true);
     let handshake = tokio::select! {
         handshake = tokio::time::timeout(HANDSHAKE, tls.accept(socket)) => handshake,
-        () = stranger.displaced() => {
+        () = client.displaced() => {
             tracing::info!("closed during its TLS handshake: a newer connection needed its place");
             return;
         }
@@ -68,7 +69,7 @@ async fn connection(
         Ok(Ok(stream)) => {
             let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let peer = Peer { certificates: presented.to_vec() };
-            handshake::serve(stream, peer, state, stranger, stop).await;
+            handshake::serve(stream, peer, state, client, stop).await;
         }
         Ok(Err(error)) => {
             state.totals.tls_failed();

@@ -66,19 +66,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn oldest_stranger_is_displaced_and_known_ones_do_not_count() {
-        let strangers = UnauthenticatedClients::default();
-        let held: Vec<UnauthenticatedClient> = (0..LIMIT).map(|_| strangers.enter()).collect();
+    fn oldest_client_is_displaced_and_admitted_ones_do_not_count() {
+        let unauthenticated = UnauthenticatedClients::default();
+        let held: Vec<UnauthenticatedClient> = (0..LIMIT).map(|_| unauthenticated.enter()).collect();
         for _ in 0..LIMIT {
             // One that logged in.
-            drop(strangers.enter());
+            drop(unauthenticated.enter());
         }
-        let displaced = |stranger: &UnauthenticatedClient| stranger.displaced.is_cancelled();
+        let displaced = |client: &UnauthenticatedClient| client.displaced.is_cancelled();
         // Each of them displaced one.
-        assert_eq!(held.iter().filter(|stranger| displaced(stranger)).count(), 1);
+        assert_eq!(held.iter().filter(|client| displaced(client)).count(), 1);
         assert!(displaced(&held[0]));
-        let _newest = strangers.enter();
-        let _one_more = strangers.enter();
+        let _newest = unauthenticated.enter();
+        let _one_more = unauthenticated.enter();
         assert!(displaced(&held[1]) && !displaced(&held[2]));
     }
 }

@@ -91,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         match self.stream.read_buf(&mut self.input).await {
             Ok(0) => Err(without_disconnect()),
             Ok(_) => Ok(()),
-            // Without TLS's own good-bye.
+            // Without TLS's close_notify.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(without_disconnect()),
             Err(error) => Err(CloseReason::Gone(error.to_string())),
         }
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.flush().await.map_err(gone)
     }
 
-    /// Says good-bye to the TLS layer, as well as it can.
+    /// Sends a close_notify of TLS, if the device still reads.
     pub async fn shutdown(&mut self) {
         // The device may have closed the connection already.
         let _ = self.stream.shutdown().await;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::change::{Change, ChangeError, Done, Target};
 use super::{certificates, devices, enrollments};
-use crate::controls::enrollments::EnrollmentKind;
+use crate::registry::enrollment::EnrollmentKind;
 use crate::state::EmulatorState;
 
 /// Makes a change and remembers it over restarts.

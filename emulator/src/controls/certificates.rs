@@ -36,7 +36,7 @@ pub fn change(
     match action {
         Action::Put(text) => {
             let entry: CaCertificate = body::read(text, "name", name)?;
-            let earlier = authorities.get(name).ok().filter(|_| is_unsaid(&entry.properties));
+            let earlier = authorities.get(name).ok().filter(|_| names_no_certificate(&entry.properties));
             let mut problems = Problems::default();
             let certificate = match earlier {
                 Some(earlier) => Some(earlier.certificate),
@@ -68,7 +68,7 @@ pub fn change(
     }
 }
 
-fn is_unsaid(entry: &CaCertificateProperties) -> bool {
+fn names_no_certificate(entry: &CaCertificateProperties) -> bool {
     entry.certificate.is_none() && entry.certificate_file.is_none()
 }
 

@@ -9,24 +9,15 @@ use serde_json::Value;
 use super::body;
 use super::change::{Action, ChangeError, Done};
 use super::view;
-use crate::config::attestation::Known;
+use crate::config::attestation::References;
 use crate::config::files::Files;
 use crate::config::problems::Problems;
 use crate::config::provisioning::{self, Scope};
 use crate::dps::service::Dps;
 use crate::registry::attestation::Attestation;
-use crate::registry::enrollment::{Group, Individual};
+use crate::registry::enrollment::{EnrollmentKind, Group, Individual};
 use crate::registry::enrollments::{Enrollments, shared_certificate};
 use crate::state::EmulatorState;
-
-/// EnrollmentKind of an enrollment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnrollmentKind {
-    /// An enrollment group.
-    Group,
-    /// An individual enrollment.
-    Individual,
-}
 
 /// Makes, changes or removes an enrollment. What is assigned already stays assigned until it registers again (ref §9.4).
 ///
@@ -84,7 +75,7 @@ fn put(
     let hubs: Vec<Arc<str>> = state.hubs.iter().map(|hub| hub.name.clone()).collect();
     let uploads = state.authorities.all();
     let authorities: Vec<_> = uploads.keys().cloned().collect();
-    let known = Known { files: Files(None), authorities: &authorities };
+    let known = References { files: Files(None), authorities: &authorities };
     let scope = Scope { hubs: &hubs, linked: &dps.defaults.hubs, allocation: dps.defaults.allocation, known };
     let mut problems = Problems::default();
     let mut enrollments = dps.change_enrollments();

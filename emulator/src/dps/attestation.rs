@@ -69,9 +69,9 @@ pub fn attest(
 
 /// The scope exactly (ref §3.3), the registration exactly, and `skn` is `registration` or absent (ref §8.1).
 fn check_audience(token: &PresentedToken<'_>, user: &DpsUserName) -> Result<(), TokenError> {
-    let wanted = format!("{}/registrations/{}", user.id_scope, user.registration_id);
-    if token.resource() != wanted {
-        return Err(TokenError::Audience { presented: token.resource().to_owned(), wanted });
+    let expected = format!("{}/registrations/{}", user.id_scope, user.registration_id);
+    if token.resource() != expected {
+        return Err(TokenError::Audience { presented: token.resource().to_owned(), expected });
     }
     match token.policy() {
         None | Some("" | "registration") => Ok(()),

@@ -96,8 +96,8 @@ impl Dps {
         self.enrollments.write()
     }
 
-    /// Takes a remembered assignment up again, when its enrollment and hub still exist.
-    pub fn remember(&self, assignment: Assignment) {
+    /// Restores an assignment of an earlier run, if its enrollment and hub still exist.
+    pub fn restore(&self, assignment: Assignment) {
         let thumbprint = assignment.thumbprint.as_deref().and_then(|text| Thumbprint::parse(text).ok());
         let group = assignment.group.as_deref();
         let enrolled = self.enrollments().find(&assignment.registration_id, group, thumbprint.as_ref());
@@ -233,12 +233,12 @@ impl Dps {
             updated: now,
         };
         if earlier.is_none_or(|earlier| Assignment { updated: now, ..earlier } != assignment) {
-            self.write_down(&assignment);
+            self.store(&assignment);
         }
         Some((assignment, hub.address.clone()))
     }
 
-    fn write_down(&self, assignment: &Assignment) {
+    fn store(&self, assignment: &Assignment) {
         if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(assignment)) {
             let (error, registration_id): (&dyn std::error::Error, _) = (&error, &assignment.registration_id);
             tracing::error!(

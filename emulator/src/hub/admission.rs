@@ -182,14 +182,14 @@ fn check_token(
     keys: &Keys,
     password: &[u8],
 ) -> Result<i64, AdmissionError> {
-    let wanted = format!("{}/devices/{}", hub.name, device.identity.id());
+    let expected = format!("{}/devices/{}", hub.name, device.identity.id());
     let token = read_token(password)?;
     match token.policy() {
         None | Some("") => {}
         Some(policy) => return Err(TokenError::Policy(policy.to_owned()).into()),
     }
-    if !token.covers(&wanted) {
-        return Err(TokenError::Audience { presented: token.resource().to_owned(), wanted }.into());
+    if !token.covers(&expected) {
+        return Err(TokenError::Audience { presented: token.resource().to_owned(), expected }.into());
     }
     check_signature(&token, keys)?;
     Ok(check_expiry(&token, state.clock.seconds(), state.tokens.skew)?)

@@ -20,12 +20,12 @@ pub enum TokenError {
     #[error("{0}")]
     Format(String),
     /// For something else.
-    #[error("the token is for {presented:?}, not for {wanted:?}")]
+    #[error("the token is for {presented:?}, not for {expected:?}")]
     Audience {
         /// Its `sr`, decoded.
         presented: String,
         /// Resource of the connection.
-        wanted: String,
+        expected: String,
     },
     /// Names a policy that is not there.
     #[error("the token names the policy {0:?}, which does not exist")]

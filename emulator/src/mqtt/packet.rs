@@ -38,11 +38,11 @@ pub enum Packet {
     Puback(u16),
     /// Filters with the QoS asked for.
     Subscribe(u16, Vec<(String, u8)>),
-    /// Filters no longer wanted.
+    /// Filters to remove.
     Unsubscribe(u16, Vec<String>),
-    /// Still there.
+    /// Keep-alive.
     Pingreq,
-    /// Goes away without a last will.
+    /// End of the connection without a last will.
     Disconnect,
 }
 

@@ -6,6 +6,15 @@ use super::authentication::Authentication;
 use super::terms::Terms;
 use crate::x509::certificate::Certificate;
 
+/// Kind of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrollmentKind {
+    /// For many devices.
+    Group,
+    /// For one device.
+    Individual,
+}
+
 /// One device, enrolled by itself.
 #[derive(Debug, Clone)]
 pub struct Individual {

@@ -33,15 +33,15 @@ pub fn of_certificate(der: &[u8]) -> Option<Vec<GeneralSubtree>> {
     Some(constraints.iter().filter_map(|subtree| read(&subtree.base)).collect())
 }
 
-/// Adds the subtrees that are not inside one of `held`; returns whether there were any.
-pub fn add(held: &mut Vec<GeneralSubtree>, wanted: impl IntoIterator<Item = GeneralSubtree>) -> bool {
-    let before = held.len();
-    for subtree in wanted {
-        if !held.iter().any(|outer| holds(outer, &subtree)) {
-            held.push(subtree);
+/// Adds the subtrees that are not inside one of `permitted`; returns whether there were any.
+pub fn add(permitted: &mut Vec<GeneralSubtree>, added: impl IntoIterator<Item = GeneralSubtree>) -> bool {
+    let before = permitted.len();
+    for subtree in added {
+        if !permitted.iter().any(|outer| holds(outer, &subtree)) {
+            permitted.push(subtree);
         }
     }
-    held.len() > before
+    permitted.len() > before
 }
 
 fn dns(name: &str) -> GeneralSubtree {

@@ -10,9 +10,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::controls::change::{Action, Change, ChangeError, Done, Target};
-use crate::controls::enrollments::EnrollmentKind;
 use crate::controls::{apply, certificates, devices, enrollments};
 use crate::random;
+use crate::registry::enrollment::EnrollmentKind;
 use crate::web::state::Web;
 use crate::x509::authorities::verification_code;
 

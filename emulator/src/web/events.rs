@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 
 /// Query for messages.
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct EventsQuery {
     device: Option<String>,
     limit: Option<usize>,
     #[serde(default)]
@@ -27,15 +27,15 @@ pub struct Wanted {
 }
 
 /// The last `limit` messages of `device`, and with `follow` the ones to come.
-pub async fn list(State(web): State<Web>, Query(wanted): Query<Wanted>) -> Response {
+pub async fn list(State(web): State<Web>, Query(query): Query<EventsQuery>) -> Response {
     let store = &web.state.events;
     // Whatever comes after this number is not among the kept ones, or is passed over twice at worst.
     let total = store.total();
-    let kept = store.latest(wanted.device.as_deref(), wanted.limit.unwrap_or(usize::MAX));
+    let kept = store.latest(query.device.as_deref(), query.limit.unwrap_or(usize::MAX));
     let seen = kept.last().map_or(total, |event| event.sequence.max(total));
     let kept = stream::iter(kept).chunks(BATCH).map(|events| chunk(&events));
-    let body = if wanted.follow {
-        Body::from_stream(kept.chain(following(web, wanted.device, seen)).map(ok))
+    let body = if query.follow {
+        Body::from_stream(kept.chain(following(web, query.device, seen)).map(ok))
     } else {
         Body::from_stream(kept.map(ok))
     };
@@ -56,9 +56,10 @@ fn following(web: Web, device: Option<String>, seen: u64) -> impl futures::Strea
             }
             let events = web.state.events.after(seen, BATCH);
             seen = events.last().map_or(web.state.events.total(), |event| event.sequence);
-            let wanted: Vec<_> = events.into_iter().filter(|event| is_of(event, device.as_deref())).collect();
-            if !wanted.is_empty() {
-                return Some((chunk(&wanted), (web, device, seen)));
+            let selected: Vec<_> =
+                events.into_iter().filter(|event| is_of(event, device.as_deref())).collect();
+            if !selected.is_empty() {
+                return Some((chunk(&selected), (web, device, seen)));
             }
         }
     })

@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`. Whoever reaches them reaches a process that serves: both listeners are open before.
+//! `/livez` and `/readyz`. A process that answers serves: both listeners are open before.
 
 use axum::extract::State;
 use axum::http::StatusCode;

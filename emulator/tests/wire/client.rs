@@ -92,7 +92,7 @@ impl Clock for TestClock {
 pub(crate) struct Emulator {
     pub(crate) state: Arc<EmulatorState>,
     stop: CancellationToken,
-    strangers: UnauthenticatedClients,
+    unauthenticated: UnauthenticatedClients,
 }
 
 impl Emulator {
@@ -111,7 +111,7 @@ impl Emulator {
         Self {
             state: Arc::new(startup::build(checked, 8883, clock, memory)),
             stop: CancellationToken::new(),
-            strangers: UnauthenticatedClients::default(),
+            unauthenticated: UnauthenticatedClients::default(),
         }
     }
 
@@ -123,8 +123,8 @@ impl Emulator {
     pub(crate) fn client_with(&self, certificates: &[Der]) -> Client {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let peer = Peer { certificates: certificates.to_vec() };
-        let stranger = self.strangers.enter();
-        tokio::spawn(handshake::serve(far, peer, self.state.clone(), stranger, self.stop.clone()));
+        let client = self.unauthenticated.enter();
+        tokio::spawn(handshake::serve(far, peer, self.state.clone(), client, self.stop.clone()));
         Client(near)
     }
 
