@@ -70,9 +70,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut session = DpsSession { state, registration: &registration, faults, granted: None, last_id: 0 };
     answer::accept(&mut wire.output, false);
-    if let Some(due) = session.faults.answers_at(Instant::now(), None) {
-        wire.hold(due);
-    }
+    wire.hold(session.faults.answers_at(Instant::now(), None));
     loop {
         if let Err(reason) = session.drain(wire, &mut deadlines) {
             return reason;
@@ -99,10 +97,8 @@ impl DpsSession<'_> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
             self.handle(packet, &mut wire.output)?;
-            if !wire.output.is_empty()
-                && let Some(due) = self.faults.answers_at(Instant::now(), None)
-            {
-                wire.hold(due);
+            if !wire.output.is_empty() {
+                wire.hold(self.faults.answers_at(Instant::now(), None));
             }
         }
         Ok(())

@@ -17,6 +17,7 @@ use crate::faults::fault::{FaultPeer, Service};
 use crate::hub::admission::Admission;
 use crate::hub::connections::Attachment;
 use crate::hub::device::Device;
+use crate::hub::hubs::Hub;
 use crate::hub::telemetry::{Manner, Message, accept};
 use crate::hub::{subscription, twin};
 use crate::mqtt::answer;
@@ -51,12 +52,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     if let Some(reason) = faults.drops_connection() {
         return CloseReason::Fault(reason);
     }
-    let origin = Arc::new(Origin {
-        hub: hub.name.clone(),
-        device_id: device.identity.id().clone(),
-        generation_id: device.identity.generation_id().to_owned(),
-        model_id,
-    });
+    let origin = Arc::new(origin(&hub, &device, model_id));
     let mut session = HubSession { state, device: &device, origin, faults };
     if let Some(Err(reason)) = connect.will.as_ref().map(|will| session.check_will(will)) {
         return reason;
@@ -64,9 +60,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let deadlines = Deadlines::new(connect.keep_alive, ends);
     let mut attachment = session.device.attach(connect.clean_session, state.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
-    if let Some(due) = session.faults.answers_at(Instant::now(), None) {
-        wire.hold(due);
-    }
+    wire.hold(session.faults.answers_at(Instant::now(), None));
     tracing::info!(
         clean_session = connect.clean_session,
         session_present = attachment.session_present,
@@ -78,6 +72,15 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     session.device.detach(&attachment, reason.to_string(), state.clock.now());
     reason
+}
+
+fn origin(hub: &Hub, device: &Device, model_id: Option<String>) -> Origin {
+    Origin {
+        hub: hub.name.clone(),
+        device_id: device.identity.id().clone(),
+        generation_id: device.identity.generation_id().to_owned(),
+        model_id,
+    }
 }
 
 impl HubSession<'_> {
@@ -117,10 +120,8 @@ impl HubSession<'_> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
             let acknowledged_at = self.handle(packet, &mut wire.output)?;
-            if !wire.output.is_empty()
-                && let Some(due) = self.faults.answers_at(Instant::now(), acknowledged_at)
-            {
-                wire.hold(due);
+            if !wire.output.is_empty() {
+                wire.hold(self.faults.answers_at(Instant::now(), acknowledged_at));
             }
         }
         Ok(())
