@@ -43,10 +43,25 @@ pub(crate) async fn until(instant: Option<Instant>) {
     }
 }
 
-/// Doubles a wait some times, up to the longest.
-#[must_use]
-pub fn doubled(start: Duration, doublings: u32, longest: Duration) -> Duration {
-    start.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)
+/// Wait after failures in a row: doubles with each, and a random part spreads the devices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExponentialWait {
+    /// The wait after one failure.
+    pub first: Duration,
+    /// The longest wait, without its random part.
+    pub longest: Duration,
+    /// The largest random part, as a share of the wait.
+    pub spread: f64,
+}
+
+impl ExponentialWait {
+    /// Returns the wait after so many failures in a row. `chance` from 0 to 1 is the random number.
+    #[must_use]
+    pub fn after(self, failures: u32, chance: f64) -> Duration {
+        let doublings = 2_u32.saturating_pow(failures.saturating_sub(1));
+        let wait = self.first.saturating_mul(doublings).min(self.longest);
+        wait.mul_f64(1.0 + self.spread * chance.clamp(0.0, 1.0))
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +82,17 @@ mod tests {
         let now = Instant::now();
         assert_eq!(after(now, Duration::from_secs(1)), now + Duration::from_secs(1));
         assert!(after(now, Duration::MAX) > now + LONGEST);
+    }
+
+    #[test]
+    fn wait_doubles_up_to_the_longest_and_spreads() {
+        let (first, longest) = (Duration::from_secs(3), Duration::from_secs(20));
+        let wait = ExponentialWait { first, longest, spread: 0.5 };
+        let waits =
+            |chance| [0, 1, 2, 3, 4, u32::MAX].map(|failures| wait.after(failures, chance).as_secs_f64());
+        assert_eq!(waits(0.0), [3.0, 3.0, 6.0, 12.0, 20.0, 20.0]);
+        assert_eq!(waits(1.0), [4.5, 4.5, 9.0, 18.0, 30.0, 30.0]);
+        assert_eq!([-1.0, 0.5, 7.0].map(|chance| wait.after(1, chance).as_secs_f64()), [3.0, 3.75, 4.5]);
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use lanyard_handoff::fingerprint::Fingerprint;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;
-use crate::wait::{after, doubled};
+use crate::wait::{ExponentialWait, after};
 
 /// Rule for the pause of a credential after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum RetryRule {
     Dps,
     /// DPS was not reached, so the credential is neither accepted nor refused.
     Unheard,
-    /// The hub was reached and ended the login without refusing it. That is a setback only when it repeats itself, and
+    /// The hub was reached and ended the login without refusing it. That counts only when it repeats itself, and
     /// trying again costs a connection.
     Broken,
     /// So long, because it is known what is awaited.
@@ -40,7 +40,7 @@ const DPS_SHARE: f64 = 60.0;
 #[derive(Debug)]
 pub(crate) struct Selection {
     /// Newest first.
-    standings: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     /// Pause after a refusal by the hub.
     retry: Duration,
 }
@@ -54,7 +54,7 @@ struct Candidate {
     accepted: bool,
     /// Number of broken logins since it was offered or accepted.
     broken: u32,
-    setback: Option<Pause>,
+    pause: Option<Pause>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,98 +66,99 @@ struct Pause {
 
 impl Selection {
     pub(crate) const fn new(retry: Duration) -> Self {
-        Self { standings: Vec::new(), retry }
+        Self { candidates: Vec::new(), retry }
     }
 
     /// Takes what the files have now, newest first. New files are a new try for all. Of those with one fingerprint, say
     /// a certificate with two chains, only the newest counts: they have the same fingerprint.
     pub(crate) fn offer(&mut self, offered: &[Arc<Credential>]) {
-        let accepted = self.standings.iter().find(|standing| standing.accepted).cloned();
+        let accepted = self.candidates.iter().find(|candidate| candidate.accepted).cloned();
         let was_accepted =
             |credential: &Credential| accepted.as_ref().is_some_and(|a| a.is(&credential.fingerprint));
-        self.standings.clear();
+        self.candidates.clear();
         for credential in offered {
-            if self.standings.iter().any(|standing| standing.is(&credential.fingerprint)) {
+            if self.candidates.iter().any(|candidate| candidate.is(&credential.fingerprint)) {
                 continue;
             }
-            self.standings.push(Candidate {
+            self.candidates.push(Candidate {
                 accepted: was_accepted(credential),
                 credential: Arc::clone(credential),
                 offered: true,
                 broken: 0,
-                setback: None,
+                pause: None,
             });
         }
         if let Some(accepted) = accepted
-            && !self.standings.iter().any(|standing| standing.accepted)
+            && !self.candidates.iter().any(|candidate| candidate.accepted)
         {
-            self.standings.push(Candidate { offered: false, broken: 0, setback: None, ..accepted });
+            self.candidates.push(Candidate { offered: false, broken: 0, pause: None, ..accepted });
         }
     }
 
-    /// The one to log in with now.
+    /// Returns the one to log in with now.
     pub(crate) fn next(&self, now: Instant) -> Option<&Arc<Credential>> {
-        let newest = self.standings.first()?;
-        let free = |standing: &&Candidate| standing.setback.is_none();
-        let due = newest.setback.is_none_or(|setback| setback.again <= now);
-        let standing = Some(newest)
+        let newest = self.candidates.first()?;
+        let free = |candidate: &&Candidate| candidate.pause.is_none();
+        let due = newest.pause.is_none_or(|pause| pause.again <= now);
+        let candidate = Some(newest)
             .filter(|_| due)
-            .or_else(|| self.standings.iter().filter(free).find(|standing| standing.accepted))
-            .or_else(|| self.standings.iter().find(free))
+            .or_else(|| self.candidates.iter().filter(free).find(|candidate| candidate.accepted))
+            .or_else(|| self.candidates.iter().find(free))
             .or_else(|| {
-                self.standings.iter().min_by_key(|standing| standing.setback.map(|setback| setback.at))
+                self.candidates.iter().min_by_key(|candidate| candidate.pause.map(|pause| pause.at))
             })?;
-        Some(&standing.credential)
+        Some(&candidate.credential)
     }
 
     /// Returns the end of the newest credential's pause.
     pub(crate) fn again_at(&self) -> Option<Instant> {
-        self.standings.first()?.setback.map(|setback| setback.again)
+        self.candidates.first()?.pause.map(|pause| pause.again)
     }
 
     /// Returns whether it is the newest.
     pub(crate) fn is_newest(&self, fingerprint: &Fingerprint) -> bool {
-        self.standings.first().is_some_and(|newest| newest.is(fingerprint))
+        self.candidates.first().is_some_and(|newest| newest.is(fingerprint))
     }
 
     /// Returns whether there is another one.
     pub(crate) fn has_other(&self, fingerprint: &Fingerprint) -> bool {
-        self.standings.iter().any(|standing| !standing.is(fingerprint))
+        self.candidates.iter().any(|candidate| !candidate.is(fingerprint))
     }
 
-    /// The hub accepted it.
+    /// Notes that the hub accepted it.
     pub(crate) fn accepted(&mut self, fingerprint: &Fingerprint) {
         let is_newest = self.is_newest(fingerprint);
-        for standing in &mut self.standings {
-            standing.accepted = standing.is(fingerprint);
-            if standing.accepted {
-                standing.broken = 0;
-                standing.setback = None;
+        for candidate in &mut self.candidates {
+            candidate.accepted = candidate.is(fingerprint);
+            if candidate.accepted {
+                candidate.broken = 0;
+                candidate.pause = None;
             }
         }
         if is_newest {
-            self.standings.retain(|standing| standing.offered);
+            self.candidates.retain(|candidate| candidate.offered);
         }
     }
 
     /// Records a failure. Returns whether to try another credential at once: each has its turn, then all of them
     /// wait.
-    pub(crate) fn set_back(
+    pub(crate) fn pause(
         &mut self,
         fingerprint: &Fingerprint,
         now: Instant,
-        rest: RetryRule,
+        rule: RetryRule,
         chance: f64,
     ) -> bool {
-        if rest == RetryRule::Broken && !self.breaks_for_good(fingerprint) {
+        if rule == RetryRule::Broken && !self.breaks_for_good(fingerprint) {
             return false;
         }
-        let length = |times| rest.length(self.retry, times, chance);
+        let wait = rule.wait(self.retry);
         let mut another = None;
-        for standing in &mut self.standings {
-            if standing.is(fingerprint) {
-                let times = standing.setback.map_or(0, |setback| setback.times).saturating_add(1);
-                standing.setback = Some(Pause { at: now, times, again: after(now, length(times)) });
+        for candidate in &mut self.candidates {
+            if candidate.is(fingerprint) {
+                let times = candidate.pause.map_or(0, |pause| pause.times).saturating_add(1);
+                let again = after(now, wait.after(times, chance));
+                candidate.pause = Some(Pause { at: now, times, again });
                 another = Some(false);
             } else {
                 another = another.map(|_| true);
@@ -165,14 +166,14 @@ impl Selection {
         }
         // The files no longer have it: the credential in its place is new.
         let Some(another) = another else { return true };
-        another || self.standings.iter().any(|standing| standing.setback.is_none())
+        another || self.candidates.iter().any(|candidate| candidate.pause.is_none())
     }
 
     /// Returns whether this broken login was one too many: of the newest credential, never accepted, if there is
     /// another one.
     fn breaks_for_good(&mut self, fingerprint: &Fingerprint) -> bool {
         let other = self.has_other(fingerprint);
-        let Some(newest) = self.standings.first_mut().filter(|newest| newest.is(fingerprint)) else {
+        let Some(newest) = self.candidates.first_mut().filter(|newest| newest.is(fingerprint)) else {
             return false;
         };
         newest.broken = newest.broken.saturating_add(1);
@@ -187,17 +188,17 @@ impl Candidate {
 }
 
 impl RetryRule {
-    /// Up to a quarter longer by chance, so that devices that were refused together do not ask again together.
-    fn length(self, retry: Duration, times: u32, chance: f64) -> Duration {
-        let doubled = |start, longest| doubled(start, times.saturating_sub(1), longest);
-        let least = match self {
-            Self::Hub => retry,
-            Self::Dps => doubled(retry.div_f64(DPS_SHARE), retry),
-            Self::Unheard => doubled(*UNHEARD.start(), *UNHEARD.end()).min(retry),
-            Self::Broken => doubled(*UNHEARD.start(), retry),
-            Self::For(time) => return time.min(retry).mul_f64(1.0 + chance.clamp(0.0, 1.0) / 100.0),
+    /// Returns the pause; it is up to a quarter longer by chance, so that devices that were refused together do not ask
+    /// again together.
+    fn wait(self, retry: Duration) -> ExponentialWait {
+        let (first, longest, spread) = match self {
+            Self::Hub => (retry, retry, 0.25),
+            Self::Dps => (retry.div_f64(DPS_SHARE), retry, 0.25),
+            Self::Unheard => (*UNHEARD.start(), (*UNHEARD.end()).min(retry), 0.25),
+            Self::Broken => (*UNHEARD.start(), retry, 0.25),
+            Self::For(time) => (time, time.min(retry), 0.01),
         };
-        least.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 4.0)
+        ExponentialWait { first, longest, spread }
     }
 }
 
@@ -226,10 +227,10 @@ mod tests {
                     choice.offer(&names.map(credential).collect::<Vec<_>>());
                 }
                 '+' => choice.accepted(&of()),
-                'h' => drop(choice.set_back(&of(), now, RetryRule::Hub, 0.0)),
-                'd' => drop(choice.set_back(&of(), now, RetryRule::Dps, 0.0)),
-                'u' => drop(choice.set_back(&of(), now, RetryRule::Unheard, 0.0)),
-                'b' => drop(choice.set_back(&of(), now, RetryRule::Broken, 0.0)),
+                'h' => drop(choice.pause(&of(), now, RetryRule::Hub, 0.0)),
+                'd' => drop(choice.pause(&of(), now, RetryRule::Dps, 0.0)),
+                'u' => drop(choice.pause(&of(), now, RetryRule::Unheard, 0.0)),
+                'b' => drop(choice.pause(&of(), now, RetryRule::Broken, 0.0)),
                 _ => now += Duration::from_secs(60 * event.trim_end_matches('m').parse::<u64>().unwrap()),
             }
             now += Duration::from_millis(1);
@@ -317,7 +318,7 @@ mod tests {
         ];
         for (story, refused, at_once) in table {
             let (mut choice, now) = run(story);
-            let said = choice.set_back(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
+            let said = choice.pause(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
             assert_eq!(said, at_once, "{story}, then {refused}");
         }
     }
@@ -334,7 +335,7 @@ mod tests {
         ];
         for (story, broken, at_once) in table {
             let (mut choice, now) = run(story);
-            let said = choice.set_back(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
+            let said = choice.pause(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
             assert_eq!(said, at_once, "{story}, then {broken}");
         }
     }
@@ -344,19 +345,19 @@ mod tests {
     fn duplicate_fingerprint_counts_once() {
         let certificates = one_leaf_with_two_chains();
         let fingerprint = &certificates[0].fingerprint;
-        for rest in [RetryRule::Hub, RetryRule::Dps, RetryRule::Unheard, RetryRule::Broken] {
+        for rule in [RetryRule::Hub, RetryRule::Dps, RetryRule::Unheard, RetryRule::Broken] {
             let mut choice = Selection::new(Duration::from_secs(3600));
             choice.offer(&certificates);
             assert!(!choice.has_other(fingerprint));
             let now = Instant::now();
             for _ in 0..4 {
-                assert!(!choice.set_back(fingerprint, now, rest, 0.0), "{rest:?}");
+                assert!(!choice.pause(fingerprint, now, rule, 0.0), "{rule:?}");
                 assert!(Arc::ptr_eq(choice.next(now).unwrap(), &certificates[0]));
             }
             choice.accepted(fingerprint);
             choice.offer(&certificates[1..]);
             assert!(Arc::ptr_eq(choice.next(now).unwrap(), &certificates[1]));
-            assert_eq!(choice.standings.len(), 1);
+            assert_eq!(choice.candidates.len(), 1);
         }
     }
 
@@ -367,10 +368,10 @@ mod tests {
         let (fingerprint, now) = (&certificates[0].fingerprint, Instant::now());
         let mut choice = Selection::new(Duration::from_secs(3600));
         choice.offer(&certificates);
-        let twin = Candidate { credential: Arc::clone(&certificates[1]), ..choice.standings[0].clone() };
-        choice.standings.push(twin);
+        let twin = Candidate { credential: Arc::clone(&certificates[1]), ..choice.candidates[0].clone() };
+        choice.candidates.push(twin);
         for _ in 0..4 {
-            assert!(!choice.set_back(fingerprint, now, RetryRule::Hub, 0.0));
+            assert!(!choice.pause(fingerprint, now, RetryRule::Hub, 0.0));
         }
     }
 
@@ -402,7 +403,7 @@ mod tests {
                 if next == credential(works).fingerprint {
                     break;
                 }
-                choice.set_back(&next, now + Duration::from_millis(tries), RetryRule::Hub, 0.0);
+                choice.pause(&next, now + Duration::from_millis(tries), RetryRule::Hub, 0.0);
                 tries += 1;
                 prop_assert!(tries < 3, "{tries} tries");
             }
@@ -412,7 +413,7 @@ mod tests {
     #[test]
     fn rests_are_capped_and_spread() {
         let hour = Duration::from_secs(3600);
-        let length = |rest: RetryRule, times, chance| rest.length(hour, times, chance).as_secs();
+        let length = |rule: RetryRule, times, chance| rule.wait(hour).after(times, chance).as_secs();
         assert_eq!([1, 2, 3, 9].map(|times| length(RetryRule::Dps, times, 0.0)), [60, 120, 240, 3600]);
         assert_eq!([1, 9].map(|times| length(RetryRule::Hub, times, 0.0)), [3600, 3600]);
         assert_eq!(length(RetryRule::Hub, 1, 1.0), 4500);

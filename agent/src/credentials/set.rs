@@ -187,7 +187,7 @@ impl CredentialSet {
                 message: failure.message.clone(),
             }));
         }
-        let at_once = self.choice.set_back(fingerprint, Instant::now(), *rest, self.environment.chance());
+        let at_once = self.choice.pause(fingerprint, Instant::now(), *rest, self.environment.chance());
         if at_once {
             let (device, reason) = (self.status.name(), failure.reason.as_str());
             tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \

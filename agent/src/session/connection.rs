@@ -196,7 +196,7 @@ impl<T: Transport> ConnectionLoop<T> {
         };
         let accepted = Instant::now();
         let ended = self.stream(opened, &chosen.credential, accepted).await;
-        self.pace.accepted(Some(accepted.elapsed()));
+        self.pace.accepted(accepted.elapsed());
         match ended {
             SessionEnd::Stopped => AttemptEnd::Stopped,
             SessionEnd::Renew(successor) => AttemptEnd::Renew(successor),
