@@ -5,4 +5,5 @@
 
 pub mod token;
 pub mod select;
+pub(crate) mod failure;
 pub mod set;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::config::credential::{Credential, Validity};
 use crate::config::credentials::{Credentials, CredentialsError};
+use crate::credentials::failure::CredentialFailure;
 use crate::credentials::select::{RetryRule, Selection};
 use crate::environment::Environment;
 use crate::mqtt::failure::Failure;
@@ -25,21 +26,13 @@ pub(crate) struct CredentialSet {
     status: Arc<ConnectionStatus>,
     trust: Trust,
     watch: CredentialsWatch,
-    choice: Selection,
+    selection: Selection,
     ca: Option<Arc<[u8]>>,
     /// Error of the current files, as a whole or in part.
     problem: Option<String>,
     /// True if the error concerns all devices; it is then logged once for all of them.
-    told: bool,
+    logged_for_all: bool,
     environment: Environment,
-}
-
-/// Failed attempt with a credential.
-pub(crate) struct CredentialFailure<'a> {
-    pub(crate) failure: &'a Failure,
-    pub(crate) rest: RetryRule,
-    /// True if the hub or DPS refused it, false for errors of the network.
-    pub(crate) refused: bool,
 }
 
 impl CredentialSet {
@@ -50,9 +43,17 @@ impl CredentialSet {
         retry: Duration,
         environment: Environment,
     ) -> Self {
-        let choice = Selection::new(retry);
-        let mut this =
-            Self { status, trust, watch, choice, ca: None, problem: None, told: false, environment };
+        let selection = Selection::new(retry);
+        let mut this = Self {
+            status,
+            trust,
+            watch,
+            selection,
+            ca: None,
+            problem: None,
+            logged_for_all: false,
+            environment,
+        };
         this.take();
         this
     }
@@ -66,7 +67,7 @@ impl CredentialSet {
     }
 
     /// Takes the files if they are others.
-    pub(crate) fn look(&mut self) {
+    pub(crate) fn update(&mut self) {
         if self.watch.has_changed().unwrap_or(false) {
             self.take();
         }
@@ -74,7 +75,7 @@ impl CredentialSet {
 
     fn take(&mut self) {
         let newest = self.watch.borrow_and_update().clone();
-        self.told = newest.as_ref().is_err_and(|error| error.is_of_directory());
+        self.logged_for_all = newest.as_ref().is_err_and(|error| error.is_of_directory());
         let (problem, what) = match newest {
             Err(error) => (Some(error.to_string()), "the previous ones stay in use"),
             Ok(credentials) => match self.trust.client(credentials.ca.as_deref(), None) {
@@ -84,14 +85,15 @@ impl CredentialSet {
                 }
                 Ok(_) => {
                     self.ca.clone_from(&credentials.ca);
-                    self.choice.offer(&credentials.offered);
+                    self.selection.offer(&credentials.offered);
                     self.status.credential_refused(None);
                     (credentials.problem.as_ref().map(ToString::to_string), "the other files are used")
                 }
             },
         };
         // Without any credential, the connection reports it; a problem of all devices is reported once for all.
-        let silent = self.told || self.choice.next(Instant::now()).is_none() || self.problem == problem;
+        let silent =
+            self.logged_for_all || self.selection.next(Instant::now()).is_none() || self.problem == problem;
         if let Some(problem) = problem.as_ref().filter(|_| !silent) {
             let device = self.status.name();
             tracing::warn!(device, "new credentials are not used, {what}: {problem}");
@@ -100,12 +102,12 @@ impl CredentialSet {
         self.problem = problem;
     }
 
-    /// The one to log in with now.
+    /// Returns the one to log in with now.
     ///
     /// # Errors
     /// A failure when there is none.
     pub(crate) fn next(&self, now: Instant) -> Result<Arc<Credential>, Failure> {
-        let next = self.choice.next(now).map(Arc::clone);
+        let next = self.selection.next(now).map(Arc::clone);
         next.ok_or_else(|| {
             let problem = self.problem.clone().unwrap_or_default();
             Failure::new(ConnectionReason::CredentialsUnreadable, problem)
@@ -113,43 +115,51 @@ impl CredentialSet {
     }
 
     /// Returns whether the failure is logged once for all devices.
-    pub(crate) const fn is_told(&self) -> bool {
-        self.told
+    pub(crate) const fn is_logged_for_all(&self) -> bool {
+        self.logged_for_all
     }
 
     /// One that should take the place of the one in use.
     pub(crate) fn better(&self, in_use: &Credential, now: Instant) -> Option<Arc<Credential>> {
-        let next = self.choice.next(now)?;
+        let next = self.selection.next(now)?;
         (next.fingerprint != in_use.fingerprint).then(|| Arc::clone(next))
     }
 
     /// Returns the time at which there may be a better one.
     pub(crate) fn again_at(&self, in_use: &Credential) -> Option<Instant> {
-        if self.choice.is_newest(&in_use.fingerprint) { None } else { self.choice.again_at() }
+        if self.selection.is_newest(&in_use.fingerprint) { None } else { self.selection.again_at() }
     }
 
     /// TLS with it.
     ///
     /// # Errors
     /// A failure when the library refuses it.
-    pub(crate) fn tls(&self, credential: &Credential) -> Result<Arc<rustls::ClientConfig>, Failure> {
-        self.trust
-            .client(self.ca.as_deref(), credential.certificate())
-            .map_err(|error| Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string()))
+    pub(crate) fn tls(
+        &self,
+        credential: &Credential,
+    ) -> Result<Arc<rustls::ClientConfig>, CredentialFailure> {
+        self.trust.client(self.ca.as_deref(), credential.certificate()).map_err(|error| {
+            let failure = Failure::new(ConnectionReason::CredentialsUnreadable, error.to_string());
+            CredentialFailure { failure, rule: Some(RetryRule::Dps) }
+        })
     }
 
-    /// Returns the failure and the pause if the validity period alone forbids a certificate. One that is not valid
-    /// yet is used if there is no other, because the clock of this machine may be wrong.
-    pub(crate) fn forbidden(&self, credential: &Credential) -> Option<(Failure, RetryRule)> {
+    /// Refuses a certificate that its validity period alone forbids. One that is not valid yet is used if there is no
+    /// other, because the clock of this machine may be wrong.
+    ///
+    /// # Errors
+    /// The failure, and the pause of the credential.
+    pub(crate) fn check_validity(&self, credential: &Credential) -> Result<(), CredentialFailure> {
         let (fingerprint, now) = (&credential.fingerprint, self.environment.now());
-        let (words, rest) = match credential.life(now) {
-            Validity::Within => return None,
+        let (words, rule) = match credential.life(now) {
+            Validity::Within => return Ok(()),
             Validity::After { ended } => (
                 format!("expired at {ended}: renew it, or check this machine's clock, which says {now:.0}"),
                 RetryRule::Dps,
             ),
             Validity::Before { begins } => {
-                let left = credential.begins_in(now).filter(|_| self.choice.has_other(fingerprint))?;
+                let left = credential.begins_in(now).filter(|_| self.selection.has_other(fingerprint));
+                let Some(left) = left else { return Ok(()) };
                 (
                     format!(
                         "is valid from {begins} on: check this machine's clock, which says {now:.0}, if that is not what is meant"
@@ -160,34 +170,36 @@ impl CredentialSet {
         };
         // The chain's certificates that stand above it end too, and a server refuses the whole chain then.
         let above = match credential.certificate().map_or(1, |certificate| certificate.ends_first) {
-            position @ 2.. if matches!(rest, RetryRule::Dps) => {
+            position @ 2.. if matches!(rule, RetryRule::Dps) => {
                 format!("certificate {position} in {CERTIFICATE}, an intermediate CA of ")
             }
             _ => String::new(),
         };
         let message = format!("{above}the device's certificate {fingerprint} (SHA-256 thumbprint) {words}");
-        Some((Failure::new(ConnectionReason::CredentialExpired, message), rest))
+        let failure = Failure::new(ConnectionReason::CredentialExpired, message);
+        Err(CredentialFailure { failure, rule: Some(rule) })
     }
 
-    /// The hub accepted it.
+    /// Notes that the hub accepted it.
     pub(crate) fn accepted(&mut self, credential: &Credential) {
-        self.choice.accepted(&credential.fingerprint);
-        let newest = self.choice.is_newest(&credential.fingerprint);
+        self.selection.accepted(&credential.fingerprint);
+        let newest = self.selection.is_newest(&credential.fingerprint);
         self.status.credential_accepted(&credential.fingerprint, newest);
     }
 
     /// Records a failure; returns whether to try another credential at once.
-    pub(crate) fn set_back(&mut self, credential: &Credential, setback: &CredentialFailure<'_>) -> bool {
-        let CredentialFailure { failure, rest, refused } = setback;
-        let fingerprint = &credential.fingerprint;
-        if *refused && self.choice.is_newest(fingerprint) {
+    pub(crate) fn record_failure(&mut self, credential: &Credential, failed: &CredentialFailure) -> bool {
+        let Some(rule) = failed.rule else { return false };
+        let (fingerprint, failure) = (&credential.fingerprint, &failed.failure);
+        if failed.is_refusal() && self.selection.is_newest(fingerprint) {
             self.status.credential_refused(Some(Refused {
                 fingerprint: fingerprint.clone(),
                 since: self.environment.now(),
                 message: failure.message.clone(),
             }));
         }
-        let at_once = self.choice.pause(fingerprint, Instant::now(), *rest, self.environment.chance());
+        let chance = self.environment.chance();
+        let at_once = self.selection.pause(fingerprint, Instant::now(), rule, chance);
         if at_once {
             let (device, reason) = (self.status.name(), failure.reason.as_str());
             tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \

@@ -10,6 +10,7 @@ use lanyard_handoff::status::ConnectionReason;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;
+use crate::credentials::failure::CredentialFailure;
 use crate::credentials::token;
 use crate::dps::assignment::{Assignment, AssignmentFile};
 use crate::dps::registration::Registration;
@@ -46,17 +47,6 @@ pub(super) struct OpenConnection<L> {
     pub(super) renew_at: Option<Instant>,
 }
 
-/// Stage of connecting that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectStage {
-    /// DPS, or the way there.
-    Registering,
-    /// The hub that DPS assigned some time ago; it may have lost the device to another one since.
-    Remembered,
-    /// The hub that it is.
-    Hub,
-}
-
 impl<T: Transport> Connector<T> {
     /// The DPS instance, for a device that does not go straight to a hub.
     pub(super) fn dps(&self) -> Option<&Dps> {
@@ -69,9 +59,13 @@ impl<T: Transport> Connector<T> {
         credential: &Credential,
         registered: bool,
         tls: &Tls,
-    ) -> Result<OpenConnection<T::Link>, (Failure, ConnectStage)> {
-        let (target, stage) = self.find(credential, registered, tls).await?;
-        self.log_in(credential, target, tls).await.map_err(|failure| (failure, stage))
+    ) -> Result<OpenConnection<T::Link>, CredentialFailure> {
+        let target = self.find(credential, registered, tls).await?;
+        let concerns_credential = !target.stored;
+        self.log_in(credential, target, tls).await.map_err(|failure| match concerns_credential {
+            true => CredentialFailure::at_hub(failure),
+            false => CredentialFailure::unrelated(failure),
+        })
     }
 
     async fn find(
@@ -79,25 +73,22 @@ impl<T: Transport> Connector<T> {
         credential: &Credential,
         registered: bool,
         tls: &Tls,
-    ) -> Result<(Endpoint, ConnectStage), (Failure, ConnectStage)> {
+    ) -> Result<Endpoint, CredentialFailure> {
         if let Some(hub) = &self.device.hub {
-            return Ok((Endpoint::of_hub(&self.device, hub), ConnectStage::Hub));
+            return Ok(Endpoint::of_hub(&self.device, hub));
         }
         let Some(dps) = self.dps() else {
             // The configuration was validated; this text helps when the validation changes.
             let words = "the configuration names neither hub nor DPS";
-            return Err((Failure::new(ConnectionReason::HostNotFound, words), ConnectStage::Hub));
+            let failure = Failure::new(ConnectionReason::HostNotFound, words);
+            return Err(CredentialFailure::unrelated(failure));
         };
-        if let Some(assignment) = self.remembered(dps, credential) {
-            let stage = if registered { ConnectStage::Hub } else { ConnectStage::Remembered };
-            return Ok((Endpoint::assigned(assignment), stage));
+        if let Some(assignment) = self.stored(dps, credential) {
+            return Ok(Endpoint::assigned(assignment, !registered));
         }
         self.status.registering();
-        let assignment = self
-            .register(dps, credential, tls)
-            .await
-            .map_err(|failure| (failure, ConnectStage::Registering))?;
-        Ok((Endpoint::assigned(assignment), ConnectStage::Hub))
+        let assignment = self.register(dps, credential, tls).await?;
+        Ok(Endpoint::assigned(assignment, false))
     }
 
     async fn log_in(
@@ -133,7 +124,7 @@ impl<T: Transport> Connector<T> {
         dps: &Dps,
         credential: &Credential,
         tls: &Tls,
-    ) -> Result<Assignment, Failure> {
+    ) -> Result<Assignment, CredentialFailure> {
         let registration = Registration {
             dps,
             registration_id: endpoint::registration_id(&self.device, dps),
@@ -142,7 +133,7 @@ impl<T: Transport> Connector<T> {
             expiry: token::expiry(self.environment.now(), self.token_lifetime),
             transport: &self.transport,
         };
-        let assignment = registration.run(Arc::clone(tls)).await?;
+        let assignment = registration.run(Arc::clone(tls)).await.map_err(CredentialFailure::at_dps)?;
         tracing::info!(device = self.status.name(), hub = %assignment.assigned_hub, "DPS assigned the device to a hub");
         if let Err(error) = self.file(dps, credential).save(&assignment) {
             tracing::warn!(
@@ -160,7 +151,7 @@ impl<T: Transport> Connector<T> {
         }
     }
 
-    fn remembered(&self, dps: &Dps, credential: &Credential) -> Option<Assignment> {
+    fn stored(&self, dps: &Dps, credential: &Credential) -> Option<Assignment> {
         let file = self.file(dps, credential);
         file.load().unwrap_or_else(|error| {
             tracing::warn!(

@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::credential::Credential;
-use crate::credentials::select::RetryRule;
-use crate::credentials::set::{CredentialFailure, CredentialSet, CredentialsWatch};
+use crate::credentials::failure::CredentialFailure;
+use crate::credentials::set::{CredentialSet, CredentialsWatch};
 use crate::environment::Environment;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
 use crate::mqtt::transport::Transport;
 use crate::mqtt::trust::Trust;
 use crate::session::backoff::Backoff;
-use crate::session::connect::{ConnectStage, Connector, OpenConnection};
+use crate::session::connect::{Connector, OpenConnection};
 use crate::session::renew;
-use crate::session::renew::{Renewal, is_refusal, rest_after_dps, rest_at_hub};
+use crate::session::renew::Renewal;
 use crate::session::stream::{Session, SessionEnd};
 use crate::status::connection::ConnectionStatus;
 use crate::stop::Stop;
@@ -60,7 +60,7 @@ pub struct Connection<T> {
 impl<T: Transport> Connection<T> {
     /// Keeps the device connected until it is asked to end.
     pub fn run(self) -> impl Future<Output = ()> + use<T> {
-        let approach = Connector {
+        let connector = Connector {
             transport: self.transport,
             status: Arc::clone(&self.status),
             device: Arc::clone(&self.config.borrow()),
@@ -69,7 +69,7 @@ impl<T: Transport> Connection<T> {
             folder: self.folder,
             environment: self.environment,
         };
-        let keyring = CredentialSet::new(
+        let credentials = CredentialSet::new(
             Arc::clone(&self.status),
             self.trust,
             self.credentials,
@@ -77,9 +77,9 @@ impl<T: Transport> Connection<T> {
             self.environment,
         );
         let Self { status, outbox, config, stop, .. } = self;
+        let backoff = Backoff::default();
         // Made before the task begins, which would have room for every step of it as long as it lives.
-        let mut life =
-            ConnectionLoop { status, outbox, config, approach, keyring, stop, pace: Backoff::default() };
+        let mut life = ConnectionLoop { status, outbox, config, connector, credentials, stop, backoff };
         async move { life.run().await }
     }
 }
@@ -88,152 +88,123 @@ struct ConnectionLoop<T> {
     status: Arc<ConnectionStatus>,
     outbox: Arc<SharedOutbox>,
     config: watch::Receiver<Arc<Device>>,
-    approach: Connector<T>,
-    keyring: CredentialSet,
+    connector: Connector<T>,
+    credentials: CredentialSet,
     stop: Stop,
-    pace: Backoff,
-}
-
-/// Failed attempt to connect.
-struct FailedAttempt {
-    failure: Failure,
-    /// Pause of the credential, if the failure concerns it.
-    setback: Option<RetryRule>,
-}
-
-/// End of a connection or of an attempt.
-enum AttemptEnd {
-    Stopped,
-    /// The credentials have changed.
-    Outdated,
-    /// Reconnect with a renewed token or another credential.
-    Renew(Renewal),
-    /// And with which credential, if there was any.
-    Failed(FailedAttempt, Option<Arc<Credential>>),
+    backoff: Backoff,
 }
 
 impl<T: Transport> ConnectionLoop<T> {
     async fn run(&mut self) {
         let mut last_attempt = false;
-        let mut planned = None;
+        let mut renewal = None;
         loop {
-            let (failed, credential) = match self.attempt(planned.take()).await {
-                AttemptEnd::Stopped => break,
-                AttemptEnd::Outdated => {
-                    self.pace.reset();
-                    continue;
-                }
-                AttemptEnd::Renew(successor) => {
-                    self.status.disconnected(ConnectionReason::Renewing, "");
-                    self.pace.reset();
-                    planned = Some(successor);
-                    continue;
-                }
-                AttemptEnd::Failed(failed, credential) => (failed, credential),
+            let (end, credential) = match self.choose(renewal.take()) {
+                Ok(chosen) => (self.attempt(&chosen).await, Some(chosen.credential)),
+                // Nothing was attempted.
+                Err(failure) => (SessionEnd::Failed(CredentialFailure::unrelated(failure)), None),
             };
-            if self.another_is_left(credential.as_deref(), &failed) {
-                continue;
-            }
-            let wait = self.told(credential.as_deref(), &failed.failure);
-            let stop = self.stop.clone();
-            tokio::select! {
-                () = until(wait) => {}
-                () = self.keyring.changed() => self.pace.reset(),
-                () = stop.requested() => {
-                    // What the buffer still has is worth one more attempt.
-                    if last_attempt || self.outbox.lock().is_empty() {
-                        break;
+            match end {
+                SessionEnd::Stopped => break,
+                SessionEnd::Outdated => self.backoff.reset(),
+                SessionEnd::Renew(next) => {
+                    self.status.disconnected(ConnectionReason::Renewing, "");
+                    self.backoff.reset();
+                    renewal = Some(next);
+                }
+                SessionEnd::Failed(failed) => {
+                    let credential = credential.as_deref();
+                    if credential.is_some_and(|used| self.credentials.record_failure(used, &failed)) {
+                        // Another one is tried at once.
+                        continue;
                     }
-                    last_attempt = true;
+                    let retry_at = self.report(credential, &failed.failure);
+                    if self.wait(retry_at).await {
+                        // What the buffer still has is worth one more attempt.
+                        if last_attempt || self.outbox.lock().is_empty() {
+                            break;
+                        }
+                        last_attempt = true;
+                    }
                 }
             }
         }
         self.status.disconnected(ConnectionReason::ShuttingDown, "");
     }
 
-    /// Returns whether to try another credential at once.
-    fn another_is_left(&mut self, credential: Option<&Credential>, failed: &FailedAttempt) -> bool {
-        let (Some(credential), Some(rest)) = (credential, failed.setback) else { return false };
-        let failure = &failed.failure;
-        let setback = CredentialFailure { failure, rest, refused: is_refusal(failure.reason) };
-        self.keyring.set_back(credential, &setback)
+    /// Takes the credential of a renewal, or the best one.
+    fn choose(&mut self, renewal: Option<Renewal>) -> Result<Renewal, Failure> {
+        self.credentials.update();
+        match renewal {
+            Some(renewal) => Ok(renewal),
+            None => {
+                let next = self.credentials.next(Instant::now());
+                next.map(|credential| Renewal { credential, registered: false })
+            }
+        }
     }
 
-    /// Reports a failure; returns the end of the wait, or nothing if only other credentials help.
-    fn told(&mut self, credential: Option<&Credential>, failure: &Failure) -> Option<Instant> {
-        // One line for the directory of all devices is enough, and the fleet has written it.
-        if failure.reason != ConnectionReason::CredentialsUnreadable || !self.keyring.is_told() {
+    /// Reports a failure; returns the time of the next attempt, or nothing if only other credentials help.
+    fn report(&mut self, credential: Option<&Credential>, failure: &Failure) -> Option<Instant> {
+        // One line for the directory of all devices is enough, and `Devices` has written it.
+        if failure.reason != ConnectionReason::CredentialsUnreadable || !self.credentials.is_logged_for_all()
+        {
             let reason = failure.reason.as_str();
             tracing::warn!(device = self.status.name(), reason, "{}", failure.message);
         }
         self.status.disconnected(failure.reason, &failure.message);
-        let step = self.pace.after(failure.reason, failure.retry_after, self.approach.environment.chance());
-        if let Some(credential) = credential.filter(|_| step.ask_dps) {
-            self.approach.forget(credential);
+        let environment = self.connector.environment;
+        let retry = self.backoff.after(failure.reason, failure.retry_after, environment.chance());
+        if let Some(credential) = credential.filter(|_| retry.ask_dps) {
+            self.connector.forget(credential);
         }
-        let valid = credential.and_then(|credential| credential.begins_in(self.approach.environment.now()));
-        step.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
+        let valid = credential.and_then(|credential| credential.begins_in(environment.now()));
+        retry.wait.map(|wait| after(Instant::now(), valid.map_or(wait, |valid| wait.min(valid))))
     }
 
-    /// One connection, from choosing a credential to its end.
-    async fn attempt(&mut self, planned: Option<Renewal>) -> AttemptEnd {
-        self.keyring.look();
-        let chosen = match planned {
-            Some(planned) => Ok(planned),
-            None => {
-                let next = self.keyring.next(Instant::now());
-                next.map(|credential| Renewal { credential, registered: false })
+    /// Waits for the next attempt; returns whether the stop was requested instead.
+    async fn wait(&mut self, retry_at: Option<Instant>) -> bool {
+        tokio::select! {
+            () = until(retry_at) => false,
+            () = self.credentials.changed() => {
+                self.backoff.reset();
+                false
             }
-        };
-        let chosen = match chosen {
-            Ok(chosen) => chosen,
-            // Nothing was attempted.
-            Err(failure) => return AttemptEnd::Failed(FailedAttempt { failure, setback: None }, None),
-        };
-        let opened = match self.open(&chosen).await {
+            () = self.stop.requested() => true,
+        }
+    }
+
+    /// One connection, from finding the hub to its end.
+    async fn attempt(&mut self, chosen: &Renewal) -> SessionEnd {
+        let opened = match self.open(chosen).await {
             Ok(opened) => opened,
             Err(end) => return end,
         };
         let accepted = Instant::now();
-        let ended = self.stream(opened, &chosen.credential, accepted).await;
-        self.pace.accepted(accepted.elapsed());
-        match ended {
-            SessionEnd::Stopped => AttemptEnd::Stopped,
-            SessionEnd::Renew(successor) => AttemptEnd::Renew(successor),
-            SessionEnd::Failed(failure) => {
-                AttemptEnd::Failed(FailedAttempt { failure, setback: None }, Some(chosen.credential))
-            }
-        }
+        let end = self.stream(opened, &chosen.credential, accepted).await;
+        self.backoff.accepted(accepted.elapsed());
+        end
     }
 
     /// Finds the hub and logs in, unless that becomes pointless meanwhile.
-    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection<T::Link>, AttemptEnd> {
-        let failed = |failed| AttemptEnd::Failed(failed, Some(Arc::clone(&chosen.credential)));
-        if let Some(certificate) = chosen.credential.certificate() {
+    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection<T::Link>, SessionEnd> {
+        let Renewal { credential, registered } = chosen;
+        if let Some(certificate) = credential.certificate() {
             // Above all one that has expired already.
             self.status.certificate_expires(certificate.not_after);
         }
-        if let Some((failure, rest)) = self.keyring.forbidden(&chosen.credential) {
-            return Err(failed(FailedAttempt { failure, setback: Some(rest) }));
-        }
-        let tls = self.keyring.tls(&chosen.credential);
-        let tls = tls.map_err(|failure| failed(FailedAttempt { failure, setback: Some(RetryRule::Dps) }))?;
+        self.credentials.check_validity(credential).map_err(SessionEnd::Failed)?;
+        let tls = self.credentials.tls(credential).map_err(SessionEnd::Failed)?;
         // In a box, which is freed once the connection is established.
-        let opening = Box::pin(self.approach.open(&chosen.credential, chosen.registered, &tls));
+        let opening = Box::pin(self.connector.open(credential, *registered, &tls));
         let opened = tokio::select! {
             opened = opening => opened,
-            () = self.keyring.changed() => return Err(AttemptEnd::Outdated),
-            () = hopeless(&self.stop, &self.outbox) => return Err(AttemptEnd::Stopped),
+            () = self.credentials.changed() => return Err(SessionEnd::Outdated),
+            () = stop_of_attempt(&self.stop, &self.outbox) => return Err(SessionEnd::Stopped),
         };
-        opened.map_err(|(failure, stage)| {
-            self.status.attempt_failed(failure.reason);
-            let setback = match stage {
-                ConnectStage::Registering => Some(rest_after_dps(&failure)),
-                ConnectStage::Hub => rest_at_hub(failure.reason),
-                // The stored assignment may be stale.
-                ConnectStage::Remembered => None,
-            };
-            failed(FailedAttempt { failure, setback })
+        opened.map_err(|failed| {
+            self.status.attempt_failed(failed.failure.reason);
+            SessionEnd::Failed(failed)
         })
     }
 
@@ -246,9 +217,9 @@ impl<T: Transport> ConnectionLoop<T> {
     ) -> SessionEnd {
         let OpenConnection { link, target, renew_at } = opened;
         self.status.connected(target.device_id.as_str(), target.hub.host());
-        self.keyring.accepted(credential);
+        self.credentials.accepted(credential);
         tracing::info!(device = self.status.name(), "connected to {}", target.peer);
-        let successor = pin!(renew::find(&mut self.keyring, &self.approach, credential, renew_at));
+        let renewal = pin!(renew::find(&mut self.credentials, &self.connector, credential, renew_at));
         let mut session = Session {
             link,
             target,
@@ -259,18 +230,14 @@ impl<T: Transport> ConnectionLoop<T> {
             tick_at: accepted,
             reported: false,
         };
-        let ended = session.run(successor).await;
-        self.status.connection_ended(match &ended {
-            SessionEnd::Renew(_) => ConnectionReason::Renewing,
-            SessionEnd::Stopped => ConnectionReason::ShuttingDown,
-            SessionEnd::Failed(failure) => failure.reason,
-        });
-        ended
+        let end = session.run(renewal).await;
+        self.status.connection_ended(end.reason());
+        end
     }
 }
 
-/// Ends at once when there is nothing left to send, and when the time is over otherwise.
-async fn hopeless(stop: &Stop, outbox: &SharedOutbox) {
+/// Ends when the stop ends an attempt: at once if there is nothing left to send, otherwise at the deadline.
+async fn stop_of_attempt(stop: &Stop, outbox: &SharedOutbox) {
     stop.requested().await;
     if !outbox.lock().is_empty() {
         stop.expired().await;

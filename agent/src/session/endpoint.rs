@@ -15,6 +15,8 @@ pub(super) struct Endpoint {
     pub(super) hub: HostPort,
     /// The id there.
     pub(super) device_id: DeviceId,
+    /// True if DPS assigned the hub some time ago; it may have lost the device to another one since.
+    pub(super) stored: bool,
 }
 
 impl Endpoint {
@@ -23,12 +25,12 @@ impl Endpoint {
             Some(gateway) => Peer { role: "gateway", at: gateway.clone() },
             None => Peer { role: "hub", at: hub.hostname.clone() },
         };
-        Self { peer, hub: hub.hostname.clone(), device_id: device.device_id.clone() }
+        Self { peer, hub: hub.hostname.clone(), device_id: device.device_id.clone(), stored: false }
     }
 
-    pub(super) fn assigned(assignment: Assignment) -> Self {
+    pub(super) fn assigned(assignment: Assignment, stored: bool) -> Self {
         let peer = Peer { role: "hub", at: assignment.assigned_hub.clone() };
-        Self { peer, hub: assignment.assigned_hub, device_id: assignment.device_id }
+        Self { peer, hub: assignment.assigned_hub, device_id: assignment.device_id, stored }
     }
 }
 

@@ -6,8 +6,8 @@
 pub mod backoff;
 mod endpoint;
 mod connect;
-pub mod renew;
-pub mod stream;
+mod renew;
+mod stream;
 pub mod connection;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One accepted connection to the hub: messages out, acknowledgements in, until it ends. Talks to the network.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::credentials::failure::CredentialFailure;
 use crate::messages::outbox::Next;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
@@ -23,19 +25,37 @@ use crate::stop::Stop;
 use crate::wait::after;
 use crate::wait::until;
 
-/// End of a session.
+/// End of a session, or of the attempt to begin one.
 #[derive(Debug)]
-pub enum SessionEnd {
+pub(super) enum SessionEnd {
+    /// Stop, for good.
+    Stopped,
+    /// The credentials changed before the login.
+    Outdated,
     /// Reconnect with a renewed token or another credential.
     Renew(Renewal),
-    /// On purpose, for good.
-    Stopped,
-    /// By the other side, or by its silence.
-    Failed(Failure),
+    /// Failure, or a silent hub.
+    Failed(CredentialFailure),
+}
+
+impl SessionEnd {
+    /// The end of an accepted connection, which says nothing about the credential.
+    const fn lost(failure: Failure) -> Self {
+        Self::Failed(CredentialFailure::unrelated(failure))
+    }
+
+    /// Returns the reason for status and metrics.
+    pub(super) const fn reason(&self) -> ConnectionReason {
+        match self {
+            Self::Stopped => ConnectionReason::ShuttingDown,
+            Self::Outdated | Self::Renew(_) => ConnectionReason::Renewing,
+            Self::Failed(failed) => failed.failure.reason,
+        }
+    }
 }
 
 /// One accepted connection.
-pub struct Session<'a, L> {
+pub(super) struct Session<'a, L> {
     pub(super) link: L,
     pub(super) target: Endpoint,
     pub(super) status: &'a ConnectionStatus,
@@ -59,37 +79,23 @@ enum Phase {
     Draining,
 }
 
-/// Progress of a session.
-enum SessionProgress {
-    Done(SessionEnd),
-    Under {
-        /// True if events wait for the next interval.
-        waits: bool,
-        /// Time since which an acknowledgement is outstanding.
-        oldest_in_flight_since: Option<std::time::Instant>,
-    },
-}
-
 impl<L: Link> Session<'_, L> {
-    /// Publishes until the session has to end, and ends it in order if that is possible. `successor` gives it a reason.
-    pub async fn run(&mut self, successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
-        let ended = self.stream(successor).await;
-        if !matches!(ended, SessionEnd::Failed(_)) {
+    /// Publishes until the session has to end, and disconnects if that is possible. `renewal` is one of the reasons.
+    pub(super) async fn run(&mut self, renewal: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
+        let end = self.stream(renewal).await;
+        if !matches!(end, SessionEnd::Failed(_)) {
             self.link.close().await;
         }
         self.outbox.lock().rewind();
-        ended
+        end
     }
 
-    async fn stream(&mut self, mut successor: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
+    async fn stream(&mut self, mut renewal: Pin<&mut impl Future<Output = Renewal>>) -> SessionEnd {
         let mut phase = Phase::Streaming;
         loop {
             let (waits, oldest_in_flight_since) = match self.proceed(&phase) {
-                Ok(SessionProgress::Done(ended)) => return ended,
-                Ok(SessionProgress::Under { waits, oldest_in_flight_since }) => {
-                    (waits, oldest_in_flight_since)
-                }
-                Err(failure) => return SessionEnd::Failed(failure),
+                ControlFlow::Continue(progress) => progress,
+                ControlFlow::Break(end) => return end,
             };
             let timeout = self.config.borrow().telemetry.timeout.get();
             let timeout_at = oldest_in_flight_since.map(|since| after(Instant::from_std(since), timeout));
@@ -97,15 +103,15 @@ impl<L: Link> Session<'_, L> {
             tokio::select! {
                 arrival = self.link.next() => match arrival {
                     Ok(arrival) => self.handle(&arrival),
-                    Err(failure) => return SessionEnd::Failed(failure),
+                    Err(failure) => return SessionEnd::lost(failure),
                 },
                 () = tokio::time::sleep_until(self.tick_at), if streaming && waits => {
                     self.outbox.lock().tick();
                     self.tick_at = after(Instant::now(), self.config.borrow().telemetry.interval.get());
                 }
                 () = self.outbox.filled(), if !waits => {}
-                () = until(timeout_at) => return SessionEnd::Failed(self.silence(timeout)),
-                successor = &mut successor, if streaming => phase = Phase::Finishing(successor),
+                () = until(timeout_at) => return SessionEnd::lost(self.silence(timeout)),
+                renewal = &mut renewal, if streaming => phase = Phase::Finishing(renewal),
                 Ok(()) = self.config.changed(), if streaming => {
                     // A shorter interval holds from now on.
                     let interval = self.config.borrow_and_update().telemetry.interval.get();
@@ -117,25 +123,25 @@ impl<L: Link> Session<'_, L> {
         }
     }
 
-    /// Hands over what the phase allows, and returns whether the session is done.
-    fn proceed(&mut self, phase: &Phase) -> Result<SessionProgress, Failure> {
+    /// Sends what the phase allows. Returns the end, or whether events wait for the next interval, and the time since
+    /// which an acknowledgement is outstanding.
+    fn proceed(&mut self, phase: &Phase) -> ControlFlow<SessionEnd, (bool, Option<std::time::Instant>)> {
         if matches!(phase, Phase::Draining) {
             self.outbox.lock().tick();
         }
-        if !matches!(phase, Phase::Finishing(_)) {
-            self.submit()?;
+        if !matches!(phase, Phase::Finishing(_))
+            && let Err(failure) = self.submit()
+        {
+            return ControlFlow::Break(SessionEnd::lost(failure));
         }
         let outbox = self.outbox.lock();
-        Ok(match phase {
-            Phase::Finishing(successor) if outbox.is_quiet() => {
-                SessionProgress::Done(SessionEnd::Renew(successor.clone()))
+        match phase {
+            Phase::Finishing(renewal) if outbox.is_quiet() => {
+                ControlFlow::Break(SessionEnd::Renew(renewal.clone()))
             }
-            Phase::Draining if outbox.is_empty() => SessionProgress::Done(SessionEnd::Stopped),
-            _ => SessionProgress::Under {
-                waits: outbox.waits(),
-                oldest_in_flight_since: outbox.oldest_in_flight_since(),
-            },
-        })
+            Phase::Draining if outbox.is_empty() => ControlFlow::Break(SessionEnd::Stopped),
+            _ => ControlFlow::Continue((outbox.waits(), outbox.oldest_in_flight_since())),
+        }
     }
 
     /// Hands over what is due, as far as the window allows.
