@@ -101,10 +101,10 @@ pub struct IoTDeviceSpec {
     pub group_ref: Option<GroupReference>,
     /// Hub of the device, without DPS. Set exactly one of groupRef, hub and dps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hub: Option<Hub>,
+    pub hub: Option<Box<Hub>>,
     /// Individual enrollment of the device; DPS assigns the hub. Set exactly one of groupRef, hub and dps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dps: Option<IndividualEnrollment>,
+    pub dps: Option<Box<IndividualEnrollment>>,
     /// Secret for the device's credentials.
     ///
     /// It contains `sharedAccessKey` (base64), or `tls.crt` and `tls.key`; `deviceId`; for a device with hub also
@@ -123,16 +123,16 @@ pub struct IoTDeviceSpec {
     pub tags: Option<Vec<Tag>>,
     /// Format and timing of messages. Replaces the group's telemetry.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub telemetry: Option<Telemetry>,
+    pub telemetry: Option<Box<Telemetry>>,
     /// Buffer for events until the hub has acknowledged them. Replaces the group's buffer, including its storage.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub buffer: Option<Buffer>,
+    pub buffer: Option<Box<Buffer>>,
     /// Message that the hub sends if the connection ends unexpectedly. Replaces the group's lastWill.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_will: Option<LastWill>,
+    pub last_will: Option<Box<LastWill>>,
     /// Mode, placement and resources of the agent. Replaces the group's agent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Agent>,
+    pub agent: Option<Box<Agent>>,
 }
 
 /// Id of a device at a hub.

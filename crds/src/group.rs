@@ -184,14 +184,14 @@ pub struct DeviceTemplate {
     pub tags: Option<Vec<Tag>>,
     /// Format and timing of messages.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub telemetry: Option<Telemetry>,
+    pub telemetry: Option<Box<Telemetry>>,
     /// Buffer for events until the hub has acknowledged them; with storage.claim every device has its own claim.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub buffer: Option<Buffer>,
+    pub buffer: Option<Box<Buffer>>,
     /// Message that the hub sends if a connection ends unexpectedly.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_will: Option<LastWill>,
+    pub last_will: Option<Box<LastWill>>,
     /// Mode, placement and resources of the agents.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Agent>,
+    pub agent: Option<Box<Agent>>,
 }

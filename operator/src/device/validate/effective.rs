@@ -106,9 +106,9 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
         model_id: spec.model_id.clone().or(model_id),
         sources: spec.sources.clone().or(sources).unwrap_or_default().into_iter().map(source).collect(),
         tags: tags_of(spec.tags.clone().or(tags).unwrap_or_default())?,
-        telemetry: telemetry_of(spec.telemetry.clone().or(telemetry).unwrap_or_default())?,
-        buffer: buffer_of(buffer)?,
-        last_will: spec.last_will.clone().or(last_will).map(last_will_of),
+        telemetry: telemetry_of(*spec.telemetry.clone().or(telemetry).unwrap_or_default())?,
+        buffer: buffer_of(*buffer)?,
+        last_will: spec.last_will.clone().or(last_will).map(|will| last_will_of(*will)),
     };
     let configuration = AgentConfig { version: config::VERSION, devices: vec![configured] };
     if agent.mode.unwrap_or_default() == AgentMode::Dedicated {
@@ -127,7 +127,7 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
         secret_name: crate::device::plan::name::credentials(device),
         configuration,
         storage,
-        agent,
+        agent: *agent,
     })
 }
 
