@@ -20,6 +20,8 @@ impl Operator {
     pub(crate) fn start() -> Result<Self, Failure> {
         let http = free_address()?;
         let mut command = Command::new(binary("lanyard-operator"));
+        // As in the chart's Deployment.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.args([
             "run",
             "--agent-image=localhost/none:bench",
