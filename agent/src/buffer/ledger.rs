@@ -163,12 +163,16 @@ mod tests {
         ledger
     }
 
+    /// More messages than any ledger here has: a fault must not send or remove messages forever.
+    const MANY: usize = 100;
+
     fn resent(ledger: &mut Ledger, now: Instant) -> Vec<u64> {
-        std::iter::from_fn(|| ledger.resend(now)).map(|message| message.number).collect()
+        std::iter::from_fn(|| ledger.resend(now)).take(MANY).map(|message| message.number).collect()
     }
 
     fn removed(ledger: &mut Ledger, now: Instant) -> Vec<u64> {
-        std::iter::from_fn(|| ledger.remove_acknowledged(now)).map(|flight| flight.bounds.number).collect()
+        let removed = std::iter::from_fn(|| ledger.remove_acknowledged(now)).take(MANY);
+        removed.map(|flight| flight.bounds.number).collect()
     }
 
     fn numbers(ledger: &Ledger) -> Vec<u64> {
