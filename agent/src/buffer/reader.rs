@@ -359,4 +359,15 @@ mod tests {
         let place = log.place_of(6).unwrap();
         assert_eq!((place.segment, place.offset), (6, START));
     }
+
+    #[test]
+    fn time_of_the_first_unread_event_is_not_that_of_a_dropped_one() {
+        let mut log = log(&[(0, 3), (3, 5), (5, 9)], 1);
+        let mut reader = reader(1, &log);
+        assert_eq!(read(&mut reader, &mut log, &gaps(&[]), 5).0, [0, 1, 2, 3]);
+        assert_eq!(reader.time(), Some(0));
+        let dropped = log.take_oldest(1).unwrap();
+        reader.forget(dropped.first, &mut log);
+        assert_eq!(reader.time(), Some(3));
+    }
 }

@@ -490,6 +490,18 @@ mod tests {
     }
 
     #[test]
+    fn newest_event_is_stored_only_for_deadband_and_max_silence() {
+        let stores = |more: &str| {
+            let device = device(&tag("R", "RAMP(1000, 0, 100, 1)", more), "");
+            matches!(Rule::of(&device.tags[0]), Rule::Compared(_))
+        };
+        assert_eq!(["", ", publish: EveryScan"].map(stores), [false, false]);
+        let compared =
+            [", deadband: {absolute: 2}", ", maxSilence: 4s", ", deadband: {percent: 2}, maxSilence: 4s"];
+        assert_eq!(compared.map(stores), [true, true, true]);
+    }
+
+    #[test]
     fn initial_update_is_suppressed_but_no_failure() {
         let tags = [tag("R", "RAMP(1000, 0, 100, 1)", ""), tag("K", "K0001", ""), tag("Bad", "RAMP(1)", "")]
             .join(",");
