@@ -8,16 +8,17 @@
 //! 4   bytes of the payload    32  CRC-32C of the 32 bytes before
 //! 8   events in it            36  payload
 //! ```
-//! Numbers are little-endian. The events of a buffer are numbered without a gap, so what a broken block held is known
+//! Numbers are little-endian. The events of a buffer are numbered without a gap, so the events of a corrupt block are known
 //! from its neighbours even when its own header is lost.
 
 use super::entry::EVENTS;
 
 /// Bytes of a header.
 pub(super) const HEADER: usize = 36;
-/// A payload that has this many bytes takes no further event, so that little is lost with it and little is read for one.
+/// Bytes of a block that takes no further event. Small enough that a corrupt block loses little and one event needs little
+/// reading.
 pub(super) const FULL: usize = 64 * 1024;
-/// No payload is larger: the largest text of an OPC UA server is 16 MiB.
+/// Maximum bytes of a payload; the largest text of an OPC UA server is 16 MiB.
 const LARGEST: usize = 64 << 20;
 
 const MAGIC: [u8; 2] = *b"LB";
@@ -44,12 +45,12 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The number after its last event.
+    /// Returns the number after its last event.
     pub(super) fn end(&self) -> u64 {
         self.first.saturating_add(u64::from(self.events))
     }
 
-    /// Bytes with the header.
+    /// Returns the bytes of the block, header included.
     pub(super) fn len(&self) -> usize {
         HEADER + self.payload
     }
@@ -79,7 +80,7 @@ pub(super) fn end(out: &mut [u8], start: usize, kind: BlockKind, events: u32, fi
     header[32..].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// The header at the front, if there is one.
+/// Returns the header at the front, if there is one.
 pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     let header: &[u8; HEADER] = bytes.first_chunk()?;
     if header[..2] != MAGIC || number(&header[32..]) != crc32c::crc32c(&header[..32]) {

@@ -16,19 +16,18 @@ pub struct MessageBounds {
     pub first: u64,
     /// The number after its last event.
     pub end: u64,
-    /// The time of publishing that stands in it.
+    /// The time of publishing in its body.
     pub timestamp: i64,
-    /// CRC-32C of its body: one that cannot be made again as it was is not sent under the same id.
+    /// CRC-32C of its body. A message whose body comes out differently is not sent under the same id.
     pub checksum: u32,
     /// Telemetry settings of the message, as JSON.
     pub profile: Arc<str>,
 }
 
-/// An entry.
+/// An entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Entry {
-    /// The hub has every event before this number; messages from this number on are not made yet; events before this number
-    /// were appended.
+    /// Numbers of the first event that is not acknowledged, of the next message, and of the next event.
     Position { acknowledged: u64, messages: u64, appended: u64 },
     /// Takes the place of a gap with the same beginning.
     Gap(Gap),
@@ -40,7 +39,7 @@ pub(super) enum Entry {
     Complete,
 }
 
-/// More events than this, no buffer ever has.
+/// Limit of event numbers, which no buffer reaches.
 pub(super) const EVENTS: u64 = 1 << 62;
 
 const POSITION: u8 = 1;
@@ -134,7 +133,8 @@ pub(super) fn take(bytes: &mut &[u8], profile: &mut Arc<str>) -> Option<Entry> {
     is_ordered.then_some(entry)
 }
 
-/// The number of an event: no buffer gets as far as this in a thousand years, and sums of what is below do not overflow.
+/// Takes the number of an event. No buffer reaches the limit in a thousand years, and sums of numbers below it do not
+/// overflow.
 fn event_number(bytes: &mut &[u8]) -> Option<u64> {
     varint::take(bytes).filter(|&number| number < EVENTS)
 }

@@ -1,14 +1,14 @@
-//! Opens the agent's files and folders for their owner only and follows no link: whoever may write in a buffer's folder
-//! cannot lead the agent to another device's files. Touches disk.
+//! Opens the agent's files and folders for their owner only, and follows no link: a program that may write in a buffer's
+//! folder cannot lead the agent to another device's files. Reads and writes disk.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Of a file: read and written by its owner.
+/// Mode of a file: its owner reads and writes it.
 const FILE: u32 = 0o600;
-/// Of a folder: entered by its owner.
+/// Mode of a folder: its owner enters it.
 const FOLDER: u32 = 0o700;
 /// Rights of group and others.
 const FOREIGN: u32 = 0o077;
@@ -27,7 +27,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a folder that is none of a link's.
+/// Opens a folder that is not a symbolic link.
 pub(super) fn open_folder(path: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY;
     OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| named(path, error))
@@ -61,7 +61,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The length of a regular file.
+/// Returns the length of a regular file.
 pub(super) fn length(path: &Path) -> io::Result<u64> {
     let found = std::fs::symlink_metadata(path)?;
     match found.is_file() {

@@ -21,10 +21,10 @@ use super::sync::Synced;
 
 const SUFFIX: &str = ".journal";
 
-/// Size at which the journal is rewritten; an eighth of the buffer is another limit. It is small enough to be read in
-/// a moment, and large enough to be rare.
+/// Size at which the journal is rewritten; an eighth of the buffer is another limit. Small enough for a fast start, and
+/// large enough that rewriting is rare.
 const LARGE: u64 = 256 * 1024;
-/// No journal comes near this size: gaps and messages in flight are few. A larger one would fill the memory.
+/// Maximum size of a journal that is read: gaps and messages in flight are few, and a larger file would fill the memory.
 const LARGEST: u64 = 32 << 20;
 
 /// The journal and its content.
@@ -32,7 +32,7 @@ const LARGEST: u64 = 32 << 20;
 pub(super) struct Journal {
     /// Number of the first event that is neither acknowledged nor dropped.
     acknowledged: u64,
-    /// Events before this number were appended, at least: of those that no file has any more, it is known that they were there.
+    /// Events before this number were appended, even if no file has them any more.
     appended: u64,
     /// The number of the next message.
     messages: u64,
@@ -40,7 +40,7 @@ pub(super) struct Journal {
     profile: Arc<str>,
     generation: u64,
     file: Option<Open>,
-    /// Journals that the one in use takes the place of.
+    /// Files that the open one replaces.
     old: Vec<PathBuf>,
     scratch: Vec<u8>,
 }
@@ -69,7 +69,7 @@ impl Default for Journal {
     }
 }
 
-/// The number in a journal's file name.
+/// Returns the number in a journal's file name.
 pub(super) fn number(name: &str) -> Option<u64> {
     let number = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok();
     // One more must not overflow.
@@ -107,7 +107,7 @@ impl Journal {
         Ok((journal, in_flight))
     }
 
-    /// Parses a journal; none if its beginning is not complete.
+    /// Parses a journal; returns nothing if its beginning is not complete.
     pub(super) fn parse(bytes: &[u8]) -> Option<(Self, Vec<MessageBounds>)> {
         let mut rest = bytes.get(header::LEN..).filter(|_| header::read(bytes) == FileVersion::Ours)?;
         let (mut journal, mut in_flight) = (Self::default(), Vec::new());
@@ -171,7 +171,7 @@ impl Journal {
         let file = files::create(&path)?;
         let bytes = self.snapshot(ledger);
         if let Err(error) = file.write_all_at(&bytes, 0) {
-            // A journal without its end of the beginning is not believed; what cannot be removed does no harm.
+            // A journal without the entry Complete is not read; a file that cannot be removed does no harm.
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
@@ -221,7 +221,7 @@ impl Journal {
         self.file.as_ref().is_some_and(|open| open.len > LARGE.min(capacity / 8))
     }
 
-    /// Bytes on the disk.
+    /// Returns the bytes of the file.
     pub(super) fn len(&self) -> u64 {
         self.file.as_ref().map_or(0, |open| open.len)
     }
@@ -245,13 +245,13 @@ impl Journal {
         self.flush()
     }
 
-    /// Notes how many events there were, which the files say too, unless they break.
+    /// Notes the number of the next event, which a damaged segment may not show.
     pub(super) fn append(&mut self, appended: u64) -> io::Result<()> {
         self.appended = appended;
         self.note(&self.position())
     }
 
-    /// Notes how far the hub has the events, of those before `appended`.
+    /// Notes that the events before `acknowledged` are acknowledged or dropped, of those before `appended`.
     pub(super) fn acknowledge(&mut self, acknowledged: u64, appended: u64) -> io::Result<()> {
         (self.acknowledged, self.appended) = (acknowledged, appended);
         self.gaps.forget(acknowledged);
@@ -275,7 +275,7 @@ impl Journal {
         let written = open.file.write_all_at(&self.scratch, open.len);
         match &written {
             Ok(()) => open.len += self.scratch.len() as u64,
-            // What was half written would hide everything behind it.
+            // A part of an entry would hide every entry behind it.
             Err(_) => self.old.extend(self.file.take().map(|open| open.path)),
         }
         written

@@ -34,7 +34,7 @@ pub(super) struct Appended<'a> {
 }
 
 impl Log {
-    /// A log of the segments that an earlier process left, up to the event before `end`.
+    /// Creates a log of the segments that an earlier process left, up to the event before `end`.
     pub(super) fn new(segments: VecDeque<Segment>, end: u64) -> Self {
         Self { segments: Segments::found(segments), encoder: Encoder::default(), open_file: None, end }
     }

@@ -1,4 +1,4 @@
-//! The numbers that tags have in the segment being written. Pure.
+//! Numbers of tags in a segment, and their names. Pure.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use super::varint;
 
-/// A tag's name is the same piece of memory in all its events, so its address finds its number without a look at the
-/// text. Equal names at two addresses get two numbers, which does no harm.
+/// Names of the open segment, by number.
+// A tag's name is the same piece of memory in all its events, so its address finds its number without a look at the
+// text. Equal names at two addresses get two numbers, which does no harm.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     numbers: HashMap<usize, u32, Addresses>,
     /// Kept, so that no address is used twice.
     names: Vec<Arc<str>>,
-    /// The number after the one that was asked for last. Tags are read in the same order again and again, so it is most often
-    /// the next one.
+    /// The number after the last result. Tags are read in the same order again and again, so it is mostly the next result.
     next: usize,
 }
 
 impl Names {
-    /// A tag's number, given now if it has none.
+    /// Returns the number of a tag, a new one if it has none.
     pub(super) fn number(&mut self, name: &Arc<str>) -> u32 {
         if self.names.get(self.next).is_some_and(|next| Arc::ptr_eq(next, name)) {
             self.next += 1;
@@ -39,20 +39,20 @@ impl Names {
         self.names.len()
     }
 
-    /// Forgets the newest, down to `len`: they were not written.
+    /// Forgets the newest names, down to `len`: they were not written.
     pub(super) fn truncate(&mut self, len: usize) {
         for name in self.names.drain(len.min(self.names.len())..) {
             self.numbers.remove(&Arc::as_ptr(&name).addr());
         }
     }
 
-    /// Forgets all: a new segment begins.
+    /// Forgets all names: a new segment begins.
     pub(super) fn clear(&mut self) {
         self.numbers.clear();
         self.names.clear();
     }
 
-    /// Writes those from `first` on.
+    /// Writes the names from the number `first` on.
     pub(super) fn write(&self, out: &mut Vec<u8>, first: usize) {
         varint::put(out, first as u64);
         for name in self.names.iter().skip(first) {
@@ -62,7 +62,7 @@ impl Names {
     }
 }
 
-/// Reads names into their places; what is there already stays.
+/// Reads names into their places; a name that is there already stays.
 pub(super) fn read(mut bytes: &[u8], names: &mut Vec<Box<str>>) -> Option<()> {
     let mut number = usize::try_from(varint::take(&mut bytes)?).ok()?;
     while !bytes.is_empty() {
@@ -79,7 +79,7 @@ pub(super) fn read(mut bytes: &[u8], names: &mut Vec<Box<str>>) -> Option<()> {
     Some(())
 }
 
-/// Addresses are spread well enough by one multiplication.
+/// Hasher of addresses, which one multiplication spreads well enough.
 #[derive(Debug, Default, Clone, Copy)]
 struct Addresses;
 

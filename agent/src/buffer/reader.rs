@@ -46,7 +46,7 @@ pub(super) enum Found {
 }
 
 impl Reader {
-    /// A reader whose first unread event has this number.
+    /// Creates a reader whose first unread event has this number.
     pub(super) fn new(unread: u64, log: &Log, memory: MemoryReservation) -> Self {
         let window = Window::new(log.place_of(unread), memory);
         Self { window, cursor: Cursor::at(unread), marker: Vec::new() }

@@ -11,7 +11,7 @@
 use super::varint;
 use crate::tags::event::{Event, Value};
 
-/// Arrays within arrays, no deeper than this.
+/// Maximum depth of arrays within arrays.
 const DEPTH: u32 = 8;
 
 const KIND: u8 = 0b0000_0111;
@@ -31,7 +31,7 @@ const ARRAY: u8 = 6;
 const UNSIGNED: u8 = INTEGER | WIDE;
 const DOUBLE: u8 = FLOAT | WIDE;
 
-/// An event as it lies in the buffer.
+/// An event in the buffer, decoded in place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EventRef<'a> {
     /// The tag's name.
@@ -46,7 +46,7 @@ pub struct EventRef<'a> {
     pub time: i64,
 }
 
-/// A [`Value`] as it lies in the buffer.
+/// A [`Value`] in the buffer, decoded in place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(u64)] // As that one.
 pub enum ValueRef<'a> {
@@ -68,7 +68,7 @@ pub enum ValueRef<'a> {
     Array(Elements<'a>),
 }
 
-/// The values of an array, read through once already: there is none that cannot be read.
+/// The values of an array, which were all decoded once already.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Elements<'a> {
     bytes: &'a [u8],

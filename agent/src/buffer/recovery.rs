@@ -32,7 +32,7 @@ impl Default for Recovered {
 /// Reason for not using a folder.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    /// Nothing is in it, and nothing can be put there now.
+    /// The folder is empty or missing, and nothing can be written there now.
     #[error(
         "failed to make it, or to write in it: {0}; make it writable for the agent, or name another with --buffer"
     )]

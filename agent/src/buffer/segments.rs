@@ -20,7 +20,7 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// Segments of an earlier process.
+    /// Takes over the segments of an earlier process.
     pub(super) fn found(list: VecDeque<Segment>) -> Self {
         let bytes = list.iter().map(|segment| segment.len).sum();
         Self { list, open: false, bytes, bytes_in_memory: 0 }

@@ -1,5 +1,4 @@
-//! Forces what was written to the disk, a second later and on threads of its own, so that no device waits for it.
-//! Touches disk.
+//! Syncs written files to disk in the background, a second later, so that no device waits for it. Writes disk.
 
 use crate::clock;
 use parking_lot::Mutex;
@@ -17,10 +16,10 @@ use prometheus::{Histogram, HistogramOpts};
 const DELAY: Duration = Duration::from_secs(1);
 /// Delay of a job after which another thread helps: a disk handles many slow requests in parallel.
 const LATE: Duration = Duration::from_millis(100);
-/// No more threads than this: then the disk itself is at its end.
+/// Maximum number of threads; more would not make the disk faster.
 const THREADS: usize = 8;
 
-/// One for all devices of the process; its first thread begins with the first job.
+/// The syncer of all devices of the process; its first thread starts with the first job.
 #[derive(Debug, Clone, Default)]
 pub struct Syncer(Arc<Queue>);
 
@@ -30,7 +29,7 @@ struct Queue {
     delay: Histogram,
 }
 
-/// A file that is forced to the disk now and then.
+/// A file that is synced again and again.
 #[derive(Debug)]
 pub(super) struct Synced {
     file: Arc<File>,
@@ -49,7 +48,7 @@ struct Job {
 
 /// State that the threads share.
 struct Work {
-    /// In the order in which they are due.
+    /// Jobs in the order in which they are due.
     jobs: Mutex<Receiver<Job>>,
     threads: AtomicUsize,
     delay: Histogram,
@@ -74,7 +73,7 @@ impl Syncer {
         self.0.delay.clone()
     }
 
-    /// Forces a file to the disk before long.
+    /// Syncs a file within about a second.
     pub(super) fn soon(&self, synced: &Synced, now: Instant) {
         if !synced.waits.swap(true, Ordering::AcqRel) {
             let (file, waits) = (Arc::clone(&synced.file), Arc::clone(&synced.waits));
@@ -82,7 +81,7 @@ impl Syncer {
         }
     }
 
-    /// Deletes files when the one that takes their place is on the disk.
+    /// Syncs a file within about a second, and then deletes the files that it replaces.
     pub(super) fn replace(&self, file: &Arc<File>, replaces: Vec<PathBuf>, now: Instant) {
         self.send(Job { file: Arc::clone(file), waits: Arc::default(), written: now, replaces });
     }
@@ -97,7 +96,7 @@ impl Syncer {
             }
             sender
         });
-        // Without a thread the operating system writes when it likes to.
+        // Without a thread the operating system writes at a time of its own choice.
         let _ = sender.send(job);
     }
 }
@@ -107,13 +106,13 @@ impl Synced {
         Self { file: Arc::clone(file), waits: Arc::default() }
     }
 
-    /// Forces it to the disk now.
+    /// Syncs the file now.
     pub(super) fn now(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }
 
-/// Begins another thread, unless there are enough.
+/// Starts another thread, unless there are enough.
 fn help(work: &Arc<Work>) -> io::Result<()> {
     let more = |threads| (threads < THREADS).then_some(threads + 1);
     if work.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_err() {

@@ -1,5 +1,5 @@
-//! A message's body while it grows: as Kepware's gateway writes it, or from a template. It is always known how long it were
-//! if it ended now. Pure.
+//! A message's body while it grows: as Kepware's gateway writes it, or from a template. Its length, if it
+//! ended now, is always known. Pure.
 
 use bytes::Bytes;
 use lanyard_handoff::templates::render::Writer;

@@ -15,7 +15,7 @@ use crate::messages::body::Body;
 /// Result of filling a message.
 #[derive(Debug)]
 pub(super) enum Filled {
-    /// Nothing is there to be sent before this cursor.
+    /// No event to be sent before this cursor.
     Nothing(Cursor),
     /// The event before this cursor, of the tag named, fits into no message.
     TooLarge { tag: Arc<str>, bytes: usize, after: Cursor },

@@ -12,7 +12,7 @@ pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
 /// Ends a body.
 pub(super) const CLOSE: &[u8] = b"]}";
 
-/// A time as text, written once for all events that have it.
+/// The text of a time, written once for all events with this time.
 #[derive(Debug, Default)]
 pub(super) struct Time {
     time: i64,
@@ -41,7 +41,7 @@ pub(super) fn event(body: &mut Vec<u8>, event: &EventRef<'_>, time: &mut Time) {
     body.push(b'}');
 }
 
-/// Most texts have nothing to escape, and that is seen at a glance.
+/// Writes a text. Most texts have nothing to escape.
 fn text(body: &mut Vec<u8>, text: &str) {
     if is_plain(text.as_bytes()) {
         body.push(b'"');
@@ -62,8 +62,9 @@ fn is_plain(bytes: &[u8]) -> bool {
     eights.iter().chain([last]).fold(0, |found, eight| found | escaped(u64::from_le_bytes(*eight))) == 0
 }
 
-/// Not 0 if one of eight bytes is a control character, a quote or a backslash. A byte minus one borrows from its upper bit
-/// only if it is 0, and a byte with that bit is none of them; borrows go on upwards only from one that is.
+/// Returns a number other than 0 if one of eight bytes is a control character, a quote or a backslash.
+// A byte minus one borrows from its upper bit only if the byte is 0, and a byte with that bit set is not one that is
+// escaped; a borrow continues upwards only from one that is.
 fn escaped(eight: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let is_zero = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes;

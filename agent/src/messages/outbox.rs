@@ -79,7 +79,7 @@ impl Outbox {
         self.buffer.has_room()
     }
 
-    /// Declares everything unread due: an interval has passed, or the agent ends.
+    /// Makes all unread events due: an interval has passed, or the agent ends.
     pub fn tick(&mut self) {
         self.due = self.buffer.end();
     }

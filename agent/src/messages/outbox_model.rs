@@ -1,5 +1,5 @@
 //! Outbox and buffer against a model of the plant: what was read, what the hub has, and what was dropped. Random scans,
-//! messages, acknowledgements, connections, ends of the process, torn files and flipped bits. Touches disk.
+//! messages, acknowledgements, connections, ends of the process, torn files and flipped bits. Reads and writes disk.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
