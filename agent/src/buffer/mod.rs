@@ -1,7 +1,7 @@
 //! Buffer of a device: events are stored until the hub acknowledges them, in blocks, in segments, with a journal.
 
 #[cfg(test)]
-mod scratch_folder;
+pub(crate) mod scratch_folder;
 pub mod counts;
 mod varint;
 pub(crate) mod header;

@@ -8,4 +8,6 @@ mod fill;
 pub mod outbox;
 #[cfg(test)]
 mod outbox_model;
+#[cfg(test)]
+mod outbox_restart;
 pub mod shared_outbox;
