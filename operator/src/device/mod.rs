@@ -7,5 +7,5 @@ pub mod issue;
 pub mod plan;
 pub mod apply;
 pub mod report;
-mod requeue;
+pub mod requeue;
 pub mod reconcile;

@@ -28,9 +28,12 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 const POD_MUST_APPEAR: Duration = Duration::from_secs(5);
 
 /// Inputs for the time of the next reconcile, besides the outcome.
-pub(super) struct LastSeen {
-    agent: AgentSeen,
-    turn: Option<Duration>,
+#[derive(Debug, Default)]
+pub struct LastSeen {
+    /// The agent.
+    pub agent: AgentSeen,
+    /// Time until another claimant of the identity has its turn.
+    pub turn: Option<Duration>,
 }
 
 impl LastSeen {
@@ -41,7 +44,8 @@ impl LastSeen {
 
 /// Returns the time until the next reconcile. `spread` is between 0 and 1, and random: devices of one restart must not
 /// be reconciled together for ever.
-pub(super) fn next_reconcile(outcome: &Outcome, seen: &LastSeen, now: Timestamp, spread: f64) -> Duration {
+#[must_use]
+pub fn next_reconcile(outcome: &Outcome, seen: &LastSeen, now: Timestamp, spread: f64) -> Duration {
     let next = match outcome.fault().map(|fault| fault.reason) {
         Some(Reason::Refused | Reason::DuplicateDeviceId) => RETRY_REFUSED,
         Some(_) => RESYNC_FAULTY,

@@ -17,3 +17,4 @@ mod credentials;
 mod planning;
 mod storing;
 mod reporting;
+mod requeuing;

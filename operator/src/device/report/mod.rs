@@ -4,4 +4,5 @@ pub mod outcome;
 pub mod state;
 mod agent_ready;
 pub mod credentials_ready;
+mod connection;
 pub mod status;

@@ -16,7 +16,7 @@ use lanyard_protocol::hub::id::{DeviceId, IdScope, RegistrationId};
 use super::convert::{buffer_of, last_will_of, source, tags_of, telemetry_of};
 use crate::credential::external::DeviceNames;
 use crate::device::observe::observation::DeviceObservation;
-use crate::device::report::state;
+use crate::device::validate::approval;
 use crate::device::validate::origin::{self, Origin};
 use crate::fault::Fault;
 use crate::fault::invalid;
@@ -70,8 +70,8 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
             "spec.blocked is set: the agent is stopped and the credentials Secret deleted until it is unset",
         ));
     }
-    if state::waits_for_approval(device, observed.group.as_deref()) {
-        let (group, command) = (reference_of(spec), state::approval_command(device));
+    if approval::waits_for_approval(device, observed.group.as_deref()) {
+        let (group, command) = (reference_of(spec), approval::approval_command(device));
         let how = if spec.approved {
             format!(
                 "it was approved for another group: take that back with `{command}`, then approve it again"
