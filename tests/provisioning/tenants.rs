@@ -7,52 +7,29 @@ use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use lanyard_crds::IoTDevice;
-use lanyard_tests::kubernetes::{Namespace, kubeconfig};
+use lanyard_tests::kubernetes::Namespace;
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, usual};
 use crate::operator::{Operator, condition, is, issued};
+use crate::users::{as_user, role, rule};
 use crate::yaml::{K32, group, member, secret};
 
 /// A client of a tenant who may write devices, groups, ConfigMaps and pods of one namespace, and no Secrets.
 async fn tenant(namespace: &Namespace, user: &str) -> Client {
-    let meta = || ObjectMeta { name: Some("engineer".to_owned()), ..ObjectMeta::default() };
-    let rule = |group: &str, resources: &[&str]| PolicyRule {
-        api_groups: Some(vec![group.to_owned()]),
-        resources: Some(resources.iter().map(|&name| name.to_owned()).collect()),
-        verbs: ["get", "list", "watch", "create", "update", "patch", "delete"].map(str::to_owned).to_vec(),
-        ..PolicyRule::default()
-    };
-    let rules =
-        vec![rule("lanyard.dev", &["iotdevices", "provisioninggroups"]), rule("", &["configmaps", "pods"])];
-    let made = PostParams::default();
-    namespace.api().create(&made, &Role { metadata: meta(), rules: Some(rules) }).await.unwrap();
-    let binding = RoleBinding {
-        metadata: meta(),
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "Role".to_owned(),
-            name: "engineer".to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "User".to_owned(),
-            name: user.to_owned(),
-            namespace: None,
-        }]),
-    };
-    namespace.api().create(&made, &binding).await.unwrap();
-    let mut file = Kubeconfig::read_from(kubeconfig()).unwrap();
-    for named in &mut file.auth_infos {
-        named.auth_info.get_or_insert_default().impersonate = Some(user.to_owned());
-    }
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
+    let rules = [
+        rule("", "configmaps", &verbs, &[]),
+        rule("", "pods", &verbs, &[]),
+        rule("lanyard.dev", "provisioninggroups", &verbs, &[]),
+        rule("lanyard.dev", "iotdevices", &verbs, &[]),
+    ];
+    let user = as_user(user);
+    role(namespace, "engineer", &user, json!(rules)).await;
+    user.client().await
 }
 
 fn devices(client: &Client, namespace: &Namespace) -> Api<IoTDevice> {
