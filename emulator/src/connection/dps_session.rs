@@ -70,7 +70,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut session = DpsSession { state, registration: &registration, faults, granted: None, last_id: 0 };
     answer::accept(&mut wire.output, false);
-    wire.hold(session.faults.answers_at(Instant::now(), None));
+    wire.hold(0, session.faults.answers_at(Instant::now(), None));
     loop {
         if let Err(reason) = session.drain(wire, &mut deadlines) {
             return reason;
@@ -96,9 +96,10 @@ impl DpsSession<'_> {
     ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
+            let answered = wire.output.len();
             self.handle(packet, &mut wire.output)?;
-            if !wire.output.is_empty() {
-                wire.hold(self.faults.answers_at(Instant::now(), None));
+            if wire.output.len() > answered {
+                wire.hold(answered, self.faults.answers_at(Instant::now(), None));
             }
         }
         Ok(())

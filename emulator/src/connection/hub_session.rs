@@ -60,7 +60,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let deadlines = Deadlines::new(connect.keep_alive, ends);
     let mut attachment = session.device.attach(connect.clean_session, state.clock.now());
     answer::accept(&mut wire.output, attachment.session_present);
-    wire.hold(session.faults.answers_at(Instant::now(), None));
+    wire.hold(0, session.faults.answers_at(Instant::now(), None));
     tracing::info!(
         clean_session = connect.clean_session,
         session_present = attachment.session_present,
@@ -119,9 +119,10 @@ impl HubSession<'_> {
     ) -> Result<(), CloseReason> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
+            let answered = wire.output.len();
             let acknowledged_at = self.handle(packet, &mut wire.output)?;
-            if !wire.output.is_empty() {
-                wire.hold(self.faults.answers_at(Instant::now(), acknowledged_at));
+            if wire.output.len() > answered {
+                wire.hold(answered, self.faults.answers_at(Instant::now(), acknowledged_at));
             }
         }
         Ok(())

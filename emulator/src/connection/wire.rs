@@ -54,12 +54,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         frame.map(|frame| packet::read(&frame).map_err(CloseReason::from)).transpose()
     }
 
-    /// Holds the answers in `output` back until `due`, if there is such a time. Answers that are held when the
-    /// connection ends are lost.
-    pub fn hold(&mut self, due: Option<Instant>) {
+    /// Holds the answers in `output` from the byte `start` back until `due`, if there is such a time. Answers that are
+    /// held when the connection ends are lost.
+    pub fn hold(&mut self, start: usize, due: Option<Instant>) {
         let Some(due) = due else { return };
         let place = self.held.partition_point(|(other, _)| *other <= due);
-        self.held.insert(place, (due, self.output.split()));
+        self.held.insert(place, (due, self.output.split_off(start)));
     }
 
     /// Writes what waits and reads more. Safe to be dropped half way.

@@ -163,10 +163,12 @@ async fn throttled_device_is_acknowledged_slowly_and_then_closed() {
     let mut client = emulator.dev1().await;
     emulator.put_fault("busy", &json!({"throttle": {"messagesPerSecond": 0.5, "closeAfterSeconds": 7}}));
     let start = Instant::now();
-    for id in 1..=3 {
-        send(&mut client, id).await;
-    }
+    // In one segment with a message, and behind the messages.
+    client.send(&[hex("c000"), publish(EVENTS, 1, 1, b"x")].concat()).await;
+    send(&mut client, 2).await;
+    send(&mut client, 3).await;
     client.send(&hex("c000")).await;
+    client.expect("d000").await;
     client.expect("d000").await;
     assert_eq!(start.elapsed().as_secs(), 0, "only messages are throttled");
     for id in 1..=3 {
