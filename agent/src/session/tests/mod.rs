@@ -4,6 +4,7 @@ mod script;
 mod rig;
 mod reconnect;
 mod rollover;
+mod validity;
 mod renewal;
 mod stopping;
 mod registering;

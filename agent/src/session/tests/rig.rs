@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::buffer::store::{Buffer, SharedBuffers};
 use crate::clock;
+use crate::config::certificate::Certificate;
 use crate::config::credential::Credential;
 use crate::config::credentials::{Credentials, CredentialsError};
 use crate::environment::Environment;
@@ -35,10 +36,11 @@ type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsError>>;
 
 thread_local!(static STARTED: Cell<Option<Instant>> = const { Cell::new(None) });
 
-/// A wall clock that follows virtual time, from a whole second.
+/// A wall clock that follows virtual time, from 2027-01-15T08:30:00Z on.
 fn now() -> Timestamp {
     let elapsed = STARTED.get().expect("a rig is there").elapsed();
-    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000) + SignedDuration::try_from(elapsed).unwrap()
+    let start: Timestamp = "2027-01-15T08:30:00Z".parse().unwrap();
+    start + SignedDuration::try_from(elapsed).unwrap()
 }
 
 /// A key called by a letter.
@@ -47,8 +49,27 @@ pub(super) fn credential(name: char) -> Arc<Credential> {
     Arc::new(Credential::of_key(key.unwrap()))
 }
 
+/// A certificate with its own key, valid from the beginning of one day to that of another.
+fn certificate(begin: (i32, u8, u8), end: (i32, u8, u8)) -> Arc<Credential> {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.not_before = rcgen::date_time_ymd(begin.0, begin.1, begin.2);
+    params.not_after = rcgen::date_time_ymd(end.0, end.1, end.2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let parsed = Certificate::parse(pem.as_bytes(), key.serialize_pem().as_bytes());
+    Arc::new(Credential::of_certificate(parsed.unwrap()))
+}
+
+/// Credentials by letters: `X` is an expired certificate, `Y` one that is valid 15 and a half hours after the start, `Z` a valid
+/// one, and the others are keys.
 fn credentials(names: &str) -> CredentialsResult {
-    let offered = names.chars().map(credential).collect();
+    let of = |name| match name {
+        'X' => certificate((2000, 1, 1), (2001, 1, 1)),
+        'Y' => certificate((2027, 1, 16), (2100, 1, 1)),
+        'Z' => certificate((2000, 1, 1), (2100, 1, 1)),
+        name => credential(name),
+    };
+    let offered = names.chars().map(of).collect();
     Ok(Arc::new(Credentials { offered, problem: None, ca: None, ca_path: PathBuf::new() }))
 }
 
@@ -156,6 +177,10 @@ impl Rig {
 
     pub(super) fn set_credentials(&self, names: &str) {
         drop(self.credentials.send_replace(credentials(names)));
+    }
+
+    pub(super) fn drop_stopper(&mut self) {
+        self.stopper = None;
     }
 
     /// Requests the stop, and returns what happens until the end, and its time.

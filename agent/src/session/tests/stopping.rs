@@ -2,8 +2,8 @@
 
 use lanyard_handoff::status::ConnectionReason;
 
-use crate::session::tests::rig::Rig;
-use crate::session::tests::script::{Answer, accepts, accepts_silently, accepts_slowly, fails};
+use crate::session::tests::rig::{Rig, Settings};
+use crate::session::tests::script::{Answer, accepts, accepts_silently, accepts_slowly, fails, registers};
 
 fn unreachable() -> Answer {
     fails(ConnectionReason::HostUnreachable)
@@ -54,6 +54,27 @@ async fn stop_in_backoff_tries_once_more_only() {
     rig.append();
     assert_eq!(rig.log_until(4).await.len(), 3);
     assert_eq!(rig.stop(8).await, ["4.001 stop", "4.001 hub A: HostUnreachable", "4.001 end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_while_dps_is_silent_ends_at_its_deadline_with_events() {
+    let settings = Settings { dps: true, ..Settings::default() };
+    let rig = Rig::with(settings, [registers([])]);
+    rig.append();
+    rig.until(1).await;
+    assert_eq!(
+        rig.stop(8).await,
+        ["0 dps A: accepted", "0 dps: register", "1.001 stop", "9.001 dps: dropped", "9.001 end"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_stopper_disconnects_at_once() {
+    let mut rig = Rig::new([accepts()]);
+    rig.until(10).await;
+    rig.drop_stopper();
+    assert_eq!(rig.log_until(10).await, ["0 hub A: accepted", "10.001 hub: disconnected"]);
+    assert_eq!(rig.reason(), ConnectionReason::ShuttingDown);
 }
 
 #[tokio::test(start_paused = true)]
