@@ -81,7 +81,7 @@ mod tests {
     fn m2_instant_overflow_becomes_a_far_instant() {
         let now = Instant::now();
         assert_eq!(after(now, Duration::from_secs(1)), now + Duration::from_secs(1));
-        assert!(after(now, Duration::MAX) > now + LONGEST);
+        assert!(after(now, Duration::MAX) > now + 300 * 24 * LONGEST, "it is never reached");
     }
 
     #[test]
