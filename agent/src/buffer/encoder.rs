@@ -131,4 +131,18 @@ mod tests {
         let expected = [(2, 10, 0), (2, 12, 2), (1, 14, 4)];
         assert_eq!(of_events, expected.map(|(events, first, time)| (BlockKind::Events, events, first, time)));
     }
+
+    #[test]
+    fn block_that_is_exactly_full_takes_no_further_event() {
+        let tag: Arc<str> = Arc::from("a");
+        let blocks = |text: usize| {
+            let text = Value::Text(Arc::from("x".repeat(text)));
+            let mut encoder = Encoder::default();
+            encoder.encode(&[event(&tag, text, 0), event(&tag, Value::Null, 0)], 1);
+            headers(encoder.blocks()).len() - 1
+        };
+        // Before the text: the header of the block, and one byte each of head and tag, three of the text's length.
+        let full = block::FULL - block::HEADER - 5;
+        assert_eq!((blocks(full - 1), blocks(full)), (1, 2));
+    }
 }

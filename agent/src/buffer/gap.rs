@@ -46,16 +46,19 @@ impl Gaps {
             gap.from = gap.from.min(other.from);
             gap.to = gap.to.max(other.to);
         }
+        self.insert(gap);
+        gap
+    }
+
+    fn insert(&mut self, gap: Gap) {
         let at = self.0.partition_point(|other| other.first < gap.first);
         self.0.insert(at, gap);
-        gap
     }
 
     /// Replaces all gaps that overlap a gap by this one, as [`Gaps::add`] did when the entry was written.
     pub(super) fn put(&mut self, gap: Gap) {
         self.0.retain(|other| other.end <= gap.first || gap.end <= other.first);
-        let at = self.0.partition_point(|other| other.first < gap.first);
-        self.0.insert(at, gap);
+        self.insert(gap);
     }
 
     /// Returns the gaps in a range, each cut to it.
@@ -130,6 +133,15 @@ mod tests {
         assert_eq!(gaps.outside(0..20), [0..1, 12..20]);
         gaps.forget(9);
         assert_eq!(gaps.iter().collect::<Vec<_>>(), [&gap(9, 12)]);
+    }
+
+    #[test]
+    fn ranges_beside_a_gap_have_no_empty_parts() {
+        let mut gaps = Gaps::default();
+        gaps.add(gap(3, 6), 0);
+        gaps.add(gap(9, 10), 0);
+        assert_eq!((gaps.outside(3..12), gaps.outside(1..10)), (vec![6..9, 10..12], vec![1..3, 6..9]));
+        assert_eq!([6..9, 1..3, 5..9].map(|range| gaps.within(range).count()), [0, 0, 1]);
     }
 
     #[test]
