@@ -128,6 +128,13 @@ mod tests {
     }
 
     #[test]
+    fn only_a_device_that_a_hub_accepted_is_proven() {
+        let proven = |evidence| claimant(evidence, 1, "a").is_proven();
+        assert!(proven(Evidence::Running) && proven(Evidence::Accepted));
+        assert!(!proven(Evidence::Untried) && !proven(Evidence::TriedInVain));
+    }
+
+    #[test]
     fn h1_a_forged_status_loses_to_a_seen_proof() {
         let early = Some(Timestamp::UNIX_EPOCH);
         let forged =
