@@ -9,3 +9,5 @@ pub mod apply;
 pub mod report;
 pub mod requeue;
 pub mod reconcile;
+#[cfg(test)]
+mod test_objects;

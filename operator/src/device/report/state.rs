@@ -83,6 +83,7 @@ mod tests {
     use State::{Blocked, Provisioned, Registered, Unassociated, WaitingForApproval};
 
     use super::*;
+    use crate::device::test_objects::{device, group};
 
     /// Everything that can be seen, by the state that it makes of a device that is not blocked.
     const SEEN: [(&str, bool, bool, bool, State); 8] = [
@@ -145,19 +146,6 @@ mod tests {
             }
             assert_eq!(result, first, "{what}");
         }
-    }
-
-    fn device(spec: &str, status: &str) -> IoTDevice {
-        let meta = "{name: a, namespace: n, generation: 1}";
-        let head = format!("apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {meta}");
-        let status = status.replacen('{', "{observedGeneration: 1, ", 1).replace(", }", "}");
-        serde_saphyr::from_str(&format!("{{{head}, spec: {spec}, status: {status}}}")).unwrap()
-    }
-
-    fn group(more: &str) -> ProvisioningGroup {
-        let head = "apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {name: g, uid: u}";
-        let spec = "dps: {idScope: s}, attestation: {symmetricKey: {secretRef: {name: k}}}";
-        serde_saphyr::from_str(&format!("{{{head}, spec: {{{spec}, {more}}}}}")).unwrap()
     }
 
     #[test]

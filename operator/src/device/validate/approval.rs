@@ -56,19 +56,7 @@ pub fn approval_command(device: &IoTDevice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn device(spec: &str, status: &str) -> IoTDevice {
-        let meta = "{name: a, namespace: n, generation: 1}";
-        let head = format!("apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, metadata: {meta}");
-        let status = status.replacen('{', "{observedGeneration: 1, ", 1).replace(", }", "}");
-        serde_saphyr::from_str(&format!("{{{head}, spec: {spec}, status: {status}}}")).unwrap()
-    }
-
-    fn group(more: &str) -> ProvisioningGroup {
-        let head = "apiVersion: lanyard.dev/v1alpha1, kind: ProvisioningGroup, metadata: {name: g, uid: u}";
-        let spec = "dps: {idScope: s}, attestation: {symmetricKey: {secretRef: {name: k}}}";
-        serde_saphyr::from_str(&format!("{{{head}, spec: {{{spec}, {more}}}}}")).unwrap()
-    }
+    use crate::device::test_objects::{device, group};
 
     #[test]
     fn only_device_without_credentials_waits_for_approval() {
