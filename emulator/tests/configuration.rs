@@ -81,12 +81,12 @@ fn dps_needs_a_hub() {
     let text = "hubs: [{hostName: h}]\ndps: [{idScope: 0ne1, iotHubs: [], enrollmentGroups: [{enrollmentGroupId: g, \
         iotHubs: [], deviceId: x}], enrollments: [{registrationId: r, enrollmentGroupId: g}]}]";
     let found = problems(text);
-    for wanted in [
+    for required in [
         "dps[0].iotHubs: is empty: name at least one hub, or take it out to use all of them",
         "dps[0].enrollmentGroups[0].deviceId: a group has none",
         "dps[0].enrollments[0].enrollmentGroupId: an individual enrollment has none",
     ] {
-        assert!(found.iter().any(|line| line.starts_with(wanted)), "{wanted}: {found:#?}");
+        assert!(found.iter().any(|line| line.starts_with(required)), "{required}: {found:#?}");
     }
     for text in ["hubs: []", "dps: []"] {
         assert_eq!(problems(text), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
@@ -157,7 +157,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
 "
     );
     let found = problems(&text);
-    for wanted in [
+    for required in [
         "hubs[0].devises: there is no such field here",
         "hubs[1].devices[0].etag: there is no such field here",
         "hubs[0].devices[0].authentication.kind: there is no such field here",
@@ -190,8 +190,8 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
         "emulator.certificateNames[1]: ",
     ] {
         assert!(
-            found.iter().any(|line| line.starts_with(wanted)),
-            "{wanted:?} is not among\n{}",
+            found.iter().any(|line| line.starts_with(required)),
+            "{required:?} is not among\n{}",
             found.join("\n")
         );
     }

@@ -60,8 +60,8 @@ impl AgentConfig {
                 }
                 problems => problems,
             },
-            Err(DocumentError { mut problems, mended }) => {
-                let mut more = mended.map(|config| config.problems()).unwrap_or_default();
+            Err(DocumentError { mut problems, corrected }) => {
+                let mut more = corrected.map(|config| config.problems()).unwrap_or_default();
                 more.retain(|more| !problems.iter().any(|found| found.covers(&more.field)));
                 problems.extend(more);
                 problems
@@ -153,7 +153,7 @@ devices:
     sources: {}
 ";
         let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
-        let said: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        let message: Vec<_> = problems.iter().map(Problem::to_string).collect();
         let expected = [
             "devices[0].deviceId (line 5, column 15): device id must not contain ' '",
             "devices[0].hub.hostname (line 6, column 21): ",
@@ -166,10 +166,10 @@ devices:
             "devices[0].telemetry.qos (line 10, column 55): 2 is not allowed here: a hub takes 0 or 1",
             "devices[0].sources (line 11, column 14): map is not allowed here: use a list",
         ];
-        assert_eq!(said.len(), expected.len(), "{said:#?}");
-        for (said, expected) in said.iter().zip(expected) {
-            assert!(said.starts_with(expected), "{said}\n{expected}");
-            assert!(!said.contains('\n'), "{said}");
+        assert_eq!(message.len(), expected.len(), "{message:#?}");
+        for (message, expected) in message.iter().zip(expected) {
+            assert!(message.starts_with(expected), "{message}\n{expected}");
+            assert!(!message.contains('\n'), "{message}");
         }
     }
 

@@ -272,13 +272,13 @@ mod tests {
 
     #[test]
     fn templates_are_refused_with_line_and_column() {
-        let said = |telemetry: &str| {
+        let actual = |telemetry: &str| {
             let text = format!(
                 "{{version: 1, devices: [{{name: a, deviceId: d, hub: {{hostname: h}}, telemetry: {{{telemetry}}}}}]}}"
             );
             AgentConfig::parse(&text).err().map(|error| error.to_string()).unwrap_or_default()
         };
-        let unknown = said(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
+        let unknown = actual(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
         assert!(
             unknown.contains(
                 "devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: \
@@ -287,9 +287,9 @@ mod tests {
             "{unknown}"
         );
         let list = "template: {advanced: '|#each VALUES|{\"v\": |VALUE|}|/each|'}";
-        assert!(said(list).contains("a message with 2 events is not JSON"), "{}", said(list));
-        assert_eq!(said(&format!("{list}, maxEvents: 1")), "");
-        assert_eq!(said(&format!("{list}, contentType: text/plain")), "");
+        assert!(actual(list).contains("a message with 2 events is not JSON"), "{}", actual(list));
+        assert_eq!(actual(&format!("{list}, maxEvents: 1")), "");
+        assert_eq!(actual(&format!("{list}, contentType: text/plain")), "");
     }
 
     #[test]

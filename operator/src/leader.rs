@@ -107,14 +107,14 @@ impl Election {
 
     /// Waits until the Lease is held; `standing_by` is called with the holder.
     pub async fn win(&mut self, mut standing_by: impl FnMut(&str)) {
-        let mut said = None;
+        let mut logged = None;
         loop {
             match self.attempt().await {
                 Ok(Tried::Held) => return,
                 Ok(Tried::HeldBy(holder)) => {
-                    if said.as_ref() != Some(&holder) {
+                    if logged.as_ref() != Some(&holder) {
                         standing_by(&holder);
-                        said = Some(holder);
+                        logged = Some(holder);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "failed to acquire the lease; retrying"),

@@ -52,9 +52,9 @@ fn errors_do_not_contain_the_key() {
         (vec![], GROUP, "--device-id"),
     ] {
         let output = derive(&arguments, input);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{told}");
-        assert!(told.contains(words) && !told.contains(&GROUP[1..20]), "{told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{reported}");
+        assert!(reported.contains(words) && !reported.contains(&GROUP[1..20]), "{reported}");
     }
     let output = derive(&["--help"], "");
     assert!(

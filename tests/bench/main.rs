@@ -43,12 +43,12 @@ async fn main() -> ExitCode {
     }
     // cargo adds --bench
     let names: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word.as_str()));
+    let selected = |name: &str| names.is_empty() || names.iter().any(|word| name.contains(word.as_str()));
     if arguments.iter().any(|word| word == "--needs-cluster") {
-        println!("{}", on_a_cluster().any(wanted));
+        println!("{}", on_a_cluster().any(selected));
         return ExitCode::SUCCESS;
     }
-    match run(&wanted).await {
+    match run(&selected).await {
         Ok(figures) if figures.is_empty() => {
             let all: Vec<&str> = without_cluster().chain(on_a_cluster()).collect();
             println!("no figure's name contains {names:?}; there are {}", all.join(", "));
@@ -109,31 +109,31 @@ fn on_a_cluster() -> impl Iterator<Item = &'static str> {
         .chain(many_credentials::NAMES)
 }
 
-async fn run(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
+async fn run(selected: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
-    memory::of_agent(wanted, &mut figures)?;
-    throughput::measure(wanted, &mut figures)?;
-    peers::measure(wanted, &mut figures)?;
-    many_devices::measure(wanted, &mut figures)?;
-    if wanted(round_trip::NAME) {
+    memory::of_agent(selected, &mut figures)?;
+    throughput::measure(selected, &mut figures)?;
+    peers::measure(selected, &mut figures)?;
+    many_devices::measure(selected, &mut figures)?;
+    if selected(round_trip::NAME) {
         println!("measuring {}", round_trip::NAME);
         figures.push(round_trip::measure()?);
     }
-    if wanted(catch_up::NAME) {
+    if selected(catch_up::NAME) {
         figures.push(catch_up::measure()?);
     }
-    if on_a_cluster().any(wanted) {
+    if on_a_cluster().any(selected) {
         let client = lanyard_tests::kubernetes::connect().await;
-        if wanted(memory::OPERATOR) {
+        if selected(memory::OPERATOR) {
             println!("measuring {}", memory::OPERATOR);
             figures.push(memory::of_operator()?);
         }
-        for case in CREDENTIALS.into_iter().filter(|case| wanted(case.name)) {
+        for case in CREDENTIALS.into_iter().filter(|case| selected(case.name)) {
             println!("measuring {}", case.name);
             let operator = programs::Operator::start()?;
             figures.push(credentials::measure(&client, operator, case).await?);
         }
-        many_credentials::measure(&client, wanted, &mut figures).await?;
+        many_credentials::measure(&client, selected, &mut figures).await?;
     }
     Ok(figures)
 }

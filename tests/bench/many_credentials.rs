@@ -47,13 +47,13 @@ struct OperatorTimes {
     memory: u64,
 }
 
-/// Measures both sizes, where one of the figures is wanted.
+/// Measures both sizes, where one of the figures is selected.
 pub(crate) async fn measure(
     client: &Client,
-    wanted: &dyn Fn(&str) -> bool,
+    selected: &dyn Fn(&str) -> bool,
     figures: &mut Vec<Figure>,
 ) -> Result<(), Failure> {
-    if !NAMES.into_iter().any(wanted) {
+    if !NAMES.into_iter().any(selected) {
         return Ok(());
     }
     println!("measuring {}", NAMES.join(", "));

@@ -26,23 +26,23 @@ const GOAL_OF_CPU: f64 = 1.0;
 /// Seconds: a hub's smallest unit takes 100 new connections a second (ref §12.2), and the first attempts fail.
 const GOAL_OF_RETURN: f64 = 20.0;
 
-/// Measures those that are wanted.
-pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
-    if !NAMES.into_iter().any(wanted) {
+/// Measures those that are selected.
+pub(crate) fn measure(selected: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+    if !NAMES.into_iter().any(selected) {
         return Ok(());
     }
     println!("measuring {}", NAMES.join(", "));
     let started = Instant::now();
     let mut plant = Plant::start(&LOAD)?;
     println!("  all were connected {:.1} s after the start", started.elapsed().as_secs_f64());
-    if wanted(NAMES[0]) || wanted(NAMES[1]) {
+    if selected(NAMES[0]) || selected(NAMES[1]) {
         let taken = plant.measure(SETTLE, IDLE)?;
         let each = plant.resident()? as f64 / 1000.0 / LOAD.devices as f64;
         let share = taken.agent.div_duration_f64(taken.time) * 100.0;
         figures.push(Figure::size(NAMES[0], each, "KB", GOAL_OF_MEMORY));
         figures.push(Figure::size(NAMES[1], share, "%", GOAL_OF_CPU));
     }
-    if wanted(NAMES[2]) {
+    if selected(NAMES[2]) {
         figures.push(Figure::size(NAMES[2], until_back(&mut plant)?.as_secs_f64(), "s", GOAL_OF_RETURN));
     }
     Ok(())

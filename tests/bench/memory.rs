@@ -22,10 +22,10 @@ const IDLE: Load<'static> = Load { devices: 1, tags: 1, scan: "3600s", telemetry
 const AT_10_000: Load<'static> = Load { tags: 1000, scan: "100ms", telemetry: "interval: 1s", ..IDLE };
 const AT_100_000: Load<'static> = Load { tags: 10_000, ..AT_10_000 };
 
-/// Measures an agent, where it is wanted.
-pub(crate) fn of_agent(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+/// Measures an agent, where it is selected.
+pub(crate) fn of_agent(selected: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
     let cases = AGENT.into_iter().zip([(IDLE, 10.0), (AT_10_000, 25.0), (AT_100_000, 60.0)]);
-    for (name, (load, goal)) in cases.filter(|(name, _)| wanted(name)) {
+    for (name, (load, goal)) in cases.filter(|(name, _)| selected(name)) {
         println!("measuring {name}");
         let mut plant = Plant::start(&load)?;
         let bytes = if load.tags == 1 { idle(&plant)? } else { at_work(&mut plant)? };

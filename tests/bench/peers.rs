@@ -63,14 +63,14 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CASES.iter().map(|(name, _)| *name)
 }
 
-/// Measures those that are wanted, the agent once for all of them.
-pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
-    if !names().any(wanted) {
+/// Measures those that are selected, the agent once for all of them.
+pub(crate) fn measure(selected: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+    if !names().any(selected) {
         return Ok(());
     }
     println!("measuring the agent beside its peers");
     let agent = Plant::start(&LOAD)?.measure(WARM_UP, TIME)?.per_core();
-    for (name, peer) in CASES.into_iter().filter(|(name, _)| wanted(name)) {
+    for (name, peer) in CASES.into_iter().filter(|(name, _)| selected(name)) {
         println!("measuring {name}");
         figures.push(Figure::over(name, agent, "/s", per_core(peer)?, GOAL));
     }

@@ -62,9 +62,9 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CASES.iter().flat_map(|case| case.names)
 }
 
-/// Measures those that are wanted, three at a time.
-pub(crate) fn measure(wanted: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
-    for Case { names, load } in CASES.iter().filter(|case| case.names.iter().any(|name| wanted(name))) {
+/// Measures those that are selected, three at a time.
+pub(crate) fn measure(selected: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>) -> Result<(), Failure> {
+    for Case { names, load } in CASES.iter().filter(|case| case.names.iter().any(|name| selected(name))) {
         println!("measuring {}", names.join(", "));
         let mut plant = Plant::start(load)?;
         let taken = plant.measure(WARM_UP, TIME)?;

@@ -135,8 +135,8 @@ fn assert_lints(program: &str, page: &str) {
     let mut promtool = promtool.expect("promtool can be started");
     promtool.stdin.take().expect("it is piped").write_all(page.as_bytes()).expect("promtool reads it");
     let output = promtool.wait_with_output().expect("promtool ends");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.is_empty(), "{program}: {said}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && message.is_empty(), "{program}: {message}");
     assert!(page.contains(&format!("lanyard_build_info{{program=\"{program}\"")), "{program}: no build info");
 }
 

@@ -133,24 +133,24 @@ fn secret(entries: &[(&str, &[u8])]) -> SecretData {
 }
 
 /// Collects an error as it is shown and as it is debugged.
-fn note<T, E: std::fmt::Display + std::fmt::Debug>(said: &mut String, result: Result<T, E>) {
+fn note<T, E: std::fmt::Display + std::fmt::Debug>(actual: &mut String, result: Result<T, E>) {
     if let Err(error) = result {
-        let _ = writeln!(said, "{error} {error:?}");
+        let _ = writeln!(actual, "{error} {error:?}");
     }
 }
 
 /// Everything that the readers of wire formats say.
-fn protocol(bytes: &[u8], said: &mut String) {
-    note(said, SymmetricKey::read(bytes));
-    note(said, DeviceConnectionString::read(bytes));
-    note(said, pem::certificates(bytes));
-    note(said, pem::public_certificates(bytes));
-    note(said, pem::private_key(bytes));
-    note(said, PresentedToken::parse(&String::from_utf8_lossy(bytes)).map(drop));
+fn protocol(bytes: &[u8], actual: &mut String) {
+    note(actual, SymmetricKey::read(bytes));
+    note(actual, DeviceConnectionString::read(bytes));
+    note(actual, pem::certificates(bytes));
+    note(actual, pem::public_certificates(bytes));
+    note(actual, pem::private_key(bytes));
+    note(actual, PresentedToken::parse(&String::from_utf8_lossy(bytes)).map(drop));
 }
 
 /// Everything that the operator says of Secrets and ConfigMaps, in conditions and events.
-fn operator(bytes: &[u8], said: &mut String) {
+fn operator(bytes: &[u8], actual: &mut String) {
     let auths = ["symmetricKey", "certificate"];
     for (auth, field) in auths.into_iter().flat_map(|auth| {
         ["connectionString", "primaryKey", "secondaryKey", "tls.crt", "tls.key"].map(|field| (auth, field))
@@ -161,43 +161,46 @@ fn operator(bytes: &[u8], said: &mut String) {
         );
         let device = serde_saphyr::from_str(&yaml).unwrap();
         let data = secret(&[(field, bytes), ("tls.crt", bytes), ("tls.key", bytes)]);
-        let _ =
-            write!(said, "{data:?} {:?}", StoredCredentials::read(&data, &std::collections::BTreeMap::new()));
+        let _ = write!(
+            actual,
+            "{data:?} {:?}",
+            StoredCredentials::read(&data, &std::collections::BTreeMap::new())
+        );
         let observed =
             DeviceObservation { device: Arc::new(device), key: Some(data), ..DeviceObservation::default() };
         let valid = validate(&observed).unwrap();
         let issued = issue(&valid, &observed, KnownCredential::default(), &Fixed);
-        let _ = write!(said, "{issued:?}");
-        note(said, issued);
+        let _ = write!(actual, "{issued:?}");
+        note(actual, issued);
     }
     let data = secret(&[("primaryKey", bytes), ("tls.crt", bytes), ("tls.key", bytes)]);
-    note(said, group_key("own", "primaryKey", Some(&data)));
-    note(said, Issuer::read("own", Some(&data), Fixed.now()));
-    note(said, trusted_ca(&CaFound::Text { object: "Secret own".to_owned(), bytes: bytes.to_vec() }));
-    csv::rows(&String::from_utf8_lossy(bytes)).into_iter().for_each(|row| note(said, row));
+    note(actual, group_key("own", "primaryKey", Some(&data)));
+    note(actual, Issuer::read("own", Some(&data), Fixed.now()));
+    note(actual, trusted_ca(&CaFound::Text { object: "Secret own".to_owned(), bytes: bytes.to_vec() }));
+    csv::rows(&String::from_utf8_lossy(bytes)).into_iter().for_each(|row| note(actual, row));
 }
 
 /// Everything that the agent says of its credentials folder.
-fn agent(bytes: &[u8], folder: &Path, said: &mut String) {
+fn agent(bytes: &[u8], folder: &Path, actual: &mut String) {
     let device = folder.join("d");
     std::fs::create_dir_all(&device).unwrap();
     for file in ["sharedAccessKey", "tls.crt", "tls.key", "ca.crt"] {
         std::fs::write(device.join(file), bytes).unwrap();
         let loaded = credentials::load(folder, "d");
         if let Ok(loaded) = &loaded {
-            let _ = write!(said, "{:?} {:?}", loaded.offered, loaded.problem);
+            let _ = write!(actual, "{:?} {:?}", loaded.offered, loaded.problem);
         }
-        note(said, loaded);
+        note(actual, loaded);
         if file != "tls.crt" {
             std::fs::remove_file(device.join(file)).unwrap();
         }
     }
-    note(said, certificate::Certificate::parse(bytes, bytes));
-    note(said, lanyard_agent::mqtt::trust::Trust::new(Some(bytes)));
+    note(actual, certificate::Certificate::parse(bytes, bytes));
+    note(actual, lanyard_agent::mqtt::trust::Trust::new(Some(bytes)));
 }
 
 /// Everything that the emulator says of a configuration with the text in places where keys stand and where none do.
-fn emulator(bytes: &[u8], said: &mut String) {
+fn emulator(bytes: &[u8], actual: &mut String) {
     let text = String::from_utf8_lossy(bytes);
     let text = serde_json::to_string(&text).unwrap();
     for place in [
@@ -209,7 +212,7 @@ fn emulator(bytes: &[u8], said: &mut String) {
         format!("authentication: {{x509Thumbprint: {{primaryThumbprint: {text}}}}}"),
     ] {
         let yaml = format!("hubs: [{{hostName: h.example, devices: [{{deviceId: d, {place}}}]}}]");
-        note(said, check::read(&yaml, Path::new("/nonexistent")));
+        note(actual, check::read(&yaml, Path::new("/nonexistent")));
     }
     for attestation in [
         format!("{{type: symmetricKey, symmetricKey: {{primaryKey: {text}}}}}"),
@@ -221,15 +224,15 @@ fn emulator(bytes: &[u8], said: &mut String) {
             "{{dps: [{{idScope: 0ne1, hostName: d.example, iotHubs: [], enrollmentGroups: [{{enrollmentGroupId: g, \
                 attestation: {attestation}}}]}}]}}"
         );
-        note(said, check::read(&yaml, Path::new("/nonexistent")));
+        note(actual, check::read(&yaml, Path::new("/nonexistent")));
     }
 }
 
 /// Parts of the secret that a text repeats, in whatever case.
-fn repeated(secret: &str, said: &str) -> Option<String> {
-    let (secret, said) = (secret.to_lowercase(), said.to_lowercase());
+fn repeated(secret: &str, actual: &str) -> Option<String> {
+    let (secret, actual) = (secret.to_lowercase(), actual.to_lowercase());
     let parts = secret.as_bytes().windows(PART).map(|part| std::str::from_utf8(part).unwrap());
-    parts.into_iter().find(|part| said.contains(part)).map(str::to_owned)
+    parts.into_iter().find(|part| actual.contains(part)).map(str::to_owned)
 }
 
 proptest! {
@@ -240,13 +243,13 @@ proptest! {
         let folder = std::env::temp_dir().join(format!("lanyard-secrets-{:016x}", std::process::id()));
         for form in forms(&key) {
             let bytes = damaged(&form, damage);
-            let mut said = String::new();
-            protocol(&bytes, &mut said);
-            operator(&bytes, &mut said);
-            agent(&bytes, &folder, &mut said);
-            emulator(&bytes, &mut said);
-            prop_assert!(!said.is_empty());
-            prop_assert_eq!(repeated(&key, &said), None, "{} in {}", form, said);
+            let mut actual = String::new();
+            protocol(&bytes, &mut actual);
+            operator(&bytes, &mut actual);
+            agent(&bytes, &folder, &mut actual);
+            emulator(&bytes, &mut actual);
+            prop_assert!(!actual.is_empty());
+            prop_assert_eq!(repeated(&key, &actual), None, "{} in {}", form, actual);
         }
         std::fs::remove_dir_all(folder).unwrap();
     }

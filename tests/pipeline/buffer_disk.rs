@@ -16,8 +16,8 @@ fn of(agent: &Agent, name: &str) -> f64 {
 
 /// Waits until the device's status has a problem with these words.
 fn wait_for_problem(agent: &Agent, words: &[&str]) {
-    let told = |problem: &String| words.iter().all(|word| problem.contains(word));
-    agent.wait_for(words[0], "press-17", |device| device.problems.iter().any(told));
+    let shown = |problem: &String| words.iter().all(|word| problem.contains(word));
+    agent.wait_for(words[0], "press-17", |device| device.problems.iter().any(shown));
     assert!(words.iter().all(|word| agent.log().contains(word)), "{}", agent.log());
     assert_eq!(of(agent, "lanyard_buffer_problem"), 1.0);
 }

@@ -48,29 +48,29 @@ fn outage(settings: &str, full: impl Fn(&Agent) -> bool) -> (Emulator, Agent, Ve
 type Gap = (Option<i64>, u64, Option<i64>);
 
 /// Every told gap.
-fn told(events: &[Value]) -> Vec<Gap> {
+fn reported(events: &[Value]) -> Vec<Gap> {
     let all = messages(events)
         .into_iter()
         .flat_map(|event| event["body"]["values"].as_array().expect("values").clone());
-    let (mut last, mut told): (Option<i64>, Vec<Gap>) = (None, Vec::new());
+    let (mut last, mut reported): (Option<i64>, Vec<Gap>) = (None, Vec::new());
     for value in all {
         if value["id"] == "_lanyard.dropped" {
             let numbers: Vec<i64> =
                 value["v"].as_array().expect("three numbers").iter().filter_map(Value::as_i64).collect();
             assert!(numbers[1] <= numbers[2] && value["t"] == numbers[2], "{value}");
-            match told.last_mut().filter(|gap| gap.2.is_none()) {
+            match reported.last_mut().filter(|gap| gap.2.is_none()) {
                 // A gap that went on while it was told.
                 Some(gap) => gap.1 += numbers[0] as u64,
-                None => told.push((last, numbers[0] as u64, None)),
+                None => reported.push((last, numbers[0] as u64, None)),
             }
         } else if value["id"] == "Ramp" {
             last = value["v"].as_i64();
-            if let Some((_, _, behind)) = told.last_mut().filter(|(_, _, behind)| behind.is_none()) {
+            if let Some((_, _, behind)) = reported.last_mut().filter(|(_, _, behind)| behind.is_none()) {
                 *behind = last;
             }
         }
     }
-    told
+    reported
 }
 
 /// Two events a scan, so that half of the missing ones are of the ramp.
@@ -82,20 +82,20 @@ fn assert_told(gap: Gap) {
 
 /// Waits until every dropped event is told: some are dropped while the first ones go out.
 fn all_told(emulator: &Emulator, agent: &Agent) -> Vec<Gap> {
-    let told = eventually("every dropped event is told", LIMIT, || {
-        let told = told(&emulator.events(Some("press-17")));
-        let whole = told.iter().all(|gap| gap.2.is_some());
-        (whole && told.iter().map(|gap| gap.1).sum::<u64>() as f64 == dropped(agent)).then_some(told)
+    let reported = eventually("every dropped event is told", LIMIT, || {
+        let reported = reported(&emulator.events(Some("press-17")));
+        let whole = reported.iter().all(|gap| gap.2.is_some());
+        (whole && reported.iter().map(|gap| gap.1).sum::<u64>() as f64 == dropped(agent)).then_some(reported)
     });
-    told.iter().for_each(|gap| assert_told(*gap));
-    told
+    reported.iter().for_each(|gap| assert_told(*gap));
+    reported
 }
 
 #[test]
 fn drop_oldest_leaves_a_marked_gap_at_the_beginning() {
     let (emulator, agent, _) = outage("whenFull: DropOldest", |agent| dropped(agent) > 100.0);
-    let told = all_told(&emulator, &agent);
-    assert!(told[0].0.is_none() && told[0].1 > 100, "{told:?}");
+    let reported = all_told(&emulator, &agent);
+    assert!(reported[0].0.is_none() && reported[0].1 > 100, "{reported:?}");
     assert!(agent.log().contains("according to buffer.whenFull"), "{}", agent.log());
 }
 
@@ -110,7 +110,7 @@ fn drop_newest_keeps_the_oldest_and_marks_the_gap() {
 fn markers_can_be_left_out() {
     let (_emulator, _agent, events) =
         outage("whenFull: DropOldest, dropMarkers: false", |agent| dropped(agent) > 100.0);
-    assert!(told(&events).is_empty());
+    assert!(reported(&events).is_empty());
     assert!(values(&events, "Ramp").is_sorted());
 }
 
@@ -145,6 +145,6 @@ fn a_smaller_capacity_drops_the_oldest_until_the_rest_fits() {
     eventually("it fits", LIMIT, || (of(&agent, "lanyard_buffer_bytes") <= 65_536.0 + 4096.0).then_some(()));
     assert!(dropped(&agent) > 100.0);
     emulator.restart();
-    let told = all_told(&emulator, &agent);
-    assert!(told[0].0.is_none(), "{told:?}");
+    let reported = all_told(&emulator, &agent);
+    assert!(reported[0].0.is_none(), "{reported:?}");
 }

@@ -158,8 +158,8 @@ fn a_missing_credentials_directory_is_waited_for() {
         assert!(message.contains("name another with --credentials"), "{message}");
     }
     // One line for all devices.
-    let told = agent.log().lines().filter(|line| line.contains("the credentials directory")).count();
-    assert_eq!(told, 1, "{}", agent.log());
+    let shown = agent.log().lines().filter(|line| line.contains("the credentials directory")).count();
+    assert_eq!(shown, 1, "{}", agent.log());
     agent.setup.write("credentials/press-17/ca.crt", &emulator.ca());
     agent.setup.set_key("press-17", SECONDARY);
     wait_for_ramp(&emulator, 5);
@@ -196,6 +196,6 @@ fn second_client_of_the_same_identity_is_reported() {
     let one = setup(&emulator, &config).start();
     wait_for_ramp(&emulator, 5);
     let _two = setup(&emulator, &config).start();
-    let told = |agent: &Agent| agent.log().contains("no other client connects with this device's id");
-    eventually("the first is told", LIMIT, || told(&one).then_some(()));
+    let shown = |agent: &Agent| agent.log().contains("no other client connects with this device's id");
+    eventually("the first is told", LIMIT, || shown(&one).then_some(()));
 }

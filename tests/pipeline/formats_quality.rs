@@ -23,15 +23,16 @@ fn failing_read_and_its_end_are_one_event_each() {
         let agent = setup(&emulator, &config).start();
         let bad = || agent.metrics().get("lanyard_tags_bad{device=\"press-17\"}");
         eventually("the metric counts the tag", LIMIT, || (bad()? == 1.0).then_some(()));
-        let told = eventually("the register holds digits again", LIMIT, || {
-            let told = rows(&emulator.events(Some("press-17"))[before..], "Digits");
-            told.iter().any(|row| row["v"] == 12).then_some(told)
+        let reported = eventually("the register holds digits again", LIMIT, || {
+            let reported = rows(&emulator.events(Some("press-17"))[before..], "Digits");
+            reported.iter().any(|row| row["v"] == 12).then_some(reported)
         });
         eventually("the metric counts it no more", LIMIT, || (bad()? == 0.0).then_some(()));
-        let told: Vec<(Value, bool)> = told.iter().map(|row| (row["v"].clone(), row["q"] == true)).collect();
+        let reported: Vec<(Value, bool)> =
+            reported.iter().map(|row| (row["v"].clone(), row["q"] == true)).collect();
         let mut expected: Vec<(Value, bool)> = (0..=9).map(|value| (json!(value), true)).collect();
         expected.extend([(json!(9), false), (json!(10), true), (json!(11), true), (json!(12), true)]);
-        assert_eq!(told[..expected.len()], expected, "{publish}");
+        assert_eq!(reported[..expected.len()], expected, "{publish}");
     }
 }
 
@@ -43,15 +44,15 @@ fn a_tag_that_was_never_read_is_null_and_bad() {
     let agent =
         setup(&emulator, &press_with(&emulator, &tags, "interval: 100ms, initialUpdate: Disabled")).start();
     emulator.wait_for_events("press-17", 5, LIMIT);
-    let told = rows(&emulator.events(Some("press-17")), "Nowhere");
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!((&told[0]["v"], &told[0]["q"]), (&Value::Null, &json!(false)));
+    let reported = rows(&emulator.events(Some("press-17")), "Nowhere");
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert_eq!((&reported[0]["v"], &reported[0]["q"]), (&Value::Null, &json!(false)));
     assert!(agent.device("press-17").unwrap().problems[0].contains("register number must be from 0 to 9999"));
 
     agent.setup.configure(&press_with(&emulator, &tags, "interval: 100ms, format: Wide"));
     let wide = eventually("wide messages", LIMIT, || {
-        let told = rows(&emulator.events(Some("press-17")), "Nowhere");
-        (told.len() >= 4).then_some(told)
+        let reported = rows(&emulator.events(Some("press-17")), "Nowhere");
+        (reported.len() >= 4).then_some(reported)
     });
     assert!(wide.iter().all(|row| row["v"].is_null() && row["q"] == false));
     assert_eq!(agent.metrics().get("lanyard_tags_bad{device=\"press-17\"}"), Some(1.0));

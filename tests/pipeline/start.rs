@@ -77,11 +77,11 @@ fn undelivered_events_are_reported_at_the_end() {
     let buffered = "lanyard_buffer_events{device=\"press-17\"}";
     eventually("events wait", LIMIT, || (agent.metrics().get(buffered)? > 5.0).then_some(()));
     assert_eq!(agent.process().terminate().code(), Some(0));
-    let told = agent
+    let shown = agent
         .log()
         .lines()
         .any(|line| line.contains("press-17") && line.contains("events are not delivered"));
-    assert!(told, "{}", agent.log());
+    assert!(shown, "{}", agent.log());
 }
 
 /// A line each, with file, line, column and field, and nothing of the text around it.
@@ -126,8 +126,8 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     let agent = || std::process::Command::new(lanyard_tests::process::binary("lanyard-agent"));
     let wrong = agent().args(["--config", "x"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&wrong.stderr);
-    assert!(said.contains("--credentials") && said.contains("--buffer"), "{said}");
+    let message = String::from_utf8_lossy(&wrong.stderr);
+    assert!(message.contains("--credentials") && message.contains("--buffer"), "{message}");
     let help = agent().arg("--help").output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8_lossy(&help.stdout);

@@ -121,10 +121,10 @@ fn a_half_written_pair_changes_nothing() {
     let agent = setup(&emulator, &old).start();
     wait_for_ramp(&emulator, 10);
     let unreadable = |words: &str| {
-        let said = |device: &DeviceStatus| credential(device).unreadable.unwrap_or_default();
-        let device = agent.wait_for(words, "press-17", |device| said(device).contains(words));
+        let text = |device: &DeviceStatus| credential(device).unreadable.unwrap_or_default();
+        let device = agent.wait_for(words, "press-17", |device| text(device).contains(words));
         assert_eq!(device.connection.reason.as_str(), "Connected");
-        said(&device)
+        text(&device)
     };
     agent.setup.write("credentials/press-17/tls.crt", &new.chain);
     let message = unreadable("not the key of the first certificate");

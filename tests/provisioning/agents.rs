@@ -48,8 +48,8 @@ async fn settings_of_the_device_win_over_defaults() {
     let workload = namespace.wait("a-agent", "it is made", |made: &StatefulSet| made.spec.is_some()).await;
     assert_eq!(workload.labels()["cost"], "7");
     let template = serde_json::to_value(workload.spec.unwrap().template).unwrap();
-    let has = |pointer: &str, wanted: serde_json::Value| {
-        assert_eq!(template.pointer(pointer), Some(&wanted), "{pointer}\n{template}");
+    let has = |pointer: &str, expected: serde_json::Value| {
+        assert_eq!(template.pointer(pointer), Some(&expected), "{pointer}\n{template}");
     };
     has("/metadata/labels/team", json!("blue"));
     has("/metadata/labels/tier", json!("edge"));

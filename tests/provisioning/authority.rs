@@ -92,8 +92,8 @@ pub(crate) fn lets_in(certificates: &str, roots: &str) -> bool {
         .args([&leaf, &leaf])
         .output();
     if let Ok(output) = openssl {
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), webpki, "openssl and webpki disagree: {told}");
+        let reported = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), webpki, "openssl and webpki disagree: {reported}");
     }
     webpki
 }

@@ -30,11 +30,11 @@ fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Bound"))
 }
 
-async fn told(namespace: &Namespace, words: &str) {
-    let wanted = format!("{words:?}");
+async fn shown(namespace: &Namespace, words: &str) {
+    let expected = format!("{words:?}");
     namespace
         .wait("a-agent", &format!("its configuration has {words}"), |map: &ConfigMap| {
-            map.data.as_ref().unwrap()["agent.yaml"].contains(&wanted)
+            map.data.as_ref().unwrap()["agent.yaml"].contains(&expected)
         })
         .await;
 }
@@ -146,18 +146,18 @@ async fn a_claim_grows_where_its_class_allows_it_and_never_shrinks() {
     namespace
         .wait("a-agent-buffer", "it has grown", |claim: &PersistentVolumeClaim| size(claim) == "208Mi")
         .await;
-    told(&namespace, "128Mi").await;
+    shown(&namespace, "128Mi").await;
     with("64Mi", &grows.class).await;
-    told(&namespace, "64Mi").await;
+    shown(&namespace, "64Mi").await;
     operator.until_quiet();
     let claim = namespace.api::<PersistentVolumeClaim>().get("a-agent-buffer").await.unwrap();
     assert_eq!(size(&claim), "208Mi", "it never shrinks");
 
     // An immutable difference is reported and changes nothing; so is its correction.
     with("65Mi", &fixed.class).await;
-    let said = wait_for(&namespace, "False", "ClaimImmutable").await;
-    assert!(said.contains(&grows.class) && said.contains("kubectl delete pvc a-agent-buffer"), "{said}");
-    told(&namespace, "64Mi").await;
+    let text = wait_for(&namespace, "False", "ClaimImmutable").await;
+    assert!(text.contains(&grows.class) && text.contains("kubectl delete pvc a-agent-buffer"), "{text}");
+    shown(&namespace, "64Mi").await;
     // As the message says.
     namespace
         .api::<PersistentVolumeClaim>()
@@ -173,13 +173,13 @@ async fn a_claim_grows_where_its_class_allows_it_and_never_shrinks() {
             claim.spec.as_ref().unwrap().storage_class_name.as_ref() == Some(&fixed.class) && is_bound(claim)
         })
         .await;
-    told(&namespace, "65Mi").await;
+    shown(&namespace, "65Mi").await;
 
     // This class cannot grow.
     with("256Mi", &fixed.class).await;
-    let said = wait_for(&namespace, "False", "Refused").await;
-    assert!(said.contains("must support resize"), "{said}");
-    told(&namespace, "65Mi").await;
+    let text = wait_for(&namespace, "False", "Refused").await;
+    assert!(text.contains("must support resize"), "{text}");
+    shown(&namespace, "65Mi").await;
     with("65Mi", &fixed.class).await;
     namespace
         .wait("a", "the refusal is forgotten", |device: &IoTDevice| {
@@ -201,8 +201,8 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, stor
     namespace.apply(theirs).await;
     namespace.apply(&group()).await;
     namespace.apply(&member("a", "  buffer: {storage: {claim: {}}}")).await;
-    let said = wait_for(&namespace, "False", "Conflict").await;
-    assert!(said.contains("PersistentVolumeClaim a-agent-buffer belongs to another program"), "{said}");
+    let text = wait_for(&namespace, "False", "Conflict").await;
+    assert!(text.contains("PersistentVolumeClaim a-agent-buffer belongs to another program"), "{text}");
     namespace.wait_gone::<StatefulSet>("a-agent").await;
     namespace
         .api::<PersistentVolumeClaim>()

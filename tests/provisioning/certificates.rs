@@ -75,10 +75,13 @@ async fn a_device_gets_a_certificate_as_the_portal_asks_for_it() {
         for other in ["sharedAccessKey", "connectionString", "previous.crt", "previous.key"] {
             assert!(!has(&secret, other), "{other}");
         }
-        let told = credentials(&device);
-        assert_eq!((told.kind, told.current), (CredentialsKind::X509, Some(InUse::Primary)));
-        let primary = told.primary.clone().unwrap();
-        assert_eq!((told.fingerprint.as_ref(), told.secondary), (Some(&primary.sha256_thumbprint), None));
+        let reported = credentials(&device);
+        assert_eq!((reported.kind, reported.current), (CredentialsKind::X509, Some(InUse::Primary)));
+        let primary = reported.primary.clone().unwrap();
+        assert_eq!(
+            (reported.fingerprint.as_ref(), reported.secondary),
+            (Some(&primary.sha256_thumbprint), None)
+        );
         let ready = condition(&device.status.as_ref().unwrap().conditions, "CredentialsReady").unwrap();
         assert!(ready.message.contains(&primary.sha256_thumbprint), "{}", ready.message);
         if let Some(text) = openssl(&leaf, &["-text"]) {
@@ -224,15 +227,15 @@ async fn external_certificate_is_followed() {
     let first = ca.leaf(&for_client("a"));
     namespace.apply(&kept(&first)).await;
     namespace.apply(&with_auth("a", "{certificate: {secretRef: {name: kept}}}")).await;
-    let told = credentials(&issued(&namespace, "a").await);
+    let reported = credentials(&issued(&namespace, "a").await);
     let secret = secret_of(&namespace, "a").await;
     assert_eq!(secret_text(&secret, "tls.crt"), format!("{}{}", first.0, ca.pem).replace("\r\n", "\n"));
     assert!(belong_together(&secret_text(&secret, "tls.crt"), &secret_text(&secret, "tls.key")));
-    assert_eq!((&told.renewal_at, told.kind), (&None, CredentialsKind::X509));
+    assert_eq!((&reported.renewal_at, reported.kind), (&None, CredentialsKind::X509));
 
     let second = ca.leaf(&for_client("a"));
     namespace.apply(&kept(&second)).await;
-    renewed(&namespace, "a", &told).await;
+    renewed(&namespace, "a", &reported).await;
     let secret = secret_of(&namespace, "a").await;
     assert!(secret_text(&secret, "tls.crt").starts_with(second.0.trim_end()));
     assert!(
@@ -254,9 +257,9 @@ async fn unsuitable_external_certificate_is_reported() {
             let device = namespace
                 .wait("a", reason, |device: &IoTDevice| is(device, "CredentialsReady", "False", reason))
                 .await;
-            let told = device.status.unwrap();
-            assert_eq!(condition(&told.conditions, "Stalled").unwrap().status, "True", "{reason}");
-            condition(&told.conditions, "CredentialsReady").unwrap().message.clone()
+            let reported = device.status.unwrap();
+            assert_eq!(condition(&reported.conditions, "Stalled").unwrap().status, "True", "{reason}");
+            condition(&reported.conditions, "CredentialsReady").unwrap().message.clone()
         }
     };
     assert!(wait("SecretNotFound").await.contains("\"kept\""));

@@ -19,11 +19,11 @@ async fn objects_with_another_owner_are_not_changed() {
     let device = namespace
         .wait("a", "it says Conflict", |device: &IoTDevice| is(device, "Stalled", "True", "Conflict"))
         .await;
-    let said = &condition(&device.status.as_ref().unwrap().conditions, "CredentialsReady").unwrap().message;
+    let text = &condition(&device.status.as_ref().unwrap().conditions, "CredentialsReady").unwrap().message;
     assert!(
-        said.contains("Secret a-credentials belongs to another program")
-            && said.contains("credentials.secretName"),
-        "{said}"
+        text.contains("Secret a-credentials belongs to another program")
+            && text.contains("credentials.secretName"),
+        "{text}"
     );
     let untouched = namespace.api::<Secret>().get("a-credentials").await.unwrap();
     assert_eq!(untouched.data.unwrap().len(), 1);
@@ -71,9 +71,9 @@ async fn older_claim_wins() {
             is(device, "Stalled", "True", "DuplicateDeviceId")
         })
         .await;
-    let said = &condition(&second.status.as_ref().unwrap().conditions, "Ready").unwrap().message;
+    let text = &condition(&second.status.as_ref().unwrap().conditions, "Ready").unwrap().message;
     // The object of another namespace is not named.
-    assert!(said.contains("in another namespace") && !said.contains(&one.name), "{said}");
+    assert!(text.contains("in another namespace") && !text.contains(&one.name), "{text}");
     assert!(other.api::<StatefulSet>().get_opt("second-agent").await.unwrap().is_none());
     assert!(other.api::<Secret>().get_opt("second-credentials").await.unwrap().is_none());
     assert!(is(&one.api::<IoTDevice>().get("first").await.unwrap(), "CredentialsReady", "True", ""));

@@ -28,17 +28,17 @@ async fn h2_a_groups_key_reaches_no_pod() {
     namespace.apply(&group()).await;
     let thief = at_hub("thief", "hub.example", "").replace("thief-key", "plant-key");
     namespace.apply(&thief).await;
-    let said = stalled(&namespace, "thief", "SecretUseMismatch").await;
-    assert!(said.contains("ProvisioningGroup plant"), "{said}");
+    let text = stalled(&namespace, "thief", "SecretUseMismatch").await;
+    assert!(text.contains("ProvisioningGroup plant"), "{text}");
     has_no_credentials(&namespace, "thief").await;
 
     // With the group gone it still looks like a group's; the owner's word decides, and is heard at once.
     namespace.api::<ProvisioningGroup>().delete("plant", &Default::default()).await.unwrap();
-    let said = stalled(&namespace, "thief", "SecretUseMissing").await;
-    assert!(!said.contains("secondaryKey") && !said.contains(K64), "L1: {said}");
+    let text = stalled(&namespace, "thief", "SecretUseMissing").await;
+    assert!(!text.contains("secondaryKey") && !text.contains(K64), "L1: {text}");
     has_no_credentials(&namespace, "thief").await;
     let command = format!("kubectl -n {} label secret plant-key lanyard.dev/use=device-key", namespace.name);
-    assert!(said.contains(&command), "{said}");
+    assert!(text.contains(&command), "{text}");
     let label = |value: &str| json!({"metadata": {"labels": {"lanyard.dev/use": value}}});
     namespace.change::<Secret>("plant-key", label("device-key")).await;
     issued(&namespace, "thief").await;
@@ -75,8 +75,8 @@ async fn h3_key_is_sent_only_where_its_secret_allows() {
     issued(&namespace, "a").await;
     let evil = json!({"spec": {"hub": {"gatewayHostname": "evil.example"}}});
     namespace.change::<IoTDevice>("a", evil).await;
-    let said = stalled(&namespace, "a", "DestinationNotAllowed").await;
-    assert!(said.contains("connectionString") && said.contains("evil.example"), "{said}");
+    let text = stalled(&namespace, "a", "DestinationNotAllowed").await;
+    assert!(text.contains("connectionString") && text.contains("evil.example"), "{text}");
     let mounted = namespace.secret_text("a-credentials", "connectionString").await;
     assert!(!mounted.contains("evil.example"), "what was issued stays as it was");
 
@@ -88,8 +88,8 @@ async fn h3_key_is_sent_only_where_its_secret_allows() {
     issued(&namespace, "m").await;
     let evil = json!({"spec": {"dps": {"endpoint": "evil.example"}}});
     namespace.change::<ProvisioningGroup>("plant", evil).await;
-    let said = stalled(&namespace, "m", "EndpointNotAllowed").await;
-    assert!(said.contains("operator.dpsEndpoints"), "{said}");
+    let text = stalled(&namespace, "m", "EndpointNotAllowed").await;
+    assert!(text.contains("operator.dpsEndpoints"), "{text}");
     namespace
         .wait("plant", "its endpoint is refused", |group: &ProvisioningGroup| {
             group_is(group, "Stalled", "True", "EndpointNotAllowed")
@@ -115,8 +115,8 @@ spec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, stor
         )
         .await;
     namespace.apply(&member("a", "  buffer: {storage: {existingClaim: {name: database}}}")).await;
-    let said = stalled(&namespace, "a", "ClaimNotShared").await;
-    assert!(said.contains("label pvc database lanyard.dev/buffer=shared"), "{said}");
+    let text = stalled(&namespace, "a", "ClaimNotShared").await;
+    assert!(text.contains("label pvc database lanyard.dev/buffer=shared"), "{text}");
     assert!(namespace.api::<StatefulSet>().get_opt("a-agent").await.unwrap().is_none());
     let label = json!({"metadata": {"labels": {"lanyard.dev/buffer": "shared"}}});
     namespace.change::<PersistentVolumeClaim>("database", label).await;

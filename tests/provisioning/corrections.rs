@@ -37,12 +37,15 @@ async fn each_error_of_a_group_is_reported_until_corrected() {
         .await;
 
     namespace.apply(&secret("plant-key", "primarykey", K64)).await;
-    let said = stalled(&namespace, "a", "SecretKeyMissing").await;
-    assert!(said.contains("no key primaryKey") && !said.contains("primarykey"), "{said}");
+    let actual = stalled(&namespace, "a", "SecretKeyMissing").await;
+    assert!(actual.contains("no key primaryKey") && !actual.contains("primarykey"), "{actual}");
 
     namespace.apply(&secret("plant-key", "primaryKey", "no base64!")).await;
-    let said = stalled(&namespace, "a", "KeyNotBase64").await;
-    assert!(said.contains("primaryKey in Secret \"plant-key\"") && !said.contains("no base64!"), "{said}");
+    let actual = stalled(&namespace, "a", "KeyNotBase64").await;
+    assert!(
+        actual.contains("primaryKey in Secret \"plant-key\"") && !actual.contains("no base64!"),
+        "{actual}"
+    );
     namespace
         .wait("plant", "it says so", |group: &ProvisioningGroup| {
             group_is(group, "Ready", "False", "KeyNotBase64")
@@ -137,7 +140,7 @@ async fn events_report_transitions_and_no_secret() {
             let reasons: Vec<_> = events().await.into_iter().filter_map(|event| event.reason).collect();
             if ["GroupNotFound", "CredentialsIssued", "AgentDeployed"]
                 .iter()
-                .all(|wanted| reasons.iter().any(|reason| reason == wanted))
+                .all(|expected| reasons.iter().any(|reason| reason == expected))
             {
                 return;
             }
@@ -147,13 +150,13 @@ async fn events_report_transitions_and_no_secret() {
     .await;
     let key = namespace.secret_text("a-credentials", "sharedAccessKey").await;
     let device = namespace.api::<IoTDevice>().get("a").await.unwrap();
-    let said = [
+    let actual = [
         serde_json::to_string(&events().await).unwrap(),
         serde_json::to_string(&device).unwrap(),
         operator.process.log(),
         operator.page("/metrics").1,
     ];
-    for text in said {
+    for text in actual {
         assert!(!text.contains(&key) && !text.contains(K64) && !text.contains(&K64[..32]), "a key is told");
     }
     let warnings: Vec<_> =

@@ -36,11 +36,11 @@ async fn switching_the_groups_key_changes_every_secret() {
     let expect = async |key: &str| {
         let key = SymmetricKey::from_base64(key).unwrap();
         for name in names {
-            let wanted = key.derive(name).to_base64();
+            let expected = key.derive(name).to_base64();
             let secret = format!("{name}-credentials");
             namespace
                 .wait(&secret, "it has the key in use", |secret: &Secret| {
-                    secret_text(secret, "sharedAccessKey") == *wanted
+                    secret_text(secret, "sharedAccessKey") == *expected
                 })
                 .await;
         }

@@ -35,8 +35,9 @@ async fn listed(namespace: &Namespace, name: &str, rows: &[String]) -> Secret {
     let count = u32::try_from(rows.len()).unwrap();
     namespace
         .wait("plant", "its status says so", |group: &ProvisioningGroup| {
-            let told = group.status.as_ref().and_then(|status| status.export.as_ref());
-            told.is_some_and(|told| (told.secret_name.as_str(), told.devices) == (name, count))
+            let reported = group.status.as_ref().and_then(|status| status.export.as_ref());
+            reported
+                .is_some_and(|reported| (reported.secret_name.as_str(), reported.devices) == (name, count))
                 && group_is(group, "Exported", "True", "Exported")
         })
         .await;

@@ -37,9 +37,9 @@ async fn list(namespace: &Namespace, text: &str) {
 async fn imported(namespace: &Namespace, counts: (u32, u32, u32)) -> ImportStatus {
     let group = namespace
         .wait("plant", &format!("{counts:?} rows, imported and failed"), |group: &ProvisioningGroup| {
-            let told = group.status.as_ref().and_then(|status| status.import.as_ref());
+            let shown = group.status.as_ref().and_then(|status| status.import.as_ref());
             let reason = if counts.2 == 0 { "Imported" } else { "RowsRejected" };
-            told.is_some_and(|told| (told.rows, told.imported, told.failed) == counts)
+            shown.is_some_and(|shown| (shown.rows, shown.imported, shown.failed) == counts)
                 && group_is(group, "Imported", if counts.2 == 0 { "True" } else { "False" }, reason)
         })
         .await;
@@ -69,8 +69,8 @@ async fn a_thousand_rows_are_created_changed_and_deleted() {
     for step in 1..10 {
         namespace
             .wait("plant", "the status tells how far it is", |group: &ProvisioningGroup| {
-                let told = group.status.as_ref().and_then(|status| status.import.as_ref());
-                told.is_some_and(|told| told.rows == 1000 && told.imported >= step * 100)
+                let shown = group.status.as_ref().and_then(|status| status.import.as_ref());
+                shown.is_some_and(|shown| shown.rows == 1000 && shown.imported >= step * 100)
             })
             .await;
     }
@@ -84,13 +84,13 @@ async fn a_thousand_rows_are_created_changed_and_deleted() {
         assert_eq!(device.device_id(), name);
         assert_eq!(device.spec.display_name, Some(name.replace("press-", "Press, ")));
     }
-    let told = namespace
+    let shown = namespace
         .wait("plant", "it counts them", |group: &ProvisioningGroup| {
             let devices = group.status.as_ref().and_then(|status| status.devices);
             devices.is_some_and(|devices| (devices.total, devices.waiting_for_approval) == (1000, 1000))
         })
         .await;
-    assert!(group_is(&told, "Ready", "True", "KeyUsable"));
+    assert!(group_is(&shown, "Ready", "True", "KeyUsable"));
 
     // What others set on a device stays, a changed row changes one device, and a device without its row is kept.
     namespace.change::<IoTDevice>("press-7", json!({"spec": {"modelId": "dtmi:contoso:Oven;1"}})).await;
@@ -175,11 +175,11 @@ async fn bad_rows_are_reported_and_good_rows_imported() {
     }
     list(&namespace, &text).await;
     namespace.apply(&importing("Delete")).await;
-    let told = imported(&namespace, (36, 2, 34)).await;
-    let lines: Vec<_> = told.mistakes.iter().map(|mistake| mistake.line).collect();
+    let shown = imported(&namespace, (36, 2, 34)).await;
+    let lines: Vec<_> = shown.mistakes.iter().map(|mistake| mistake.line).collect();
     assert_eq!(lines, [2, 3, 5, 6].into_iter().chain(8..24).collect::<Vec<_>>());
     assert!(
-        told.mistakes[0]
+        shown.mistakes[0]
             .message
             .contains("IoTDevice by-hand stands for device id \"by-hand\" already; it was made by hand")
     );
@@ -212,7 +212,7 @@ async fn a_lost_list_deletes_nothing() {
     let namespace = Namespace::new("import").await;
     let _operator = Operator::start(&[&namespace]).await;
     namespace.apply(&importing("Delete")).await;
-    let told = |reason: &'static str| {
+    let shown = |reason: &'static str| {
         let namespace = &namespace;
         async move {
             let group: ProvisioningGroup = namespace
@@ -223,29 +223,29 @@ async fn a_lost_list_deletes_nothing() {
             condition(&group.status.unwrap().conditions, "Imported").unwrap().message.clone()
         }
     };
-    assert!(told("ImportNotFound").await.contains("ConfigMap fleet, which is not in this namespace"));
+    assert!(shown("ImportNotFound").await.contains("ConfigMap fleet, which is not in this namespace"));
     list(&namespace, "IOTC_DEVICEID\na\nb\n").await;
     imported(&namespace, (2, 2, 0)).await;
 
     list(&namespace, "").await;
-    assert!(told("ImportInvalid").await.contains("it is empty"));
+    assert!(shown("ImportInvalid").await.contains("it is empty"));
     list(&namespace, "a\nb\n").await;
     namespace
         .wait("plant", "the column is missed", |group: &ProvisioningGroup| {
             let conditions = &group.status.as_ref().unwrap().conditions;
             condition(conditions, "Imported")
-                .is_some_and(|told| told.message.contains("line 1 has no column IOTC_DEVICEID"))
+                .is_some_and(|shown| shown.message.contains("line 1 has no column IOTC_DEVICEID"))
         })
         .await;
     let other_key = json!({"data": {"devices.csv": null, "devices.txt": "x"}});
     namespace.change::<ConfigMap>("fleet", other_key).await;
-    assert!(told("ImportNotFound").await.contains("which has only devices.txt"));
+    assert!(shown("ImportNotFound").await.contains("which has only devices.txt"));
     // As Excel writes "Unicode text".
     let utf16 = json!({"binaryData": {"devices.csv": "//5JAE8A"}});
     namespace.change::<ConfigMap>("fleet", utf16).await;
-    assert!(told("ImportInvalid").await.contains("is not UTF-8 text"));
+    assert!(shown("ImportInvalid").await.contains("is not UTF-8 text"));
     namespace.api::<ConfigMap>().delete("fleet", &Default::default()).await.unwrap();
-    told("ImportNotFound").await;
+    shown("ImportNotFound").await;
     assert_eq!(devices(&namespace).await.len(), 2);
 
     list(&namespace, "IOTC_DEVICEID\n").await;
@@ -290,8 +290,8 @@ async fn rows_over_a_quota_are_reported() {
     quota(&namespace).await;
     list(&namespace, "IOTC_DEVICEID\na\nb\nc\n").await;
     namespace.apply(&importing("Delete")).await;
-    let told = imported(&namespace, (3, 2, 1)).await;
-    assert!(told.mistakes[0].message.contains("exceeded quota: few"), "{}", told.mistakes[0].message);
+    let shown = imported(&namespace, (3, 2, 1)).await;
+    assert!(shown.mistakes[0].message.contains("exceeded quota: few"), "{}", shown.mistakes[0].message);
     let tried = || operator.metric("lanyard_operator_api_writes_total", "kind=\"IoTDevice\",verb=\"apply\"");
     operator.until_quiet();
     let (before, looks) =
@@ -302,7 +302,7 @@ async fn rows_over_a_quota_are_reported() {
     });
     assert_eq!(tried(), before);
     // A row less is a device more.
-    let refused = told.mistakes[0].line;
+    let refused = shown.mistakes[0].line;
     let rows = ["a", "b", "c"].into_iter().zip(2..).filter(|(_, line)| *line != refused).map(|(row, _)| row);
     list(&namespace, &format!("IOTC_DEVICEID\n{}\n", rows.collect::<Vec<_>>().join("\n"))).await;
     imported(&namespace, (2, 2, 0)).await;

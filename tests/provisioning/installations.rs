@@ -21,17 +21,17 @@ async fn c9_younger_installation_leaves_a_shared_namespace() {
     older.until_ready();
     let image = "localhost/younger:0";
     let younger = Operator::spawn(&[&young, &shared], image, &[]).await;
-    let wanted = format!(
+    let expected = format!(
         "namespace {} belongs to an older installation of Lanyard (Lease {}/lanyard-operator)",
         shared.name, old.name
     );
     eventually("the younger one's readiness names the older", Duration::from_secs(30), || {
         let (status, text) = younger.page("/readyz");
-        (status == 503 && text.starts_with(&wanted)).then_some(())
+        (status == 503 && text.starts_with(&expected)).then_some(())
     });
-    assert!(younger.process.log().contains(&wanted), "{}", younger.process.log());
+    assert!(younger.process.log().contains(&expected), "{}", younger.process.log());
     let events = eventually_event(&young).await;
-    assert!(events.note.unwrap_or_default().starts_with(&wanted));
+    assert!(events.note.unwrap_or_default().starts_with(&expected));
 
     // Each works where it alone may.
     for namespace in [&shared, &young] {
@@ -53,8 +53,8 @@ async fn eventually_event(namespace: &Namespace) -> Event {
     lanyard_tests::kubernetes::within("the event is there", async {
         loop {
             let events = namespace.api::<Event>().list(&ListParams::default()).await.unwrap();
-            let told = |event: &Event| event.reason.as_deref() == Some("OverlappingInstallation");
-            if let Some(event) = events.items.into_iter().find(told) {
+            let reported = |event: &Event| event.reason.as_deref() == Some("OverlappingInstallation");
+            if let Some(event) = events.items.into_iter().find(reported) {
                 return event;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

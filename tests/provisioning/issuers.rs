@@ -94,10 +94,10 @@ async fn no_certificate_outlives_its_ca() {
     namespace.apply(&ca.secret("ca", &[])).await;
     namespace.apply(&group("", "")).await;
     namespace.apply(&member("a", "")).await;
-    let told = credentials(&issued(&namespace, "a").await);
-    assert_eq!(told.not_after.unwrap().0.as_second(), ends);
+    let reported = credentials(&issued(&namespace, "a").await);
+    assert_eq!(reported.not_after.unwrap().0.as_second(), ends);
     // The next one would end no later: it is not made again and again.
-    assert_eq!(told.renewal_at, None);
+    assert_eq!(reported.renewal_at, None);
     usable(&namespace).await;
     assert_eq!(
         operator.metric("lanyard_operator_issuer_expiry_timestamp_seconds", "group=\"plant\""),
@@ -193,9 +193,9 @@ async fn devices_move_to_another_ca_in_turn_and_back_at_once() {
     let started = Timestamp::now();
     namespace.apply(&in_use("Secondary", 30)).await;
     let counts = |group: &ProvisioningGroup, pending, untried| {
-        let told = rollover(group);
-        (told.pending, told.untried) == (pending, untried)
-            && told.issuer_fingerprint != rollover(&first).issuer_fingerprint
+        let reported = rollover(group);
+        (reported.pending, reported.untried) == (pending, untried)
+            && reported.issuer_fingerprint != rollover(&first).issuer_fingerprint
     };
     namespace.wait("plant", "three wait", |group: &ProvisioningGroup| counts(group, 3, 1)).await;
     let waiting = namespace.api::<IoTDevice>().list(&Default::default()).await.unwrap();
@@ -244,12 +244,12 @@ async fn verification_code_is_answered_while_it_is_set() {
         async move {
             namespace
                 .wait("plant", code, |group: &ProvisioningGroup| {
-                    let told = group
+                    let reported = group
                         .status
                         .as_ref()
                         .and_then(|status| status.verification.clone())
                         .unwrap_or_default();
-                    [told.primary, told.secondary]
+                    [reported.primary, reported.secondary]
                         .into_iter()
                         .flatten()
                         .any(|answer| answer.code == code && answer.secret_name == secret)

@@ -222,24 +222,28 @@ pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<
 
 /// Returns whether a device has a condition for its newest generation.
 pub(crate) fn is(device: &IoTDevice, type_: &str, status: &str, reason: &str) -> bool {
-    let Some(told) =
-        device.status.as_ref().filter(|told| Some(told.observed_generation) == device.metadata.generation)
+    let Some(reported) = device
+        .status
+        .as_ref()
+        .filter(|reported| Some(reported.observed_generation) == device.metadata.generation)
     else {
         return false;
     };
-    condition(&told.conditions, type_).is_some_and(|condition| {
+    condition(&reported.conditions, type_).is_some_and(|condition| {
         condition.status == status && (reason.is_empty() || condition.reason == reason)
     })
 }
 
 /// Returns whether a group has a condition for its newest generation.
 pub(crate) fn group_is(group: &ProvisioningGroup, type_: &str, status: &str, reason: &str) -> bool {
-    let Some(told) =
-        group.status.as_ref().filter(|told| Some(told.observed_generation) == group.metadata.generation)
+    let Some(reported) = group
+        .status
+        .as_ref()
+        .filter(|reported| Some(reported.observed_generation) == group.metadata.generation)
     else {
         return false;
     };
-    condition(&told.conditions, type_).is_some_and(|condition| {
+    condition(&reported.conditions, type_).is_some_and(|condition| {
         condition.status == status && (reason.is_empty() || condition.reason == reason)
     })
 }

@@ -11,7 +11,7 @@ use lanyard_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
 use crate::operator::{ACCOUNT, Operator, condition, is, issued};
-use crate::users::{UserNamespace, as_user, engineer, object, refused, role, rule, said};
+use crate::users::{UserNamespace, api_message, as_user, engineer, object, refused, role, rule};
 use crate::yaml::{K32, at_hub, group, member, secret};
 
 /// Gives an agent's pod more than it needs.
@@ -243,21 +243,24 @@ async fn h4_the_operators_account_writes_only_what_the_operator_makes() {
         ..Default::default()
     };
     refused(
-        &said(thief.api::<Secret>().create(&made, &plain).await),
+        &api_message(thief.api::<Secret>().create(&made, &plain).await),
         &["writes only objects with the label"],
     );
     let seize = Patch::Merge(
         json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "lanyard-operator"}}, "data": {}}),
     );
     let words = ["changes and deletes only what it has made"];
-    refused(&said(thief.api::<Secret>().patch("theirs", &PatchParams::default(), &seize).await), &words);
     refused(
-        &said(thief.api::<Secret>().delete("theirs", &DeleteParams::default()).await.map(|_| ())),
+        &api_message(thief.api::<Secret>().patch("theirs", &PatchParams::default(), &seize).await),
+        &words,
+    );
+    refused(
+        &api_message(thief.api::<Secret>().delete("theirs", &DeleteParams::default()).await.map(|_| ())),
         &words,
     );
     let at_home = UserNamespace { client: thief.client.clone(), namespace: home.name.clone() };
     let word = format!("writes nothing in namespace {}", home.name);
-    refused(&said(at_home.api::<Secret>().create(&made, &labelled("x")).await), &[&word]);
+    refused(&api_message(at_home.api::<Secret>().create(&made, &labelled("x")).await), &[&word]);
 
     // With every policy in force the operator does all that it does.
     plant
@@ -302,10 +305,10 @@ async fn h4_the_operators_account_writes_only_what_the_operator_makes() {
         spoilt["metadata"] = json!({"name": "spoilt", "labels": workload.metadata.labels});
         spoil(&mut spoilt["spec"]["template"]["spec"]);
         let spoilt: StatefulSet = serde_json::from_value(spoilt).unwrap();
-        refused(&said(thief.api::<StatefulSet>().create(&made, &spoilt).await), &[words]);
+        refused(&api_message(thief.api::<StatefulSet>().create(&made, &spoilt).await), &[words]);
     }
 
-    // A device in the operator's own namespace is told why it gets nothing.
+    // A device in the operator's own namespace is reported why it gets nothing.
     home.apply(&(group() + "---" + &member("h", ""))).await;
     let device =
         home.wait("h", "it is refused", |device: &IoTDevice| is(device, "Ready", "False", "Refused")).await;

@@ -38,14 +38,14 @@ async fn c6_check_names_each_missing_right() {
     home.change::<Role>(ACCOUNT, pods).await;
     let (code, text) = check(&config, &home, &[]);
     assert_eq!(code, Some(1), "{text}");
-    for wanted in [
+    for expected in [
         "watch pods in",
         "create, delete, get, list, patch, watch secrets in",
         "patch iotdevices/status.lanyard.dev in",
     ] {
         assert!(
-            text.contains(&format!("missing right: {wanted} namespace {}", home.name)),
-            "{wanted}\n{text}"
+            text.contains(&format!("missing right: {expected} namespace {}", home.name)),
+            "{expected}\n{text}"
         );
     }
 }

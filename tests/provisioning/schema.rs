@@ -139,8 +139,8 @@ async fn refusals_of_devices_name_the_fix() {
         (format!("{HUB}  agent: {{mode: Sidecar}}\n"), "supported values: \"Dedicated\", \"None\""),
     ];
     for (spec, expected) in cases {
-        let said = namespace.refusal(&device(&spec)).await;
-        assert!(said.contains(expected), "expected {expected:?} for\n{spec}but got: {said}");
+        let actual = namespace.refusal(&device(&spec)).await;
+        assert!(actual.contains(expected), "expected {expected:?} for\n{spec}but got: {actual}");
     }
     let long = device(HUB).replace("refused", &"n".repeat(64));
     assert!(namespace.refusal(&long).await.contains("must not be longer than 63 characters"));
@@ -174,8 +174,8 @@ async fn refusals_of_groups_name_the_fix() {
     for (from, to, expected) in cases {
         let yaml = group_without_secret();
         assert!(yaml.contains(from), "{from}");
-        let said = namespace.refusal(&yaml.replace(from, to)).await;
-        assert!(said.contains(expected), "expected {expected:?} for {to:?} but got: {said}");
+        let actual = namespace.refusal(&yaml.replace(from, to)).await;
+        assert!(actual.contains(expected), "expected {expected:?} for {to:?} but got: {actual}");
     }
 }
 
@@ -185,8 +185,8 @@ async fn a_device_id_never_changes() {
     namespace.apply(&member("one", "")).await;
     namespace.apply(&member("two", "  deviceId: second")).await;
     for (name, spec) in [("one", "  deviceId: other"), ("two", "  deviceId: third"), ("two", "")] {
-        let said = namespace.refusal(&member(name, spec)).await;
-        assert!(said.contains("deviceId cannot be changed"), "{said}");
+        let actual = namespace.refusal(&member(name, spec)).await;
+        assert!(actual.contains("deviceId cannot be changed"), "{actual}");
     }
     // What it is anyway may be said.
     namespace.apply(&member("one", "  deviceId: one")).await;

@@ -163,8 +163,8 @@ async fn h1_old_object_repointed_at_running_device_is_refused() {
             is(device, "Stalled", "True", "DuplicateDeviceId")
         })
         .await;
-    let said = condition(&refused.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone();
-    assert!(said.contains("in another namespace") && !said.contains(&victim.name), "{said}");
+    let actual = condition(&refused.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone();
+    assert!(actual.contains("in another namespace") && !actual.contains(&victim.name), "{actual}");
     operator.until_quiet();
     assert!(operator.process.log().contains(&format!("{}/press-17", victim.name)), "the log names it");
     let device = victim.api::<IoTDevice>().get("press-17").await.unwrap();
@@ -256,13 +256,13 @@ async fn m7_a_pod_with_the_label_is_not_the_agent() {
     let moved = Answerer::new();
     moved.connected("press-17", "another", "hub.example");
     moved.plays(&namespace, "press-17-agent-0").await;
-    let told = namespace
+    let reported = namespace
         .wait("press-17", "the answer is ignored", |device: &IoTDevice| {
             is(device, "Ready", "False", "AnswerIgnored")
         })
         .await;
-    let said = condition(&told.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone();
-    assert!(said.contains("uid another") && said.contains(&uid), "{said}");
+    let actual = condition(&reported.status.as_ref().unwrap().conditions, "Ready").unwrap().message.clone();
+    assert!(actual.contains("uid another") && actual.contains(&uid), "{actual}");
 
     // The ending pod with the label holds no new agent up.
     let uid = workload.metadata.uid;

@@ -22,7 +22,7 @@ const VERSION_1: (&str, &str) = (
     include_str!("../../operator/tests/stages/version-1.key"),
 );
 
-fn said(device: &IoTDevice) -> Option<(String, String)> {
+fn ready_reason(device: &IoTDevice) -> Option<(String, String)> {
     let status = device.status.as_ref()?;
     let ready = condition(&status.conditions, "Ready")?;
     Some((ready.reason.clone(), ready.message.clone()))
@@ -30,10 +30,10 @@ fn said(device: &IoTDevice) -> Option<(String, String)> {
 
 /// Waits for a reason with these words and returns the whole message.
 async fn refused(namespace: &Namespace, name: &str, reason: &str, words: &str) -> String {
-    let told = |device: &IoTDevice| {
-        said(device).is_some_and(|(found, message)| found == reason && message.contains(words))
+    let reported = |device: &IoTDevice| {
+        ready_reason(device).is_some_and(|(found, message)| found == reason && message.contains(words))
     };
-    said(&namespace.wait(name, &format!("{reason}: {words}"), told).await).unwrap().1
+    ready_reason(&namespace.wait(name, &format!("{reason}: {words}"), reported).await).unwrap().1
 }
 
 /// A Secret whose value is these bytes.
@@ -133,8 +133,8 @@ async fn certificates_are_judged_with_their_whole_chain() {
             refused(&namespace, "chained", "CertificateExpired", "certificate 2 in tls.crt").await;
             continue;
         };
-        let told = credentials(&issued(&namespace, "chained").await);
-        assert_eq!(told.not_after.unwrap().0.to_string(), ends);
+        let reported = credentials(&issued(&namespace, "chained").await);
+        assert_eq!(reported.not_after.unwrap().0.to_string(), ends);
     }
     namespace.apply(&tls_secret("ca-tls", &root.pem, &root.key)).await;
     namespace.apply(&device("ca", "Plant root").replace("Plant root", "ca")).await;

@@ -58,21 +58,21 @@ impl UserNamespace {
 
     pub(crate) async fn create_device(&self, name: &str, spec: Value) -> Result<(), String> {
         let device: IoTDevice = serde_json::from_value(object("IoTDevice", name, &spec)).unwrap();
-        said(self.api::<IoTDevice>().create(&PostParams::default(), &device).await)
+        api_message(self.api::<IoTDevice>().create(&PostParams::default(), &device).await)
     }
 
     pub(crate) async fn patch_device(&self, name: &str, spec: Value) -> Result<(), String> {
         let patch = Patch::Merge(json!({"spec": spec}));
-        said(self.api::<IoTDevice>().patch(name, &PatchParams::default(), &patch).await)
+        api_message(self.api::<IoTDevice>().patch(name, &PatchParams::default(), &patch).await)
     }
 
     pub(crate) async fn patch_group(&self, name: &str, spec: Value) -> Result<(), String> {
         let patch = Patch::Merge(json!({"spec": spec}));
-        said(self.api::<ProvisioningGroup>().patch(name, &PatchParams::default(), &patch).await)
+        api_message(self.api::<ProvisioningGroup>().patch(name, &PatchParams::default(), &patch).await)
     }
 }
 
-pub(crate) fn said<T>(answer: kube::Result<T>) -> Result<(), String> {
+pub(crate) fn api_message<T>(answer: kube::Result<T>) -> Result<(), String> {
     match answer {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) => Err(status.message.clone()),

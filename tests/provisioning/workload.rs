@@ -60,8 +60,8 @@ async fn refused_pod_is_reported_and_created_later() {
             is(device, "AgentReady", "False", "AgentPodRefused")
         })
         .await;
-    let said = &condition(&device.status.as_ref().unwrap().conditions, "AgentReady").unwrap().message;
-    assert!(said.contains("pods \"a-agent-0\" is forbidden: exceeded quota: none"), "{said}");
+    let text = &condition(&device.status.as_ref().unwrap().conditions, "AgentReady").unwrap().message;
+    assert!(text.contains("pods \"a-agent-0\" is forbidden: exceeded quota: none"), "{text}");
     namespace.api::<ResourceQuota>().delete("none", &DeleteParams::default()).await.unwrap();
     pod_of(&namespace, "a").await;
     namespace

@@ -178,8 +178,8 @@ pub(crate) fn unauthorized(sdk: Sdk, answer: &Value) {
         Sdk::Node => ("UnauthorizedError", "Not authorized"),
     };
     assert_eq!(answer["error"], error, "{answer}");
-    let said = format!("{}{}", answer["text"], answer["cause"]);
-    assert!(said.contains(text), "{answer}");
+    let actual = format!("{}{}", answer["text"], answer["cause"]);
+    assert!(actual.contains(text), "{answer}");
 }
 
 pub(crate) fn connecting_with_a_wrong_key_fails(sdk: Sdk) {

@@ -181,12 +181,12 @@ pub(crate) fn registering_while_disabled_fails(sdk: Sdk) {
     let bench = bench(&json!([]), &json!([upload("root", &root, true)]), &by_name("root"), &json!([]));
     bench.emulator.put_enrollment_group("plant", &json!({"provisioningStatus": "disabled"}));
     let answer = register(sdk, &bench, &root.leaf(ID));
-    let said = format!("{}{}", answer["text"], answer["cause"]);
+    let message = format!("{}{}", answer["text"], answer["cause"]);
     let expected = match sdk {
         Sdk::Python => "disabled",
         Sdk::Node => "status is disabled",
     };
-    assert!(said.contains(expected), "{answer}");
+    assert!(message.contains(expected), "{answer}");
     bench.emulator.put_enrollment_group("plant", &json!({"provisioningStatus": "enabled"}));
     streams(sdk, &bench, &root.leaf(ID));
 }

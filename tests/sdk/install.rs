@@ -60,13 +60,13 @@ fn once(dir: &Path, files: &[&Path], interpreter: &str, install: impl FnOnce()) 
     let version =
         version.unwrap_or_else(|error| panic!("{interpreter} is needed for the SDK tests: {error}"));
     version.stdout.hash(&mut hasher);
-    let wanted = format!("{:016x}", hasher.finish());
-    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    let expected = format!("{:016x}", hasher.finish());
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == expected) {
         return;
     }
     println!("installing into {}", dir.display());
     install();
-    std::fs::write(stamp, wanted).unwrap();
+    std::fs::write(stamp, expected).unwrap();
 }
 
 fn run(command: &mut Command) {

@@ -298,9 +298,9 @@ mod tests {
             ("[AB] +A bA bA bA bA", 'A'),
             ("[AB] bA bA [AB] bA bA", 'A'),
         ];
-        for (story, wanted) in table {
+        for (story, expected) in table {
             let (choice, now) = run(story);
-            assert_eq!(choice.next(now), Some(&credential(wanted)), "{story}");
+            assert_eq!(choice.next(now), Some(&credential(expected)), "{story}");
         }
         assert_eq!(Selection::new(Duration::ZERO).next(Instant::now()), None);
     }
@@ -318,8 +318,8 @@ mod tests {
         ];
         for (story, refused, at_once) in table {
             let (mut choice, now) = run(story);
-            let said = choice.pause(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
-            assert_eq!(said, at_once, "{story}, then {refused}");
+            let message = choice.pause(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
+            assert_eq!(message, at_once, "{story}, then {refused}");
         }
     }
 
@@ -335,8 +335,8 @@ mod tests {
         ];
         for (story, broken, at_once) in table {
             let (mut choice, now) = run(story);
-            let said = choice.pause(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
-            assert_eq!(said, at_once, "{story}, then {broken}");
+            let message = choice.pause(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
+            assert_eq!(message, at_once, "{story}, then {broken}");
         }
     }
 

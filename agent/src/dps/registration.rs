@@ -110,7 +110,7 @@ impl<T: Transport> Registration<'_, T> {
         link: &mut T::Link,
         rid: &str,
     ) -> Result<(u16, Option<AskedWait>, Bytes), Failure> {
-        let wanted = async {
+        let reply = async {
             loop {
                 let Arrival::Message(message) = link.next().await? else { continue };
                 link.acknowledge(&message);
@@ -122,7 +122,7 @@ impl<T: Transport> Registration<'_, T> {
                 }
             }
         };
-        tokio::time::timeout(ANSWER_TIMEOUT, wanted).await.unwrap_or_else(|_| Err(self.timeout("answer")))
+        tokio::time::timeout(ANSWER_TIMEOUT, reply).await.unwrap_or_else(|_| Err(self.timeout("answer")))
     }
 
     async fn limited(&self, link: &mut T::Link) -> Result<Arrival, Failure> {
@@ -198,7 +198,7 @@ impl<T: Transport> Registration<'_, T> {
     fn service_error(&self, status: u16, code: u32, text: &str, wait: Option<AskedWait>) -> Failure {
         let (peer, id, scope) = (self.peer(), self.registration_id, &self.dps.id_scope);
         let text: String = text.chars().take(LONGEST_TEXT).collect();
-        let said = format!("{peer} answered {code} {text:?}");
+        let answer = format!("{peer} answered {code} {text:?}");
         let (reason, fix) = match (status, code) {
             (401 | 404, _) => (
                 ConnectionReason::RegistrationUnauthorized,
@@ -215,7 +215,7 @@ impl<T: Transport> Registration<'_, T> {
             (500.., _) => (ConnectionReason::HubUnavailable, "it failed; the agent asks again later".to_owned()),
             _ => (ConnectionReason::RegistrationFailed, format!("check the enrollment of {id:?}")),
         };
-        Failure { retry_after: wait, ..Failure::new(reason, format!("{said}: {fix}")) }
+        Failure { retry_after: wait, ..Failure::new(reason, format!("{answer}: {fix}")) }
     }
 
     /// A refusal at CONNECT means the same as one after it (ref §8.1).

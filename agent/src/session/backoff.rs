@@ -9,7 +9,7 @@ use crate::wait::{AskedWait, ExponentialWait};
 /// The wait after failures; with its random part at most 100 s (ref §12.4).
 const FAILED: ExponentialWait =
     ExponentialWait { first: Duration::from_secs(1), longest: Duration::from_secs(50), spread: 1.0 };
-/// The wait after refusals. A refused credential is mended by people, whose new credential ends the wait.
+/// The wait after refusals. People correct a refused credential; their new credential ends the wait.
 const REFUSED: ExponentialWait = ExponentialWait { first: Duration::from_secs(15), ..FAILED };
 /// After so many failures in a row the device may have been given to another hub: DPS is asked again (ref §12.4).
 const HUB_FAILURES: u32 = 10;

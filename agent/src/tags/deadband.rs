@@ -4,34 +4,34 @@ use lanyard_handoff::config::Deadband;
 
 use super::event::Value;
 
-/// Returns whether `now` must be sent after `told`. Numbers must leave the deadband around the last sent value, so a
+/// Returns whether `now` must be sent after `sent`. Numbers must leave the deadband around the last sent value, so a
 /// slow drift is sent as soon as it is large enough. Arrays differ if their lengths or one of their elements do.
 /// Other values have no deadband.
-pub(super) fn leaves(deadband: Option<&Deadband>, told: &Value, now: &Value) -> bool {
-    let Some(deadband) = deadband else { return !same(told, now) };
-    match (told, now) {
-        (Value::Array(told), Value::Array(now)) => {
-            told.len() != now.len()
-                || told.iter().zip(now.iter()).any(|(told, now)| leaves(Some(deadband), told, now))
+pub(super) fn leaves(deadband: Option<&Deadband>, sent: &Value, now: &Value) -> bool {
+    let Some(deadband) = deadband else { return !same(sent, now) };
+    match (sent, now) {
+        (Value::Array(sent), Value::Array(now)) => {
+            sent.len() != now.len()
+                || sent.iter().zip(now.iter()).any(|(sent, now)| leaves(Some(deadband), sent, now))
         }
-        _ => match (distance(told, now), number(told)) {
-            (Some(distance), Some(told)) => distance > width(deadband, told),
-            _ => !same(told, now),
+        _ => match (distance(sent, now), number(sent)) {
+            (Some(distance), Some(sent)) => distance > width(deadband, sent),
+            _ => !same(sent, now),
         },
     }
 }
 
-fn width(deadband: &Deadband, told: f64) -> f64 {
-    let of_value = deadband.percent.map(|percent| told.abs() * percent / 100.0);
+fn width(deadband: &Deadband, sent: f64) -> f64 {
+    let of_value = deadband.percent.map(|percent| sent.abs() * percent / 100.0);
     deadband.absolute.or(of_value).unwrap_or_default()
 }
 
 /// Of two finite numbers; whole ones exactly.
-fn distance(told: &Value, now: &Value) -> Option<f64> {
-    if let (Value::Integer(told), Value::Integer(now)) = (told, now) {
-        return Some(told.abs_diff(*now) as f64);
+fn distance(sent: &Value, now: &Value) -> Option<f64> {
+    if let (Value::Integer(sent), Value::Integer(now)) = (sent, now) {
+        return Some(sent.abs_diff(*now) as f64);
     }
-    Some((number(now)? - number(told)?).abs())
+    Some((number(now)? - number(sent)?).abs())
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -46,14 +46,14 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// Returns whether two values are equal. NaN equals NaN, so that it becomes one event.
-pub(super) fn same(told: &Value, now: &Value) -> bool {
-    match (told, now) {
-        (Value::Float(told), Value::Float(now)) => told == now || (told.is_nan() && now.is_nan()),
-        (Value::Double(told), Value::Double(now)) => told == now || (told.is_nan() && now.is_nan()),
-        (Value::Array(told), Value::Array(now)) => {
-            told.len() == now.len() && told.iter().zip(now.iter()).all(|(told, now)| same(told, now))
+pub(super) fn same(sent: &Value, now: &Value) -> bool {
+    match (sent, now) {
+        (Value::Float(sent), Value::Float(now)) => sent == now || (sent.is_nan() && now.is_nan()),
+        (Value::Double(sent), Value::Double(now)) => sent == now || (sent.is_nan() && now.is_nan()),
+        (Value::Array(sent), Value::Array(now)) => {
+            sent.len() == now.len() && sent.iter().zip(now.iter()).all(|(sent, now)| same(sent, now))
         }
-        _ => told == now,
+        _ => sent == now,
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
         use Value::{Boolean, Double, Float, Integer, Null, Unsigned};
         let text = |text: &str| Value::Text(Arc::from(text));
         let array = |values: &[Value]| Value::Array(Arc::from(values));
-        for (deadband, told, now, expected) in [
+        for (deadband, sent, now, expected) in [
             (absolute(2.0), Integer(10), Integer(12), false),
             (absolute(2.0), Integer(10), Integer(13), true),
             (absolute(2.0), Integer(10), Integer(7), true),
@@ -101,7 +101,7 @@ mod tests {
             (absolute(2.0), array(&[Integer(1), Integer(5)]), array(&[Integer(2), Integer(8)]), true),
             (absolute(2.0), array(&[Integer(1)]), array(&[Integer(1), Integer(1)]), true),
         ] {
-            assert_eq!(leaves(Some(&deadband), &told, &now), expected, "{deadband:?} {told:?} {now:?}");
+            assert_eq!(leaves(Some(&deadband), &sent, &now), expected, "{deadband:?} {sent:?} {now:?}");
         }
         assert!(!leaves(None, &Float(f32::NAN), &Float(f32::NAN)));
         assert!(leaves(None, &Integer(1), &Integer(2)));
@@ -112,13 +112,13 @@ mod tests {
         #[test]
         fn sent_value_stays_within_the_deadband(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
             let deadband = absolute(width.into());
-            let (mut told, mut now) = (0_i64, 0_i64);
+            let (mut sent, mut now) = (0_i64, 0_i64);
             for step in steps {
                 now += step;
-                if leaves(Some(&deadband), &Value::Integer(told), &Value::Integer(now)) {
-                    told = now;
+                if leaves(Some(&deadband), &Value::Integer(sent), &Value::Integer(now)) {
+                    sent = now;
                 }
-                prop_assert!((told - now).abs() <= i64::from(width));
+                prop_assert!((sent - now).abs() <= i64::from(width));
             }
         }
     }

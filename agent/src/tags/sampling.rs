@@ -60,7 +60,7 @@ struct Compared {
     deadband: Option<Deadband>,
     max_silence: Option<Duration>,
     /// The newest event.
-    told: Option<Reading>,
+    sent: Option<Reading>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -185,8 +185,8 @@ impl Sampling {
             let was_bad = tag.is_bad();
             let value = self.field.read(&tag.place, at);
             let is_bad = value.is_none();
-            let speaks = tag.take(value, at, self.initial);
-            if speaks
+            let must_be_sent = tag.take(value, at, self.initial);
+            if must_be_sent
                 && !pictured
                 && let Some(reading) = &tag.last
             {
@@ -221,12 +221,12 @@ impl Sampled {
         // After a failed read the tag keeps its value.
         let value = value.unwrap_or_else(|| last.value.clone());
         let reading = Reading { value, good, at };
-        let speaks = last.good != good || self.rule.speaks(last, &reading);
+        let must_be_sent = last.good != good || self.rule.must_be_sent(last, &reading);
         *last = reading;
-        if speaks {
+        if must_be_sent {
             self.rule.compare_with(last);
         }
-        speaks
+        must_be_sent
     }
 }
 
@@ -239,7 +239,7 @@ impl Rule {
                     publish,
                     deadband: config.deadband,
                     max_silence,
-                    told: None,
+                    sent: None,
                 }))
             }
             Publish::OnChange => Self::OnChange,
@@ -249,33 +249,33 @@ impl Rule {
 
     /// Returns whether a reading with the quality of the previous one becomes an event. A failure does so once,
     /// however often it repeats.
-    fn speaks(&self, before: &Reading, reading: &Reading) -> bool {
+    fn must_be_sent(&self, before: &Reading, reading: &Reading) -> bool {
         match self {
             Self::OnChange => reading.good && !deadband::same(&before.value, &reading.value),
             Self::EveryScan => reading.good,
-            Self::Compared(compared) => compared.speaks(before, reading),
+            Self::Compared(compared) => compared.must_be_sent(before, reading),
         }
     }
 
     /// Compares later readings with this one, which is an event or the first reading.
     fn compare_with(&mut self, reading: &Reading) {
         if let Self::Compared(compared) = self {
-            compared.told = Some(reading.clone());
+            compared.sent = Some(reading.clone());
         }
     }
 }
 
 impl Compared {
-    fn speaks(&self, before: &Reading, reading: &Reading) -> bool {
-        let told = self.told.as_ref().unwrap_or(before);
-        let silence = reading.at.saturating_sub(told.at);
+    fn must_be_sent(&self, before: &Reading, reading: &Reading) -> bool {
+        let sent = self.sent.as_ref().unwrap_or(before);
+        let silence = reading.at.saturating_sub(sent.at);
         if self.max_silence.is_some_and(|longest| silence >= longest) {
             return true;
         }
         reading.good
             && match self.publish {
                 Publish::EveryScan => true,
-                Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &told.value, &reading.value),
+                Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &sent.value, &reading.value),
             }
     }
 }

@@ -63,7 +63,7 @@ pub fn load(path: &Path) -> Result<Checked, ConfigError> {
 pub fn read(text: &str, dir: &Path) -> Result<Checked, Problems> {
     let (document, mut problems) = match read::read::<Document>(text, |_, _| None, Disclosure::Hidden) {
         Ok(document) => (Some(document), Problems::default()),
-        Err(DocumentError { problems, mended }) => (mended, Problems::of(problems)),
+        Err(DocumentError { problems, corrected }) => (corrected, Problems::of(problems)),
     };
     match document.map(|document| check(&document, dir, &mut problems)) {
         Some(checked) if problems.is_empty() => Ok(checked),

@@ -146,7 +146,7 @@ fn errors_name_field_and_fix() {
     let (device, group, individual) =
         ("/api/hubs/one.example/devices/a", "/api/enrollmentGroups/g", "/api/enrollments/e");
     let x509 = |x509: Value| json!({"attestation": {"type": "x509", "x509": x509}});
-    for (path, body, wanted) in [
+    for (path, body, expected) in [
         (device, json!({}), "authentication.symmetricKey: is missing: give primaryKey"),
         (device, json!([]), "the body is no JSON object"),
         (device, json!({"deviceId": "b"}), "deviceId: is not the \"a\" of the path"),
@@ -202,7 +202,7 @@ fn errors_name_field_and_fix() {
         ),
     ] {
         let (status, answer) = running.http_with("PUT", path, &body.to_string());
-        assert!(status == 400 && answer.contains(wanted), "{wanted}: {status} {answer}");
+        assert!(status == 400 && answer.contains(expected), "{expected}: {status} {answer}");
         assert!(!answer.contains(K32), "{answer}");
     }
     assert_eq!(running.http_with("PUT", device, "{").0, 400);

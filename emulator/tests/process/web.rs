@@ -166,15 +166,16 @@ fn requests_of_other_sites_pages_are_refused() {
         ("127.0.0.1:8880", 200),
         ("contoso.azure-devices.net", 200),
     ] {
-        let (answered, said) = running.http_raw(&format!("GET /api/events HTTP/1.0\r\nHost: {host}\r\n\r\n"));
-        assert_eq!(answered, status, "{host}: {said}");
+        let (answered, message) =
+            running.http_raw(&format!("GET /api/events HTTP/1.0\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answered, status, "{host}: {message}");
     }
     assert_eq!(running.http_raw("GET /api/events HTTP/1.0\r\n\r\n").0, 421, "no Host header");
     for method in ["POST", "PUT", "DELETE"] {
         let head = format!("{method} /api/devices/dev1/disconnect HTTP/1.0\r\nHost: localhost");
         let form = "Origin: http://evil.example\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n";
-        let (status, said) = running.http_raw(&format!("{head}\r\n{form}"));
-        assert!(status == 403 && said.contains("X-Lanyard-Control"), "{status} {said}");
+        let (status, message) = running.http_raw(&format!("{head}\r\n{form}"));
+        assert!(status == 403 && message.contains("X-Lanyard-Control"), "{status} {message}");
     }
     // What a browser asks before it sends a header of a page's own: no answer allows it.
     let preflight = "OPTIONS /api/devices/dev1/disconnect HTTP/1.0\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\
@@ -218,8 +219,8 @@ fn the_control_command_changes_and_shows() {
         // A command that reads no body may have ended.
         let _ = child.stdin.take().unwrap().write_all(body.as_bytes());
         let output = child.wait_with_output().unwrap();
-        let said = if output.status.success() { output.stdout } else { output.stderr };
-        (output.status.success(), String::from_utf8(said).unwrap())
+        let message = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8(message).unwrap())
     };
     let path = "/api/hubs/contoso.azure-devices.net/devices/dev1";
     let (done, shown) = control(&["put", path, "--body"], r#"{"status": "disabled"}"#);
@@ -227,6 +228,6 @@ fn the_control_command_changes_and_shows() {
     let (done, shown) = control(&["get", "/api/devices"], "");
     assert!(done && shown.contains("\"disabled\""), "{shown}");
     assert_eq!(control(&["delete", path], ""), (true, String::new()));
-    let (done, said) = control(&["post", "/api/devices/dev9/disconnect"], "");
-    assert!(!done && said.contains("the emulator answers 404 Not Found: no hub knows"), "{said}");
+    let (done, message) = control(&["post", "/api/devices/dev9/disconnect"], "");
+    assert!(!done && message.contains("the emulator answers 404 Not Found: no hub knows"), "{message}");
 }

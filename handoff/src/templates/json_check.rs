@@ -21,13 +21,13 @@ impl Template {
         trials.find_map(|(count, good)| {
             let trial = Trial::of(self, count, good);
             let error = serde_json::from_slice::<Value>(&trial.body).err()?;
-            let said = error.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default();
+            let text = error.to_string();
+            let text = text.split(" at line ").next().unwrap_or_default();
             let events = if count == 1 { "one event".to_owned() } else { format!("{count} events") };
             let comma = "write |#unless @last|,|/unless| between events in a list, set maxEvents: 1, ";
-            let fix = if count > 1 { comma } else { "mend it, " };
+            let fix = if count > 1 { comma } else { "correct it, " };
             let message = format!(
-                "a message with {events} is not JSON from here on: {said}; {fix}or set another contentType"
+                "a message with {events} is not JSON from here on: {text}; {fix}or set another contentType"
             );
             let problem = ErrorAt::new(trial.origin(error.line(), error.column()), message);
             Some(match (&self.texts().advanced, &self.texts().standard) {
@@ -145,8 +145,8 @@ mod tests {
                 "advanced, line 1, column 36: a message with one event",
             ),
         ] {
-            let said = problem(text, most).unwrap();
-            assert!(said.starts_with(expected), "{text}\n{said}\n{expected}");
+            let problem = problem(text, most).unwrap();
+            assert!(problem.starts_with(expected), "{text}\n{problem}\n{expected}");
         }
         assert_eq!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 1), None);
         assert!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 2).unwrap().contains("set maxEvents: 1"));

@@ -174,8 +174,8 @@ mod tests {
             (message, "id", "standard.values, line 1, column 1: this is not a field"),
             (message, "id: |VALUE", "standard.values, line 1, column 5: this | has no partner"),
         ] {
-            let said = problem(message, values);
-            assert!(said.starts_with(expected), "{said}\n{expected}");
+            let actual = problem(message, values);
+            assert!(actual.starts_with(expected), "{actual}\n{expected}");
         }
     }
 }

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(group.ask("a", "y", 60, 2, false), RolloverTurn::Now);
     }
 
-    /// A thousand devices that wait for a mended key ask as often as they would move, and not all the time.
+    /// A thousand devices that wait for a corrected key ask as often as they would move, and not all the time.
     #[test]
     fn a_pause_costs_as_much_as_the_rollover() {
         let group = group();

@@ -214,14 +214,14 @@ impl Start<'_> {
 
     fn secrets(&self, mirror: Mirror<PartialObjectMeta<Secret>>) -> impl Future<Output = ()> + use<> {
         let apis = self.scope.apis::<PartialObjectMeta<Secret>>(self.client);
-        let heard = self.referent::<Secret>(Referent::Secret);
-        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
+        let on_change = self.referent::<Secret>(Referent::Secret);
+        mirror.follow(apis, Config::default(), name_only, move |change| on_change(change.meta, change.gone))
     }
 
     fn config_maps(&self, mirror: Mirror<PartialObjectMeta<ConfigMap>>) -> impl Future<Output = ()> + use<> {
         let apis = self.scope.apis::<PartialObjectMeta<ConfigMap>>(self.client);
-        let heard = self.referent::<ConfigMap>(Referent::ConfigMap);
-        mirror.follow(apis, Config::default(), name_only, move |change| heard(change.meta, change.gone))
+        let on_change = self.referent::<ConfigMap>(Referent::ConfigMap);
+        mirror.follow(apis, Config::default(), name_only, move |change| on_change(change.meta, change.gone))
     }
 
     fn referent<K: kube::Resource<DynamicType = ()>>(
@@ -282,7 +282,7 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
         uid: meta.uid,
         creation_timestamp: meta.creation_timestamp,
         deletion_timestamp: meta.deletion_timestamp,
-        labels: meta.labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect()),
+        labels: meta.labels.map(|labels| labels.into_iter().filter(|(name, _)| is_kept(name)).collect()),
         owner_references: meta.owner_references,
         ..ObjectMeta::default()
     };
@@ -304,7 +304,7 @@ fn facts_only(mut pod: Pod) -> Option<Pod> {
     Some(pod)
 }
 
-fn is_told(label: &str) -> bool {
+fn is_kept(label: &str) -> bool {
     matches!(label, DEVICE_LABEL | REVISION_LABEL | SHARED_LABEL)
 }
 
@@ -313,7 +313,7 @@ fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<
     let labels = object.metadata.labels.take();
     let mut kept = name_only(object)?;
     kept.metadata.labels =
-        labels.map(|labels| labels.into_iter().filter(|(name, _)| is_told(name)).collect());
+        labels.map(|labels| labels.into_iter().filter(|(name, _)| is_kept(name)).collect());
     Some(kept)
 }
 
@@ -390,7 +390,7 @@ mod tests {
     async fn address_told(
         lists: &Lists,
         view: &View,
-        heard: &mut UnboundedReceiver<(Key, News)>,
+        news_queue: &mut UnboundedReceiver<(Key, News)>,
         order: [usize; 3],
     ) -> Option<News> {
         for next in order {
@@ -400,7 +400,7 @@ mod tests {
             filled.clone().wait_for(|filled| *filled).await.unwrap();
         }
         let mut last = None;
-        while let Ok((_, news)) = heard.try_recv() {
+        while let Ok((_, news)) = news_queue.try_recv() {
             last = Some(news);
         }
         last
@@ -416,7 +416,7 @@ mod tests {
             let mut tasks = JoinSet::new();
             tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
             let client = Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap();
-            let (agents, mut heard) = Agents::new();
+            let (agents, mut news_queue) = Agents::new();
             let queues = Queues { devices: unbounded().0, groups: unbounded().0, crowd: unbounded().0 };
             let listeners = Listeners {
                 queues,
@@ -427,7 +427,7 @@ mod tests {
                 metrics: Metrics::new().unwrap(),
             };
             let view = follow(&client, &Scope::Everywhere, &listeners, &mut tasks);
-            let last = address_told(&lists, &view, &mut heard, order).await;
+            let last = address_told(&lists, &view, &mut news_queue, order).await;
             assert_eq!(last, Some(News::Address(Some([10, 0, 0, 7].into()))), "{order:?}");
         }
     }

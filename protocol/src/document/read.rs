@@ -14,7 +14,7 @@ pub struct DocumentError<T> {
     /// Problems; they have positions unless the text is not YAML.
     pub problems: Vec<Problem>,
     /// Document with substitutes in place of all invalid values, for further validation.
-    pub mended: Option<T>,
+    pub corrected: Option<T>,
 }
 
 /// Reads a document.
@@ -34,7 +34,7 @@ pub fn read<T: DeserializeOwned>(
         let position = error.location().and_then(Position::of);
         DocumentError {
             problems: vec![Problem { position, ..Problem::new(field, error_text::of_yaml(error)) }],
-            mended: None,
+            corrected: None,
         }
     };
     let mut field = String::new();
@@ -46,11 +46,15 @@ pub fn read<T: DeserializeOwned>(
             error.into_inner()
         })
     });
-    let (mended, problems) = match value {
+    let (corrected, problems) = match value {
         Ok(value @ Value::Object(_)) => substitute::read(value, substitute, disclosure),
         Ok(Value::Null) => (None, vec![Problem::new("", error_text::EMPTY)]),
         Ok(_) => (None, vec![Problem::new("", error_text::NO_FIELDS)]),
         Err(error) => return Err(of(field, &error)),
     };
-    if problems.is_empty() { Err(of(String::new(), &first)) } else { Err(DocumentError { problems, mended }) }
+    if problems.is_empty() {
+        Err(of(String::new(), &first))
+    } else {
+        Err(DocumentError { problems, corrected })
+    }
 }

@@ -185,9 +185,9 @@ impl std::fmt::Debug for PresentedToken<'_> {
     }
 }
 
-fn covers(signed: &str, wanted: &str) -> bool {
-    let mut wanted = wanted.split('/');
-    signed.split('/').enumerate().all(|(position, segment)| match wanted.next() {
+fn covers(signed: &str, expected: &str) -> bool {
+    let mut expected = expected.split('/');
+    signed.split('/').enumerate().all(|(position, segment)| match expected.next() {
         Some(other) if position == 0 => host_of(segment).eq_ignore_ascii_case(host_of(other)),
         Some(other) => segment == other,
         None => false,
@@ -356,7 +356,8 @@ mod tests {
     #[test]
     fn token_covers_whole_segments_only() {
         let token = |resource| SasToken::sign(&key(K32), resource, 1, None);
-        let covers = |signed, wanted| PresentedToken::parse(token(signed).expose()).unwrap().covers(wanted);
+        let covers =
+            |signed, expected| PresentedToken::parse(token(signed).expose()).unwrap().covers(expected);
         assert!(covers("hub/devices", "hub/devices/dev1"));
         assert!(covers("hub/devices/dev1", "hub/devices/dev1/modules/m"));
         assert!(covers("HUB/devices/dev1", "hub/devices/dev1"));

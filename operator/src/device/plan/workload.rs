@@ -47,7 +47,7 @@ pub(super) fn spec(valid: &EffectiveDevice, defaults: &AgentDefaults) -> Statefu
         replicas: Some(1),
         revision_history_limit: Some(1),
         selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
-        // With OrderedReady a pod that does not get ready blocks the very rollout that would mend it
+        // With OrderedReady a pod that does not get ready blocks the very rollout that would repair it
         // (kubernetes/kubernetes#67250). With one pod there is nothing else that the order could be for. Early releases of
         // 1.35 block here too (kubernetes/kubernetes#137409): there the pod has to be deleted by hand.
         pod_management_policy: Some("Parallel".to_owned()),
