@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use lanyard_crds::status::ImportMistake;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
-use super::import::object;
+use super::import::{is_created, object};
 use crate::clock;
 use crate::group::lists::import::{DesiredDevice, ImportWork};
 use crate::kubernetes::key::Key;
@@ -163,8 +163,9 @@ impl ImportApplier<'_> {
         if uid.is_none() {
             // The cache may not have it yet: another owner's, or one of the previous reconciliation.
             let api: Api<PartialObjectMeta<IoTDevice>> = Api::namespaced(self.client.clone(), &key.namespace);
-            if api.get_metadata_opt(&desired.name).await?.is_some() {
-                return Ok(ImportRow::Waits);
+            if let Some(found) = api.get_metadata_opt(&desired.name).await? {
+                let created = is_created(group, &found.metadata, desired);
+                return Ok(if created { ImportRow::Done } else { ImportRow::Waits });
             }
         }
         let api: Api<IoTDevice> = Api::namespaced(self.client.clone(), &key.namespace);

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use lanyard_crds::bulk::{Import, OnRemoval};
 use lanyard_crds::status::ImportMistake;
@@ -172,7 +173,7 @@ impl<'a> There<'a> {
             if refers(device, group) {
                 there.by_id.entry(device.device_id().to_ascii_lowercase()).or_default().push(name);
             }
-            there.by_name.insert(name, (device, standing(group, device)));
+            there.by_name.insert(name, (device, standing(group, &device.metadata)));
         }
         there
     }
@@ -199,12 +200,13 @@ fn refers(device: &IoTDevice, group: &ProvisioningGroup) -> bool {
         .is_some_and(|reference| Some(&reference.name) == group.metadata.name.as_ref())
 }
 
-fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> RowOwnership {
-    let owner = device.owner_references().iter().find(|owner| owner.controller == Some(true));
+fn standing(group: &ProvisioningGroup, device: &ObjectMeta) -> RowOwnership {
+    let mut owners = device.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true));
     match owner {
         None => RowOwnership::Foreign("it was made by hand".to_owned()),
         Some(owner) if Some(&owner.uid) == group.metadata.uid.as_ref() => {
-            let ends = device.metadata.deletion_timestamp.is_some();
+            let ends = device.deletion_timestamp.is_some();
             if ends { RowOwnership::Ending } else { RowOwnership::Ours }
         }
         // The garbage collector takes what a deleted group of the same name has left.
@@ -216,6 +218,13 @@ fn standing(group: &ProvisioningGroup, device: &IoTDevice) -> RowOwnership {
         }
         Some(owner) => RowOwnership::Foreign(format!("it belongs to {} {}", owner.kind, owner.name)),
     }
+}
+
+/// Returns whether this list has created the device from this row. The cache may not have it yet.
+#[must_use]
+pub fn is_created(group: &ProvisioningGroup, device: &ObjectMeta, desired: &DesiredDevice) -> bool {
+    let created_from = device.annotations.as_ref().and_then(|annotations| annotations.get(ROW));
+    standing(group, device) == RowOwnership::Ours && created_from == Some(&row(&desired.entry))
 }
 
 /// Returns whether a device is as its row requires. Other fields belong to users.
@@ -260,6 +269,8 @@ pub fn object(group: &ProvisioningGroup, desired: &DesiredDevice, uid: Option<&s
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use proptest::prelude::*;
 
     use super::*;
@@ -316,6 +327,22 @@ spec:
 
     fn names(desired: &[DesiredDevice]) -> Vec<&str> {
         desired.iter().map(|desired| desired.name.as_str()).collect()
+    }
+
+    #[test]
+    fn device_that_the_cache_lacks_is_known_by_owner_and_row() {
+        let group = group("Keep");
+        let work = plan(&group, &rows(&["press-17,Press"]), &[]);
+        let [created] = &done(&group, &work, &[])[..] else { panic!("one device") };
+        let [desired] = &work.create[..] else { panic!("one row") };
+        assert!(is_created(&group, &created.metadata, desired));
+        let other = plan(&group, &rows(&["press-17,Other"]), &[]).create.remove(0);
+        assert!(!is_created(&group, &created.metadata, &other), "another row");
+        let ending =
+            ObjectMeta { deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)), ..created.metadata.clone() };
+        assert!(!is_created(&group, &ending, desired), "it ends");
+        let by_hand = ObjectMeta { owner_references: None, ..created.metadata.clone() };
+        assert!(!is_created(&group, &by_hand, desired), "another owner");
     }
 
     #[test]
