@@ -18,7 +18,7 @@ fn of(agent: &Agent, name: &str) -> f64 {
 fn wait_for_problem(agent: &Agent, words: &[&str]) {
     let shown = |problem: &String| words.iter().all(|word| problem.contains(word));
     agent.wait_for(words[0], "press-17", |device| device.problems.iter().any(shown));
-    assert!(words.iter().all(|word| agent.log().contains(word)), "{}", agent.log());
+    words.iter().for_each(|word| agent.wait_for_log(word));
     assert_eq!(of(agent, "lanyard_buffer_problem"), 1.0);
 }
 

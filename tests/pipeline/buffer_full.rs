@@ -96,7 +96,7 @@ fn drop_oldest_leaves_a_marked_gap_at_the_beginning() {
     let (emulator, agent, _) = outage("whenFull: DropOldest", |agent| dropped(agent) > 100.0);
     let reported = all_told(&emulator, &agent);
     assert!(reported[0].0.is_none() && reported[0].1 > 100, "{reported:?}");
-    assert!(agent.log().contains("according to buffer.whenFull"), "{}", agent.log());
+    agent.wait_for_log("according to buffer.whenFull");
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn shutdown_delivers_everything_that_was_read() {
     assert!(ramp.len() >= read, "{} of {read}", ramp.len());
     let device = emulator.device("press-17").unwrap();
     assert_eq!(device["connected"], false);
-    assert!(agent.log().contains("the agent has ended"));
+    agent.wait_for_log("the agent has ended");
 }
 
 #[test]

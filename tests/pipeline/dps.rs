@@ -101,7 +101,7 @@ fn m5_symbolic_links_in_the_buffer_folder_are_not_followed() {
     let agent = setup.start();
     // The device streams, its events being kept in memory until someone has looked.
     emulator.wait_for_events("dev-01", 2, LIMIT);
-    assert!(agent.log().contains("is a symbolic link, which the agent does not follow"), "{}", agent.log());
+    agent.wait_for_log("is a symbolic link, which the agent does not follow");
     assert_eq!(std::fs::read_to_string(victim).unwrap(), "another device's events");
 }
 

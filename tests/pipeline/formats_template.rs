@@ -105,7 +105,7 @@ fn template_errors_have_positions_and_change_nothing() {
         eventually("the problem is in the status", LIMIT, || {
             agent.status().configuration_problem.filter(|problem| problem.contains(words))
         });
-        assert!(agent.log().contains(words), "{}", agent.log());
+        agent.wait_for_log(words);
     }
     let before = emulator.events(Some("press-17")).len();
     emulator.wait_for_events("press-17", before + 2, LIMIT);

@@ -64,7 +64,7 @@ fn a_full_buffer_drops_the_oldest_and_counts_them() {
     let dropped = "lanyard_events_dropped_total{device=\"press-17\",reason=\"BufferFull\"}";
     eventually("events are dropped", LIMIT, || (agent.metrics().get(dropped)? > 100.0).then_some(()));
     assert!(agent.metrics().get("lanyard_buffer_bytes{device=\"press-17\"}").unwrap() <= 65_536.0);
-    assert!(agent.log().contains("buffer.capacity"), "{}", agent.log());
+    agent.wait_for_log("buffer.capacity");
     emulator.restart();
     let get = |name: &str| agent.metrics().get(&format!("{name}{{device=\"press-17\"}}")).unwrap();
     // What was dropped stands in the metrics, and what was not is at the hub.

@@ -109,7 +109,7 @@ fn a_broken_document_leaves_the_old_one_running() {
     });
     agent.setup.configure(&press_with(&emulator, RAMP, "interval: 200ms"));
     eventually("all is well", LIMIT, || agent.status().configuration_problem.is_none().then_some(()));
-    assert!(agent.log().contains("the configuration is valid again"), "{}", agent.log());
+    agent.wait_for_log("the configuration is valid again");
     assert_contiguous(&values(&wait_for_ramp(&emulator, 60), "Ramp"));
     assert_eq!(emulator.device("press-17").unwrap()["connections"], 1);
 }

@@ -50,7 +50,7 @@ fn signal_ends_the_agent_and_a_second_one_at_once() {
         agent.wait_for_reason("press-17", "Connected");
         agent.process().signal(signal);
         assert_eq!(agent.process().wait(LIMIT).code(), Some(0), "{signal}");
-        assert!(agent.log().contains("the agent has ended"), "{signal}: {}", agent.log());
+        agent.wait_for_log("the agent has ended");
     }
     // A hub that accepts and says nothing makes the agent wait for its answer.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,7 +65,7 @@ fn signal_ends_the_agent_and_a_second_one_at_once() {
     eventually("it hears", LIMIT, || agent.log().contains("the agent ends").then_some(()));
     agent.process().signal("INT");
     assert_eq!(agent.process().wait(LIMIT).code(), Some(1));
-    assert!(agent.log().contains("stopped by a second signal"), "{}", agent.log());
+    agent.wait_for_log("stopped by a second signal");
 }
 
 #[test]

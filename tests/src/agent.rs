@@ -178,6 +178,16 @@ impl Agent {
         self.process.log()
     }
 
+    /// Waits until the log contains these words. A metric or the end of the process may be seen before the line is read.
+    ///
+    /// # Panics
+    /// When it does not come to contain them.
+    pub fn wait_for_log(&self, words: &str) {
+        eventually(&format!("the log contains {words:?}"), LIMIT, || {
+            self.log().contains(words).then_some(())
+        });
+    }
+
     /// `/status`.
     ///
     /// # Panics
