@@ -97,7 +97,19 @@ spec: {{groupRef: {{name: plant-a}}, agent: {{nodeSelector: {{nowhere: 'true'}}}
         )
 }
 
-fn assert_every_target_is_found_once(prometheus: &Prometheus) {
+/// Waits until the targets are the running pods: a pod that begins or ends is seen by one of them first.
+fn wait_for_every_target_once(plant: &Plant, prometheus: &Prometheus) {
+    plant.eventually("every running pod is one target", 60, || {
+        let (pods, found) = (running_pods(), healthy_targets(prometheus));
+        if pods.len() > 5 && pods == found {
+            Ok(())
+        } else {
+            Err(format!("pods {pods:?}, targets {found:?}"))
+        }
+    });
+}
+
+fn running_pods() -> Vec<String> {
     let pods = kubectl(&[
         "get",
         "pods",
@@ -110,6 +122,11 @@ fn assert_every_target_is_found_once(prometheus: &Prometheus) {
     ]);
     let mut pods: Vec<String> =
         pods.lines().filter(|pod| !pod.contains("emulator")).map(str::to_owned).collect();
+    pods.sort();
+    pods
+}
+
+fn healthy_targets(prometheus: &Prometheus) -> Vec<String> {
     let targets = prometheus.ask("targets?state=active", "");
     let targets = targets["activeTargets"].as_array().cloned().unwrap_or_default();
     let word = |target: &Value, name: &str| target["labels"][name].as_str().unwrap_or_default().to_owned();
@@ -118,10 +135,8 @@ fn assert_every_target_is_found_once(prometheus: &Prometheus) {
         .filter(|target| target["health"] == "up")
         .map(|target| format!("{}/{}", word(target, "namespace"), word(target, "pod")))
         .collect();
-    pods.sort();
     found.sort();
-    assert!(pods.len() > 5, "{pods:?}");
-    assert_eq!(pods, found);
+    found
 }
 
 /// Holds a page of metrics to promtool.
@@ -186,7 +201,7 @@ fn prometheus_finds_every_target_and_every_series() {
         let down = prometheus.series("up == 0");
         if down.is_empty() { Ok(()) } else { Err(format!("{down:?}")) }
     });
-    assert_every_target_is_found_once(&prometheus);
+    wait_for_every_target_once(&plant, &prometheus);
 
     // O7: series go with their device.
     plant.kubectl(&["delete", "iotd", &leaving]);
