@@ -218,11 +218,16 @@ impl Sampled {
             self.rule.compare_with(first);
             return initial == InitialUpdate::Enabled || !good;
         };
-        // After a failed read the tag keeps its value.
-        let value = value.unwrap_or_else(|| last.value.clone());
-        let reading = Reading { value, good, at };
-        let must_be_sent = last.good != good || self.rule.must_be_sent(last, &reading);
-        *last = reading;
+        let must_be_sent = last.good != good
+            || match &value {
+                Some(value) => self.rule.sends_value(last, value, at),
+                None => self.rule.repeats_failure(last, at),
+            };
+        // In place: a new reading would be moved twice. After a failed read the tag keeps its value.
+        if let Some(value) = value {
+            last.value = value;
+        }
+        (last.good, last.at) = (good, at);
         if must_be_sent {
             self.rule.compare_with(last);
         }
@@ -247,14 +252,18 @@ impl Rule {
         }
     }
 
-    /// Returns whether a reading with the quality of the previous one becomes an event. A failure does so once,
-    /// however often it repeats.
-    fn must_be_sent(&self, before: &Reading, reading: &Reading) -> bool {
+    /// Returns whether a value after a good reading becomes an event.
+    fn sends_value(&self, before: &Reading, value: &Value, at: Duration) -> bool {
         match self {
-            Self::OnChange => reading.good && !deadband::same(&before.value, &reading.value),
-            Self::EveryScan => reading.good,
-            Self::Compared(compared) => compared.must_be_sent(before, reading),
+            Self::OnChange => !deadband::same(&before.value, value),
+            Self::EveryScan => true,
+            Self::Compared(compared) => compared.is_silent(before, at) || compared.is_other(before, value),
         }
+    }
+
+    /// Returns whether a failure after a failure becomes an event: only after the maximum silence.
+    fn repeats_failure(&self, before: &Reading, at: Duration) -> bool {
+        matches!(self, Self::Compared(compared) if compared.is_silent(before, at))
     }
 
     /// Compares later readings with this one, which is an event or the first reading.
@@ -266,17 +275,19 @@ impl Rule {
 }
 
 impl Compared {
-    fn must_be_sent(&self, before: &Reading, reading: &Reading) -> bool {
+    /// Returns whether the newest event is older than the maximum silence.
+    fn is_silent(&self, before: &Reading, at: Duration) -> bool {
         let sent = self.sent.as_ref().unwrap_or(before);
-        let silence = reading.at.saturating_sub(sent.at);
-        if self.max_silence.is_some_and(|longest| silence >= longest) {
-            return true;
+        self.max_silence.is_some_and(|longest| at.saturating_sub(sent.at) >= longest)
+    }
+
+    /// Returns whether a value differs from the newest event as the rule requires.
+    fn is_other(&self, before: &Reading, value: &Value) -> bool {
+        let sent = self.sent.as_ref().unwrap_or(before);
+        match self.publish {
+            Publish::EveryScan => true,
+            Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &sent.value, value),
         }
-        reading.good
-            && match self.publish {
-                Publish::EveryScan => true,
-                Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &sent.value, &reading.value),
-            }
     }
 }
 
