@@ -82,3 +82,19 @@ fn due(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
     let next = credentials_ready::next(&applied.issued, now)?;
     Some(Duration::try_from(next.duration_since(now)).unwrap_or_default() + A_MOMENT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::contest::Contest;
+
+    #[test]
+    fn last_seen_has_the_agent_and_the_turn() {
+        let turn = Some(Duration::from_secs(3));
+        let mut observed =
+            DeviceObservation { contest: Contest { turn, ..Contest::default() }, ..Default::default() };
+        observed.agent.no_pod = Some("a quota".to_owned());
+        let seen = LastSeen::of(observed);
+        assert_eq!((seen.agent.no_pod.as_deref(), seen.turn), (Some("a quota"), turn));
+    }
+}
