@@ -39,7 +39,7 @@ pub fn lengths(leaf: &Leaf) -> Result<(Duration, Duration), &'static str> {
 #[must_use]
 pub fn spread(uid: &str) -> f64 {
     let hash = Sha256::digest(uid.as_bytes());
-    let first = hash.iter().take(4).fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
+    let first = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     f64::from(first) / f64::from(u32::MAX)
 }
 
@@ -134,6 +134,14 @@ mod tests {
         let shorter = LeafRequest { duration: Duration::from_secs(500), ..request };
         assert_eq!(renewal(&leaf, &shorter, 0.0, None), Some(at(10_200)));
         assert_eq!(expiring(&leaf), at(10_900));
+    }
+
+    #[test]
+    fn devices_of_one_age_renew_at_different_times() {
+        // The first four bytes of the hash are 0x54643dbd and 0xbb82030d.
+        for (uid, hundredths) in [("press-17", 33), ("u1", 73)] {
+            assert_eq!((spread(uid) * 100.0).round() as u64, hundredths, "{uid}");
+        }
     }
 
     proptest! {
