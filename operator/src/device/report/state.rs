@@ -163,8 +163,16 @@ mod tests {
             let group = group(&format!("template: {template}"));
             assert_eq!(has_template(&device(&spec, "{}"), Some(&group)), has, "{spec} {template}");
         }
-        assert!(has_template(&device("{groupRef: {name: g}}", "{}"), None), "unknown without the group");
-        assert!(!has_template(&device("{}", "{}"), None));
+        for (spec, has) in [
+            // Unknown without the group.
+            ("{groupRef: {name: g}}".to_owned(), true),
+            ("{}".to_owned(), false),
+            ("{modelId: 'dtmi:a;1'}".to_owned(), true),
+            (format!("{{{tag}}}"), true),
+            ("{tags: []}".to_owned(), false),
+        ] {
+            assert_eq!(has_template(&device(&spec, "{}"), None), has, "{spec} without a group");
+        }
     }
 
     #[test]
