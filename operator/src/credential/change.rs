@@ -91,7 +91,7 @@ pub fn staying(
     (is_needed && is_other).then_some(previous)
 }
 
-/// Returns whether a credential expired at least [`GRACE`] ago, counted from the later of its expiry and its
+/// Returns whether a credential expired more than [`GRACE`] ago, counted from the later of its expiry and its
 /// successor's start, which tolerates clock changes.
 fn has_ended_long_ago(previous: &Credential, current: Option<&Credential>, now: Timestamp) -> bool {
     let Some(previous) = previous.certified() else { return false };

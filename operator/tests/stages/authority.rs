@@ -40,13 +40,18 @@ pub(crate) fn noon() -> Timestamp {
 
 /// A root of this name in a Secret.
 pub(crate) fn root(name: &str) -> SecretData {
+    root_with(name, &KeyPair::generate().unwrap(), 1)
+}
+
+/// A root of this name with a serial number, for a key.
+pub(crate) fn root_with(name: &str, key: &KeyPair, serial: u64) -> SecretData {
     let mut params = CertificateParams::default();
+    params.serial_number = Some(serial.into());
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key = KeyPair::generate().unwrap();
-    secret(&[("tls.crt", &params.self_signed(&key).unwrap().pem()), ("tls.key", &key.serialize_pem())])
+    secret(&[("tls.crt", &params.self_signed(key).unwrap().pem()), ("tls.key", &key.serialize_pem())])
 }
 
 /// The same for the domain's CA.

@@ -9,7 +9,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_handoff::status as handoff;
 use lanyard_operator::credential::certificate::Certificate;
 use lanyard_operator::credential::certified::Certified;
-use lanyard_operator::credential::change::{LetGo, leaving};
+use lanyard_operator::credential::change::{LetGo, Verdict, has_ended, is_early, judge, leaving};
 use lanyard_operator::credential::issuer::Issuer;
 use lanyard_operator::credential::leaf::{self, LeafRequest};
 use lanyard_operator::credential::pair::{KeyKind, Pair};
@@ -21,7 +21,7 @@ use lanyard_operator::device::plan::objects::plan;
 use lanyard_operator::device::validate::effective::{Destination, validate};
 use proptest::prelude::*;
 
-use crate::authority::{DOMAIN_CA, domain, noon, root};
+use crate::authority::{DOMAIN_CA, domain, noon, root, root_with};
 use crate::given::{Given, K32, defaults, device, secret};
 
 const DAY: i64 = 24 * 3600;
@@ -128,8 +128,22 @@ fn self_signed_certificate_stays_until_due_and_alternates() {
     let known = reported(Some(&second.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&known), &given(after(99))).holding, second.holding);
     assert_eq!(issue_again(&observed, Some(&known), &given(after(100))).holding, second.holding);
+    assert_eq!(issue_again(&observed, Some(&known), &given(after(101))).holding, second.holding);
     let alone = issue_again(&observed, Some(&known), &given(after(102)));
     assert_eq!((alone.holding.previous.as_ref(), &alone.holding.current), (None, &second.holding.current));
+}
+
+#[test]
+fn certificate_counts_from_its_first_second_to_its_last() {
+    let issued = issue_again(&self_signed(), None, &given(noon()));
+    let current = &issued.holding.current;
+    let (first, last) = (leaf(current).not_before.as_second(), leaf(current).not_after.as_second());
+    for (second, early, ended) in
+        [(first - 1, true, false), (first, false, false), (last - 1, false, false), (last, false, true)]
+    {
+        let now = Timestamp::from_second(second).unwrap();
+        assert_eq!((is_early(current, now), has_ended(current, now)), (early, ended), "{now}");
+    }
 }
 
 /// The second certificate was never registered, and is now due itself: the first one works and must not be lost.
@@ -228,6 +242,26 @@ fn proven_group_certificate_replaces_the_previous_one() {
     // Accepted: the previous one is not needed.
     let accepted = reported(Some(&moved.holding.current), None);
     assert_eq!(issue_again(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
+}
+
+/// A server looks for the CA's certificate in the chain, and for its signature on the device's own.
+#[test]
+fn certificate_needs_the_cas_signature_and_its_certificate() {
+    let (key, other) = (rcgen::KeyPair::generate().unwrap(), root("One"));
+    let (first, renewed) = (root_with("One", &key, 1), root_with("One", &key, 2));
+    let observed = in_group(first.clone());
+    let issued = issue_again(&observed, None, &given(noon()));
+    let valid = validate(&observed).unwrap();
+    let read = |ca| Issuer::read("ca", Some(ca), noon()).unwrap();
+    let judged = |credential: &Credential, ca| {
+        judge(credential, valid.origin.request().unwrap(), Some(&read(ca)), 0.0, noon())
+    };
+    let current = &issued.holding.current;
+    assert_eq!(judged(current, &first), Verdict::Good);
+    assert_eq!(judged(current, &renewed), Verdict::Other, "the key is the same, the certificate is not");
+    let moved = current.certified().unwrap().clone().with_chain(read(&other).chain());
+    let moved = Credential::Certificate(Box::new(moved));
+    assert_eq!(judged(&moved, &other), Verdict::Other, "the chain has the CA, which did not sign");
 }
 
 /// Whatever else is requested, a device without a working credential does not wait.
