@@ -4,23 +4,27 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
+use lanyard_operator::kubernetes::key::Key;
 use lanyard_operator::kubernetes::queues::{Crowd, Queues};
 use lanyard_operator::kubernetes::reference::Referent;
 use lanyard_operator::kubernetes::store::Change;
 use lanyard_operator::snapshot::View;
-use lanyard_operator::triggers::{device_changed, group_changed, referent_changed, volume_claim_changed};
+use lanyard_operator::triggers::{
+    device_changed, group_changed, referent_changed, volume_claim_changed, workload_changed,
+};
 
 /// Receivers of the queues.
 struct Queued {
     devices: UnboundedReceiver<ObjectRef<IoTDevice>>,
     groups: UnboundedReceiver<ObjectRef<ProvisioningGroup>>,
-    _crowd: UnboundedReceiver<Crowd>,
+    crowd: UnboundedReceiver<Crowd>,
 }
 
 impl Queued {
@@ -32,6 +36,11 @@ impl Queued {
     fn take(&mut self) -> String {
         let names = Self::names(&mut self.devices).into_iter().chain(Self::names(&mut self.groups));
         names.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Takes what one change adds to the crowd.
+    fn take_crowd(&mut self) -> Vec<Crowd> {
+        std::iter::from_fn(|| self.crowd.try_recv().ok()).collect()
     }
 }
 
@@ -69,9 +78,9 @@ impl Cluster {
         };
         let (device_queue, device_names) = unbounded();
         let (group_queue, group_names) = unbounded();
-        let (crowd, _crowd) = unbounded();
+        let (crowd, crowded) = unbounded();
         let queues = Queues { devices: device_queue, groups: group_queue, crowd };
-        let queued = Queued { devices: device_names, groups: group_names, _crowd };
+        let queued = Queued { devices: device_names, groups: group_names, crowd: crowded };
         Self { view, devices, groups, queues, queued }
     }
 
@@ -82,6 +91,29 @@ impl Cluster {
         let change = Change { meta: &device.metadata, before: None, now, gone: false };
         device_changed(&self.view, &self.queues, &change);
         self.queued.take();
+        self.queued.take_crowd();
+    }
+
+    /// Changes a device, and returns what that triggers.
+    fn device_becomes(&mut self, name: &str, edit: impl FnOnce(&mut IoTDevice)) -> String {
+        let before = self.view.devices.get(&ObjectRef::new(name).within("n")).unwrap();
+        let mut device = IoTDevice::clone(&before);
+        edit(&mut device);
+        self.devices.apply_watcher_event(&Event::Apply(device.clone()));
+        let now = Some(Arc::new(device.clone()));
+        let change = Change { meta: &device.metadata, before: Some(before), now, gone: false };
+        device_changed(&self.view, &self.queues, &change);
+        self.queued.take()
+    }
+
+    /// Returns what a StatefulSet triggers that was as `before` and is as `now`.
+    fn workload(&mut self, before: &str, now: &str) -> Vec<Crowd> {
+        let read = |text: &str| -> Arc<StatefulSet> { Arc::new(serde_saphyr::from_str(text).unwrap()) };
+        let (before, now) = (read(before), read(now));
+        let meta = now.metadata.clone();
+        let change = Change { meta: &meta, before: Some(before), now: Some(now), gone: false };
+        workload_changed(&self.queues, &change);
+        self.queued.take_crowd()
     }
 
     /// Adds or replaces a group, and returns what that triggers.
@@ -128,6 +160,12 @@ impl Cluster {
 
 fn meta(name: &str) -> ObjectMeta {
     ObjectMeta { namespace: Some("n".to_owned()), name: Some(name.to_owned()), ..ObjectMeta::default() }
+}
+
+/// Metadata of an object that a device controls.
+fn meta_of(device: &str, name: &str) -> ObjectMeta {
+    let owner: IoTDevice = object("IoTDevice", device, "{}");
+    ObjectMeta { owner_references: owner.controller_owner_ref(&()).map(|owner| vec![owner]), ..meta(name) }
 }
 
 fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: &str) -> K {
@@ -237,4 +275,56 @@ fn foreign_secret_with_the_credentials_name_triggers_the_device() {
     cluster.device("pump", "{groupRef: {name: line}, credentials: {secretName: mine}}");
     assert_eq!(cluster.secret("press-credentials"), "press");
     assert_eq!(cluster.secret("mine"), "pump");
+    assert_eq!(cluster.changed(Referent::ConfigMap, "press-credentials", false), "");
+}
+
+#[test]
+fn own_write_of_a_devices_secret_triggers_nothing() {
+    let mut cluster = Cluster::new();
+    cluster.device("press", "{groupRef: {name: line}}");
+    for (by_operator, triggered) in [(false, "press"), (true, "")] {
+        let meta = meta_of("press", "press-credentials");
+        referent_changed(&cluster.view, &cluster.queues, Referent::Secret, &meta, by_operator);
+        assert_eq!(cluster.queued.take(), triggered, "by the operator: {by_operator}");
+    }
+}
+
+#[test]
+fn status_of_a_device_triggers_its_rivals_and_its_group_only() {
+    let mut cluster = Cluster::new();
+    let at_hub = "{deviceId: X, hub: {hostname: h, auth: {symmetricKey: {secretRef: {name: k}}}}}";
+    cluster.device("press", at_hub);
+    cluster.device("rival", at_hub);
+    cluster.device("pump", "{groupRef: {name: line}}");
+    let status = |text: &'static str| {
+        move |device: &mut IoTDevice| device.status = Some(serde_saphyr::from_str(text).unwrap())
+    };
+    assert_eq!(cluster.device_becomes("press", status("{observedGeneration: 1, assignedHub: h}")), "rival");
+    let again = status("{observedGeneration: 2, assignedHub: h}");
+    assert_eq!(cluster.device_becomes("press", again), "", "who waits for the identity learns nothing new");
+    let edited = cluster.device_becomes("press", |device| device.metadata.generation = Some(2));
+    assert_eq!(edited, "press rival");
+    assert_eq!(cluster.queued.take_crowd(), [], "it has no group");
+    let counted = status("{observedGeneration: 1, provisioningState: Provisioned}");
+    assert_eq!(cluster.device_becomes("pump", counted), "");
+    let line = || Crowd::Group(Key::new("n", "line"));
+    assert_eq!(cluster.queued.take_crowd(), [line(), line()], "the group before and the group now");
+    let more = status("{observedGeneration: 1, provisioningState: Provisioned, deviceId: pump}");
+    assert_eq!(cluster.device_becomes("pump", more), "");
+    assert_eq!(cluster.queued.take_crowd(), [], "the group counts nothing else");
+}
+
+#[test]
+fn workload_triggers_its_device_when_its_pod_may_change() {
+    let mut cluster = Cluster::new();
+    let owner = ", ownerReferences: [{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, name: press, uid: u, controller: true}]";
+    let workload = |owner: &str, more: &str| {
+        format!("{{metadata: {{name: press-agent, namespace: n, generation: 1{owner}}}{more}}}")
+    };
+    let first = workload(owner, ", status: {replicas: 1, updateRevision: a}");
+    let ready = workload(owner, ", status: {replicas: 1, updateRevision: a, readyReplicas: 1}");
+    let rolled = workload(owner, ", status: {replicas: 1, updateRevision: b}");
+    assert_eq!(cluster.workload(&first, &ready), []);
+    assert_eq!(cluster.workload(&first, &rolled), [Crowd::Device(Key::new("n", "press"))]);
+    assert_eq!(cluster.workload(&first, &workload("", "")), [], "it belongs to no device");
 }
