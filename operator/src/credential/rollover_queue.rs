@@ -65,7 +65,7 @@ impl RolloverQueue {
         paused: impl FnOnce() -> bool,
     ) -> RolloverTurn {
         let mut queues = self.0.lock();
-        queues.retain(|key, queue| key == group || !queue.places.is_empty() || queue.next > now);
+        queues.retain(|_, queue| !queue.places.is_empty() || queue.next > now);
         let every = Duration::from_secs(60) / pace.per_minute.max(1);
         let fresh = || Queue { to: pace.to.clone(), every, next: now, places: HashMap::new() };
         let queue = queues.entry(group.clone()).or_insert_with(fresh);
@@ -123,9 +123,19 @@ mod tests {
             second: u64,
             paused: bool,
         ) -> RolloverTurn {
-            let pace = Pace { to: &to(issuer), per_minute };
+            self.ask_in("g", device, Pace { to: &to(issuer), per_minute }, second, paused)
+        }
+
+        fn ask_in(
+            &self,
+            group: &str,
+            device: &str,
+            pace: Pace<'_>,
+            second: u64,
+            paused: bool,
+        ) -> RolloverTurn {
             let now = self.start + Duration::from_secs(second);
-            self.turns.ask(&Key::new("n", "g"), &Key::new("n", device), pace, now, || paused)
+            self.turns.ask(&Key::new("n", group), &Key::new("n", device), pace, now, || paused)
         }
 
         fn done(&self, device: &str) {
@@ -169,6 +179,14 @@ mod tests {
         assert_eq!(group.ask("a", "y", 60, 2, false), RolloverTurn::Now);
     }
 
+    #[test]
+    fn paused_device_asks_again_after_an_interval() {
+        let group = group();
+        let paused = RolloverTurn::Paused(Duration::from_secs(10));
+        assert_eq!(group.ask("a", "x", 6, 0, true), paused);
+        assert_eq!(group.ask("a", "x", 6, 1000, true), paused, "it was late");
+    }
+
     /// A thousand devices that wait for a corrected key ask as often as they would move, and not all the time.
     #[test]
     fn a_pause_costs_as_much_as_the_rollover() {
@@ -197,6 +215,28 @@ mod tests {
         assert_eq!(group.ask("a", "x", 1, 0, false), RolloverTurn::Now);
         assert_eq!(group.ask("b", "x", 1, 0, false), seconds(60));
         group.turns.forget(&Key::new("n", "b"));
+        assert_eq!(group.ask("b", "x", 1, 0, false), seconds(120), "a new device has a new place");
+        group.turns.forget(&Key::new("n", "b"));
         assert_eq!(group.ask("c", "x", 1, 200, false), RolloverTurn::Now);
+    }
+
+    #[test]
+    fn queue_is_dropped_when_no_device_waits_for_it() {
+        let group = group();
+        let queues = || {
+            let mut names: Vec<_> = group.turns.0.lock().keys().map(|key| key.name.clone()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        let pace = Pace { to: &to("x"), per_minute: 1 };
+        assert_eq!(group.ask_in("line", "a", pace, 0, false), RolloverTurn::Now);
+        assert_eq!(group.ask_in("other", "b", pace, 0, false), RolloverTurn::Now);
+        group.turns.done(&Key::new("n", "other"), &Key::new("n", "b"));
+        for (second, left) in [(59, "line other third"), (60, "line third")] {
+            group.ask_in("third", "c", pace, second, false);
+            assert_eq!(queues(), left, "the next turn of other is after a minute");
+        }
+        group.ask_in("third", "c", pace, 1000, false);
+        assert_eq!(queues(), "line third", "its device has not moved yet");
     }
 }
