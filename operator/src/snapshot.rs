@@ -122,7 +122,7 @@ impl View {
     #[must_use]
     pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
         let workload = name::workload(&device.name);
-        let key = Key::new(&device.namespace, &format!("{workload}-0"));
+        let key = Key::new(&device.namespace, &name::pod(&workload));
         let pod = self.pods.get(&to_ref(&key));
         pod.filter(|pod| controller(&pod.metadata, "StatefulSet").is_some_and(|owner| owner.name == workload))
             .into_iter()

@@ -80,6 +80,21 @@ mod tests {
         }
     }
 
+    /// An object with a default name is found without an index.
+    #[test]
+    fn default_names_lead_back_to_the_device() {
+        for (secret, device) in [("press-17-credentials", Some("press-17")), ("press-17", None)] {
+            assert_eq!(device_of_credentials(secret), device, "{secret}");
+        }
+        for (name, device) in [
+            (claim("press-17"), Some("press-17")),
+            (claim("press.17"), None),
+            ("press-17-buffer".to_owned(), None),
+        ] {
+            assert_eq!(device_of_claim(&name), device, "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn name_is_a_unique_dns_label_with_room(
