@@ -9,6 +9,7 @@ use lanyard_operator::device::plan::objects::{self, Plan, withdrawal};
 use lanyard_operator::kubernetes::found::CaFound;
 
 use lanyard_operator::reason::Reason;
+use serde_json::json;
 
 use crate::given::{K32, at_hub, defaults, device, in_group, through};
 
@@ -188,6 +189,42 @@ fn the_pod_has_no_right_that_it_does_not_need() {
         .filter_map(|volume| volume.secret.as_ref()?.secret_name.as_deref())
         .collect();
     assert_eq!(secrets, ["press-17-credentials"]);
+}
+
+#[test]
+fn pod_has_the_agents_settings_or_defaults() {
+    let template = |agent: &str| {
+        let spec =
+            plan(&format!("{{groupRef: {{name: a}}, agent: {agent}}}")).workload.unwrap().spec.unwrap();
+        serde_json::to_value(spec.template.spec.unwrap()).unwrap()
+    };
+    let default = template("{}");
+    let probe = |path: &str, period: i32, failures: i32| {
+        json!({"httpGet": {"path": path, "port": "http"}, "periodSeconds": period, "failureThreshold": failures,
+            "timeoutSeconds": 2})
+    };
+    let container = &default["containers"][0];
+    assert_eq!(container["livenessProbe"], probe("/livez", 10, 6));
+    assert_eq!(container["readinessProbe"], probe("/readyz", 3, 1));
+    let resources = json!({"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}});
+    assert_eq!(container["resources"], resources);
+    assert_eq!(default.get("imagePullSecrets"), None);
+    let own = template(
+        "{imagePullSecrets: [{name: pull}], resources: {limits: {cpu: 100m}}, topologySpreadConstraints: [\
+            {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}, \
+            {maxSkew: 2, topologyKey: host, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {a: b}}}]}",
+    );
+    assert_eq!(own["containers"][0]["resources"], json!({"limits": {"cpu": "100m"}}));
+    assert_eq!(own["imagePullSecrets"], json!([{"name": "pull"}]));
+    let agents = json!({"matchLabels": {"app.kubernetes.io/name": "lanyard-agent"}});
+    assert_eq!(
+        own["topologySpreadConstraints"],
+        json!([
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": agents},
+            {"maxSkew": 2, "topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"a": "b"}}},
+        ])
+    );
 }
 
 #[test]
