@@ -399,10 +399,13 @@ fn an_individual_enrollment_has_a_name_of_its_own() {
     assert_eq!((dps.registration_id.unwrap().as_str(), dps.id_scope.as_str()), ("gate-7", "0ne1"));
     let issued = issue_again(&auth("{selfSigned: {}}"), None, &given(noon()));
     assert_eq!(leaf(&issued.holding.current).common_name.as_deref(), Some("gate-7"));
-    let long = format!("{{hub: {{hostname: h, auth: {{selfSigned: {{}}}}}}, deviceId: {}}}", "d".repeat(65));
-    let fault =
-        validate(&DeviceObservation { device: Arc::new(device(&long)), ..DeviceObservation::default() })
-            .unwrap_err();
+    let with_id_of = |length: usize| {
+        let id = "d".repeat(length);
+        let spec = format!("{{hub: {{hostname: h, auth: {{selfSigned: {{}}}}}}, deviceId: {id}}}");
+        validate(&DeviceObservation { device: Arc::new(device(&spec)), ..DeviceObservation::default() })
+    };
+    assert!(with_id_of(64).is_ok());
+    let fault = with_id_of(65).unwrap_err();
     assert!(fault.message.contains("64 characters"), "{}", fault.message);
 }
 

@@ -369,7 +369,7 @@ fn waiting_device_names_the_approval_command() {
     let result = tell(&observed, &outcome);
     assert_eq!(summary(&result), ("False True False".into(), "WaitingForApproval".into()));
     assert_eq!(result.provisioning_state, Some(ProvisioningState::WaitingForApproval));
-    let command = r#"`kubectl --namespace plant patch iotdevice press-17 --type merge --patch '{"spec":{"approved":true}}'`"#;
+    let command = r#"approval of ProvisioningGroup a is Manual: approve the device with `kubectl --namespace plant patch iotdevice press-17 --type merge --patch '{"spec":{"approved":true}}'`"#;
     assert!(result.conditions[0].message.contains(command), "{}", result.conditions[0].message);
     let events = happened(&IoTDeviceStatus::default(), &result, &outcome);
     assert_eq!((events.len(), events[0].warning), (1, false));
