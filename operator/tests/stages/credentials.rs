@@ -34,9 +34,13 @@ fn after(hours: i64) -> Timestamp {
 
 /// A certificate of a hundred hours that was made at this hour.
 fn made(hour: i64) -> Credential {
+    made_for(100, hour)
+}
+
+fn made_for(hours: u64, hour: i64) -> Credential {
     let request = LeafRequest {
         common_name: "press-17".to_owned(),
-        duration: Duration::from_secs(100 * 3600),
+        duration: Duration::from_secs(hours * 3600),
         renew_before: Duration::from_secs(30 * 3600),
         key: KeyKind::P256,
     };
@@ -171,6 +175,7 @@ fn expiry_is_reported_without_an_earlier_change() {
         // A renewal is announced, be it late.
         (91, Some(95), ("False", "Valid")),
         // It was announced, and nothing came of it.
+        (95, Some(95), ("True", "Expiring")),
         (96, Some(95), ("True", "Expiring")),
         (101, None, ("True", "Expired")),
     ] {
@@ -204,6 +209,29 @@ fn the_end_that_counts_is_that_of_the_certificate_in_use() {
 }
 
 #[test]
+fn new_certificate_has_time_for_its_proof() {
+    let old = made(0);
+    // An hour, or a twentieth of a short life.
+    for (hours, seconds, is_old) in
+        [(100, 3600, false), (100, 3601, true), (10, 1800, false), (10, 1801, true)]
+    {
+        let now = Timestamp::from_second(after(70).as_second() + seconds).unwrap();
+        let issued = issued(&made_for(hours, 70), Some(&old), CredentialsProof::Untried);
+        let status = tell(&observed("{}"), issued, now);
+        let (_, _, message) = condition(&status, "CredentialsExpiring").unwrap();
+        let expected = if is_old {
+            let ends = after(100);
+            format!(
+                "the device still uses the previous certificate, which expires at {ends}: have the hub accept the new one"
+            )
+        } else {
+            format!("it ends at {}", after(70 + hours as i64))
+        };
+        assert_eq!(message, expected, "{hours} {seconds}");
+    }
+}
+
+#[test]
 fn expiry_event_is_sent_once_and_without_the_ca() {
     let one = made(0);
     let mut observed = observed("{}");
@@ -215,6 +243,9 @@ fn expiry_event_is_sent_once_and_without_the_ca() {
         happened(&before, &near, &outcome).into_iter().map(|event| (event.warning, event.reason)).collect();
     assert_eq!(events, [(true, Reason::CredentialsExpiring)]);
     assert!(happened(&near, &status(&observed, &near, &outcome, after(92)), &outcome).is_empty());
+    let ended = status(&observed, &near, &outcome, after(101));
+    let events: Vec<_> = happened(&near, &ended, &outcome).into_iter().map(|event| event.reason).collect();
+    assert_eq!(events, [Reason::CredentialsExpired]);
     // Nothing could be made: what is there is told of all the same.
     observed.stored = Some(StoredCredentials::from(holding.holding));
     let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));

@@ -108,6 +108,7 @@ fn scheduled_actions_are_on_time() {
         })
     };
     assert_eq!(wait(&renewal(100), &with_pod("")), 100_050);
+    assert_eq!(wait(&renewal(0), &with_pod("")), 30 * 60_000, "it is due now, so it was done now");
     assert_eq!(wait(&renewal(-1), &with_pod("")), 30 * 60_000, "a time that has passed is done");
     assert_eq!(wait(&renewal(7200), &with_pod("")), 30 * 60_000);
     let rollover = |turn| applied(|applied| applied.issued.pending = Some(Pending::RolloverTurn(turn)));
