@@ -39,7 +39,7 @@ impl Endpoints {
     pub fn check(&self, endpoint: &HostPort, field: &str) -> Result<(), Fault> {
         let host = endpoint.host().to_ascii_lowercase();
         let allows = |pattern: &String| match pattern.to_ascii_lowercase().strip_prefix('*') {
-            Some(suffix) => suffix.starts_with('.') && host.len() > suffix.len() && host.ends_with(suffix),
+            Some(suffix) => suffix.starts_with('.') && host.ends_with(suffix),
             None => pattern.eq_ignore_ascii_case(&host),
         };
         if self.0.iter().any(allows) {
