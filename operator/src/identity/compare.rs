@@ -1,9 +1,9 @@
 //! Comparison of a device with others of the same identity. Reads the cluster.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
@@ -32,7 +32,7 @@ use crate::reader::Reads;
 use crate::snapshot::View;
 
 /// Maximum time after its end for which a pod of another device delays a new agent: the pod may belong to another tenant.
-const PODS_MUST_END_WITHIN: Duration = Duration::from_secs(90);
+const PODS_MUST_END_WITHIN: SignedDuration = SignedDuration::from_secs(90);
 
 /// With what claims are judged.
 pub struct IdentityJudge<'a> {
@@ -133,10 +133,7 @@ impl IdentityJudge<'_> {
     /// Returns whether an agent of that device may be connected, because its pod exists.
     fn may_be_connected(&self, device: &Key, has_workload: bool) -> bool {
         let still = |pod: &Arc<Pod>| match &pod.metadata.deletion_timestamp {
-            Some(end) => {
-                clock::timestamp().duration_since(end.0).unsigned_abs() < PODS_MUST_END_WITHIN
-                    || clock::timestamp() < end.0
-            }
+            Some(end) => clock::timestamp().duration_since(end.0) < PODS_MUST_END_WITHIN,
             None => has_workload || is_young(pod),
         };
         self.view.pods_of(device).iter().any(still)
