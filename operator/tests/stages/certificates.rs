@@ -166,6 +166,34 @@ fn unaccepted_certificate_gives_its_slot_to_the_next() {
     assert_eq!(leaf(&third.holding.current).key_kind, Some(KeyKind::P384));
 }
 
+/// A certificate of another program has no slot, and the hub may not know its thumbprint.
+#[test]
+fn self_signed_certificate_without_a_slot_is_replaced() {
+    let mut observed = self_signed();
+    let first = issue_again(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    observed.stored.as_mut().unwrap().slot = None;
+    let second = issue_again(&observed, None, &given(noon()));
+    assert_ne!(second.holding.current, first.holding.current);
+    assert_eq!(second.holding.previous.as_ref(), Some(&first.holding.current));
+    assert_eq!(second.holding.slot, Some(InUse::Primary));
+}
+
+#[test]
+fn self_signed_device_makes_a_new_certificate_at_each_change() {
+    let mut observed = self_signed();
+    let asked = Arc::clone(&observed.device);
+    let first = issue_again(&observed, None, &given(noon()));
+    written(&mut observed, &first);
+    let spec = "{hub: {hostname: hub.example, auth: {selfSigned: {duration: 2400h, renewBefore: 720h, privateKey: {size: 384}}}}}";
+    observed.device = Arc::new(device(spec));
+    let second = issue_again(&observed, None, &given(after(1)));
+    written(&mut observed, &second);
+    observed.device = asked;
+    let third = issue_again(&observed, None, &given(after(2)));
+    assert_ne!(third.holding.current, first.holding.current);
+}
+
 #[test]
 fn wrong_clock_loses_no_working_certificate() {
     let mut observed = self_signed();
@@ -239,8 +267,19 @@ fn proven_group_certificate_replaces_the_previous_one() {
         issue_again(&back, Some(&refused), &Given { turn: never, ..given(after(2)) }).holding,
         first.holding
     );
-    // Accepted: the previous one is not needed.
+    // A third CA signed neither.
+    let mut third = observed.clone();
+    third.key = Some(root("Third"));
+    let next = issue_again(&third, Some(&refused), &given(after(2))).holding;
+    assert_ne!(next.current, first.holding.current);
+    assert_eq!(next.previous.as_ref(), Some(&first.holding.current));
+    // Accepted: the previous one is not needed, and going back has its turn.
     let accepted = reported(Some(&moved.holding.current), None);
+    let waits = issue_again(&back, Some(&accepted), &Given { turn: never, ..given(after(2)) });
+    assert_eq!(
+        (&waits.holding.current, waits.pending),
+        (&moved.holding.current, Some(Pending::RolloverTurn(never)))
+    );
     assert_eq!(issue_again(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
 }
 

@@ -95,6 +95,15 @@ fn a_connection_string_must_be_this_devices_own() {
     let gateway = text("hub.example", "press-17") + ";GatewayHostName=edge1.plant.local";
     let (_, message) = reason(&at_hub(&[("connectionString", &gateway)]));
     assert!(message.contains("GatewayHostName") && message.contains("hub.gatewayHostname"), "{message}");
+    for (named, is_own) in
+        [("EDGE1.plant.local", true), ("edge1.plant.local:8884", false), ("edge2.plant.local", false)]
+    {
+        let string = text("hub.example", "press-17") + ";GatewayHostName=" + named;
+        let mut observed = at_hub(&[("connectionString", &string)]);
+        let hub = Arc::make_mut(&mut observed.device).spec.hub.as_mut().unwrap();
+        hub.gateway_hostname = Some("edge1.plant.local".to_owned());
+        assert_eq!(through(&observed).is_ok(), is_own, "{named}");
+    }
     assert!(
         through(&at_hub(&[("primaryKey", &format!("{K32}\n"))])).is_ok(),
         "a newline at its end is no part of a key"
