@@ -251,6 +251,10 @@ mod tests {
         let former = |name: &str, after: u64| {
             claims.former(&Key::new("n", name), &identity, start + Duration::from_secs(after)).len()
         };
-        assert_eq!([former("b", 1), former("a", 1), former("b", 200)], [1, 0, 0]);
+        assert_eq!([former("b", 1), former("a", 1), former("b", 179), former("b", 180)], [1, 0, 1, 0]);
+        for (after, remembered) in [(179, 2), (180, 2)] {
+            claims.deleted(Key::new("n", "c"), Vec::new(), start + Duration::from_secs(after));
+            assert_eq!(claims.gone.len(), remembered, "the first one is forgotten after {after} s");
+        }
     }
 }
