@@ -470,6 +470,14 @@ spec:
             let work = plan(&group, &rows(&ids[..kept]), &devices);
             assert_eq!((work.delete.len(), work.spared), (deleted, spared), "{kept}");
         }
+        for (count, deleted, spared) in [(15, 10, 0), (16, 0, 11)] {
+            let devices = done(&group, &plan(&group, &rows(&ids[..count]), &[]), &[]);
+            let work = plan(&group, &rows(&ids[..5]), &devices);
+            assert_eq!((work.delete.len(), work.spared), (deleted, spared), "5 of {count}");
+        }
+        // Those that go make room.
+        let work = plan(&group, &rows(&ids[10..]), &devices);
+        assert_eq!((work.delete.len(), work.create.len(), work.mistakes.len()), (10, 10, 0));
         let all = super::tests::group("Delete, maxRemovedPercent: 100");
         assert_eq!(plan(&all, &rows(&[]), &devices).delete.len(), 30);
     }
