@@ -10,4 +10,4 @@ pub mod report;
 pub mod requeue;
 pub mod reconcile;
 #[cfg(test)]
-mod test_objects;
+pub(crate) mod test_objects;

@@ -221,6 +221,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::device::test_objects::group;
 
     fn entry(line: u32, device_id: &str, name: &str) -> Entry {
         let display_name = Some(name.to_owned()).filter(|name| !name.is_empty());
@@ -300,6 +301,40 @@ mod tests {
         // A device that stands there twice is there.
         let list = read("IOTC_DEVICEID\na\nA\n").unwrap();
         assert_eq!((list.complete, list.repeated), (true, vec!["A".to_owned()]));
+    }
+
+    #[test]
+    fn longest_name_has_148_characters() {
+        let list = read(&format!("IOTC_DEVICEID,IOTC_DEVICENAME\nd,{}\n", "é".repeat(148))).unwrap();
+        assert_eq!((list.entries.len(), list.mistakes), (1, vec![]));
+    }
+
+    #[test]
+    fn missing_list_is_reported_with_the_fix() {
+        let importing = group("import: {configMapRef: {name: m, key: k}}");
+        for (seen, reason, words) in [
+            (ListFound::NoObject, Reason::ImportNotFound, "ConfigMap m, which is not in this namespace"),
+            (
+                ListFound::NoKey(vec![]),
+                Reason::ImportNotFound,
+                "key \"k\" of ConfigMap m, which has no key at all",
+            ),
+            (
+                ListFound::NoKey(vec!["a".to_owned(), "b".to_owned()]),
+                Reason::ImportNotFound,
+                "has only a, b: add it",
+            ),
+            (ListFound::NoText, Reason::ImportInvalid, "k in ConfigMap m is not UTF-8 text"),
+            (ListFound::Text(String::new()), Reason::ImportInvalid, "it is empty"),
+        ] {
+            let fault = found(&importing, &seen).unwrap().unwrap_err();
+            assert_eq!(fault.reason, reason, "{seen:?}");
+            assert!(fault.message.contains(words), "{seen:?}: {}", fault.message);
+        }
+        let text = ListFound::Text("IOTC_DEVICEID\na\n".to_owned());
+        assert_eq!(found(&importing, &text).unwrap().unwrap().entries, [entry(2, "a", "")]);
+        assert_eq!(found(&importing, &ListFound::NotAsked), None);
+        assert_eq!(found(&group("template: {}"), &text), None);
     }
 
     #[test]

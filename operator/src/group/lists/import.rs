@@ -416,6 +416,21 @@ spec:
         }
     }
 
+    #[test]
+    fn device_of_another_group_has_another_id() {
+        let group = group("Keep");
+        let moved = |mut device: Arc<IoTDevice>| {
+            Arc::make_mut(&mut device).spec.group_ref.as_mut().unwrap().name = "other".to_owned();
+            [device]
+        };
+        let work = plan(&group, &rows(&["b,"]), &moved(device("by-hand", "", "deviceId: B")));
+        assert_eq!((names(&work.create), work.mistakes.len()), (vec![name("b").as_str()], 0));
+        // A device of the list is moved back.
+        let [created] = &done(&group, &work, &[])[..] else { panic!("one device") };
+        let back = plan(&group, &rows(&["b,"]), &moved(Arc::clone(created)));
+        assert_eq!((back.change.len(), back.settled), (1, 0));
+    }
+
     /// A row that cannot be read may be anybody's.
     #[test]
     fn nothing_is_deleted_while_a_row_cannot_be_read() {

@@ -75,6 +75,16 @@ mod tests {
     }
 
     #[test]
+    fn group_is_forgotten_when_its_list_may_be_written() {
+        let (paces, start) = (Paces::default(), Instant::now());
+        for (group, second, remembered) in [("a", 0, 1), ("b", 4, 2), ("c", 5, 2)] {
+            let now = start + Duration::from_secs(second);
+            paces.written(group, Listing::new("s", b"1", 1), now);
+            assert_eq!(paces.0.lock().len(), remembered, "{group}");
+        }
+    }
+
+    #[test]
     fn repair_and_rename_of_a_list_do_not_wait() {
         let (paces, now) = (Paces::default(), Instant::now());
         paces.written("g", Listing::new("s", b"1", 1), now);
