@@ -91,9 +91,7 @@ pub fn conditions(
         let status = aspect.truth.as_str();
         let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
         let mut message = aspect.message;
-        if message.len() > MAX_MESSAGE {
-            message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        }
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         Condition {
             last_transition_time: same
                 .map_or_else(|| Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
@@ -150,6 +148,32 @@ mod tests {
         assert_eq!(two[0].last_transition_time, Time(at(100)));
         assert_eq!((two[0].reason.as_str(), two[0].observed_generation), ("Importing", Some(2)));
         assert_eq!(three[0].last_transition_time, Time(at(300)));
+    }
+
+    #[test]
+    fn time_of_another_condition_does_not_count() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let aspect = || Aspect::new(true, Reason::Running, "");
+        let before = conditions(vec![(AGENT_READY, aspect())], &[], 1, at(100));
+        let after = conditions(vec![(READY, aspect()), (AGENT_READY, aspect())], &before, 1, at(200));
+        assert_eq!([0, 1].map(|at| after[at].last_transition_time.0.as_second()), [200, 100]);
+        assert_eq!(find(&after, AGENT_READY), Some(&after[1]));
+        assert_eq!(find(&after, CONNECTED), None);
+    }
+
+    #[test]
+    fn long_message_is_cut_between_characters() {
+        let long = |letter: &str| {
+            let aspect = Aspect::new(false, Reason::Waiting, format!("a{}", letter.repeat(40_000)));
+            conditions(vec![(READY, aspect)], &[], 1, Timestamp::UNIX_EPOCH).remove(0).message.len()
+        };
+        assert_eq!((long("a"), long("é")), (32_768, 32_767));
+    }
+
+    #[test]
+    fn times_are_whole_seconds() {
+        let time = Timestamp::from_millisecond(1_500).unwrap();
+        assert_eq!(whole_seconds(time), Timestamp::from_second(1).unwrap());
     }
 
     #[test]
