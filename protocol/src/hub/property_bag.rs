@@ -63,12 +63,6 @@ impl PropertyBag {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_deref()))
     }
 
-    /// Returns whether the bag has no properties.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Reads the end of a topic. Ignores a leading `?` and a trailing `/`, accepts both key forms (`$.ct` and
     /// `%24.ct`), and reads `+` as a plus (ref §4.1, §4.2).
     ///

@@ -286,8 +286,8 @@ mod tests {
             ToHub::Telemetry(bag) => bag,
             other => unreachable!("{other:?}"),
         };
-        assert!(bag("devices/dev1/messages/events/").is_empty());
-        assert!(bag("devices/dev1/messages/events").is_empty());
+        assert_eq!(bag("devices/dev1/messages/events/"), PropertyBag::new());
+        assert_eq!(bag("devices/dev1/messages/events"), PropertyBag::new());
         assert_eq!(bag("devices/dev1/messages/events/location=abcd&id=12345").get("id"), Some(Some("12345")));
         assert_eq!(bag("devices/dev1/messages/events/?k=v/").get("k"), Some(Some("v")));
         assert_eq!(
