@@ -120,6 +120,7 @@ mod tests {
             (other.host(), other.port(), other.to_string()),
             ("localhost", 18883, "localhost:18883".into())
         );
+        assert_eq!(String::from(other), "localhost:18883");
     }
 
     #[test]
@@ -129,6 +130,17 @@ mod tests {
         assert_eq!(HostPort::parse("https://hub"), Err(HostError::Host { host: "https://hub".to_owned() }));
         for bad in ["hub:0", "hub:+1", "hub:65536", "hub:", "hub/x", "a..b", "a b"] {
             assert!(HostPort::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn host_has_at_most_253_characters() {
+        let host = |last: usize| format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(last));
+        for (last, good) in [(61, true), (62, false)] {
+            assert_eq!(HostPort::parse(&host(last)).is_ok(), good, "{}", host(last).len());
+        }
+        for (label, good) in [(63, true), (64, false)] {
+            assert_eq!(HostPort::parse(&"a".repeat(label)).is_ok(), good, "{label}");
         }
     }
 

@@ -155,14 +155,6 @@ identifier!(
     |text| check("id scope", text, "")
 );
 
-impl RegistrationId {
-    /// Returns whether DPS treats both as the same registration (ref §3.3).
-    #[must_use]
-    pub fn same_registration(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +181,15 @@ mod tests {
             assert!(RegistrationId::new(bad).is_err(), "{bad}");
         }
         let (a, b) = (RegistrationId::new("Dev-01").unwrap(), RegistrationId::new("dev-01").unwrap());
-        assert!(a.same_registration(&b) && a != b);
+        assert_ne!(a, b, "the key is derived from the exact text");
+    }
+
+    #[test]
+    fn refused_character_is_named_with_the_allowed_ones() {
+        let error = IdScope::new("0ne.1").unwrap_err().to_string();
+        assert_eq!(error, "id scope must not contain '.'; allowed are ASCII letters and digits");
+        let error = RegistrationId::new("a+b").unwrap_err().to_string();
+        assert_eq!(error, "registration id must not contain '+'; allowed are ASCII letters, digits and -._:");
     }
 
     proptest! {

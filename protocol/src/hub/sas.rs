@@ -123,7 +123,8 @@ impl<'a> PresentedToken<'a> {
         let sr = sr.ok_or(SasError::Missing("sr"))?;
         let se = se.ok_or(SasError::Missing("se"))?;
         let sig = sig.ok_or(SasError::Missing("sig"))?;
-        if se.is_empty() || !se.bytes().all(|b| b.is_ascii_digit()) {
+        // A number may begin with a plus, an expiry may not.
+        if !se.bytes().all(|b| b.is_ascii_digit()) {
             return Err(SasError::Expiry);
         }
         let mut decoded = percent_decode_str(sig).collect::<Vec<u8>>();
@@ -354,6 +355,21 @@ mod tests {
     }
 
     #[test]
+    fn resources_name_the_device_or_the_registration() {
+        assert_eq!(device_resource("hub.example", "dev1"), "hub.example/devices/dev1");
+        assert_eq!(registration_resource("0ne1", "dev-01"), "0ne1/registrations/dev-01");
+    }
+
+    /// A string that grows leaves copies of the signature in memory.
+    #[test]
+    fn token_is_allocated_once() {
+        let capacity = |policy| SasToken::sign(&key(K32), "hub", u64::MAX, policy).0.capacity();
+        // The scheme, the resource, a signature of 44 characters that may take three each, the fields, and the policy.
+        assert_eq!(capacity(None), 22 + 3 + 132 + 64);
+        assert_eq!(capacity(Some("%%%%%%%%%%")), 22 + 3 + 132 + 64 + 30);
+    }
+
+    #[test]
     fn token_covers_whole_segments_only() {
         let token = |resource| SasToken::sign(&key(K32), resource, 1, None);
         let covers =
@@ -378,6 +394,8 @@ mod tests {
         assert_eq!(error("SharedAccessSignature sig=AA%3D%3D&se=1"), SasError::Missing("sr"));
         assert_eq!(error("SharedAccessSignature sr=a&sr=b&sig=&se=1"), SasError::Duplicate("sr"));
         assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=-1"), SasError::Expiry);
+        assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=+1"), SasError::Expiry);
+        assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se="), SasError::Expiry);
         assert_eq!(error("SharedAccessSignature sr=a&sig=%%%&se=1"), SasError::Signature);
         assert_eq!(error("SharedAccessSignature sr=a&sig=AA%3D%3D&se=1&x=1"), SasError::UnknownField);
     }

@@ -268,6 +268,7 @@ mod tests {
         assert_eq!(hub("host/dev/api-version=2016-11-14").api_version.as_deref(), Some("2016-11-14"));
         let module = hub("host/dev/mod/?api-version=2021-04-12");
         assert_eq!((module.device_id.as_str(), module.module_id.as_deref()), ("dev", Some("mod")));
+        assert_eq!(hub("host/dev/mod").module_id.as_deref(), Some("mod"));
         assert_eq!(hub("host/a%b#c?d/?api-version=1").device_id, "a%b#c?d");
         assert_eq!(hub("host/dev/").device_id, "dev");
         for bad in ["", "host", "/dev", "host/", "host//mod", "host/d/m/x/?api-version=1"] {
@@ -302,6 +303,9 @@ mod tests {
         assert_eq!((name.id_scope.as_str(), name.registration_id.as_str()), ("0ne00111111", "dev1"));
         assert_eq!(name.client_version.as_deref(), Some("azure-iot-provisioning-device/1.9.1"));
         assert_eq!(name.to_string(), text);
+        for bad in ["/registrations/dev1/", "0ne1/registrations/", "0ne1/registrations//api-version=1"] {
+            assert_eq!(DpsUserName::parse(bad), Err(UserNameError::Shape), "{bad:?}");
+        }
     }
 
     proptest! {
