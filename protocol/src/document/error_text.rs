@@ -149,6 +149,7 @@ mod tests {
                 "there is no such field here: did you mean interval? use format or interval",
             ),
             (unknown_field("x", &[]), "there is no such field here: remove it"),
+            (mismatch(plain("map"), "f64"), "map is not allowed here: use f64"),
             (ValueError::MissingField("name"), "is missing: add it"),
             (ValueError::Other("write 10s".to_owned()), "write 10s"),
         ] {

@@ -107,6 +107,7 @@ mod tests {
 
     #[test]
     fn report_has_at_most_a_hundred_problems() {
+        assert_eq!(located(vec![Problem::new("", "wrong"); 100], "").len(), 100);
         let problems = (0..250).rev().map(|at| Problem::new(format!("list[{at}]"), "wrong")).collect();
         let text = format!("list:\n{}", "- x\n".repeat(250));
         let problems = located(problems, &text);

@@ -186,6 +186,13 @@ mod tests {
     }
 
     #[test]
+    fn path_is_written_as_in_a_problem() {
+        let value = json!({"name": "a", "halls": [{"number": 1}, {"number": "x"}]});
+        let error = serde_path_to_error::deserialize::<_, Plant>(ValueDeserializer(&value)).unwrap_err();
+        assert_eq!(path(error.path()), "halls[1].number");
+    }
+
+    #[test]
     fn numbers_are_read_as_texts() {
         let value = json!({"name": true, "halls": []});
         let (plant, problems) = read::<Plant>(value, substitute, Disclosure::Repeated);

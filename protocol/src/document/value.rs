@@ -169,6 +169,7 @@ mod tests {
             (json!({"labels": {"x": -200}}), mismatch(plain("integer -200"), "i8")),
             (json!({"force": "\"b"}), mismatch(text("string \"\\\"b\""), "f64")),
             (json!({"mode": 1}), mismatch(plain("integer 1"), "a string")),
+            (json!({"mode": {"Stroke": 7, "Idle": 1}}), mismatch(plain("map"), "a string")),
             (json!({"limits": {}}), mismatch(plain("map"), "a tuple of size 2")),
             (
                 json!({"mode": "Fast"}),

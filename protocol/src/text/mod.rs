@@ -73,6 +73,8 @@ mod tests {
             assert_eq!(decode(&big), Err(TextError::Utf16));
         }
         assert_eq!(decode(&[0x30, 0x82, 0xff, 0x00]), Err(TextError::NotUtf8));
+        // A private key as DER, with zeros among other bytes.
+        assert_eq!(decode(&[0x30, 0x82, 0x04, 0xa3, 0x02, 0x01, 0x00, 0x02]), Err(TextError::NotUtf8));
         assert!(TextError::Utf16.to_string().contains("UTF-8"));
     }
 }

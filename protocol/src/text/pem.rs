@@ -224,6 +224,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn headers_of_a_key_that_is_not_encrypted_are_read() {
+        for header in ["Proc-Type: 4,MIC-CLEAR", "Comment: ENCRYPTED"] {
+            let text =
+                pem("EC PRIVATE KEY", &[7; 40]).replacen("KEY-----\n", &format!("KEY-----\n{header}\n"), 1);
+            assert_eq!(private_key(text.as_bytes()).unwrap().der.as_slice(), [7; 40], "{header}");
+        }
+    }
+
     proptest! {
         #[test]
         fn encoded_pem_is_read_back(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 1..4)) {
