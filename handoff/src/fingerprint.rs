@@ -60,6 +60,7 @@ mod tests {
     fn certificate_has_the_thumbprint_of_the_portal() {
         let der = STANDARD.decode(CERTIFICATE).unwrap();
         let name = Fingerprint::of_certificate(&der);
+        assert_eq!(name.to_string(), name.as_str());
         assert_eq!(name.as_str(), "B8413FDBACD7BB4937D3D0F6E81CDCF3C8EFE9C675AE77E9213741F5B7C1A386");
     }
 

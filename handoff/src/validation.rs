@@ -369,6 +369,23 @@ devices:
     }
 
     #[test]
+    fn name_of_a_device_is_a_folders_name() {
+        for (name, good) in [
+            ("a b", true),
+            ("''", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+            ("a/b", false),
+            (r"a\b", false),
+        ] {
+            let text =
+                format!("{{version: 1, devices: [{{name: {name}, deviceId: d, hub: {{hostname: h}}}}]}}");
+            assert_eq!(AgentConfig::parse(&text).is_ok(), good, "{name}");
+        }
+    }
+
+    #[test]
     fn names_with_control_characters_are_refused() {
         let text = r#"{version: 1, devices: [{name: "a\tb", deviceId: d, hub: {hostname: h}, sources: [{name: "s\n", simulator: {}}],
             tags: [{name: "T\x7f", source: "s\n", address: K1}]}]}"#;

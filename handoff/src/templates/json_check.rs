@@ -144,11 +144,23 @@ mod tests {
                 9,
                 "advanced, line 1, column 36: a message with one event",
             ),
+            (
+                "{\"a\": 1,\n\"b\": x|#each VALUES||VALUE||/each|}",
+                9,
+                "advanced, line 2, column 6: a message with one event",
+            ),
+            (
+                "[|#each VALUES||#if @first|1|else|,x|/if||/each|]",
+                9,
+                "advanced, line 1, column 36: a message with 2 events",
+            ),
         ] {
             let problem = problem(text, most).unwrap();
             assert!(problem.starts_with(expected), "{text}\n{problem}\n{expected}");
         }
         assert_eq!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 1), None);
+        let alone = problem("[|#each VALUES|x|/each|]", 1).unwrap();
+        assert!(alone.ends_with("; correct it, or set another contentType"), "{alone}");
         assert!(problem("|#each VALUES|{\"v\": |VALUE|}|/each|", 2).unwrap().contains("set maxEvents: 1"));
         assert_eq!(
             problem("[|#each VALUES|\"|VALUE| of |TAGNAME|\"|#unless @last|,|/unless||/each|]", 9),

@@ -172,6 +172,8 @@ mod tests {
             ),
             (message, "id: |TAGNAME|\nid: x", "standard.values, line 2, column 1: \"id\" occurs twice"),
             (message, "id", "standard.values, line 1, column 1: this is not a field"),
+            (message, " : x", "standard.values, line 1, column 1: this is not a field"),
+            (message, "|TAGNAME|: x", "standard.values, line 1, column 1: this is not a field"),
             (message, "id: |VALUE", "standard.values, line 1, column 5: this | has no partner"),
         ] {
             let actual = problem(message, values);

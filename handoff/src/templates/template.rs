@@ -197,6 +197,8 @@ mod tests {
             )
         );
         assert_eq!(body(&advanced("[|#each VALUES|x|/each|]"), &[]), "[]");
+        let oldest = [Event("a", json!(1), true, i64::MIN)];
+        assert_eq!(body(&advanced("|#each VALUES||DATE||/each|"), &oldest), "-009999-01-02T01:59:59.000Z");
     }
 
     #[test]
@@ -218,7 +220,8 @@ mod tests {
         /// Whatever is tried and taken back, the body is that of the events that stay, and its length was known.
         #[test]
         fn events_can_be_taken_back(kept in proptest::collection::vec(any::<bool>(), 0..8)) {
-            let template = advanced(ADVANCED);
+            let item = r#"{"n": |@index|, "first": |@first|, "v": |VALUE|}"#;
+            let template = advanced(&format!("[|#each VALUES|{item}|#unless @last|,|/unless||/each|]"));
             let mut out = Vec::new();
             let mut writer = Writer::open(&template, &mut out, SERVER);
             let event = |number: usize| Event("T", json!("x".repeat(number * 3)), number.is_multiple_of(2), number as i64);

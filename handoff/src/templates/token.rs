@@ -69,6 +69,7 @@ mod tests {
         assert_eq!(tokens("||||"), [(0, Bar), (2, Bar)]);
         assert_eq!(cut("x\n|a\n|").unwrap_err().at, 2);
         assert_eq!(cut("|").unwrap_err().at, 0);
+        assert_eq!(cut("|\n|").unwrap_err().at, 0);
     }
 
     proptest! {
