@@ -211,3 +211,35 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().for_each(|part| element.extend_from_slice(part));
     element
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_number_is_positive_and_has_16_bytes() {
+        for (random, first) in [(0, 0x40), (0x3f, 0x7f), (0xff, 0x7f)] {
+            let mut expected = vec![random; 16];
+            expected[0] = first;
+            assert_eq!(serial([random; 16]), expected);
+        }
+    }
+
+    /// DER has one way to write a length (X.690 §8.1.3, §10.1).
+    #[test]
+    fn element_has_the_shortest_length_of_der() {
+        for (length, written) in [
+            (0, &[0x30, 0][..]),
+            (0x7f, &[0x30, 0x7f]),
+            (0x80, &[0x30, 0x81, 0x80]),
+            (0xff, &[0x30, 0x81, 0xff]),
+            (0x100, &[0x30, 0x82, 1, 0]),
+            (0x1_0000, &[0x30, 0x83, 1, 0, 0]),
+        ] {
+            let bytes = vec![7; length];
+            let element = sequence(&[&bytes[..length / 2], &bytes[length / 2..]]);
+            assert_eq!((&element[..written.len()], element.len()), (written, written.len() + length));
+            assert_eq!((header(&element), content(&element)), ((written.len(), length), &bytes[..]));
+        }
+    }
+}

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use lanyard_operator::kubernetes::secret::SecretData;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 use crate::given::secret;
 
@@ -52,6 +54,25 @@ pub(crate) fn root_with(name: &str, key: &KeyPair, serial: u64) -> SecretData {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     secret(&[("tls.crt", &params.self_signed(key).unwrap().pem()), ("tls.key", &key.serialize_pem())])
+}
+
+/// A certificate from the year 2000 to 2100 after a change, its key as text, and what signs with it.
+pub(crate) fn signed(
+    name: &str,
+    above: Option<&Issuer<'_, KeyPair>>,
+    change: impl FnOnce(&mut CertificateParams),
+) -> (String, String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    change(&mut params);
+    let made = above.map_or_else(|| params.self_signed(&key), |above| params.signed_by(&key, above));
+    (made.unwrap().pem(), key.serialize_pem(), Issuer::new(params, key))
 }
 
 /// The same for the domain's CA.

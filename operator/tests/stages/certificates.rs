@@ -20,8 +20,9 @@ use lanyard_operator::device::observe::observation::DeviceObservation;
 use lanyard_operator::device::plan::objects::plan;
 use lanyard_operator::device::validate::effective::{Destination, validate};
 use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, date_time_ymd};
 
-use crate::authority::{DOMAIN_CA, domain, noon, root, root_with};
+use crate::authority::{DOMAIN_CA, domain, noon, root, root_with, signed};
 use crate::given::{Given, K32, defaults, device, secret};
 
 const DAY: i64 = 24 * 3600;
@@ -99,6 +100,10 @@ fn written(observed: &mut DeviceObservation, issued: &Issued) {
         Some(StoredCredentials::from(issued.holding.clone())),
         "a Secret says all that was meant"
     );
+}
+
+fn is_valid_at(credential: &Credential, now: Timestamp) -> bool {
+    !is_early(credential, now) && !has_ended(credential, now)
 }
 
 fn leaf(credential: &Credential) -> &Certificate {
@@ -213,7 +218,7 @@ fn wrong_clock_loses_no_working_certificate() {
     assert_eq!(issue_again(&observed, Some(&known), &given(after(1))).holding, ahead.holding);
     let refused = reported(Some(&first.holding.current), Some(&ahead.holding.current));
     let back = issue_again(&observed, Some(&refused), &given(after(1)));
-    assert!(back.holding.current.is_valid_at(after(1)));
+    assert!(is_valid_at(&back.holding.current, after(1)));
     assert_eq!(back.holding.previous.as_ref(), Some(&first.holding.current));
     written(&mut observed, &back);
     let accepted = reported(Some(&back.holding.current), None);
@@ -281,6 +286,113 @@ fn proven_group_certificate_replaces_the_previous_one() {
         (&moved.holding.current, Some(Pending::RolloverTurn(never)))
     );
     assert_eq!(issue_again(&observed, Some(&accepted), &given(after(2))).holding.previous, None);
+}
+
+#[test]
+fn ca_that_cannot_sign_is_refused_with_the_reason() {
+    let until =
+        |year: i32| move |params: &mut CertificateParams| params.not_after = date_time_ymd(year, 1, 1);
+    let path = |length: u8| {
+        move |params: &mut CertificateParams| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(length));
+        }
+    };
+    let no_ca = |params: &mut CertificateParams| params.is_ca = IsCa::ExplicitNoCa;
+    let no_sign = |params: &mut CertificateParams| params.key_usages = vec![KeyUsagePurpose::CrlSign];
+    let (root, root_key, root_issuer) = signed("Root", None, |_| ());
+    let (low, low_key, low_issuer) = signed("Low", Some(&root_issuer), |_| ());
+    let (namesake, _, _) = signed("Root", None, |_| ());
+    let (stranger, _, _) = signed("Stranger", None, |_| ());
+    let mut cases = vec![
+        (root.clone(), root_key, None),
+        (root.clone(), low_key.clone(), Some("IssuerKeyMismatch")),
+        (format!("{low}{root}"), low_key.clone(), None),
+        (format!("{low}{stranger}"), low_key.clone(), Some("IssuerChainBroken")),
+        (format!("{low}{namesake}"), low_key, Some("IssuerChainBroken")),
+    ];
+    let alone = |change: &dyn Fn(&mut CertificateParams), reason| {
+        let (certificate, key, _) = signed("Root", None, change);
+        (certificate, key, Some(reason))
+    };
+    cases.extend([
+        alone(&no_ca, "IssuerNotCA"),
+        alone(&no_sign, "IssuerMayNotSign"),
+        alone(&until(2020), "IssuerExpired"),
+        alone(&|params| params.not_before = date_time_ymd(2050, 1, 1), "IssuerNotYetValid"),
+    ]);
+    // Below one that has what a change gives it, once and with another CA between.
+    for (change, reason, farther) in [
+        (&no_ca as &dyn Fn(&mut CertificateParams), Some("IssuerNotCA"), Some("IssuerNotCA")),
+        (&no_sign, Some("IssuerNotCA"), Some("IssuerNotCA")),
+        (&path(0), Some("IssuerPathTooLong"), Some("IssuerPathTooLong")),
+        (&path(1), None, Some("IssuerPathTooLong")),
+        (&path(2), None, None),
+        // Servers have their own copy of a root.
+        (&until(2020), None, None),
+    ] {
+        let (upper, _, issuer) = signed("Upper", None, change);
+        let (middle, middle_key, middle_issuer) = signed("Middle", Some(&issuer), |_| ());
+        let (lower, lower_key, _) = signed("Lower", Some(&middle_issuer), |_| ());
+        cases.push((format!("{middle}{upper}"), middle_key, reason));
+        cases.push((format!("{lower}{middle}{upper}"), lower_key, farther));
+    }
+    let (ended, _, ended_issuer) = signed("Ended", Some(&low_issuer), until(2020));
+    let (below, below_key, _) = signed("Below", Some(&ended_issuer), |_| ());
+    cases.push((format!("{below}{ended}"), below_key, Some("IssuerExpired")));
+    // Only the last root counts for nothing.
+    let (old, _, old_issuer) = signed("Old", None, until(2020));
+    let (below, below_key, _) = signed("Below", Some(&old_issuer), |_| ());
+    cases.push((format!("{below}{old}{old}"), below_key, Some("IssuerExpired")));
+    for (certificates, key, reason) in cases {
+        let data = secret(&[("tls.crt", &certificates), ("tls.key", &key)]);
+        let read = Issuer::read("ca", Some(&data), noon());
+        assert_eq!(read.as_ref().err().map(|fault| fault.reason.as_str()), reason, "{read:?}");
+    }
+}
+
+#[test]
+fn ca_signs_from_its_first_second_to_its_last() {
+    let (certificate, key, _) = signed("Root", None, |_| ());
+    let data = secret(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let reason = |second: i64| {
+        let read = Issuer::read("ca", Some(&data), Timestamp::from_second(second).unwrap());
+        read.err().map(|fault| fault.reason.as_str())
+    };
+    // 2000-01-01 and 2100-01-01.
+    let (first, end) = (946_684_800, 4_102_444_800);
+    let reasons = [first - 1, first, end - 1, end].map(reason);
+    assert_eq!(reasons, [Some("IssuerNotYetValid"), None, None, Some("IssuerExpired")]);
+}
+
+#[test]
+fn every_kind_of_key_can_be_requested() {
+    for (algorithm, size, kind) in [
+        ("ECDSA", "", Some(KeyKind::P256)),
+        ("ECDSA", ", size: 256", Some(KeyKind::P256)),
+        ("ECDSA", ", size: 384", Some(KeyKind::P384)),
+        ("ECDSA", ", size: 2048", None),
+        ("RSA", "", Some(KeyKind::Rsa2048)),
+        ("RSA", ", size: 2048", Some(KeyKind::Rsa2048)),
+        ("RSA", ", size: 3072", Some(KeyKind::Rsa3072)),
+        ("RSA", ", size: 4096", Some(KeyKind::Rsa4096)),
+        ("RSA", ", size: 384", None),
+    ] {
+        let key = serde_saphyr::from_str(&format!("{{algorithm: {algorithm}{size}}}")).unwrap();
+        assert_eq!(KeyKind::requested(Some(&key)), kind, "{algorithm}{size}");
+    }
+    assert_eq!(KeyKind::requested(None), Some(KeyKind::P256));
+}
+
+#[test]
+fn certificate_tells_the_kind_of_its_key() {
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa2048, KeyKind::Rsa3072] {
+        let duration = std::time::Duration::from_secs(1000);
+        let request =
+            LeafRequest { common_name: "a".to_owned(), duration, renew_before: duration / 2, key: kind };
+        let pair = Pair::generate(kind).unwrap();
+        let made = leaf::self_signed(&request, &pair, &leaf::serial([1; 16]), noon()).unwrap();
+        assert_eq!(made.leaf().key_kind, Some(kind));
+    }
 }
 
 /// A server looks for the CA's certificate in the chain, and for its signature on the device's own.
@@ -523,10 +635,10 @@ proptest! {
             let now = after(day);
             let issued = issue_again(&observed, known.as_ref(), &Given { turn, ..given(now) });
             let Holding { current, previous, .. } = &issued.holding;
-            prop_assert!(current.is_valid_at(now) && Some(current) != previous.as_ref());
+            prop_assert!(is_valid_at(current, now) && Some(current) != previous.as_ref());
             let group = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K64).unwrap();
             for credential in std::iter::once(current).chain(previous) {
-                prop_assert!(credential.is_valid_at(now));
+                prop_assert!(is_valid_at(credential, now));
                 match credential {
                     Credential::Key(key) => prop_assert_eq!(key, &group.derive("Press_17")),
                     Credential::Certificate(certified) => {
@@ -536,7 +648,7 @@ proptest! {
                     }
                 }
             }
-            worked = worked.filter(|worked| worked.is_valid_at(now));
+            worked = worked.filter(|worked| is_valid_at(worked, now));
             if let Some(worked) = &worked {
                 prop_assert!([Some(current), previous.as_ref()].contains(&Some(worked)), "what works is lost");
             }

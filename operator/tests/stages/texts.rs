@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lanyard_operator::device::issue::credential::{Issue, KnownCredential, issue};
 use lanyard_operator::device::observe::observation::DeviceObservation;
 use lanyard_operator::device::validate::effective::validate;
@@ -9,7 +10,7 @@ use lanyard_operator::kubernetes::found::CaFound;
 use lanyard_operator::kubernetes::secret::SecretData;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::authority::noon;
+use crate::authority::{noon, signed};
 use crate::given::{Given, K32, K64, at_hub, device, in_group, key_of, secret, through};
 
 /// `openssl x509 -req -days 36500 -in CSR -signkey KEY` makes version 1, without extensions (ref §9.5). The key is
@@ -97,6 +98,55 @@ fn ca_certificate_is_no_device_certificate() {
 }
 
 #[test]
+fn certificate_that_no_client_may_show_is_refused() {
+    use rcgen::{ExtendedKeyUsagePurpose as Extended, KeyUsagePurpose as Usage};
+    for (usage, extended, good) in [
+        (vec![], vec![], true),
+        (vec![Usage::DigitalSignature], vec![Extended::ClientAuth], true),
+        (vec![], vec![Extended::ServerAuth, Extended::ClientAuth], true),
+        (vec![], vec![Extended::Any], true),
+        (vec![Usage::KeyEncipherment], vec![Extended::ClientAuth], false),
+        (vec![Usage::DigitalSignature], vec![Extended::ServerAuth], false),
+    ] {
+        let (certificate, key, _) = signed("dev1", None, |params| {
+            params.is_ca = IsCa::ExplicitNoCa;
+            (params.key_usages, params.extended_key_usages) = (usage.clone(), extended.clone());
+        });
+        let result = through(&with_certificate(&certificate, &key));
+        let reason = result.err().map(|fault| fault.reason.as_str());
+        assert_eq!(reason, (!good).then_some("CertificateUsage"), "{usage:?} {extended:?}");
+    }
+}
+
+#[test]
+fn certificate_of_another_program_has_its_time() {
+    let (certificate, key, _) = signed("dev1", None, |params| {
+        (params.is_ca, params.key_usages) = (IsCa::ExplicitNoCa, vec![]);
+    });
+    let observed = with_certificate(&certificate, &key);
+    let reason = |second: i64| {
+        let given = Given { now: Timestamp::from_second(second).unwrap(), ..Given::default() };
+        let result = issue(&validate(&observed).unwrap(), &observed, KnownCredential::default(), &given);
+        result.err().map(|fault| fault.reason.as_str())
+    };
+    // 2000-01-01 and 2100-01-01.
+    let (first, end) = (946_684_800, 4_102_444_800);
+    let reasons = [first - 1, first, end - 1, end].map(reason);
+    assert_eq!(reasons, [Some("CertificateNotYetValid"), None, None, Some("CertificateExpired")]);
+}
+
+#[test]
+fn damaged_certificate_is_named_by_its_number() {
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let (certificate, key, _) = made("dev1", 2040, false, None);
+    let (reason, message) = refused(&with_certificate(&format!("{certificate}{junk}"), &key));
+    assert_eq!(reason, "CertificateInvalid");
+    assert!(message.contains("certificate 2 of the text is damaged"), "{message}");
+    let message = refused(&with_certificate(junk, &key)).1;
+    assert!(message.contains("certificate 1 of the text is damaged"), "{message}");
+}
+
+#[test]
 fn ended_intermediate_is_named_and_ended_root_is_not() {
     let (root, _, root_issuer) = made("Old root", 2000, true, None);
     let (ended, _, ended_issuer) = made("Plant CA", 2001, true, Some(&root_issuer));
@@ -105,6 +155,8 @@ fn ended_intermediate_is_named_and_ended_root_is_not() {
     let (reason, message) = refused(&with_certificate(&format!("{leaf}{ended}{root}"), &key));
     assert_eq!(reason, "CertificateExpired");
     assert!(message.contains("certificate 2 in tls.crt, CN=Plant CA"), "{message}");
+    // An intermediate is no root where it is the last.
+    assert_eq!(refused(&with_certificate(&format!("{leaf}{ended}"), &key)).0, "CertificateExpired");
     let (leaf, key, _) = made("dev1", 2040, false, Some(&good_issuer));
     let issued = through(&with_certificate(&format!("{leaf}{good}{root}"), &key)).unwrap().1;
     let ends = issued.holding.current.certified().unwrap().ends();
