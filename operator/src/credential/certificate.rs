@@ -141,12 +141,6 @@ impl Certificate {
             )
     }
 
-    /// Returns whether it is valid at a moment.
-    #[must_use]
-    pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        self.not_before <= now && now < self.not_after
-    }
-
     /// In the words that Azure's portal asks for (ref §9.5).
     #[must_use]
     pub fn status(&self) -> CertificateStatus {

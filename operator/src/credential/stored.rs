@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use lanyard_crds::slot::InUse;
 use lanyard_crds::status::CredentialsKind;
 use lanyard_handoff::credentials as file;
@@ -53,12 +52,6 @@ impl Credential {
             Self::Key(_) => None,
             Self::Certificate(certified) => Some(certified),
         }
-    }
-
-    /// Returns whether its validity period allows it.
-    #[must_use]
-    pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        self.certified().is_none_or(|certified| certified.leaf().is_valid_at(now))
     }
 }
 
