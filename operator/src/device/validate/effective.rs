@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::ResourceExt;
 use lanyard_crds::agent::{Agent, AgentMode};
-use lanyard_crds::buffer::{EmptyDir, Storage};
+use lanyard_crds::buffer::Storage;
 use lanyard_crds::dps::Dps;
 use lanyard_crds::group::DeviceTemplate;
 use lanyard_crds::{IoTDevice, IoTDeviceSpec};
@@ -90,8 +90,7 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
     let template = observed.group.as_ref().and_then(|group| group.spec.template.clone()).unwrap_or_default();
     let DeviceTemplate { model_id, sources, tags, telemetry, buffer, last_will, agent } = template;
     let buffer = spec.buffer.clone().or(buffer).unwrap_or_default();
-    let in_pod = || Storage { empty_dir: Some(EmptyDir {}), ..Storage::default() };
-    let storage = buffer.storage.clone().unwrap_or_else(in_pod);
+    let storage = buffer.storage.clone().unwrap_or_default();
     let agent = spec.agent.clone().or(agent).unwrap_or_default();
     let (hub, dps) = match destination.clone() {
         Destination::Hub(hub) => (Some(hub), None),
