@@ -66,3 +66,32 @@ pub fn controller<'a>(meta: &'a ObjectMeta, kind: &str) -> Option<&'a OwnerRefer
 pub fn to_ref<K: Resource<DynamicType = ()>>(key: &Key) -> ObjectRef<K> {
     ObjectRef::new(&key.name).within(&key.namespace)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owner_is_the_controller_of_this_api_and_kind() {
+        for (api_version, kind, controls, owned) in [
+            ("lanyard.dev/v1alpha1", "IoTDevice", true, true),
+            ("lanyard.dev/v2", "IoTDevice", true, true),
+            ("lanyard.dev/v1alpha1", "IoTDevice", false, false),
+            ("lanyard.dev/v1alpha1", "ProvisioningGroup", true, false),
+            ("example.com/v1", "IoTDevice", true, false),
+        ] {
+            let owner = OwnerReference {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                name: "press".to_owned(),
+                controller: Some(controls),
+                ..OwnerReference::default()
+            };
+            let namespace = Some("n".to_owned());
+            let meta = ObjectMeta { namespace, owner_references: Some(vec![owner]), ..ObjectMeta::default() };
+            let expected = owned.then(|| Key::new("n", "press"));
+            assert_eq!(super::owner(&meta, "IoTDevice"), expected, "{api_version} {kind} {controls}");
+        }
+        assert_eq!(Key::new("n", "press").to_string(), "n/press");
+    }
+}

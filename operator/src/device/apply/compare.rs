@@ -127,6 +127,7 @@ mod tests {
         assert!(!covers(&desired, &actual(json!({"a": "2"}), json!(["a", "b"]))));
         assert!(!covers(&desired, &actual(json!({}), json!(["a", "b"]))));
         assert!(!covers(&desired, &actual(json!({"a": "1"}), json!(["a"]))));
+        assert!(!covers(&desired, &actual(json!({"a": "1"}), json!(["b", "a"]))), "the order counts");
     }
 
     #[test]
@@ -171,6 +172,8 @@ mod tests {
             shape_of(json!({"data": {"a": "1"}})),
             shape_of(json!({"data": {"a": "1", "ca.crt": "2"}}))
         );
+        assert_ne!(shape_of(json!([{"a": 1}])), shape_of(json!([{"b": 1}])));
+        assert_ne!(shape_of(json!([1])), shape_of(json!([1, 2])));
         assert_ne!(
             shape_of(json!({"data": {"a": "1"}, "b": 1})),
             shape_of(json!({"data": {"a": "1", "b": 1}}))

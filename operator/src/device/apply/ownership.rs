@@ -120,7 +120,9 @@ fn hint(owner: &Owner, kind: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Secret;
+    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use lanyard_crds::ProvisioningGroup;
     use serde_json::json;
 
     use super::*;
@@ -184,6 +186,38 @@ mod tests {
             waits(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))
                 .ends_with("delete the pod too, unless it ends already")
         );
+    }
+
+    #[test]
+    fn device_can_name_another_secret_if_one_is_taken() {
+        let (device, group) = (Owner::of(&IoTDevice::default()), Owner::of(&ProvisioningGroup::default()));
+        let secret = Secret {
+            metadata: ObjectMeta { name: Some("s".to_owned()), ..ObjectMeta::default() },
+            ..Secret::default()
+        };
+        let config_map = ConfigMap { metadata: secret.metadata.clone(), ..ConfigMap::default() };
+        let fix = "belongs to another program and is not changed: rename it or delete it";
+        for (fault, message) in [
+            (
+                blocked(&device, &secret),
+                format!("Secret s {fix}, or set credentials.secretName to another name"),
+            ),
+            (blocked(&group, &secret), format!("Secret s {fix}")),
+            (blocked(&device, &config_map), format!("ConfigMap s {fix}")),
+        ] {
+            assert_eq!(fault.unwrap_err().message, message);
+        }
+    }
+
+    #[test]
+    fn agent_is_unchanged_while_its_claim_is_not_as_planned() {
+        let waiting = Ok(Written::Waiting("why".to_owned()));
+        assert_eq!(without_claim(&waiting), Some(waiting.clone()));
+        let fault = Err(Fault::new(Reason::Conflict, "m"));
+        assert_eq!(without_claim(&fault), Some(fault.clone()));
+        for done in [Written::Created, Written::Unchanged, Written::Absent] {
+            assert_eq!(without_claim(&Ok(done)), None);
+        }
     }
 
     #[test]

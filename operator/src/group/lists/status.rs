@@ -167,6 +167,30 @@ mod tests {
     }
 
     #[test]
+    fn spared_devices_are_reported_before_mistakes() {
+        let Some(Ok(imported)) = imported(0, 3) else { unreachable!() };
+        let lists = Lists { import: Some(Ok(Imported { spared: 12, ..imported })), export: None };
+        assert_eq!(lists.worst().unwrap().reason, Reason::RemovalRefused);
+    }
+
+    #[test]
+    fn exported_list_is_reported_with_its_size() {
+        let later = Some(Duration::from_secs(3));
+        let exported = Exported { secret_name: "out".to_owned(), devices: 7, waits: None, later };
+        let lists = |export| Lists { import: None, export: Some(export) };
+        let before = ProvisioningGroupStatus::default();
+        let done = lists(Ok(exported));
+        let status = export_status(&done, &before);
+        assert_eq!(status, Some(ExportStatus { secret_name: "out".to_owned(), devices: 7 }));
+        assert_eq!(done.later(), later);
+        // A list that cannot be written keeps the previous status.
+        let before = ProvisioningGroupStatus { export: status.clone(), ..before };
+        let lost = lists(Err(Fault::new(Reason::Conflict, "f")));
+        assert_eq!((export_status(&lost, &before), lost.later()), (status, None));
+        assert_eq!(export_status(&Lists::default(), &before), None);
+    }
+
+    #[test]
     fn a_status_repeats_the_first_mistakes_only() {
         let before = ProvisioningGroupStatus::default();
         let status = import_status(&Lists { import: imported(0, 90), export: None }, &before).unwrap();
