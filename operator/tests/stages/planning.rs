@@ -9,7 +9,7 @@ use lanyard_operator::device::plan::objects::{self, Plan, withdrawal};
 use lanyard_operator::kubernetes::found::CaFound;
 
 use lanyard_operator::reason::Reason;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::given::{K32, at_hub, defaults, device, in_group, through};
 
@@ -191,40 +191,107 @@ fn the_pod_has_no_right_that_it_does_not_need() {
     assert_eq!(secrets, ["press-17-credentials"]);
 }
 
+/// Metadata of an object of the device.
+fn meta(name: &str) -> Value {
+    json!({
+        "name": name, "namespace": "plant", "labels": labels(),
+        "ownerReferences": [{"apiVersion": "lanyard.dev/v1alpha1", "controller": true, "kind": "IoTDevice",
+            "name": "press-17", "uid": "u1"}],
+    })
+}
+
+fn labels() -> Value {
+    json!({
+        "app.kubernetes.io/component": "agent", "app.kubernetes.io/instance": "press-17",
+        "app.kubernetes.io/managed-by": "lanyard-operator", "app.kubernetes.io/name": "lanyard-agent",
+        "app.kubernetes.io/part-of": "lanyard", "lanyard.dev/device": "press-17",
+    })
+}
+
+/// Whole, because a field that is missing changes what Kubernetes does.
 #[test]
-fn pod_has_the_agents_settings_or_defaults() {
-    let template = |agent: &str| {
-        let spec =
-            plan(&format!("{{groupRef: {{name: a}}, agent: {agent}}}")).workload.unwrap().spec.unwrap();
-        serde_json::to_value(spec.template.spec.unwrap()).unwrap()
-    };
-    let default = template("{}");
+fn workload_and_claim_have_these_fields_and_no_others() {
     let probe = |path: &str, period: i32, failures: i32| {
         json!({"httpGet": {"path": path, "port": "http"}, "periodSeconds": period, "failureThreshold": failures,
             "timeoutSeconds": 2})
     };
-    let container = &default["containers"][0];
-    assert_eq!(container["livenessProbe"], probe("/livez", 10, 6));
-    assert_eq!(container["readinessProbe"], probe("/readyz", 3, 1));
-    let resources = json!({"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}});
-    assert_eq!(container["resources"], resources);
-    assert_eq!(default.get("imagePullSecrets"), None);
-    let own = template(
-        "{imagePullSecrets: [{name: pull}], resources: {limits: {cpu: 100m}}, topologySpreadConstraints: [\
-            {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}, \
-            {maxSkew: 2, topologyKey: host, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {a: b}}}]}",
-    );
-    assert_eq!(own["containers"][0]["resources"], json!({"limits": {"cpu": "100m"}}));
-    assert_eq!(own["imagePullSecrets"], json!([{"name": "pull"}]));
-    let agents = json!({"matchLabels": {"app.kubernetes.io/name": "lanyard-agent"}});
-    assert_eq!(
-        own["topologySpreadConstraints"],
-        json!([
-            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": agents},
+    let container = json!({
+        "name": "agent", "image": "agent:1", "imagePullPolicy": "IfNotPresent",
+        "args": ["--config", "/etc/lanyard/config/agent.yaml", "--credentials", "/etc/lanyard/credentials",
+            "--buffer", "/var/lib/lanyard/buffer", "--http", "[::]:9090", "--log-format", "json"],
+        "ports": [{"containerPort": 9090, "name": "http", "protocol": "TCP"}],
+        "livenessProbe": probe("/livez", 10, 6), "readinessProbe": probe("/readyz", 3, 1),
+        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+            "privileged": false, "readOnlyRootFilesystem": true},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/lanyard/config", "readOnly": true},
+            {"name": "credentials", "mountPath": "/etc/lanyard/credentials/press-17", "readOnly": true},
+            {"name": "buffer", "mountPath": "/var/lib/lanyard/buffer"}],
+    });
+    let pod = json!({
+        "automountServiceAccountToken": false, "enableServiceLinks": false, "containers": [container],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+            "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 40,
+        "volumes": [
+            {"name": "config", "configMap": {"name": "press-17-agent", "defaultMode": 0o444}},
+            {"name": "credentials", "secret": {"secretName": "press-17-credentials", "defaultMode": 0o440}},
+            {"name": "buffer", "emptyDir": {"sizeLimit": "352Mi"}}],
+    });
+    let expected = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta("press-17-agent"),
+        "spec": {
+            "replicas": 1, "revisionHistoryLimit": 1, "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": {"lanyard.dev/device": "press-17"}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "template": {
+                "metadata": {"labels": labels(),
+                    "annotations": {"prometheus.io/port": "9090", "prometheus.io/scrape": "true"}},
+                "spec": pod,
+            },
+        },
+    });
+    let workload = plan("{groupRef: {name: a}}").workload.unwrap();
+    assert_eq!(serde_json::to_value(workload).unwrap(), expected);
+    let storage = "{claim: {storageClassName: fast, whenDeleted: Delete}}";
+    let claim = plan(&format!("{{groupRef: {{name: a}}, buffer: {{storage: {storage}}}}}")).claim.unwrap();
+    let expected = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta("press-17-agent-buffer"),
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast",
+            "resources": {"requests": {"storage": "352Mi"}}},
+    });
+    assert_eq!(serde_json::to_value(claim).unwrap(), expected);
+}
+
+#[test]
+fn pod_has_the_agents_own_settings() {
+    let agent = json!({
+        "imagePullSecrets": [{"name": "pull"}], "resources": {"limits": {"cpu": "100m"}}, "logLevel": "debug",
+        "priorityClassName": "low", "nodeSelector": {"line": "one"}, "env": [{"name": "TZ", "value": "UTC"}],
+        "tolerations": [{"key": "edge", "operator": "Exists"}],
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["hub.example"]}],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"},
             {"maxSkew": 2, "topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule",
-                "labelSelector": {"matchLabels": {"a": "b"}}},
-        ])
-    );
+                "labelSelector": {"matchLabels": {"a": "b"}}}],
+    });
+    let spec = plan(&format!("{{groupRef: {{name: a}}, agent: {agent}}}")).workload.unwrap().spec.unwrap();
+    let pod = serde_json::to_value(spec.template.spec.unwrap()).unwrap();
+    for field in ["imagePullSecrets", "priorityClassName", "tolerations", "hostAliases", "affinity"] {
+        assert_eq!(pod[field], agent[field], "{field}");
+    }
+    let container = &pod["containers"][0];
+    assert_eq!((&container["resources"], &container["env"]), (&agent["resources"], &agent["env"]));
+    let args = container["args"].as_array().unwrap();
+    assert_eq!(args[args.len() - 2..], ["--log-level", "debug"]);
+    assert_eq!(pod["nodeSelector"], json!({"line": "one", "kubernetes.io/os": "linux"}));
+    let mut constraints = agent["topologySpreadConstraints"].clone();
+    constraints[0]["labelSelector"] = json!({"matchLabels": {"app.kubernetes.io/name": "lanyard-agent"}});
+    assert_eq!(pod["topologySpreadConstraints"], constraints);
 }
 
 #[test]
