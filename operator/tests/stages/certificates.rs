@@ -19,8 +19,11 @@ use lanyard_operator::device::issue::credential::{Issue, Issued, KnownCredential
 use lanyard_operator::device::observe::observation::DeviceObservation;
 use lanyard_operator::device::plan::objects::plan;
 use lanyard_operator::device::validate::effective::{Destination, validate};
+use lanyard_operator::group::possession;
+use lanyard_operator::kubernetes::secret::SecretData;
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, date_time_ymd};
+use serde_json::json;
 
 use crate::authority::{DOMAIN_CA, domain, noon, root, root_with, signed};
 use crate::given::{Given, K32, defaults, device, secret};
@@ -52,7 +55,7 @@ spec:
 }
 
 /// A device of a group whose CA is this.
-fn in_group(ca: lanyard_operator::kubernetes::secret::SecretData) -> DeviceObservation {
+fn in_group(ca: SecretData) -> DeviceObservation {
     DeviceObservation {
         device: Arc::new(device("{groupRef: {name: a}, deviceId: Press_17}")),
         group: Some(Arc::new(x509_group())),
@@ -362,6 +365,45 @@ fn ca_signs_from_its_first_second_to_its_last() {
     let (first, end) = (946_684_800, 4_102_444_800);
     let reasons = [first - 1, first, end - 1, end].map(reason);
     assert_eq!(reasons, [Some("IssuerNotYetValid"), None, None, Some("IssuerExpired")]);
+}
+
+#[test]
+fn answer_to_a_code_is_made_again_when_it_is_due() {
+    let read = |ca: &SecretData| Issuer::read("ca", Some(ca), noon()).unwrap();
+    let (ca, other) = (read(&root("One")), read(&root("One")));
+    let seconds = |seconds: i64| Timestamp::from_second(noon().as_second() + seconds).unwrap();
+    let first = possession::answer("CODE", &ca, None, [1; 16], noon()).unwrap();
+    assert!(first.is_signed_by(ca.certificate()) && first.common_name.as_deref() == Some("CODE"));
+    assert_eq!((first.not_after, possession::again_at(&first, &ca)), (after(7), seconds(7 * DAY * 2 / 3)));
+    let written = serde_json::to_value(possession::secret(&x509_group(), InUse::Secondary, &first)).unwrap();
+    let mut expected = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {
+            "name": "a-secondary-verification", "namespace": "plant",
+            "labels": {"app.kubernetes.io/name": "lanyard-verification", "app.kubernetes.io/instance": "a",
+                "app.kubernetes.io/part-of": "lanyard", "app.kubernetes.io/managed-by": "lanyard-operator"},
+            "ownerReferences": [{"apiVersion": "lanyard.dev/v1alpha1", "controller": true,
+                "kind": "ProvisioningGroup", "name": "a", "uid": "u2"}]},
+    });
+    expected["data"] = written["data"].clone();
+    assert_eq!(written, expected);
+    let written = possession::secret(&x509_group(), InUse::Primary, &first);
+    assert_eq!(written.metadata.name.as_deref(), Some("a-verification"));
+    let found = written.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
+    for (code, ca, now, same) in [
+        ("CODE", &ca, seconds(7 * DAY * 2 / 3 - 1), true),
+        ("CODE", &ca, seconds(7 * DAY * 2 / 3), false),
+        ("OTHER", &ca, noon(), false),
+        ("CODE", &other, noon(), false),
+    ] {
+        let again = possession::answer(code, ca, Some(&found), [2; 16], now).unwrap();
+        assert_eq!(again == first, same, "{code} {now}");
+    }
+    // It ends with its CA, and another one would not be valid longer.
+    let (certificate, key, _) = signed("Root", None, |params| params.not_after = date_time_ymd(2028, 1, 1));
+    let ending = read(&secret(&[("tls.crt", &certificate), ("tls.key", &key)]));
+    let answer = possession::answer("CODE", &ending, None, [1; 16], noon()).unwrap();
+    assert_eq!(answer.not_after, ending.not_after());
+    assert_eq!(possession::again_at(&answer, &ending), ending.not_after());
 }
 
 #[test]

@@ -291,6 +291,7 @@ fn group_counts_moved_devices_and_names_the_others() {
     ];
     devices.extend((0..12).rev().map(|number| member(&format!("r{number:02}"), "new", "Refused", why)));
     let status = rollover::status(&devices, &"new".to_owned().into());
+    assert_eq!(status.issuer_fingerprint, "new");
     assert_eq!((status.moved, status.untried, status.pending, status.refused), (1, 1, 1, 12));
     assert_eq!(status.refusals.len(), 10);
     assert_eq!((status.refusals[0].device.as_str(), status.refusals[0].message.as_str()), ("r00", "because"));

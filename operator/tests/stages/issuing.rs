@@ -99,10 +99,12 @@ fn a_connection_string_must_be_this_devices_own() {
         [("EDGE1.plant.local", true), ("edge1.plant.local:8884", false), ("edge2.plant.local", false)]
     {
         let string = text("hub.example", "press-17") + ";GatewayHostName=" + named;
-        let mut observed = at_hub(&[("connectionString", &string)]);
+        // The limit beside the string allows the gateway, the string does not.
+        let mut observed = at_hub(&[("connectionString", &string), ("gatewayHostname", "edge1.plant.local")]);
         let hub = Arc::make_mut(&mut observed.device).spec.hub.as_mut().unwrap();
         hub.gateway_hostname = Some("edge1.plant.local".to_owned());
-        assert_eq!(through(&observed).is_ok(), is_own, "{named}");
+        let refused = through(&observed).err().map(|fault| fault.reason.as_str());
+        assert_eq!(refused, (!is_own).then_some("ConnectionStringMismatch"), "{named}");
     }
     assert!(
         through(&at_hub(&[("primaryKey", &format!("{K32}\n"))])).is_ok(),
