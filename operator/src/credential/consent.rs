@@ -178,6 +178,13 @@ mod tests {
         ] {
             assert!(Marks::of(&meta(made), None).made_by_operator, "{made}");
         }
+        for other in [
+            "{ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: a, uid: u, controller: true}]}",
+            "{ownerReferences: [{apiVersion: lanyard.dev/v1alpha1, kind: IoTDevice, name: a, uid: u}]}",
+            "{labels: {app.kubernetes.io/managed-by: helm}}",
+        ] {
+            assert!(!Marks::of(&meta(other), None).made_by_operator, "{other}");
+        }
     }
 
     #[test]

@@ -117,6 +117,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn key_of_another_kind_replaces_the_first_one() {
+        let (tell, mut generated) = unbounded_channel();
+        let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
+        let device = Key::new("n", "a");
+        made(&key_generator, &mut generated, &device).await;
+        assert!(key_generator.pair(&device, KeyKind::Rsa3072).unwrap().is_none());
+        assert_eq!(generated.recv().await.as_ref(), Some(&device));
+        let key = key_generator.pair(&device, KeyKind::Rsa3072).unwrap().unwrap();
+        assert_eq!(key.public_key().len(), 398, "a modulus of 384 bytes, and what DER adds");
+        key_generator.forget(&device);
+        assert!(key_generator.pair(&device, KeyKind::Rsa3072).unwrap().is_none());
+    }
+
+    #[tokio::test]
     async fn unstored_key_is_used_again_at_the_next_attempt() {
         let (tell, mut generated) = unbounded_channel();
         let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));

@@ -152,6 +152,8 @@ pub fn secret(group: &ProvisioningGroup, name: &str, export: &Export) -> Secret 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::csv::rows;
     use super::*;
     use crate::group::lists::device_list::read;
@@ -193,6 +195,21 @@ mod tests {
 
     fn text(export: &Export) -> String {
         String::from_utf8(secret(&group(), "list", export).data.unwrap()[KEY].0.clone()).unwrap()
+    }
+
+    #[test]
+    fn secret_of_a_list_belongs_to_its_group() {
+        let exported = export("list", &[], None).unwrap();
+        let mut written = serde_json::to_value(secret(&group(), "list", &exported)).unwrap();
+        assert!(written["data"].as_object_mut().unwrap().remove(KEY).is_some());
+        let expected = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {}, "metadata": {
+                "name": "list", "namespace": "n",
+                "labels": {"app.kubernetes.io/part-of": "lanyard", "app.kubernetes.io/managed-by": "lanyard-operator"},
+                "ownerReferences": [{"apiVersion": "lanyard.dev/v1alpha1", "controller": true,
+                    "kind": "ProvisioningGroup", "name": "g", "uid": "u"}]},
+        });
+        assert_eq!(written, expected);
     }
 
     /// Reference, derivation vectors 2, 3 and 5.
