@@ -17,4 +17,5 @@ mod credentials;
 mod planning;
 mod storing;
 mod reporting;
+mod grouping;
 mod requeuing;
