@@ -172,11 +172,25 @@ fn agent_that_cannot_start_reports_the_reason() {
             "AgentCrashing",
         ),
         ("{conditions: [{type: PodScheduled, status: 'False', message: no nodes}]}", "AgentUnschedulable"),
+        (
+            "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {terminated: \
+                {exitCode: 1}}}]}",
+            "AgentCrashing",
+        ),
     ] {
         let mut observed = in_group("{groupRef: {name: a}}");
         observed.agent.pod = Some(pod(state).into());
         assert_eq!(summary(&tell(&observed, &applied(&observed))).1, reason);
     }
+    // A pod that is being made has no problem yet.
+    let creating = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 0, state: {waiting: \
+        {reason: ContainerCreating}}}]}";
+    let [no_status, creating] = ["{}", creating].map(|state| {
+        let mut observed = in_group("{groupRef: {name: a}}");
+        observed.agent.pod = Some(pod(state).into());
+        condition(&tell(&observed, &applied(&observed)), "AgentReady").2.to_owned()
+    });
+    assert_eq!(creating, no_status);
     // The last words of a crashed agent are what a user needs.
     let crashed = "{containerStatuses: [{name: a, image: i, imageID: '', ready: false, restartCount: 9, state: \
         {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 2, message: \"a\\nconfiguration \

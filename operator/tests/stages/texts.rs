@@ -161,6 +161,10 @@ fn ended_intermediate_is_named_and_ended_root_is_not() {
     let issued = through(&with_certificate(&format!("{leaf}{good}{root}"), &key)).unwrap().1;
     let ends = issued.holding.current.certified().unwrap().ends();
     assert_eq!((ends.position, ends.at.to_string()), (2, "2035-01-01T00:00:00Z".to_owned()));
+    let (leaf, key, _) = made("dev1", 2035, false, Some(&good_issuer));
+    let issued = through(&with_certificate(&format!("{leaf}{good}{root}"), &key)).unwrap().1;
+    let ends = issued.holding.current.certified().unwrap().ends();
+    assert_eq!(ends.position, 1, "both end together, and the device's own comes first");
 }
 
 #[test]
