@@ -7,6 +7,8 @@ use lanyard_crds::slot::InUse;
 use lanyard_crds::status::{DeviceCounts, ProvisioningGroupStatus};
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::fault::Fault;
+use lanyard_operator::group::lists::apply::Imported;
+use lanyard_operator::group::lists::status::Lists;
 use lanyard_operator::group::observe::{GroupObservation, IssuerSeen};
 use lanyard_operator::group::report::{Looked, Verified, happened, status};
 use lanyard_operator::group::validate::{ends, issuers, validate};
@@ -141,6 +143,28 @@ fn missing_answer_to_a_code_is_reported() {
     let mut looked = looked(&observed);
     looked.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
     assert_eq!(looked.fault().map(|fault| fault.reason), Some(Reason::Conflict));
+    assert_eq!(summary(&tell(&observed, &looked)), ("False False True".to_owned(), "Conflict"));
+}
+
+#[test]
+fn import_in_progress_is_reconciling_unless_a_user_must_act() {
+    let observed = with_key();
+    let mut looked = looked(&observed);
+    let lists = |import| Lists { import: Some(import), export: None };
+    looked.lists = lists(Ok(Imported { rows: 9, done: 2, left: 7, ..Imported::default() }));
+    let first = tell(&observed, &looked);
+    assert_eq!(summary(&first), ("False True False".to_owned(), "Importing"));
+    looked.lists = lists(Ok(Imported { rows: 9, done: 3, left: 6, ..Imported::default() }));
+    let second = tell(&observed, &looked);
+    assert_ne!(first.conditions[0].message, second.conditions[0].message);
+    assert!(happened(&first, &second).is_none(), "a step of an import is no event");
+    let lost = |message: &str| Err(Fault::new(Reason::ImportNotFound, message));
+    looked.lists = lists(lost("m"));
+    assert_eq!(looked.fault().map(|fault| fault.reason), Some(Reason::ImportNotFound));
+    let third = tell(&observed, &looked);
+    looked.lists = lists(lost("n"));
+    assert!(happened(&third, &tell(&observed, &looked)).is_some(), "another message is one");
+    looked.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
     assert_eq!(summary(&tell(&observed, &looked)), ("False False True".to_owned(), "Conflict"));
 }
 
