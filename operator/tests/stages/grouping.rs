@@ -12,7 +12,8 @@ use lanyard_operator::group::lists::status::Lists;
 use lanyard_operator::group::observe::{GroupObservation, IssuerSeen};
 use lanyard_operator::group::report::{Looked, Verified, happened, status};
 use lanyard_operator::group::validate::{ends, issuers, validate};
-use lanyard_operator::kubernetes::secret::SecretData;
+use lanyard_operator::kubernetes::secret::{Marks, SecretData};
+use lanyard_operator::permit::{self, Rules};
 use lanyard_operator::reason::Reason;
 
 use crate::authority::{noon, root, signed};
@@ -199,4 +200,40 @@ fn devices_are_counted_by_state_and_connection() {
         connected: 2,
     };
     assert_eq!(tell(&observed, &looked(&observed)).devices, Some(expected));
+}
+
+/// The owner of a Secret decides what its key or CA is used for, and where its signatures go.
+#[test]
+fn group_uses_secrets_as_their_owners_allow() {
+    let declared = |data: SecretData, use_: &str| {
+        Some(data.marked(Marks { declared: Some(use_.to_owned()), ..Marks::default() }))
+    };
+    let rules = Rules { explicit_use: true, ..Rules::default() };
+    let reason = |result: Result<(), Fault>| result.err().map(|fault| fault.reason.as_str());
+    let key = || secret(&[("primaryKey", K64)]);
+    for (data, expected) in [
+        (declared(key(), "group-key"), None),
+        (declared(key(), "device-key"), Some("SecretUseMismatch")),
+        (
+            declared(secret(&[("primaryKey", K64), ("idScope", "0neOTHER")]), "group-key"),
+            Some("DestinationNotAllowed"),
+        ),
+        (Some(key()), Some("SecretUseMissing")),
+    ] {
+        let observed = GroupObservation { key: data, ..with_key() };
+        assert_eq!(reason(permit::group(&observed, &rules)), expected);
+    }
+    let mut elsewhere = with_key();
+    Arc::make_mut(&mut elsewhere.group).spec.dps.endpoint = "dps.example".to_owned();
+    assert_eq!(reason(permit::group(&elsewhere, &Rules::default())), Some("EndpointNotAllowed"));
+    let observed = with_cas("Primary", declared(root("One"), "issuer"), declared(root("Other"), "group-key"));
+    assert_eq!(reason(permit::issuer(&observed, InUse::Primary, &rules)), None);
+    assert_eq!(reason(permit::issuer(&observed, InUse::Secondary, &rules)), Some("SecretUseMismatch"));
+    let missing = GroupObservation { key: Some(key()), ..with_key() };
+    let fault = permit::group(&missing, &rules).unwrap_err();
+    assert!(
+        fault.message.contains("`kubectl -n plant label secret key lanyard.dev/use=group-key`"),
+        "{}",
+        fault.message
+    );
 }
