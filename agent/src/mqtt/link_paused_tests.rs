@@ -113,17 +113,25 @@ async fn message_is_delivered_when_it_is_acknowledged() {
     }
 }
 
+/// The pipe has room for a part of the first message only.
 #[tokio::test(start_paused = true)]
 async fn message_with_qos_0_is_delivered_when_it_is_written() {
     let (mut link, mut server) = connect().await;
-    let body = Bytes::from_static(b"x");
-    for token in [7, 8] {
+    for (token, length) in [(7, 70_000), (8, 1)] {
+        let body = Bytes::from("x".repeat(length));
         link.publish("t".to_owned(), QoS::AtMostOnce, &body, DeliveryToken(token)).unwrap();
     }
+    let waiting = tokio::time::timeout(Duration::from_secs(1), link.next()).await;
+    assert!(waiting.is_err(), "nothing is written completely yet: {waiting:?}");
+    let mut written = vec![0; 10_000];
+    server.read_exact(&mut written).await.unwrap();
     for token in [7, 8] {
         assert_eq!(link.next().await, Ok(Arrival::Delivered(DeliveryToken(token))));
     }
-    assert_eq!(read(&mut server).await, b"\x30\x04\x00\x01tx\x30\x04\x00\x01tx");
+    written.resize(70_007 + 6, 0);
+    server.read_exact(&mut written[10_000..]).await.unwrap();
+    assert_eq!(&written[..9], b"\x30\xf3\xa2\x04\x00\x01txx");
+    assert_eq!(&written[70_006..], b"x\x30\x04\x00\x01tx");
 }
 
 #[tokio::test(start_paused = true)]
