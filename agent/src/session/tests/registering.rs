@@ -79,20 +79,63 @@ async fn dps_that_never_assigns_is_given_up_after_five_minutes() {
     assert_eq!(rig.log_until(301).await.last().unwrap(), "301 hub2 A: accepted");
 }
 
+/// With another credential too: it is the assignment that may be out of date, and not the credential.
 #[tokio::test(start_paused = true)]
-async fn dps_is_asked_again_when_the_remembered_hub_refuses() {
-    let rig =
-        rig([assigned(), accepts_for(30), fails(ConnectionReason::Unauthorized), assigned(), accepts()]);
-    assert_eq!(rig.log_until(29).await.last().unwrap(), "0 hub2 A: accepted");
+async fn dps_is_asked_again_when_the_stored_hub_refuses() {
+    for credentials in ["A", "AB"] {
+        let answers =
+            [assigned(), accepts_for(30), fails(ConnectionReason::Unauthorized), assigned(), accepts()];
+        let rig = Rig::with(Settings { dps: true, credentials, ..Settings::default() }, answers);
+        assert_eq!(rig.log_until(29).await.last().unwrap(), "0 hub2 A: accepted");
+        assert_eq!(
+            rig.log_until(60).await,
+            [
+                "30 hub2: lost",
+                "31 hub2 A: Unauthorized",
+                "32 dps A: accepted",
+                "32 dps: register",
+                "32 dps: disconnected",
+                "32 hub2 A: accepted"
+            ]
+        );
+        assert_eq!(rig.status().credential.unwrap().refused, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_by_a_hub_just_assigned_moves_on_at_once() {
+    let refused = || fails(ConnectionReason::Unauthorized);
+    let settings = Settings { dps: true, credentials: "BA", ..Settings::default() };
+    let at_start = Rig::with(settings, [assigned(), refused(), assigned(), accepts()]);
     assert_eq!(
-        rig.log_until(60).await,
+        at_start.log_until(60).await,
         [
-            "30 hub2: lost",
-            "31 hub2 A: Unauthorized",
-            "32 dps A: accepted",
-            "32 dps: register",
-            "32 dps: disconnected",
-            "32 hub2 A: accepted"
+            "0 dps B: accepted",
+            "0 dps: register",
+            "0 dps: disconnected",
+            "0 hub2 B: Unauthorized",
+            "0 dps A: accepted",
+            "0 dps: register",
+            "0 dps: disconnected",
+            "0 hub2 A: accepted"
+        ]
+    );
+    drop(at_start);
+    let beside_a_connection = rig([assigned(), accepts(), assigned(), refused(), assigned(), accepts()]);
+    assert_eq!(beside_a_connection.log_until(10).await.last().unwrap(), "0 hub2 A: accepted");
+    beside_a_connection.set_credentials("BA");
+    assert_eq!(
+        beside_a_connection.log_until(60).await,
+        [
+            "10.001 dps B: accepted",
+            "10.001 dps: register",
+            "10.001 dps: disconnected",
+            "10.001 hub2: disconnected",
+            "10.001 hub2 B: Unauthorized",
+            "10.001 dps A: accepted",
+            "10.001 dps: register",
+            "10.001 dps: disconnected",
+            "10.001 hub2 A: accepted"
         ]
     );
 }
