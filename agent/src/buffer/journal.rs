@@ -80,6 +80,11 @@ fn path(folder: &Path, generation: u64) -> PathBuf {
     folder.join(format!("{generation:020}{SUFFIX}"))
 }
 
+/// Returns the size of a file at which it is rewritten, in a buffer of so many bytes.
+pub(super) fn limit(capacity: u64) -> u64 {
+    LARGE.min(capacity / 8)
+}
+
 /// Error of reading journals.
 #[derive(Debug)]
 pub(super) enum Unreadable {
@@ -218,7 +223,13 @@ impl Journal {
 
     /// Returns whether the journal must be rewritten.
     pub(super) fn is_large(&self, capacity: u64) -> bool {
-        self.file.as_ref().is_some_and(|open| open.len > LARGE.min(capacity / 8))
+        self.len() > limit(capacity)
+    }
+
+    /// Returns the bytes that a new file would have.
+    #[cfg(test)]
+    pub(super) fn smallest(&self, ledger: &Ledger) -> u64 {
+        self.snapshot(ledger).len() as u64
     }
 
     /// Returns the bytes of the file.

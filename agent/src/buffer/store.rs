@@ -75,7 +75,8 @@ pub struct SharedBuffers {
 /// 4. A segment is dropped only behind the last message in flight. A gap in or before a message in flight never grows.
 /// 5. read = acknowledged + buffered + dropped, and the buffered events are those from acknowledged to end that are in
 ///    no gap and not dropped one by one.
-/// 6. Log and journal are within the quota, but for one scan with the policy Block.
+/// 6. At an append, log and journal are within the quota, but for one scan with the policy Block; between appends the
+///    journal grows by at most its limit.
 #[derive(Debug)]
 pub struct Buffer {
     quota: Quota,

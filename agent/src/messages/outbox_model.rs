@@ -504,3 +504,32 @@ fn reappearing_dropped_file_stays_dropped() {
     assert_eq!(plant.delivered(), ((dropped as i64..plant.read).collect(), dropped as i64));
     assert_eq!(plant.counts().dropped_in_all(), 0);
 }
+
+#[test]
+fn journal_is_rewritten_at_its_limit() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Block] {
+        let mut plant = Plant::new(settings(when_full, 64 << 10, true), 1000);
+        for _ in 0..500 {
+            plant.append(1, 10);
+            plant.outbox().tick();
+            plant.send();
+            plant.acknowledge(0);
+            plant.sent.clear();
+            // It checks the invariants.
+            assert_eq!(plant.counts().events, 0);
+        }
+    }
+}
+
+/// A hub is away for a long time: each scan is noted as dropped.
+#[test]
+fn journal_of_a_full_buffer_is_rewritten_at_its_limit() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest] {
+        let mut plant = Plant::new(settings(when_full, 64 << 10, true), 1000);
+        for _ in 0..1000 {
+            plant.append(10, 100);
+            plant.counts();
+        }
+        assert!(plant.counts().dropped_in_all() > 9000);
+    }
+}

@@ -42,7 +42,8 @@ impl Buffer {
                 None => {
                     let refused = self.log.refuse(events);
                     self.lose(refused, self.drop_reason(), log::times(events));
-                    return dropped + count;
+                    dropped += count;
+                    break;
                 }
             }
         }
