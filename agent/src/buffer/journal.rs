@@ -216,9 +216,11 @@ impl Journal {
         bytes
     }
 
-    /// Returns whether a file is open for writing.
-    pub(super) fn is_open(&self) -> bool {
-        self.file.is_some()
+    /// Makes the next write to the file fail.
+    #[cfg(test)]
+    pub(super) fn break_file(&mut self) {
+        let open = self.file.as_mut().unwrap();
+        open.file = Arc::new(File::open(&open.path).unwrap());
     }
 
     /// Returns whether the journal must be rewritten.

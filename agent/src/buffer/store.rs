@@ -26,6 +26,8 @@ mod append;
 mod deliver;
 #[cfg(test)]
 mod invariants;
+#[cfg(test)]
+mod failing_disk;
 
 use std::io;
 use std::ops::Range;
@@ -201,7 +203,7 @@ impl Buffer {
     }
 
     /// Counts unread events as dropped, and notes their gap, except those that are in a gap already.
-    fn lose(&mut self, range: Range<u64>, reason: DropReason, (from, to): (i64, i64)) {
+    fn lose(&mut self, range: Range<u64>, reason: DropReason, (from, to): (i64, i64), now: Instant) {
         for part in self.journal.gaps().outside(range) {
             let events = part.end - part.start;
             self.counts.events = self.counts.events.saturating_sub(events);
@@ -209,25 +211,20 @@ impl Buffer {
             let gap = Gap { first: part.start, end: part.end, from, to, marked: self.drop_markers };
             // A gap that a message reports, or that lies before one, does not grow any more.
             let noted = self.journal.note_gap(gap, self.reader.unread().max(self.ledger.end()));
-            self.report_failure(noted);
+            self.report_failure(noted, now);
         }
     }
 
     /// Replaces the journal by a new file with the current state, while the disk accepts writes.
     fn begin_journal(&mut self, now: Instant) {
-        if self.disk.is_writable()
-            && let Err(error) = self.journal.begin(&mut self.disk, &self.ledger, now)
-        {
-            self.log.fail(&error, &mut self.disk, now);
+        if self.disk.is_writable() {
+            let begun = self.journal.begin(&mut self.disk, &self.ledger, now);
+            self.report_failure(begun, now);
         }
     }
 
     /// Checks the journal after entries: replaces it if it is large, and has it synced.
     fn maintain_journal(&mut self, now: Instant) {
-        if self.disk.is_writable() && !self.journal.is_open() {
-            let error = io::Error::other("the entry of a message in flight could not be written");
-            self.log.fail(&error, &mut self.disk, now);
-        }
         if self.journal.is_large(self.quota.capacity()) {
             self.begin_journal(now);
         }
@@ -235,10 +232,10 @@ impl Buffer {
     }
 
     /// Reports a failed write to the journal.
-    fn report_failure(&mut self, noted: io::Result<()>) {
+    fn report_failure(&mut self, noted: io::Result<()>, now: Instant) {
         if let Err(error) = noted {
-            // After a crash, messages in flight would be sent with other ids. The next entry tries the disk again.
-            self.disk.report(format!("the buffer cannot record messages in flight: {error}"));
+            // Until the disk accepts a new journal, messages in flight would be sent with other ids after a crash.
+            self.log.fail(&error, &mut self.disk, now);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Fills a message: chooses its events, and writes its body and properties. Pure.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use lanyard_handoff::config::{Format, Telemetry};
@@ -45,7 +46,13 @@ impl Heading<'_> {
 }
 
 /// Fills a message with the oldest unread events before the number `until`; they are not taken yet.
-pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<'_>, until: u64) -> Filled {
+pub(super) fn fill(
+    buffer: &mut Buffer,
+    telemetry: &Telemetry,
+    heading: Heading<'_>,
+    until: u64,
+    now: Instant,
+) -> Filled {
     let properties = properties(telemetry, heading.id);
     let room = MAX_MESSAGE_BYTES.saturating_sub(properties_bytes(&properties));
     let mut cursor = buffer.cursor();
@@ -53,14 +60,14 @@ pub(super) fn fill(buffer: &mut Buffer, telemetry: &Telemetry, heading: Heading<
     let mut body = Body::open(telemetry.template.as_ref(), heading.timestamp, expected);
     let (mut events, mut markers) = (0, 0);
     loop {
-        let peeked = buffer.peek(&mut cursor, until);
+        let peeked = buffer.peek(&mut cursor, until, now);
         let found = match peeked {
             Peeked::Nothing => break,
             Peeked::Event => buffer.event(&cursor),
             Peeked::Gap(after) => buffer.marker().map(|marker| (marker, after)),
         };
         let Some((unread, after)) = found else {
-            buffer.skip_block(&mut cursor);
+            buffer.skip_block(&mut cursor, now);
             continue;
         };
         let belongs = match telemetry.format {
@@ -119,7 +126,6 @@ mod tests {
     use crate::tags::event::{Event, Value};
     use lanyard_handoff::templates::template::Template;
     use lanyard_handoff::templates::texts::TemplateTexts;
-    use std::time::Instant;
 
     fn event(tag: &str, value: Value, time: i64) -> Event {
         Event { tag: Arc::from(tag), value, good: true, continues: false, time }
@@ -133,7 +139,7 @@ mod tests {
 
     fn filled(buffer: &mut Buffer, telemetry: &Telemetry) -> Filled {
         let heading = Heading { id: "m-1", number: 1, timestamp: 1_488_227_380_000, before: (0, 0) };
-        fill(buffer, telemetry, heading, buffer.end())
+        fill(buffer, telemetry, heading, buffer.end(), Instant::now())
     }
 
     fn message(buffer: &mut Buffer, telemetry: &Telemetry) -> Message {

@@ -133,13 +133,13 @@ impl Outbox {
         }
         let (number, first) = (self.buffer.next_message(), self.buffer.unread());
         let heading = Heading { id: &id(self.run, number), number, timestamp, before: self.newest };
-        match fill::fill(&mut self.buffer, telemetry, heading, until) {
+        match fill::fill(&mut self.buffer, telemetry, heading, until, now) {
             Filled::Nothing(after) => {
-                self.buffer.skip(after);
+                self.buffer.skip(after, now);
                 Next::Nothing
             }
             Filled::TooLarge { tag, bytes, after } => {
-                self.buffer.discard(after, DropReason::TooLarge);
+                self.buffer.discard(after, DropReason::TooLarge, now);
                 Next::TooLarge { tag, bytes }
             }
             Filled::Message { message, after, markers } => {
@@ -165,7 +165,7 @@ impl Outbox {
             timestamp: inherited.timestamp,
             before: self.newest,
         };
-        match fill::fill(&mut self.buffer, &telemetry, heading, inherited.end) {
+        match fill::fill(&mut self.buffer, &telemetry, heading, inherited.end, now) {
             Filled::Message { message, after, markers }
                 if after.number() == inherited.end && crc32c::crc32c(&message.body) == inherited.checksum =>
             {

@@ -41,7 +41,7 @@ impl Buffer {
                 Some(events) => dropped += events,
                 None => {
                     let refused = self.log.refuse(events);
-                    self.lose(refused, self.drop_reason(), log::times(events));
+                    self.lose(refused, self.drop_reason(), log::times(events), now);
                     dropped += count;
                     break;
                 }
@@ -58,7 +58,7 @@ impl Buffer {
         }
         self.end_noted_at = Some(now);
         let noted = self.journal.append(self.log.end());
-        self.report_failure(noted);
+        self.report_failure(noted, now);
         self.maintain_journal(now);
     }
 
@@ -79,7 +79,7 @@ impl Buffer {
         let unread = self.reader.unread();
         let range = segment.first.max(unread)..segment.end.max(unread);
         let events = (range.end - range.start) - self.journal.gaps().events(range.clone());
-        self.lose(range, self.drop_reason(), (segment.from, segment.to));
+        self.lose(range, self.drop_reason(), (segment.from, segment.to), now);
         self.reader.forget(segment.first, &mut self.log);
         if !segment.is_in_memory() {
             self.disk.retry_now(now);

@@ -32,12 +32,12 @@ impl Buffer {
     }
 
     /// Moves a cursor to the next event before the number `until`, and returns the item there.
-    pub fn peek(&mut self, cursor: &mut Cursor, until: u64) -> Peeked {
+    pub fn peek(&mut self, cursor: &mut Cursor, until: u64, now: Instant) -> Peeked {
         let (start, mut after) = (cursor.number(), *cursor);
         let peeked = loop {
             match self.reader.find(&mut after, (start, until), self.journal.gaps(), &mut self.log) {
                 Found::Event => break Peeked::Event,
-                Found::Missing(range, times) => self.lose(range, DropReason::Corrupt, times),
+                Found::Missing(range, times) => self.lose(range, DropReason::Corrupt, times, now),
                 Found::Nothing => break Peeked::Nothing,
             }
         };
@@ -56,9 +56,9 @@ impl Buffer {
     }
 
     /// Drops the events of a block from a cursor on, because they are not sound.
-    pub fn skip_block(&mut self, cursor: &mut Cursor) {
+    pub fn skip_block(&mut self, cursor: &mut Cursor, now: Instant) {
         let (range, times) = self.reader.skip_block(cursor);
-        self.lose(range, DropReason::Corrupt, times);
+        self.lose(range, DropReason::Corrupt, times, now);
     }
 
     /// Returns the event that reports the gap which [`Buffer::peek`] found last.
@@ -104,24 +104,24 @@ impl Buffer {
             Flight { bounds: bounds.clone(), message: Arc::clone(&message), events, markers, oldest };
         if self.ledger.add(flight, now) {
             let noted = self.journal.message(bounds);
-            self.report_failure(noted);
+            self.report_failure(noted, now);
             self.maintain_journal(now);
         }
         message
     }
 
     /// Drops the first unread event, which ends at a cursor.
-    pub fn discard(&mut self, cursor: Cursor, reason: DropReason) {
+    pub fn discard(&mut self, cursor: Cursor, reason: DropReason, now: Instant) {
         self.counts.events -= 1;
         self.counts.drop_events(reason, 1);
-        self.skip(cursor);
+        self.skip(cursor, now);
     }
 
     /// Moves the first unread event behind a gap that no message reports.
-    pub fn skip(&mut self, cursor: Cursor) {
+    pub fn skip(&mut self, cursor: Cursor, now: Instant) {
         self.reader.advance(cursor);
         if self.ledger.is_empty() {
-            self.release(cursor.number());
+            self.release(cursor.number(), now);
         }
     }
 
@@ -156,16 +156,16 @@ impl Buffer {
             self.counts.acknowledged += flight.events + flight.markers;
             // Markers count as read when they are delivered: until then another process can make them again.
             self.counts.read += flight.markers;
-            self.release(flight.bounds.end);
+            self.release(flight.bounds.end, now);
             self.maintain_journal(now);
         }
         Some(latency)
     }
 
     /// Notes that the events before a number are acknowledged or dropped, and deletes their segments.
-    fn release(&mut self, number: u64) {
+    fn release(&mut self, number: u64, now: Instant) {
         let noted = self.journal.acknowledge(number, self.log.end());
-        self.report_failure(noted);
+        self.report_failure(noted, now);
         self.log.release(number);
     }
 }

@@ -1,0 +1,39 @@
+//! Tests of a buffer whose disk does not accept writes. Reads and writes disk.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lanyard_handoff::buffer as config;
+
+use super::{Buffer, SharedBuffers};
+use crate::buffer::scratch_folder::ScratchFolder;
+use crate::tags::event::{Event, Value};
+
+/// Time after which the disk is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+fn open(folder: &ScratchFolder, settings: &config::Buffer) -> Buffer {
+    Buffer::open(folder.path(), settings, &SharedBuffers::default(), Instant::now())
+}
+
+/// Appends an event with a text of so many bytes; returns how many events were dropped.
+fn append(buffer: &mut Buffer, length: usize, now: Instant) -> u64 {
+    let value = Value::Text(Arc::from("x".repeat(length)));
+    buffer.append(&[Event { tag: Arc::from("T"), value, good: true, continues: false, time: 0 }], now)
+}
+
+#[test]
+fn failed_write_to_the_journal_is_reported_with_its_cause() {
+    let (folder, now) = (ScratchFolder::new(), Instant::now());
+    let mut buffer = open(&folder, &config::Buffer::default());
+    buffer.journal.break_file();
+    append(&mut buffer, 1, now);
+    let problem = buffer.problem().unwrap();
+    assert!(problem.contains("Bad file descriptor"), "{problem}");
+    append(&mut buffer, 1, now + RETRY / 2);
+    assert_eq!((buffer.counts().events, buffer.counts().volatile), (2, 1), "the second is in memory");
+    append(&mut buffer, 1, now + RETRY);
+    assert_eq!((buffer.problem(), buffer.counts().volatile), (None, 0));
+    drop(buffer);
+    assert_eq!(open(&folder, &config::Buffer::default()).counts().recovered, 3);
+}
