@@ -27,7 +27,7 @@ mod deliver;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
-mod failing_disk;
+mod disk_tests;
 
 use std::io;
 use std::ops::Range;

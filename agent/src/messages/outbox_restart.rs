@@ -9,6 +9,7 @@ use lanyard_handoff::size::ByteSize;
 use lanyard_protocol::hub::property_bag::MESSAGE_ID;
 
 use crate::buffer::message::Message;
+use crate::buffer::reader::DROPPED_TAG;
 use crate::buffer::scratch_folder::ScratchFolder;
 use crate::buffer::store::{Buffer, SharedBuffers};
 use crate::messages::outbox::{Next, Outbox};
@@ -130,21 +131,49 @@ fn policy_block_has_room_again_after_acknowledgements() {
     assert!(outbox.has_room());
 }
 
-#[test]
-fn smaller_capacity_drops_the_oldest_events() {
-    let settings =
-        |capacity| config::Buffer { capacity: ByteSize::new(capacity), ..config::Buffer::default() };
-    let mut outbox = in_memory(&settings(1 << 20));
-    let texts = ["x".repeat(1000), "y".repeat(1000)];
-    for text in texts.iter().cycle().take(500) {
-        append(&mut outbox, &[text]);
+/// Sets a capacity of 100 KiB while 500 events of 1000 bytes are buffered; returns the outbox, and the first value of the
+/// next message and its last.
+fn shrink(drop_markers: bool) -> (Outbox, [serde_json::Value; 2]) {
+    let settings = |capacity, drop_markers| config::Buffer {
+        capacity: ByteSize::new(capacity),
+        drop_markers,
+        ..config::Buffer::default()
+    };
+    let mut outbox = in_memory(&settings(1 << 20, true));
+    for number in 0..500 {
+        append(&mut outbox, &[&format!("{number:x<1000}")]);
     }
     assert_eq!((outbox.capacity(), outbox.counts().events), (1 << 20, 500));
-    outbox.configure(&settings(100 << 10), Instant::now());
+    outbox.configure(&settings(100 << 10, drop_markers), Instant::now());
+    outbox.tick();
+    let message = next(&mut outbox, &telemetry(1000), 0).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+    let values = body["values"].as_array().unwrap();
+    let ends = [&values[0], &values[values.len() - 1]].map(Clone::clone);
+    (outbox, ends)
+}
+
+/// Number of the event that became this value.
+fn number(value: &serde_json::Value) -> u64 {
+    value["v"].as_str().unwrap().trim_end_matches('x').parse().unwrap()
+}
+
+#[test]
+fn smaller_capacity_drops_the_oldest_events() {
+    let (outbox, [first, last]) = shrink(true);
     let counts = outbox.counts();
     assert_eq!(outbox.capacity(), 100 << 10);
-    assert!(counts.bytes <= 100 << 10 && counts.events < 100, "{counts:?}");
+    // One segment of 64 KiB more is more than is needed.
+    assert!((36 << 10..=100 << 10).contains(&counts.bytes) && counts.events > 70, "{counts:?}");
     assert_eq!(counts.events + counts.dropped_in_all(), 500);
+    assert_eq!((&first["id"], &first["v"][0]), (&DROPPED_TAG.into(), &counts.dropped_in_all().into()));
+    assert_eq!(number(&last), 499);
+}
+
+#[test]
+fn drop_markers_can_be_switched_off_while_events_are_buffered() {
+    let (outbox, [first, last]) = shrink(false);
+    assert_eq!((number(&first), number(&last)), (outbox.counts().dropped_in_all(), 499));
 }
 
 #[test]

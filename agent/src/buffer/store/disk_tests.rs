@@ -1,9 +1,9 @@
-//! Tests of a buffer whose disk does not accept writes. Reads and writes disk.
+//! Tests of a buffer and its disk, which may not accept writes. Reads and writes disk.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanyard_handoff::buffer as config;
+use lanyard_handoff::buffer::{self as config, Sync};
 
 use super::{Buffer, SharedBuffers};
 use crate::buffer::scratch_folder::ScratchFolder;
@@ -36,4 +36,13 @@ fn failed_write_to_the_journal_is_reported_with_its_cause() {
     assert_eq!((buffer.problem(), buffer.counts().volatile), (None, 0));
     drop(buffer);
     assert_eq!(open(&folder, &config::Buffer::default()).counts().recovered, 3);
+}
+
+#[test]
+fn changed_policy_of_syncing_holds_from_then_on() {
+    let mut buffer = Buffer::in_memory(&config::Buffer::default(), &SharedBuffers::default());
+    for (sync, syncs) in [(Sync::Never, false), (Sync::EverySecond, true), (Sync::Never, false)] {
+        buffer.configure(&config::Buffer { sync, ..config::Buffer::default() }, Instant::now());
+        assert_eq!(buffer.disk.syncer().is_some(), syncs, "{sync:?}");
+    }
 }
