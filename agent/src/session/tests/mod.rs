@@ -2,6 +2,7 @@
 
 mod script;
 mod rig;
+mod streaming;
 mod reconnect;
 mod rollover;
 mod validity;

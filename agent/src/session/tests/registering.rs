@@ -18,14 +18,17 @@ async fn dps_is_polled_as_it_says_and_the_hub_is_remembered() {
     let polls =
         [(202, Some(3), ASSIGNING), (202, None, ASSIGNING), (202, Some(0), ASSIGNING), (200, None, ASSIGNED)];
     let rig = rig([registers(polls), accepts_for(30), accepts()]);
-    assert_eq!(rig.log_until(1).await, ["0 dps A: accepted", "0 dps: register"]);
+    assert_eq!(rig.log_until(1).await, ["0 dps A: accepted", "0 dps: register", "0 dps: acknowledge 1"]);
     assert_eq!(rig.reason(), ConnectionReason::Registering);
     assert_eq!(
         rig.log_until(30).await,
         [
             "3 dps: poll",
+            "3 dps: acknowledge 1",
             "5 dps: poll",
+            "5 dps: acknowledge 1",
             "5.500 dps: poll",
+            "5.500 dps: acknowledge 1",
             "5.500 dps: disconnected",
             "5.500 hub2 A: accepted"
         ]
@@ -38,12 +41,24 @@ async fn dps_is_polled_as_it_says_and_the_hub_is_remembered() {
 async fn busy_dps_is_asked_again_when_it_says_and_within_an_hour() {
     let busy = |seconds| registers([(429, Some(seconds), "{}")]);
     let rig = rig([busy(30), busy(1_000_000), assigned(), accepts()]);
-    assert_eq!(rig.log_until(29).await, ["0 dps A: accepted", "0 dps: register", "0 dps: dropped"]);
+    assert_eq!(
+        rig.log_until(29).await,
+        ["0 dps A: accepted", "0 dps: register", "0 dps: acknowledge 1", "0 dps: dropped"]
+    );
     assert_eq!(rig.reason(), ConnectionReason::HubUnavailable);
-    assert_eq!(rig.log_until(3629).await, ["30 dps A: accepted", "30 dps: register", "30 dps: dropped"]);
+    assert_eq!(
+        rig.log_until(3629).await,
+        ["30 dps A: accepted", "30 dps: register", "30 dps: acknowledge 1", "30 dps: dropped"]
+    );
     assert_eq!(
         rig.log_until(3630).await,
-        ["3630 dps A: accepted", "3630 dps: register", "3630 dps: disconnected", "3630 hub2 A: accepted"]
+        [
+            "3630 dps A: accepted",
+            "3630 dps: register",
+            "3630 dps: acknowledge 1",
+            "3630 dps: disconnected",
+            "3630 hub2 A: accepted"
+        ]
     );
 }
 
@@ -94,6 +109,7 @@ async fn dps_is_asked_again_when_the_stored_hub_refuses() {
                 "31 hub2 A: Unauthorized",
                 "32 dps A: accepted",
                 "32 dps: register",
+                "32 dps: acknowledge 1",
                 "32 dps: disconnected",
                 "32 hub2 A: accepted"
             ]
@@ -112,10 +128,12 @@ async fn refusal_by_a_hub_just_assigned_moves_on_at_once() {
         [
             "0 dps B: accepted",
             "0 dps: register",
+            "0 dps: acknowledge 1",
             "0 dps: disconnected",
             "0 hub2 B: Unauthorized",
             "0 dps A: accepted",
             "0 dps: register",
+            "0 dps: acknowledge 1",
             "0 dps: disconnected",
             "0 hub2 A: accepted"
         ]
@@ -129,11 +147,13 @@ async fn refusal_by_a_hub_just_assigned_moves_on_at_once() {
         [
             "10.001 dps B: accepted",
             "10.001 dps: register",
+            "10.001 dps: acknowledge 1",
             "10.001 dps: disconnected",
             "10.001 hub2: disconnected",
             "10.001 hub2 B: Unauthorized",
             "10.001 dps A: accepted",
             "10.001 dps: register",
+            "10.001 dps: acknowledge 1",
             "10.001 dps: disconnected",
             "10.001 hub2 A: accepted"
         ]
@@ -176,7 +196,12 @@ async fn new_credential_registers_beside_the_connection() {
     rig.set_credentials("BA");
     assert_eq!(
         rig.log_until(60).await,
-        ["10.001 dps B: accepted", "10.001 dps: register", "10.001 dps: dropped"]
+        [
+            "10.001 dps B: accepted",
+            "10.001 dps: register",
+            "10.001 dps: acknowledge 1",
+            "10.001 dps: dropped"
+        ]
     );
     assert_eq!(rig.reason(), ConnectionReason::Connected, "the connection stays");
     assert_eq!(rig.status().credential.unwrap().refused.unwrap().fingerprint, credential('B').fingerprint);
@@ -185,6 +210,7 @@ async fn new_credential_registers_beside_the_connection() {
         [
             "70.001 dps B: accepted",
             "70.001 dps: register",
+            "70.001 dps: acknowledge 1",
             "70.001 dps: disconnected",
             "70.001 hub2: disconnected",
             "70.001 hub2 B: accepted"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lanyard_handoff::config::{Device, Dps, Hub};
+use lanyard_handoff::config::{Device, Dps, Hub, Telemetry};
 use lanyard_handoff::status::{ConnectionReason, DeviceStatus};
 use lanyard_protocol::hub::host::HostPort;
 use lanyard_protocol::hub::id::{DeviceId, IdScope};
@@ -96,7 +96,7 @@ impl Default for Settings {
 pub(super) struct Rig {
     script: Script,
     state: DeviceState,
-    _config: watch::Sender<Arc<Device>>,
+    config: watch::Sender<Arc<Device>>,
     credentials: watch::Sender<CredentialsResult>,
     stopper: Option<Stopper>,
     task: JoinHandle<()>,
@@ -139,7 +139,7 @@ impl Rig {
             stop,
         };
         let task = tokio::spawn(connection.run());
-        Self { script, state, _config: config, credentials, stopper: Some(stopper), task, folder }
+        Self { script, state, config, credentials, stopper: Some(stopper), task, folder }
     }
 
     /// Lets time pass until so many seconds after the start of the test.
@@ -173,6 +173,11 @@ impl Rig {
 
     pub(super) fn is_delivered(&self) -> bool {
         self.state.outbox.lock().is_empty()
+    }
+
+    pub(super) fn configure(&self, telemetry: Telemetry) {
+        let device = Device { telemetry, ..Device::clone(&self.config.borrow()) };
+        drop(self.config.send_replace(Arc::new(device)));
     }
 
     pub(super) fn set_credentials(&self, names: &str) {

@@ -35,6 +35,8 @@ pub(super) struct Server {
     /// Time until a message is acknowledged.
     latency: Duration,
     silent: bool,
+    /// Packet id of a message to the device.
+    inbound: Option<u16>,
     /// Answers of DPS: status, retry-after, body.
     dps: VecDeque<(u16, Option<u64>, String)>,
 }
@@ -60,6 +62,11 @@ pub(super) fn accepts_slowly(seconds: u64) -> Answer {
 /// Accepts, and never acknowledges a message.
 pub(super) fn accepts_silently() -> Answer {
     Answer::Accepts(Server { silent: true, ..Server::default() })
+}
+
+/// Accepts, and sends a message with this packet id.
+pub(super) fn accepts_and_sends(packet_id: u16) -> Answer {
+    Answer::Accepts(Server { inbound: Some(packet_id), ..Server::default() })
 }
 
 /// Accepts as DPS, and answers its requests in order; then no more.
@@ -127,7 +134,8 @@ impl Transport for Script {
             Some(Answer::Accepts(server)) => {
                 self.note(&format!("{attempt}: accepted"));
                 let lost_at = server.lifetime.map(|lifetime| Instant::now() + lifetime);
-                let (script, arrivals) = (self.clone(), VecDeque::new());
+                let inbound = server.inbound.map(|packet_id| (Instant::now(), message("t", "m", packet_id)));
+                let (script, arrivals) = (self.clone(), inbound.into_iter().collect());
                 Ok(ScriptedLink { script, host, server, lost_at, arrivals, ended: false })
             }
             Some(Answer::Hangs) | None => {
@@ -136,6 +144,14 @@ impl Transport for Script {
             }
         }
     }
+}
+
+fn message(topic: &str, payload: &str, packet_id: u16) -> Arrival {
+    Arrival::Message(InboundMessage {
+        topic: topic.to_owned(),
+        payload: Bytes::from(payload.to_owned()),
+        packet_id,
+    })
 }
 
 /// Returns the name of the credential that signed the login's token.
@@ -177,18 +193,18 @@ impl ScriptedLink {
         let rid = topic.split("$rid=").nth(1).unwrap().split('&').next().unwrap();
         let Some((status, retry_after, body)) = self.server.dps.pop_front() else { return };
         let topic = FromDps { status, rid, retry_after }.to_string();
-        let message = InboundMessage { topic, payload: Bytes::from(body), packet_id: 1 };
-        self.arrivals.push_back((Instant::now(), Arrival::Message(message)));
+        self.arrivals.push_back((Instant::now(), message(&topic, &body, 1)));
     }
 }
 
 impl Link for ScriptedLink {
-    fn publish(&mut self, topic: String, _: QoS, _: &Bytes, token: DeliveryToken) -> Result<(), Failure> {
+    fn publish(&mut self, topic: String, qos: QoS, _: &Bytes, token: DeliveryToken) -> Result<(), Failure> {
         if topic.starts_with("$dps/") {
             self.answer_as_dps(&topic);
             return Ok(());
         }
-        self.note(&format!("message {}", token.0));
+        let qos = if qos == QoS::AtMostOnce { " with QoS 0" } else { "" };
+        self.note(&format!("message {}{qos}", token.0));
         if !self.server.silent {
             self.arrivals.push_back((Instant::now() + self.server.latency, Arrival::Delivered(token)));
         }
@@ -199,7 +215,9 @@ impl Link for ScriptedLink {
         self.arrivals.push_back((Instant::now(), Arrival::Subscribed));
     }
 
-    fn acknowledge(&mut self, _: &InboundMessage) {}
+    fn acknowledge(&mut self, message: &InboundMessage) {
+        self.note(&format!("acknowledge {}", message.packet_id));
+    }
 
     async fn next(&mut self) -> Result<Arrival, Failure> {
         let due = self.arrivals.front().map(|(at, _)| *at);
