@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn events_go_to_memory_after_a_sync_that_failed() {
+        let (folder, mut log) = (ScratchFolder::new(), log());
+        let path = BufferFolder::new(folder.path());
+        let mut disk = Disk::new(Some(path), Sync::EveryWrite, &Syncer::default());
+        append(&mut log, &mut disk, 0..2, LARGE);
+        // The null device cannot be synced.
+        log.open_file = Some(Synced::new(&Arc::new(std::fs::File::open("/dev/null").unwrap())));
+        append(&mut log, &mut disk, 2..4, LARGE);
+        assert_eq!((log.end(), disk.is_failing(), ranges(&log)), (5, true, vec![]));
+        append(&mut log, &mut disk, 4..6, LARGE);
+        assert_eq!(ranges(&log), [(5, 7)]);
+    }
+
+    #[test]
     fn folder_that_cannot_be_made_leaves_events_in_memory() {
         let folder = ScratchFolder::new();
         std::fs::write(folder.at("file"), "").unwrap();

@@ -208,3 +208,29 @@ impl CredentialSet {
         at_once
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use lanyard_protocol::hub::key::SymmetricKey;
+
+    use super::*;
+
+    #[test]
+    fn credential_that_tls_refuses_is_paused_as_by_dps() {
+        let key = SymmetricKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let credential = Arc::new(Credential::of_key(key));
+        let offered = vec![Arc::clone(&credential)];
+        let credentials = Credentials { offered, problem: None, ca: None, ca_path: PathBuf::new() };
+        let (_sender, watch) = watch::channel(Ok(Arc::new(credentials)));
+        let status = Arc::new(ConnectionStatus::new("d", "d").unwrap());
+        let (trust, hour) = (Trust::new(None).unwrap(), Duration::from_secs(3600));
+        let mut set = CredentialSet::new(status, trust, watch, hour, Environment::system());
+        assert!(set.tls(&credential).is_ok());
+        set.ca = Some(Arc::from(*b"no PEM"));
+        let failed = set.tls(&credential).unwrap_err();
+        assert_eq!(failed.failure.reason, ConnectionReason::CredentialsUnreadable);
+        assert_eq!(failed.rule, Some(RetryRule::Dps));
+    }
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lanyard_handoff::buffer::{self as config, Sync};
 
 use super::{Buffer, SharedBuffers};
+use crate::buffer::counts::DropReason;
 use crate::buffer::scratch_folder::ScratchFolder;
 use crate::tags::event::{Event, Value};
 
@@ -45,4 +46,26 @@ fn changed_policy_of_syncing_holds_from_then_on() {
         buffer.configure(&config::Buffer { sync, ..config::Buffer::default() }, Instant::now());
         assert_eq!(buffer.disk.syncer().is_some(), syncs, "{sync:?}");
     }
+}
+
+#[test]
+fn room_of_dropped_files_is_used_at_once() {
+    let (folder, now) = (ScratchFolder::new(), Instant::now());
+    let mut buffer =
+        open(&folder, &config::Buffer { capacity: config::Buffer::LEAST, ..config::Buffer::default() });
+    for _ in 0..10 {
+        append(&mut buffer, 1000, now);
+    }
+    buffer.journal.break_file();
+    // It notes the end of the log.
+    let now = now + RETRY / 2;
+    append(&mut buffer, 1000, now);
+    assert!(buffer.problem().is_some());
+    while append(&mut buffer, 1000, now) == 0 {}
+    let dropped = |buffer: &Buffer, reason| buffer.counts().dropped(reason);
+    assert!(dropped(&buffer, DropReason::StorageFailed) > 0);
+    append(&mut buffer, 1000, now);
+    assert_eq!((buffer.problem(), dropped(&buffer, DropReason::BufferFull)), (None, 0));
+    while append(&mut buffer, 1000, now) == 0 {}
+    assert!(dropped(&buffer, DropReason::BufferFull) > 0);
 }

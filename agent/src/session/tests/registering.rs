@@ -218,3 +218,19 @@ async fn new_credential_registers_beside_the_connection() {
     );
     assert_eq!(rig.status().credential.unwrap().refused, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn token_is_renewed_while_dps_is_silent_about_a_new_credential() {
+    let rig = rig([assigned(), accepts(), Answer::Hangs, accepts(), Answer::Hangs]);
+    assert_eq!(rig.log_until(10).await.last().unwrap(), "0 hub2 A: accepted");
+    rig.set_credentials("BA");
+    assert_eq!(
+        rig.log_until(2880).await,
+        [
+            "10.001 dps B: no answer",
+            "2880 hub2: disconnected",
+            "2880 hub2 A: accepted",
+            "2880 dps B: no answer"
+        ]
+    );
+}

@@ -60,16 +60,16 @@ async fn login_that_breaks_three_times_yields_to_the_next_credential() {
     let broken = || fails(ConnectionReason::ConnectionLost);
     let rig = Rig::with(with_credentials("AB"), [broken(), broken(), broken(), accepts(), accepts()]);
     assert_eq!(
-        rig.log_until(60).await,
+        rig.log_until(7).await,
         [
             "0 hub A: ConnectionLost",
             "1 hub A: ConnectionLost",
             "3 hub A: ConnectionLost",
-            "3 hub B: accepted",
-            "8 hub: disconnected",
-            "8 hub A: accepted"
+            "3 hub B: accepted"
         ]
     );
+    assert_eq!(rig.status().credential.unwrap().refused, None, "no server refused it");
+    assert_eq!(rig.log_until(60).await, ["8 hub: disconnected", "8 hub A: accepted"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,6 +97,23 @@ async fn new_credential_ends_an_attempt_without_answer() {
     assert_eq!(rig.log_until(5).await, ["0 hub A: no answer"]);
     rig.set_credentials("C");
     assert_eq!(rig.log_until(60).await, ["5.001 hub C: accepted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_starts_over_with_new_credentials() {
+    let unreachable = || fails(ConnectionReason::HostUnreachable);
+    let after_a_wait = [unreachable(), unreachable(), unreachable(), unreachable(), accepts()];
+    let rig = Rig::with(with_credentials("A"), after_a_wait);
+    assert_eq!(rig.log_until(4).await.last().unwrap(), "3 hub A: HostUnreachable");
+    rig.set_credentials("C");
+    assert_eq!(rig.log_until(60).await, ["4.001 hub C: HostUnreachable", "5.001 hub C: accepted"]);
+    drop(rig);
+    let after_an_attempt =
+        [unreachable(), unreachable(), super::script::Answer::Hangs, unreachable(), accepts()];
+    let rig = Rig::with(with_credentials("A"), after_an_attempt);
+    assert_eq!(rig.log_until(4).await.last().unwrap(), "3 hub A: no answer");
+    rig.set_credentials("C");
+    assert_eq!(rig.log_until(60).await, ["4.001 hub C: HostUnreachable", "5.001 hub C: accepted"]);
 }
 
 #[tokio::test(start_paused = true)]

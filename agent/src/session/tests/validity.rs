@@ -3,7 +3,7 @@
 use lanyard_handoff::status::ConnectionReason;
 
 use crate::session::tests::rig::{Rig, Settings};
-use crate::session::tests::script::accepts;
+use crate::session::tests::script::{accepts, fails};
 
 fn with_credentials(credentials: &'static str) -> Settings {
     Settings { credentials, ..Settings::default() }
@@ -46,6 +46,18 @@ async fn early_certificate_is_used_when_it_becomes_valid() {
 async fn early_certificate_is_tried_without_another_credential() {
     let rig = Rig::with(with_credentials("Y"), [accepts()]);
     assert_eq!(rig.log_until(1).await, ["0 hub -: accepted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_early_certificate_is_tried_when_it_becomes_valid() {
+    let refused = |_| fails(ConnectionReason::Unauthorized);
+    let rig = Rig::with(with_credentials("Y"), std::array::from_fn::<_, 1200, _>(refused));
+    rig.log_until(55_790).await;
+    assert_eq!(
+        rig.log_until(55_802).await,
+        ["55796 hub -: Unauthorized", "55801 hub -: Unauthorized"],
+        "the wait of 50 s ends with the validity's beginning"
+    );
 }
 
 #[tokio::test(start_paused = true)]
