@@ -39,7 +39,8 @@ fn exported_metrics_are_documented() {
     let folder = std::env::temp_dir().join(format!("lanyard-documented-{}", std::process::id()));
     let shared = SharedBuffers::default();
     let buffer = Buffer::open(&folder, &Default::default(), &shared, Instant::now());
-    let state = DeviceState::new("d", "d", Outbox::new(buffer, 0)).unwrap();
+    let state =
+        DeviceState::new("d", "d", Outbox::new(buffer, 0), lanyard_agent::clock::timestamp()).unwrap();
     let registry = Registry::new();
     let page = StatusPage::new(registry.clone()).unwrap();
     page.registry().register(Box::new(shared.syncer.delay())).unwrap();

@@ -224,9 +224,9 @@ mod tests {
         let offered = vec![Arc::clone(&credential)];
         let credentials = Credentials { offered, problem: None, ca: None, ca_path: PathBuf::new() };
         let (_sender, watch) = watch::channel(Ok(Arc::new(credentials)));
-        let status = Arc::new(ConnectionStatus::new("d", "d").unwrap());
-        let (trust, hour) = (Trust::new(None).unwrap(), Duration::from_secs(3600));
-        let mut set = CredentialSet::new(status, trust, watch, hour, Environment::system());
+        let (environment, hour) = (Environment::system(), Duration::from_secs(3600));
+        let status = Arc::new(ConnectionStatus::new("d", "d", environment.now()).unwrap());
+        let mut set = CredentialSet::new(status, Trust::new(None).unwrap(), watch, hour, environment);
         assert!(set.tls(&credential).is_ok());
         set.ca = Some(Arc::from(*b"no PEM"));
         let failed = set.tls(&credential).unwrap_err();

@@ -66,7 +66,8 @@ impl DeviceTasks {
         let events = shared.buffer.join(&device.name).join("events");
         let buffer = Buffer::open(&events, &device.buffer, &shared.buffers, clock::instant());
         let outbox = Outbox::new(buffer, random::random());
-        let state = Arc::new(DeviceState::new(&device.name, device.device_id.as_str(), outbox)?);
+        let state = DeviceState::new(&device.name, device.device_id.as_str(), outbox, clock::timestamp())?;
+        let state = Arc::new(state);
         state.set_uid(device.uid.clone());
         let collector = DeviceCollector::new(Arc::clone(&state));
         let (config, config_watch) = watch::channel(device);
@@ -145,7 +146,7 @@ impl DeviceTasks {
     /// Begins a new connection with a new configuration; what the old one did not deliver rides on it.
     pub(super) fn reconnect(&mut self, device: &Arc<Device>) {
         self.reconfigure(device);
-        self.state.connection.disconnected(ConnectionReason::Renewing, "");
+        self.state.connection.disconnected(ConnectionReason::Renewing, "", clock::timestamp());
         self.connect();
     }
 

@@ -108,7 +108,7 @@ impl<T: Transport> ConnectionLoop<T> {
                 SessionEnd::Stopped => break,
                 SessionEnd::Outdated => self.backoff.reset(),
                 SessionEnd::Renew(next) => {
-                    self.status.disconnected(ConnectionReason::Renewing, "");
+                    self.disconnected(ConnectionReason::Renewing, "");
                     self.backoff.reset();
                     renewal = Some(next);
                 }
@@ -129,7 +129,11 @@ impl<T: Transport> ConnectionLoop<T> {
                 }
             }
         }
-        self.status.disconnected(ConnectionReason::ShuttingDown, "");
+        self.disconnected(ConnectionReason::ShuttingDown, "");
+    }
+
+    fn disconnected(&self, reason: ConnectionReason, message: &str) {
+        self.status.disconnected(reason, message, self.connector.environment.now());
     }
 
     /// Takes the credential of a renewal, or the best one.
@@ -152,7 +156,7 @@ impl<T: Transport> ConnectionLoop<T> {
             let reason = failure.reason.as_str();
             tracing::warn!(device = self.status.name(), reason, "{}", failure.message);
         }
-        self.status.disconnected(failure.reason, &failure.message);
+        self.disconnected(failure.reason, &failure.message);
         let environment = self.connector.environment;
         let retry = self.backoff.after(failure.reason, failure.retry_after, environment.chance());
         if let Some(credential) = credential.filter(|_| retry.ask_dps) {
@@ -216,7 +220,8 @@ impl<T: Transport> ConnectionLoop<T> {
         accepted: Instant,
     ) -> SessionEnd {
         let OpenConnection { link, target, renew_at } = opened;
-        self.status.connected(target.device_id.as_str(), target.hub.host());
+        let environment = self.connector.environment;
+        self.status.connected(target.device_id.as_str(), target.hub.host(), environment.now());
         self.credentials.accepted(credential);
         tracing::info!(device = self.status.name(), "connected to {}", target.peer);
         let renewal = pin!(renew::find(&mut self.credentials, &self.connector, credential, renew_at));
@@ -227,6 +232,7 @@ impl<T: Transport> ConnectionLoop<T> {
             outbox: &self.outbox,
             config: &mut self.config,
             stop: &self.stop,
+            environment,
             tick_at: accepted,
             reported: false,
         };

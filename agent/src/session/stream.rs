@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::credentials::failure::CredentialFailure;
+use crate::environment::Environment;
 use crate::messages::outbox::Next;
 use crate::messages::shared_outbox::SharedOutbox;
 use crate::mqtt::failure::Failure;
@@ -62,6 +63,7 @@ pub(super) struct Session<'a, L> {
     pub(super) outbox: &'a SharedOutbox,
     pub(super) config: &'a mut watch::Receiver<Arc<Device>>,
     pub(super) stop: &'a Stop,
+    pub(super) environment: Environment,
     /// Start of the next interval.
     pub(super) tick_at: Instant,
     /// True after an oversize event was reported.
@@ -149,11 +151,8 @@ impl<L: Link> Session<'_, L> {
         let device = Arc::clone(&self.config.borrow());
         let qos = if device.telemetry.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         loop {
-            let next = self.outbox.lock().next(
-                &device.telemetry,
-                clock::instant(),
-                clock::timestamp().as_millisecond(),
-            );
+            let timestamp = self.environment.now().as_millisecond();
+            let next = self.outbox.lock().next(&device.telemetry, clock::instant(), timestamp);
             match next {
                 Next::Nothing => return Ok(()),
                 Next::Send(message) => {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lanyard_handoff::fingerprint::Fingerprint;
 use lanyard_handoff::status::{Connection, ConnectionReason, ConnectionState, Credential, Refused};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::clock;
 use crate::status::metrics::ConnectionMetrics;
 
 /// State of a device's connection. A session can only write it.
@@ -30,10 +30,10 @@ impl ConnectionStatus {
     ///
     /// # Errors
     /// Never with Lanyard's metric names; the library checks them at run time.
-    pub fn new(name: &str, device_id: &str) -> prometheus::Result<Self> {
+    pub fn new(name: &str, device_id: &str, now: Timestamp) -> prometheus::Result<Self> {
         let connection = Connection {
             state: ConnectionState::Disconnected,
-            since: clock::timestamp(),
+            since: now,
             reason: ConnectionReason::Connecting,
             unknown_reason: None,
             message: String::new(),
@@ -62,14 +62,14 @@ impl ConnectionStatus {
     }
 
     /// Records that the hub accepted the device.
-    pub fn connected(&self, device_id: &str, hub: &str) {
+    pub fn connected(&self, device_id: &str, hub: &str, now: Timestamp) {
         self.metrics.attempted(ConnectionReason::Connected);
         let mut fields = self.fields();
         device_id.clone_into(&mut fields.device_id);
         fields.hub = Some(hub.to_owned());
         fields.connection = Connection {
             state: ConnectionState::Connected,
-            since: clock::timestamp(),
+            since: now,
             reason: ConnectionReason::Connected,
             unknown_reason: None,
             message: String::new(),
@@ -78,10 +78,10 @@ impl ConnectionStatus {
     }
 
     /// Records that the device is not connected, for this reason.
-    pub fn disconnected(&self, reason: ConnectionReason, message: &str) {
+    pub fn disconnected(&self, reason: ConnectionReason, message: &str, now: Timestamp) {
         let mut fields = self.fields();
         if fields.connection.state == ConnectionState::Connected {
-            fields.connection.since = clock::timestamp();
+            fields.connection.since = now;
         }
         fields.connection.state = ConnectionState::Disconnected;
         fields.connection.reason = reason;
@@ -119,7 +119,7 @@ impl ConnectionStatus {
     }
 
     /// Records the expiry of the certificate in use.
-    pub fn certificate_expires(&self, at: jiff::Timestamp) {
+    pub fn certificate_expires(&self, at: Timestamp) {
         self.metrics.certificate_expires(at);
     }
 

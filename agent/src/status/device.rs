@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lanyard_handoff::status::{Credential, DeviceStatus};
 use parking_lot::Mutex;
 use prometheus::IntGauge;
@@ -34,10 +35,10 @@ impl DeviceState {
     ///
     /// # Errors
     /// Never with Lanyard's metric names; the library checks them at run time.
-    pub fn new(name: &str, device_id: &str, outbox: Outbox) -> prometheus::Result<Self> {
+    pub fn new(name: &str, device_id: &str, outbox: Outbox, now: Timestamp) -> prometheus::Result<Self> {
         Ok(Self {
             outbox: Arc::new(SharedOutbox::new(outbox)),
-            connection: Arc::new(ConnectionStatus::new(name, device_id)?),
+            connection: Arc::new(ConnectionStatus::new(name, device_id, now)?),
             tags_bad: metrics::tags_bad(name)?,
             configured: Mutex::default(),
         })

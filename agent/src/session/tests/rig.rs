@@ -114,7 +114,7 @@ impl Rig {
         let script = Script::new(answers);
         let device = device(settings.dps);
         let buffer = Buffer::in_memory(&device.buffer, &SharedBuffers::default());
-        let state = DeviceState::new(DEVICE, DEVICE, Outbox::new(buffer, 0)).unwrap();
+        let state = DeviceState::new(DEVICE, DEVICE, Outbox::new(buffer, 0), now()).unwrap();
         let (config, config_watch) = watch::channel(Arc::new(device));
         let held =
             if settings.credentials.is_empty() { unreadable() } else { credentials(settings.credentials) };
@@ -169,6 +169,11 @@ impl Rig {
         let (tag, time) = (Arc::from("t"), now().as_millisecond());
         let event = Event { tag, value: Value::Integer(1), good: true, continues: false, time };
         self.state.outbox.append(&[event], clock::instant());
+    }
+
+    /// Returns the body of the newest message.
+    pub(super) fn body(&self) -> String {
+        self.script.body()
     }
 
     pub(super) fn is_delivered(&self) -> bool {

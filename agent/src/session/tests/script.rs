@@ -90,12 +90,22 @@ struct Log {
 pub(super) struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     log: Arc<Mutex<Log>>,
+    /// Body of the newest message.
+    body: Arc<Mutex<Bytes>>,
 }
 
 impl Script {
     pub(super) fn new<const N: usize>(answers: [Answer; N]) -> Self {
         let log = Log { started: Instant::now(), lines: Vec::new() };
-        Self { answers: Arc::new(Mutex::new(answers.into())), log: Arc::new(Mutex::new(log)) }
+        Self {
+            answers: Arc::new(Mutex::new(answers.into())),
+            log: Arc::new(Mutex::new(log)),
+            body: Arc::default(),
+        }
+    }
+
+    pub(super) fn body(&self) -> String {
+        String::from_utf8(self.body.lock().to_vec()).unwrap()
     }
 
     /// Returns the lines since the last call.
@@ -198,11 +208,18 @@ impl ScriptedLink {
 }
 
 impl Link for ScriptedLink {
-    fn publish(&mut self, topic: String, qos: QoS, _: &Bytes, token: DeliveryToken) -> Result<(), Failure> {
+    fn publish(
+        &mut self,
+        topic: String,
+        qos: QoS,
+        body: &Bytes,
+        token: DeliveryToken,
+    ) -> Result<(), Failure> {
         if topic.starts_with("$dps/") {
             self.answer_as_dps(&topic);
             return Ok(());
         }
+        *self.script.body.lock() = body.clone();
         let qos = if qos == QoS::AtMostOnce { " with QoS 0" } else { "" };
         self.note(&format!("message {}{qos}", token.0));
         if !self.server.silent {

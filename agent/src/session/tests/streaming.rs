@@ -4,7 +4,7 @@ use lanyard_handoff::config::Telemetry;
 use lanyard_handoff::interval::Interval;
 
 use crate::session::tests::rig::Rig;
-use crate::session::tests::script::{accepts, accepts_and_sends};
+use crate::session::tests::script::{accepts, accepts_and_sends, accepts_for};
 
 #[tokio::test(start_paused = true)]
 async fn inbound_message_is_acknowledged() {
@@ -42,4 +42,19 @@ async fn shorter_interval_holds_at_once_and_longer_one_later() {
     rig.until(8).await;
     rig.append();
     assert_eq!(rig.log_until(100).await, ["7.001 hub: message 3", "67.001 hub: message 4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_of_status_and_messages_are_those_of_the_environment() {
+    let rig = Rig::new([accepts_for(5), accepts()]);
+    let since = || rig.status().connection.since.to_string();
+    rig.until(1).await;
+    rig.append();
+    rig.until(4).await;
+    assert_eq!(since(), "2027-01-15T08:30:00Z");
+    assert!(rig.body().starts_with(r#"{"timestamp":1800001801001,"#), "{}", rig.body());
+    rig.until(5).await;
+    assert_eq!(since(), "2027-01-15T08:30:05Z");
+    rig.until(10).await;
+    assert_eq!(since(), "2027-01-15T08:30:06Z");
 }
