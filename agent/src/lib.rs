@@ -12,6 +12,8 @@
 // Tests read the clock and draw random numbers where the subject does not depend on them.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+#[cfg(test)]
+mod scratch_folder;
 pub mod options;
 pub mod clock;
 pub mod random;

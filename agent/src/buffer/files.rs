@@ -94,7 +94,7 @@ fn no_file(path: &Path) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buffer::scratch_folder::ScratchFolder;
+    use crate::scratch_folder::ScratchFolder;
     use std::os::unix::fs::symlink;
 
     fn mode(path: &Path) -> u32 {

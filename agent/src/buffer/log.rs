@@ -174,9 +174,9 @@ mod tests {
 
     use super::*;
     use crate::buffer::folder::BufferFolder;
-    use crate::buffer::scratch_folder::ScratchFolder;
     use crate::buffer::segment::START;
     use crate::buffer::sync::Syncer;
+    use crate::scratch_folder::ScratchFolder;
     use crate::tags::event::Value;
 
     const LARGE: u64 = 1 << 20;

@@ -1,7 +1,5 @@
 //! Buffer of a device: events are stored until the hub acknowledges them, in blocks, in segments, with a journal.
 
-#[cfg(test)]
-pub(crate) mod scratch_folder;
 pub mod counts;
 mod varint;
 pub(crate) mod header;

@@ -156,15 +156,15 @@ fn force(job: &Job) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch_folder::ScratchFolder;
 
     #[test]
     fn files_are_synced_after_a_second_before_replacement() {
-        let folder = std::env::temp_dir().join(format!("lanyard-sync-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let (syncer, old, now) = (Syncer::default(), folder.join("old"), Instant::now());
+        let folder = ScratchFolder::new();
+        let (syncer, old, now) = (Syncer::default(), folder.at("old"), Instant::now());
         std::fs::write(&old, "").unwrap();
         let files: Vec<_> =
-            (0..50).map(|number| Arc::new(File::create(folder.join(number.to_string())).unwrap())).collect();
+            (0..50).map(|number| Arc::new(File::create(folder.at(&number.to_string())).unwrap())).collect();
         let synced: Vec<_> = files.iter().map(Synced::new).collect();
         for synced in synced.iter().chain(&synced) {
             syncer.soon(synced, now);
@@ -178,6 +178,5 @@ mod tests {
         assert!(!old.exists());
         assert!(syncer.delay().get_sample_sum() >= 51.0);
         assert!(synced.iter().all(|synced| !synced.waits.load(Ordering::Acquire)));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -201,6 +201,7 @@ fn optional(path: &Path, what: &'static str) -> Result<Option<Zeroizing<Vec<u8>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch_folder::ScratchFolder;
 
     const KEYS: [&str; 2] =
         ["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
@@ -214,14 +215,12 @@ mod tests {
 
     /// Loads a folder with these files.
     fn of(files: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
-        let root = std::env::temp_dir().join(format!("lanyard-credentials-{:016x}", rand::random::<u64>()));
-        std::fs::create_dir_all(root.join("d")).unwrap();
+        let root = ScratchFolder::new();
+        std::fs::create_dir(root.at("d")).unwrap();
         for (name, text) in files {
-            std::fs::write(root.join("d").join(name), text).unwrap();
+            std::fs::write(root.at("d").join(name), text).unwrap();
         }
-        let loaded = load(&root, "d");
-        std::fs::remove_dir_all(root).unwrap();
-        loaded
+        load(root.path(), "d")
     }
 
     #[test]

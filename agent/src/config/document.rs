@@ -88,12 +88,12 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch_folder::ScratchFolder;
 
     #[test]
     fn unchanged_document_is_read_once_except_after_an_error() {
-        let folder = std::env::temp_dir().join(format!("lanyard-document-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("agent.yaml");
+        let folder = ScratchFolder::new();
+        let file = folder.at("agent.yaml");
         let write = |hub: &str| {
             let text =
                 format!("{{version: 1, devices: [{{name: d, deviceId: d, hub: {{hostname: {hub}}}}}]}}");
@@ -112,6 +112,5 @@ mod tests {
         assert!(document.load(&file).unwrap().is_some(), "a corrected document counts as changed");
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(document.load(&file), Err(DocumentError::Read { .. })));
-        std::fs::remove_dir(&folder).unwrap();
     }
 }

@@ -163,30 +163,15 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::config::certificate::Certificate;
+    use crate::scratch_folder::ScratchFolder;
     use lanyard_protocol::hub::id::IdScope;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("lanyard-assignment-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            Self(path)
-        }
-
-        fn text(&self) -> String {
-            std::fs::read_to_string(self.0.join(FILE_NAME)).unwrap()
-        }
-
-        fn write(&self, text: &str) {
-            std::fs::write(self.0.join(FILE_NAME), text).unwrap();
-        }
+    fn text(folder: &ScratchFolder) -> String {
+        std::fs::read_to_string(folder.at(FILE_NAME)).unwrap()
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn write(folder: &ScratchFolder, text: &str) {
+        std::fs::write(folder.at(FILE_NAME), text).unwrap();
     }
 
     fn dps(scope: &str) -> Dps {
@@ -218,19 +203,19 @@ mod tests {
 
     #[test]
     fn assignment_is_remembered_for_the_same_question_only() {
-        let folder = Folder::new("question");
+        let folder = ScratchFolder::new();
         let [one, two] = ['B', 'C'].map(of_key);
-        let file = AssignmentFile::new(&folder.0, &dps("0ne1"), "dev-1", &one);
+        let file = AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &one);
         assert_eq!(file.load().unwrap(), None);
         file.save(&assignment()).unwrap();
         assert_eq!(file.load().unwrap(), Some(assignment()));
         for (scope, id, credential) in
             [("0ne2", "dev-1", &one), ("0ne1", "dev-2", &one), ("0ne1", "dev-1", &two)]
         {
-            let other = AssignmentFile::new(&folder.0, &dps(scope), id, credential);
+            let other = AssignmentFile::new(folder.path(), &dps(scope), id, credential);
             assert_eq!(other.load().unwrap(), None);
         }
-        folder.write("{");
+        write(&folder, "{");
         assert!(matches!(file.load(), Err(AssignmentError::Syntax(_))));
         file.save(&assignment()).unwrap();
         file.remove();
@@ -240,10 +225,10 @@ mod tests {
     #[test]
     fn m5_changed_assignment_is_refused() {
         for (name, credential) in [("key", of_key('B')), ("certificate", of_certificate())] {
-            let folder = Folder::new(name);
-            let file = AssignmentFile::new(&folder.0, &dps("0ne1"), "dev-1", &credential);
+            let folder = ScratchFolder::new();
+            let file = AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &credential);
             file.save(&assignment()).unwrap();
-            let text = folder.text();
+            let text = text(&folder);
             assert_eq!(file.load().unwrap(), Some(assignment()));
             for (old, new) in [
                 ("localhost:18883", "evil.example"),
@@ -251,12 +236,12 @@ mod tests {
                 ("\"signature\":\"", "\"signature\":\"00"),
             ] {
                 assert!(text.contains(old), "{text}");
-                folder.write(&text.replacen(old, new, 1));
+                write(&folder, &text.replacen(old, new, 1));
                 assert!(matches!(file.load(), Err(AssignmentError::Forged)), "{name}: {old} became {new}");
             }
             // As agents before this one wrote it.
             let (unsigned, _) = text.split_once(",\"signature\"").unwrap();
-            folder.write(&format!("{unsigned}}}"));
+            write(&folder, &format!("{unsigned}}}"));
             assert!(matches!(file.load(), Err(AssignmentError::Unsigned)));
         }
     }
@@ -264,29 +249,29 @@ mod tests {
     /// Another device of the same DPS, which knows the fingerprint from the file, cannot sign in this one's name.
     #[test]
     fn m5_assignment_signed_by_another_device_is_refused() {
-        let folder = Folder::new("other");
+        let folder = ScratchFolder::new();
         let (own, mut other) = (of_key('B'), of_key('C'));
         other.fingerprint = own.fingerprint.clone();
-        AssignmentFile::new(&folder.0, &dps("0ne1"), "dev-1", &other).save(&assignment()).unwrap();
-        let loaded = AssignmentFile::new(&folder.0, &dps("0ne1"), "dev-1", &own).load();
+        AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &other).save(&assignment()).unwrap();
+        let loaded = AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &own).load();
         assert!(matches!(loaded, Err(AssignmentError::Forged)), "{loaded:?}");
     }
 
     #[test]
     fn m5_assignment_behind_a_link_is_neither_read_nor_written() {
-        let (folder, elsewhere) = (Folder::new("link"), Folder::new("elsewhere"));
+        let (folder, elsewhere) = (ScratchFolder::new(), ScratchFolder::new());
         let credential = of_key('B');
-        let at = |folder: &Folder| AssignmentFile::new(&folder.0, &dps("0ne1"), "dev-1", &credential);
+        let at =
+            |folder: &ScratchFolder| AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &credential);
         at(&elsewhere).save(&assignment()).unwrap();
-        let held = elsewhere.text();
-        std::fs::create_dir_all(&folder.0).unwrap();
+        let held = text(&elsewhere);
         for name in [FILE_NAME, "assignment.json.new"] {
-            std::os::unix::fs::symlink(elsewhere.0.join(FILE_NAME), folder.0.join(name)).unwrap();
+            std::os::unix::fs::symlink(elsewhere.at(FILE_NAME), folder.at(name)).unwrap();
         }
         assert!(matches!(at(&folder).load(), Err(AssignmentError::Read(_))));
         let other = Assignment { device_id: DeviceId::new("dev-2").unwrap(), ..assignment() };
         at(&folder).save(&other).unwrap();
         assert_eq!(at(&folder).load().unwrap(), Some(other));
-        assert_eq!(elsewhere.text(), held);
+        assert_eq!(text(&elsewhere), held);
     }
 }

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,37 +20,12 @@ use crate::buffer::message::Message;
 use crate::buffer::reader::DROPPED_TAG;
 use crate::buffer::store::{Buffer, SharedBuffers};
 use crate::messages::outbox::{Next, Outbox};
+use crate::scratch_folder::ScratchFolder;
 use crate::tags::event::{Event, Value};
-
-/// A folder that is gone afterwards.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("lanyard-model-{}-{number}", std::process::id())))
-    }
-
-    /// The files whose names end so, in order.
-    fn files(&self, suffix: &str) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.retain(|path| path.to_string_lossy().ends_with(suffix));
-        files.sort();
-        files
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An agent with one device, and its hub.
 struct Plant {
-    scratch: Scratch,
+    folder: ScratchFolder,
     settings: config::Buffer,
     telemetry: Telemetry,
     tags: Vec<Arc<str>>,
@@ -94,7 +68,7 @@ fn numbers(body: &Bytes) -> (Vec<i64>, i64) {
 impl Plant {
     fn new(settings: config::Buffer, max_events: u32) -> Self {
         let mut plant = Self {
-            scratch: Scratch::new(),
+            folder: ScratchFolder::new(),
             settings,
             telemetry: Telemetry { max_events, ..Telemetry::default() },
             tags: (0..5).map(|tag| Arc::from(format!("Channel1.Device1.T{tag}"))).collect(),
@@ -114,7 +88,8 @@ impl Plant {
 
     fn begin(&mut self) {
         self.lives += 1;
-        let buffer = Buffer::open(&self.scratch.0, &self.settings, &SharedBuffers::default(), Instant::now());
+        let buffer =
+            Buffer::open(self.folder.path(), &self.settings, &SharedBuffers::default(), Instant::now());
         assert_eq!(buffer.problem(), None);
         self.outbox = Some(Outbox::new(buffer, self.lives));
         self.sent.clear();
@@ -327,7 +302,7 @@ proptest! {
         plant.kill();
         plant.intact = false;
         for (torn, file, at, bit) in damage {
-            damage_file(&plant.scratch, journals, torn, file.into(), at.into(), bit);
+            damage_file(&plant.folder, journals, torn, file.into(), at.into(), bit);
         }
         plant.begin();
         prop_assert!(journals || plant.counts().events == left, "{left} were left, {:?}", plant.counts());
@@ -359,12 +334,13 @@ fn read_anything(segment: &[u8], journal: &[u8]) {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 10);
     plant.append(30, 10);
     plant.kill();
-    let path = |name: &str| plant.scratch.0.join(name);
+    let path = |name: &str| plant.folder.at(name);
     std::fs::write(path("00000000000000000031.events"), segment).unwrap();
     if !journal.is_empty() {
         std::fs::write(path("00000000000000000009.journal"), journal).unwrap();
     }
-    let buffer = Buffer::open(&plant.scratch.0, &plant.settings, &SharedBuffers::default(), Instant::now());
+    let buffer =
+        Buffer::open(plant.folder.path(), &plant.settings, &SharedBuffers::default(), Instant::now());
     plant.outbox = Some(Outbox::new(buffer, 7));
     plant.append(3, 10);
     plant.reconnect();
@@ -376,10 +352,10 @@ fn read_anything(segment: &[u8], journal: &[u8]) {
 }
 
 /// Tears a file off at a place, or flips one of its bits.
-fn damage_file(scratch: &Scratch, journals: bool, torn: bool, file: usize, at: u64, bit: u8) {
-    let mut files = scratch.files(".events");
+fn damage_file(folder: &ScratchFolder, journals: bool, torn: bool, file: usize, at: u64, bit: u8) {
+    let mut files = folder.ending(".events");
     if journals {
-        files.extend(scratch.files(".journal"));
+        files.extend(folder.ending(".journal"));
     }
     let Some(path) = files.get(file % files.len().max(1)) else { return };
     let length = std::fs::metadata(path).unwrap().len();
@@ -400,8 +376,8 @@ fn flip(file: &File, at: u64, bit: u8) {
     file.write_all_at(&[byte[0] ^ (1 << (bit % 8))], at).unwrap();
 }
 
-fn first(folder: &Path, suffix: &str) -> PathBuf {
-    Scratch::files(&std::mem::ManuallyDrop::new(Scratch(folder.to_owned())), suffix).remove(0)
+fn first(folder: &ScratchFolder, suffix: &str) -> PathBuf {
+    folder.ending(suffix).remove(0)
 }
 
 #[test]
@@ -412,7 +388,7 @@ fn flipped_bit_loses_its_block_and_is_marked_in_place() {
     }
     plant.kill();
     // Somewhere in the middle: ten blocks of some 200 bytes.
-    let path = first(&plant.scratch.0, ".events");
+    let path = first(&plant.folder, ".events");
     flip(&OpenOptions::new().read(true).write(true).open(path).unwrap(), 1100, 3);
     plant.begin();
     assert_eq!(plant.counts().recovered, 100);
@@ -432,14 +408,14 @@ fn events_of_a_newer_agent_are_not_changed() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 1000);
     plant.append(10, 10);
     plant.kill();
-    let path = first(&plant.scratch.0, ".events");
+    let path = first(&plant.folder, ".events");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[7] = 2;
     let checksum = crc32c::crc32c(&bytes[..8]);
     bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&path, &bytes).unwrap();
     let mut buffer =
-        Buffer::open(&plant.scratch.0, &plant.settings, &SharedBuffers::default(), Instant::now());
+        Buffer::open(plant.folder.path(), &plant.settings, &SharedBuffers::default(), Instant::now());
     let problem = buffer.problem().unwrap().to_owned();
     assert!(problem.contains("written by a newer agent (format 2"), "{problem}");
     buffer.append(&[], Instant::now());
@@ -453,7 +429,7 @@ fn torn_end_loses_its_events_only() {
         plant.append(10, 10);
     }
     plant.kill();
-    let path = first(&plant.scratch.0, ".events");
+    let path = first(&plant.folder, ".events");
     let length = std::fs::metadata(&path).unwrap().len();
     OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 5).unwrap();
     plant.begin();
@@ -472,7 +448,7 @@ fn unreadable_end_is_counted() {
         plant.append(10, 10);
     }
     plant.kill();
-    let path = first(&plant.scratch.0, ".events");
+    let path = first(&plant.folder, ".events");
     OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
     plant.begin();
     plant.append(5, 10);
@@ -487,7 +463,7 @@ fn unreadable_end_is_counted() {
 fn reappearing_dropped_file_stays_dropped() {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 64 << 10, true), 1000);
     plant.append(10, 100);
-    let path = first(&plant.scratch.0, ".events");
+    let path = first(&plant.folder, ".events");
     let mut bytes = Vec::new();
     while path.exists() {
         bytes = std::fs::read(&path).unwrap();

@@ -10,9 +10,9 @@ use lanyard_protocol::hub::property_bag::MESSAGE_ID;
 
 use crate::buffer::message::Message;
 use crate::buffer::reader::DROPPED_TAG;
-use crate::buffer::scratch_folder::ScratchFolder;
 use crate::buffer::store::{Buffer, SharedBuffers};
 use crate::messages::outbox::{Next, Outbox};
+use crate::scratch_folder::ScratchFolder;
 use crate::tags::event::{Event, Value};
 
 fn open(folder: &ScratchFolder, settings: &config::Buffer, run: u64) -> Outbox {

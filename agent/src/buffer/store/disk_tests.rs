@@ -7,7 +7,7 @@ use lanyard_handoff::buffer::{self as config, Sync};
 
 use super::{Buffer, SharedBuffers};
 use crate::buffer::counts::DropReason;
-use crate::buffer::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 use crate::tags::event::{Event, Value};
 
 /// Time after which the disk is tried again.

@@ -23,6 +23,7 @@ use crate::config::credentials::{Credentials, CredentialsError};
 use crate::environment::Environment;
 use crate::messages::outbox::Outbox;
 use crate::mqtt::trust::Trust;
+use crate::scratch_folder::ScratchFolder;
 use crate::session::connection::Connection;
 use crate::session::tests::script::{Answer, Script};
 use crate::status::device::DeviceState;
@@ -100,7 +101,7 @@ pub(super) struct Rig {
     credentials: watch::Sender<CredentialsResult>,
     stopper: Option<Stopper>,
     task: JoinHandle<()>,
-    folder: PathBuf,
+    _folder: ScratchFolder,
 }
 
 impl Rig {
@@ -120,10 +121,7 @@ impl Rig {
             if settings.credentials.is_empty() { unreadable() } else { credentials(settings.credentials) };
         let (credentials, credentials_watch) = watch::channel(held);
         let (stopper, stop) = stop::channel();
-        // One for each test: their threads have their own names.
-        let thread = std::thread::current().name().unwrap_or("test").replace("::", "-");
-        let folder = std::env::temp_dir().join(format!("lanyard-{thread}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
+        let folder = ScratchFolder::new();
         let connection = Connection {
             transport: script.clone(),
             environment: Environment::new(now, settings.chance),
@@ -135,11 +133,11 @@ impl Rig {
             token_lifetime: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(60),
             credential_retry: Duration::from_secs(3600),
-            folder: folder.clone(),
+            folder: folder.path().to_owned(),
             stop,
         };
         let task = tokio::spawn(connection.run());
-        Self { script, state, config, credentials, stopper: Some(stopper), task, folder }
+        Self { script, state, config, credentials, stopper: Some(stopper), task, _folder: folder }
     }
 
     /// Lets time pass until so many seconds after the start of the test.
@@ -208,7 +206,6 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         self.task.abort();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -10,7 +10,7 @@ impl ScratchFolder {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("lanyard-buffer-{}-{number}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("lanyard-agent-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -31,6 +31,12 @@ impl ScratchFolder {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    /// Paths of the files whose names end so, in order.
+    pub(crate) fn ending(&self, suffix: &str) -> Vec<PathBuf> {
+        let names = self.names().into_iter().filter(|name| name.ends_with(suffix));
+        names.map(|name| self.at(&name)).collect()
     }
 }
 
