@@ -153,7 +153,7 @@ devices:
     sources: {}
 ";
         let Err(ConfigError::Invalid(problems)) = AgentConfig::parse(text) else { unreachable!() };
-        let message: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        let messages: Vec<_> = problems.iter().map(Problem::to_string).collect();
         let expected = [
             "devices[0].deviceId (line 5, column 15): device id must not contain ' '",
             "devices[0].hub.hostname (line 6, column 21): ",
@@ -166,8 +166,8 @@ devices:
             "devices[0].telemetry.qos (line 10, column 55): 2 is not allowed here: a hub takes 0 or 1",
             "devices[0].sources (line 11, column 14): map is not allowed here: use a list",
         ];
-        assert_eq!(message.len(), expected.len(), "{message:#?}");
-        for (message, expected) in message.iter().zip(expected) {
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+        for (message, expected) in messages.iter().zip(expected) {
             assert!(message.starts_with(expected), "{message}\n{expected}");
             assert!(!message.contains('\n'), "{message}");
         }

@@ -272,13 +272,13 @@ mod tests {
 
     #[test]
     fn templates_are_refused_with_line_and_column() {
-        let actual = |telemetry: &str| {
+        let error_of = |telemetry: &str| {
             let text = format!(
                 "{{version: 1, devices: [{{name: a, deviceId: d, hub: {{hostname: h}}, telemetry: {{{telemetry}}}}}]}}"
             );
             AgentConfig::parse(&text).err().map(|error| error.to_string()).unwrap_or_default()
         };
-        let unknown = actual(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
+        let unknown = error_of(r#"template: {advanced: "[\n|#each VALUES||TAGNAM||/each|]"}"#);
         assert!(
             unknown.contains(
                 "devices[0].telemetry.template (line 1, column 89): advanced, line 2, column 15: \
@@ -287,9 +287,9 @@ mod tests {
             "{unknown}"
         );
         let list = "template: {advanced: '|#each VALUES|{\"v\": |VALUE|}|/each|'}";
-        assert!(actual(list).contains("a message with 2 events is not JSON"), "{}", actual(list));
-        assert_eq!(actual(&format!("{list}, maxEvents: 1")), "");
-        assert_eq!(actual(&format!("{list}, contentType: text/plain")), "");
+        assert!(error_of(list).contains("a message with 2 events is not JSON"), "{}", error_of(list));
+        assert_eq!(error_of(&format!("{list}, maxEvents: 1")), "");
+        assert_eq!(error_of(&format!("{list}, contentType: text/plain")), "");
     }
 
     #[test]

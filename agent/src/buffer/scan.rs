@@ -34,11 +34,11 @@ pub(super) fn blocks(
     place: &mut Place,
     mut each: impl FnMut(ScannedBlock<'_>),
 ) -> io::Result<()> {
-    let mut expected = AHEAD;
+    let mut size = AHEAD;
     let mut found = false;
     while !found && place.offset < segment.len {
         let left = usize::try_from(segment.len - place.offset).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; expected.min(left)];
+        let mut bytes = vec![0; size.min(left)];
         let read = segment.read(place.offset, &mut bytes)?;
         if read == 0 {
             place.offset = segment.len;
@@ -47,7 +47,7 @@ pub(super) fn blocks(
         bytes.truncate(read);
         let complete = read == left;
         let mut at = 0;
-        expected = AHEAD;
+        size = AHEAD;
         while at < bytes.len() {
             let Some(header) = block::header(&bytes[at..]) else {
                 if bytes.len() - at < HEADER && !complete {
@@ -67,7 +67,7 @@ pub(super) fn blocks(
                     at = block::resync(&bytes, at + 1).max(at + 1);
                     continue;
                 }
-                expected = header.len().max(AHEAD);
+                size = header.len().max(AHEAD);
                 break;
             };
             at += header.len();
@@ -76,7 +76,7 @@ pub(super) fn blocks(
             each(ScannedBlock { header, sound, end: place.offset + at as u64 });
         }
         place.offset += at as u64;
-        if at == 0 && expected <= bytes.len() {
+        if at == 0 && size <= bytes.len() {
             // Cannot be: a header that promises more than is read asks for more above.
             place.offset += 1;
         }

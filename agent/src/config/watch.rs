@@ -48,13 +48,13 @@ impl FileWatch {
         let Some(watcher) = &mut self.watcher else { return };
         let existing =
             |folder: PathBuf| folder.ancestors().take(2).find(|folder| folder.is_dir()).map(Path::to_owned);
-        let expected: HashSet<PathBuf> = folders.into_iter().filter_map(existing).collect();
-        for gone in self.watched.difference(&expected) {
+        let folders: HashSet<PathBuf> = folders.into_iter().filter_map(existing).collect();
+        for gone in self.watched.difference(&folders) {
             // It may be gone from the disk, and its watch with it.
             let _ = watcher.unwatch(gone);
         }
         // All folders are watched again: a replaced folder has silently lost its watch.
-        self.watched = expected.into_iter().filter(|folder| watch(watcher, folder)).collect();
+        self.watched = folders.into_iter().filter(|folder| watch(watcher, folder)).collect();
     }
 
     /// Waits until something may have changed.

@@ -318,8 +318,8 @@ mod tests {
         ];
         for (story, refused, at_once) in table {
             let (mut choice, now) = run(story);
-            let message = choice.pause(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
-            assert_eq!(message, at_once, "{story}, then {refused}");
+            let another = choice.pause(&credential(refused).fingerprint, now, RetryRule::Hub, 0.0);
+            assert_eq!(another, at_once, "{story}, then {refused}");
         }
     }
 
@@ -335,8 +335,8 @@ mod tests {
         ];
         for (story, broken, at_once) in table {
             let (mut choice, now) = run(story);
-            let message = choice.pause(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
-            assert_eq!(message, at_once, "{story}, then {broken}");
+            let another = choice.pause(&credential(broken).fingerprint, now, RetryRule::Broken, 0.0);
+            assert_eq!(another, at_once, "{story}, then {broken}");
         }
     }
 

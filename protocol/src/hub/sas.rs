@@ -186,9 +186,9 @@ impl std::fmt::Debug for PresentedToken<'_> {
     }
 }
 
-fn covers(signed: &str, expected: &str) -> bool {
-    let mut expected = expected.split('/');
-    signed.split('/').enumerate().all(|(position, segment)| match expected.next() {
+fn covers(signed: &str, resource: &str) -> bool {
+    let mut resource = resource.split('/');
+    signed.split('/').enumerate().all(|(position, segment)| match resource.next() {
         Some(other) if position == 0 => host_of(segment).eq_ignore_ascii_case(host_of(other)),
         Some(other) => segment == other,
         None => false,
@@ -373,7 +373,7 @@ mod tests {
     fn token_covers_whole_segments_only() {
         let token = |resource| SasToken::sign(&key(K32), resource, 1, None);
         let covers =
-            |signed, expected| PresentedToken::parse(token(signed).expose()).unwrap().covers(expected);
+            |signed, resource| PresentedToken::parse(token(signed).expose()).unwrap().covers(resource);
         assert!(covers("hub/devices", "hub/devices/dev1"));
         assert!(covers("hub/devices/dev1", "hub/devices/dev1/modules/m"));
         assert!(covers("HUB/devices/dev1", "hub/devices/dev1"));
