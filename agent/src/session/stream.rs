@@ -31,8 +31,6 @@ use crate::wait::until;
 pub(super) enum SessionEnd {
     /// Stop, for good.
     Stopped,
-    /// The credentials changed before the login.
-    Outdated,
     /// Reconnect with a renewed token or another credential.
     Renew(Renewal),
     /// Failure, or a silent hub.
@@ -49,7 +47,7 @@ impl SessionEnd {
     pub(super) const fn reason(&self) -> ConnectionReason {
         match self {
             Self::Stopped => ConnectionReason::ShuttingDown,
-            Self::Outdated | Self::Renew(_) => ConnectionReason::Renewing,
+            Self::Renew(_) => ConnectionReason::Renewing,
             Self::Failed(failed) => failed.failure.reason,
         }
     }
