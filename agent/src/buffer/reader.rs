@@ -100,7 +100,7 @@ impl Reader {
                 }
                 CursorStep::Event => (self.window.block_end(cursor), Some(cursor.time())),
                 CursorStep::End => return Found::Nothing,
-                CursorStep::Gap(end, time) => (end, time),
+                CursorStep::Missing(end, time) => (end, time),
             };
             let missing = cursor.number()..end.min(until);
             let times = (cursor.time(), time.unwrap_or(cursor.time()));

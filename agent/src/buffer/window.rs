@@ -51,7 +51,7 @@ pub(super) enum CursorStep {
     /// An event, see [`Window::event`], which may be not sound: then [`Window::leave`] its block.
     Event,
     /// No event before this number, whose block begins at this time, if there is one.
-    Gap(u64, Option<i64>),
+    Missing(u64, Option<i64>),
     /// The end.
     End,
 }
@@ -130,7 +130,7 @@ impl Window {
                 }
                 BlockKind::Events if header.end() <= cursor.number => cursor.at = payload.end,
                 BlockKind::Events if header.first > cursor.number => {
-                    return CursorStep::Gap(header.first, Some(header.time));
+                    return CursorStep::Missing(header.first, Some(header.time));
                 }
                 BlockKind::Events => {
                     let number = cursor.number;
@@ -148,7 +148,7 @@ impl Window {
                             None => {
                                 let end = self.leave(cursor);
                                 cursor.number = number;
-                                return CursorStep::Gap(end, None);
+                                return CursorStep::Missing(end, None);
                             }
                         }
                     }
@@ -277,5 +277,5 @@ impl Window {
 }
 
 fn at_the_end(cursor: &Cursor, end: u64) -> CursorStep {
-    if cursor.number < end { CursorStep::Gap(end, None) } else { CursorStep::End }
+    if cursor.number < end { CursorStep::Missing(end, None) } else { CursorStep::End }
 }
