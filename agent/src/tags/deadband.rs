@@ -1,37 +1,37 @@
-//! Comparison of a value with the last sent one. Pure.
+//! Comparison of a value with the reference: the value of the newest event. Pure.
 
 use lanyard_handoff::config::Deadband;
 
 use super::event::Value;
 
-/// Returns whether `now` must be sent after `sent`. Numbers must leave the deadband around the last sent value, so a
-/// slow drift is sent as soon as it is large enough. Arrays differ if their lengths or one of their elements do.
+/// Returns whether `now` becomes an event. Numbers must leave the deadband around the reference, so a slow drift becomes
+/// one as soon as it is large enough. Arrays differ if their lengths or one of their elements do.
 /// Other values have no deadband.
-pub(super) fn leaves(deadband: Option<&Deadband>, sent: &Value, now: &Value) -> bool {
-    let Some(deadband) = deadband else { return !same(sent, now) };
-    match (sent, now) {
-        (Value::Array(sent), Value::Array(now)) => {
-            sent.len() != now.len()
-                || sent.iter().zip(now.iter()).any(|(sent, now)| leaves(Some(deadband), sent, now))
+pub(super) fn leaves(deadband: Option<&Deadband>, reference: &Value, now: &Value) -> bool {
+    let Some(deadband) = deadband else { return !same(reference, now) };
+    match (reference, now) {
+        (Value::Array(reference), Value::Array(now)) => {
+            reference.len() != now.len()
+                || reference.iter().zip(now.iter()).any(|(one, now)| leaves(Some(deadband), one, now))
         }
-        _ => match (distance(sent, now), number(sent)) {
-            (Some(distance), Some(sent)) => distance > width(deadband, sent),
-            _ => !same(sent, now),
+        _ => match (distance(reference, now), number(reference)) {
+            (Some(distance), Some(reference)) => distance > width(deadband, reference),
+            _ => !same(reference, now),
         },
     }
 }
 
-fn width(deadband: &Deadband, sent: f64) -> f64 {
-    let of_value = deadband.percent.map(|percent| sent.abs() * percent / 100.0);
+fn width(deadband: &Deadband, reference: f64) -> f64 {
+    let of_value = deadband.percent.map(|percent| reference.abs() * percent / 100.0);
     deadband.absolute.or(of_value).unwrap_or_default()
 }
 
 /// Of two finite numbers; whole ones exactly.
-fn distance(sent: &Value, now: &Value) -> Option<f64> {
-    if let (Value::Integer(sent), Value::Integer(now)) = (sent, now) {
-        return Some(sent.abs_diff(*now) as f64);
+fn distance(reference: &Value, now: &Value) -> Option<f64> {
+    if let (Value::Integer(reference), Value::Integer(now)) = (reference, now) {
+        return Some(reference.abs_diff(*now) as f64);
     }
-    Some((number(now)? - number(sent)?).abs())
+    Some((number(now)? - number(reference)?).abs())
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -46,14 +46,14 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// Returns whether two values are equal. NaN equals NaN, so that it becomes one event.
-pub(super) fn same(sent: &Value, now: &Value) -> bool {
-    match (sent, now) {
-        (Value::Float(sent), Value::Float(now)) => sent == now || (sent.is_nan() && now.is_nan()),
-        (Value::Double(sent), Value::Double(now)) => sent == now || (sent.is_nan() && now.is_nan()),
-        (Value::Array(sent), Value::Array(now)) => {
-            sent.len() == now.len() && sent.iter().zip(now.iter()).all(|(sent, now)| same(sent, now))
+pub(super) fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Float(one), Value::Float(other)) => one == other || (one.is_nan() && other.is_nan()),
+        (Value::Double(one), Value::Double(other)) => one == other || (one.is_nan() && other.is_nan()),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other.iter()).all(|(one, other)| same(one, other))
         }
-        _ => sent == now,
+        _ => one == other,
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
         use Value::{Boolean, Double, Float, Integer, Null, Unsigned};
         let text = |text: &str| Value::Text(Arc::from(text));
         let array = |values: &[Value]| Value::Array(Arc::from(values));
-        for (deadband, sent, now, expected) in [
+        for (deadband, reference, now, expected) in [
             (absolute(2.0), Integer(10), Integer(12), false),
             (absolute(2.0), Integer(10), Integer(13), true),
             (absolute(2.0), Integer(10), Integer(7), true),
@@ -101,24 +101,28 @@ mod tests {
             (absolute(2.0), array(&[Integer(1), Integer(5)]), array(&[Integer(2), Integer(8)]), true),
             (absolute(2.0), array(&[Integer(1)]), array(&[Integer(1), Integer(1)]), true),
         ] {
-            assert_eq!(leaves(Some(&deadband), &sent, &now), expected, "{deadband:?} {sent:?} {now:?}");
+            assert_eq!(
+                leaves(Some(&deadband), &reference, &now),
+                expected,
+                "{deadband:?} {reference:?} {now:?}"
+            );
         }
         assert!(!leaves(None, &Float(f32::NAN), &Float(f32::NAN)));
         assert!(leaves(None, &Integer(1), &Integer(2)));
     }
 
     proptest! {
-        /// The last sent value differs from the current one by at most the deadband, however slowly the value moves.
+        /// The reference differs from the current value by at most the deadband, however slowly the value moves.
         #[test]
-        fn sent_value_stays_within_the_deadband(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
+        fn reference_stays_within_the_deadband(steps in proptest::collection::vec(-3_i64..=3, 1..100), width in 0_u8..10) {
             let deadband = absolute(width.into());
-            let (mut sent, mut now) = (0_i64, 0_i64);
+            let (mut reference, mut now) = (0_i64, 0_i64);
             for step in steps {
                 now += step;
-                if leaves(Some(&deadband), &Value::Integer(sent), &Value::Integer(now)) {
-                    sent = now;
+                if leaves(Some(&deadband), &Value::Integer(reference), &Value::Integer(now)) {
+                    reference = now;
                 }
-                prop_assert!((sent - now).abs() <= i64::from(width));
+                prop_assert!((reference - now).abs() <= i64::from(width));
             }
         }
     }

@@ -13,7 +13,7 @@ use super::reader::Field;
 use super::schedule::Schedule;
 use crate::tags::reader::TagIndex;
 
-/// All tags of one device. It outlives configurations: what stays unchanged is neither read nor sent again.
+/// All tags of one device. It outlives configurations: what stays unchanged is not read again and makes no event.
 #[derive(Debug)]
 pub struct Sampling {
     field: Field,
@@ -50,7 +50,7 @@ enum Rule {
     OnChange,
     /// All.
     EveryScan,
-    /// Those that differ from the newest event, or come long after it.
+    /// Those that differ from the reference, or come long after it.
     Compared(Box<Compared>),
 }
 
@@ -59,8 +59,8 @@ struct Compared {
     publish: Publish,
     deadband: Option<Deadband>,
     max_silence: Option<Duration>,
-    /// The newest event.
-    sent: Option<Reading>,
+    /// Reading that later ones are compared with: the newest event, or the first reading.
+    reference: Option<Reading>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -185,8 +185,8 @@ impl Sampling {
             let was_bad = tag.is_bad();
             let value = self.field.read(&tag.place, at);
             let is_bad = value.is_none();
-            let must_be_sent = tag.take(value, at, self.initial);
-            if must_be_sent
+            let becomes_event = tag.take(value, at, self.initial);
+            if becomes_event
                 && !pictured
                 && let Some(reading) = &tag.last
             {
@@ -218,9 +218,9 @@ impl Sampled {
             self.rule.compare_with(first);
             return initial == InitialUpdate::Enabled || !good;
         };
-        let must_be_sent = last.good != good
+        let becomes_event = last.good != good
             || match &value {
-                Some(value) => self.rule.sends_value(last, value, at),
+                Some(value) => self.rule.lets_through(last, value, at),
                 None => self.rule.repeats_failure(last, at),
             };
         // In place: a new reading would be moved twice. After a failed read the tag keeps its value.
@@ -228,10 +228,10 @@ impl Sampled {
             last.value = value;
         }
         (last.good, last.at) = (good, at);
-        if must_be_sent {
+        if becomes_event {
             self.rule.compare_with(last);
         }
-        must_be_sent
+        becomes_event
     }
 }
 
@@ -244,7 +244,7 @@ impl Rule {
                     publish,
                     deadband: config.deadband,
                     max_silence,
-                    sent: None,
+                    reference: None,
                 }))
             }
             Publish::OnChange => Self::OnChange,
@@ -253,7 +253,7 @@ impl Rule {
     }
 
     /// Returns whether a value after a good reading becomes an event.
-    fn sends_value(&self, before: &Reading, value: &Value, at: Duration) -> bool {
+    fn lets_through(&self, before: &Reading, value: &Value, at: Duration) -> bool {
         match self {
             Self::OnChange => !deadband::same(&before.value, value),
             Self::EveryScan => true,
@@ -269,24 +269,24 @@ impl Rule {
     /// Compares later readings with this one, which is an event or the first reading.
     fn compare_with(&mut self, reading: &Reading) {
         if let Self::Compared(compared) = self {
-            compared.sent = Some(reading.clone());
+            compared.reference = Some(reading.clone());
         }
     }
 }
 
 impl Compared {
-    /// Returns whether the newest event is older than the maximum silence.
+    /// Returns whether the reference is older than the maximum silence.
     fn is_silent(&self, before: &Reading, at: Duration) -> bool {
-        let sent = self.sent.as_ref().unwrap_or(before);
-        self.max_silence.is_some_and(|longest| at.saturating_sub(sent.at) >= longest)
+        let reference = self.reference.as_ref().unwrap_or(before);
+        self.max_silence.is_some_and(|longest| at.saturating_sub(reference.at) >= longest)
     }
 
-    /// Returns whether a value differs from the newest event as the rule requires.
+    /// Returns whether a value differs from the reference as the rule requires.
     fn is_other(&self, before: &Reading, value: &Value) -> bool {
-        let sent = self.sent.as_ref().unwrap_or(before);
+        let reference = self.reference.as_ref().unwrap_or(before);
         match self.publish {
             Publish::EveryScan => true,
-            Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &sent.value, value),
+            Publish::OnChange => deadband::leaves(self.deadband.as_ref(), &reference.value, value),
         }
     }
 }
