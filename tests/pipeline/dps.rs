@@ -4,7 +4,7 @@ use lanyard_tests::agent::Setup;
 use lanyard_tests::emulator::Emulator;
 use lanyard_tests::process::LIMIT;
 
-use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator, remembered};
+use crate::fixture::{GROUP, RAMP, SECONDARY, derived, document, emulator, stored_assignment};
 
 fn group_device(emulator: &Emulator, id: &str, scope: &str) -> String {
     format!(
@@ -40,7 +40,7 @@ fn a_group_streams_from_the_hub_it_is_assigned_to() {
 }
 
 #[test]
-fn the_assignment_is_remembered() {
+fn the_assignment_is_stored() {
     let emulator = emulator();
     let mut agent = group_setup(&emulator, &["dev-01"]).start();
     emulator.wait_for_events("dev-01", 1, LIMIT);
@@ -61,7 +61,7 @@ fn a_hub_that_refuses_sends_the_device_back_to_dps() {
     let agent = group_setup(&emulator, &["dev-01"]);
     // A hub that no longer knows the device: this one never did.
     let at = format!("localhost:{}", emulator.mqtt.port());
-    agent.write("buffer/dev-01/assignment.json", &remembered(&at, &at).to_string());
+    agent.write("buffer/dev-01/assignment.json", &stored_assignment(&at, &at).to_string());
     let agent = agent.start();
     emulator.wait_for_events("dev-01", 1, LIMIT);
     let refused = "lanyard_device_connection_attempts_total{device=\"dev-01\",result=\"Unauthorized\"}";
@@ -74,7 +74,7 @@ fn m5_forged_assignment_is_ignored_and_dps_asked() {
     let emulator = emulator();
     let at = format!("localhost:{}", emulator.mqtt.port());
     // A test's own server would do no worse: an agent that believed this would wait for it for ever.
-    let mut forged = remembered(&at, "localhost:1");
+    let mut forged = stored_assignment(&at, "localhost:1");
     forged["signature"] = "00".repeat(32).into();
     let mut unsigned = forged.clone();
     drop(unsigned.as_object_mut().and_then(|fields| fields.remove("signature")));

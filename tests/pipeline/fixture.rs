@@ -87,7 +87,7 @@ pub(crate) fn fingerprint(key: &str) -> Fingerprint {
 }
 
 /// Returns the assignment that an agent stores for dev-01, signed with its key.
-pub(crate) fn remembered(dps: &str, hub: &str) -> Value {
+pub(crate) fn stored_assignment(dps: &str, hub: &str) -> Value {
     let key = SymmetricKey::from_base64(&derived("dev-01")).expect("keys are base64");
     let credential = Fingerprint::of_key(&key);
     let mut message = b"lanyard.dev/assignment\0".to_vec();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::controls;
 use crate::fixture::{
     GROUP, RAMP, SECONDARY, assert_account, assert_contiguous, assert_streams, derived, document,
-    fingerprint, remembered, values, wait_for_accepted, wait_for_ramp_of, wait_for_refused,
+    fingerprint, stored_assignment, values, wait_for_accepted, wait_for_ramp_of, wait_for_refused,
 };
 
 /// Another name of the same machine is another hub.
@@ -138,7 +138,7 @@ fn unreachable_dps_leaves_devices_connected() {
         closed_port.port()
     )]));
     let [dps, hub] = [closed_port.port(), emulator.mqtt.port()].map(|port| format!("localhost:{port}"));
-    setup.write("buffer/dev-01/assignment.json", &remembered(&dps, &hub).to_string());
+    setup.write("buffer/dev-01/assignment.json", &stored_assignment(&dps, &hub).to_string());
     let agent = setup.start();
     wait_for_ramp_of(&emulator, "dev-01", 10);
     agent.setup.set_key("dev-01", SECONDARY);

@@ -1,4 +1,4 @@
-//! The hub that DPS assigned, remembered over restarts. Touches disk: one small file in the device's buffer folder.
+//! The hub that DPS assigned, stored over restarts. Reads and writes disk: one small file in the device's buffer folder.
 //!
 //! The file names the server that gets the device's tokens, so it counts only with an HMAC of the device's own key: whoever
 //! else may write in the folder cannot send the device elsewhere.
@@ -96,7 +96,7 @@ impl<'a> AssignmentFile<'a> {
         Self { path: folder.join(FILE_NAME), question, key: credential.own_key() }
     }
 
-    /// Reads what is remembered, if it answers the same question.
+    /// Reads what is stored, if it answers the same question.
     ///
     /// # Errors
     /// [`AssignmentError`] for a file that the agent did not write with this key, or not whole: DPS knows the answer.
@@ -105,35 +105,35 @@ impl<'a> AssignmentFile<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(AssignmentError::Read)?,
         };
-        let remembered: StoredAssignment = serde_json::from_slice(&text).map_err(AssignmentError::Syntax)?;
-        if remembered.question != self.question {
+        let stored: StoredAssignment = serde_json::from_slice(&text).map_err(AssignmentError::Syntax)?;
+        if stored.question != self.question {
             return Ok(None);
         }
-        let signature = remembered.signature.ok_or(AssignmentError::Unsigned)?;
-        let message = self.message(&remembered.assignment);
+        let signature = stored.signature.ok_or(AssignmentError::Unsigned)?;
+        let message = self.message(&stored.assignment);
         let bytes = bytes(&signature).filter(|bytes| self.key.verifies(&message, bytes));
-        bytes.map(|_| Some(remembered.assignment)).ok_or(AssignmentError::Forged)
+        bytes.map(|_| Some(stored.assignment)).ok_or(AssignmentError::Forged)
     }
 
-    /// Remembers an assignment; the file is replaced as a whole.
+    /// Stores an assignment; the file is replaced as a whole.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self, assignment: &Assignment) -> io::Result<()> {
         let signature = Some(hex::encode_upper(self.key.sign(&self.message(assignment))));
-        let remembered =
+        let stored =
             StoredAssignment { question: self.question.clone(), assignment: assignment.clone(), signature };
         if let Some(folder) = self.path.parent() {
             files::make_folder(folder)?;
         }
         let new = self.path.with_extension("json.new");
         let mut file = files::create(&new)?;
-        file.write_all(&serde_json::to_vec(&remembered)?)?;
+        file.write_all(&serde_json::to_vec(&stored)?)?;
         file.sync_all()?;
         std::fs::rename(new, &self.path)
     }
 
-    /// Forgets it.
+    /// Deletes it.
     pub fn remove(&self) {
         // What cannot be removed is overwritten by the next assignment, and ignored until then by the caller.
         let _ = std::fs::remove_file(&self.path);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn assignment_is_remembered_for_the_same_question_only() {
+    fn assignment_is_stored_for_the_same_question_only() {
         let folder = ScratchFolder::new();
         let [one, two] = ['B', 'C'].map(of_key);
         let file = AssignmentFile::new(folder.path(), &dps("0ne1"), "dev-1", &one);

@@ -1,4 +1,4 @@
-//! From a credential to an accepted connection: the hub of the configuration, the remembered one, or the one that DPS
+//! From a credential to an accepted connection: the hub of the configuration, the stored one, or the one that DPS
 //! assigns, and the login there. Talks to the network.
 
 use std::path::PathBuf;
@@ -118,7 +118,7 @@ impl<T: Transport> Connector<T> {
         Ok(OpenConnection { link, target, renew_at })
     }
 
-    /// Asks DPS for the hub and remembers it.
+    /// Asks DPS for the hub and stores it.
     pub(super) async fn register(
         &self,
         dps: &Dps,
@@ -144,7 +144,7 @@ impl<T: Transport> Connector<T> {
         Ok(assignment)
     }
 
-    /// Forgets the hub that DPS assigned, so that it is asked again.
+    /// Deletes the stored assignment, so that DPS is asked again.
     pub(super) fn forget(&self, credential: &Credential) {
         if let Some(dps) = self.dps() {
             self.file(dps, credential).remove();

@@ -14,7 +14,7 @@ fn assigned() -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dps_is_polled_as_it_says_and_the_hub_is_remembered() {
+async fn dps_is_polled_as_it_says_and_the_hub_is_stored() {
     let polls =
         [(202, Some(3), ASSIGNING), (202, None, ASSIGNING), (202, Some(0), ASSIGNING), (200, None, ASSIGNED)];
     let rig = rig([registers(polls), accepts_for(30), accepts()]);
