@@ -31,7 +31,7 @@ pub(crate) enum RetryRule {
 
 /// The first wait after a DPS that could not be reached (ref §12.4), and the longest.
 const UNHEARD: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(100);
-/// So many logins that break in a row set a credential back that was never accepted: fewer may be the network's.
+/// So many logins that break in a row pause a credential that was never accepted: fewer may be the network's fault.
 const BROKEN: u32 = 3;
 /// Ratio of the first pause after a refusal by DPS to the one after a refusal by the hub: a minute for an hour.
 const DPS_SHARE: f64 = 60.0;
@@ -281,7 +281,7 @@ mod tests {
             ("[A] +A [BA] +B hB", 'A'),
             // The one that held the connection fails too: the newest has its turn before its time.
             ("[AB] hA +B hB", 'A'),
-            // A login that breaks three times sets the newest back, and from then on each time: 5 s, 10 s, 20 s, ….
+            // A login that breaks three times pauses the newest, and from then on each time: 5 s, 10 s, 20 s, ….
             ("[AB] bA bA", 'A'),
             ("[AB] bA bA bA", 'B'),
             ("[A] +A [B] bB bB", 'B'),
@@ -363,7 +363,7 @@ mod tests {
 
     /// Even if two had got in, they share their fate.
     #[test]
-    fn equal_fingerprints_are_set_back_together() {
+    fn equal_fingerprints_are_paused_together() {
         let certificates = one_leaf_with_two_chains();
         let (fingerprint, now) = (&certificates[0].fingerprint, Instant::now());
         let mut choice = Selection::new(Duration::from_secs(3600));
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn rests_are_capped_and_spread() {
+    fn pauses_are_capped_and_spread() {
         let hour = Duration::from_secs(3600);
         let length = |rule: RetryRule, times, chance| rule.wait(hour).after(times, chance).as_secs();
         assert_eq!([1, 2, 3, 9].map(|times| length(RetryRule::Dps, times, 0.0)), [60, 120, 240, 3600]);

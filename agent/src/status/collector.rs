@@ -10,7 +10,7 @@ use crate::buffer::counts::{DropReason, EventCounts};
 use crate::status::device::DeviceState;
 use crate::status::metrics::opts;
 
-/// The books, as series of one moment.
+/// Event counts and the state of the buffer, as series of one moment.
 struct EventSeries {
     read: IntCounter,
     recovered: IntCounter,
@@ -66,18 +66,18 @@ impl EventSeries {
         })
     }
 
-    fn fill(&self, account: &EventCounts, capacity: u64, problem: bool) {
+    fn fill(&self, counts: &EventCounts, capacity: u64, problem: bool) {
         self.capacity.set(i64::try_from(capacity).unwrap_or(i64::MAX));
-        self.read.inc_by(account.read);
-        self.recovered.inc_by(account.recovered);
+        self.read.inc_by(counts.read);
+        self.recovered.inc_by(counts.recovered);
         self.problem.set(problem.into());
-        self.acknowledged.inc_by(account.acknowledged);
+        self.acknowledged.inc_by(counts.acknowledged);
         for reason in DropReason::ALL {
-            self.dropped.with_label_values(&[reason.as_str()]).inc_by(account.dropped(reason));
+            self.dropped.with_label_values(&[reason.as_str()]).inc_by(counts.dropped(reason));
         }
-        self.events.set(i64::try_from(account.events).unwrap_or(i64::MAX));
-        self.bytes.set(i64::try_from(account.bytes).unwrap_or(i64::MAX));
-        self.oldest.set(account.oldest.unwrap_or_default() as f64 / 1000.0);
+        self.events.set(i64::try_from(counts.events).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(counts.bytes).unwrap_or(i64::MAX));
+        self.oldest.set(counts.oldest.unwrap_or_default() as f64 / 1000.0);
     }
 }
 
@@ -102,24 +102,24 @@ impl Collector for DeviceCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (account, capacity, problem) = {
+        let (counts, capacity, problem) = {
             let outbox = self.state.outbox.lock();
             (outbox.counts(), outbox.capacity(), outbox.problem().is_some())
         };
         let mut families = self.state.connection.metrics().collect();
         families.extend(self.state.tags_bad.collect());
-        if let Ok(books) = EventSeries::new(self.state.name()) {
-            books.fill(&account, capacity, problem);
-            families.extend(books.read.collect());
-            families.extend(books.recovered.collect());
-            families.extend(books.acknowledged.collect());
-            families.extend(books.dropped.collect());
-            families.extend(books.events.collect());
-            families.extend(books.bytes.collect());
-            families.extend(books.capacity.collect());
-            families.extend(books.problem.collect());
-            if account.oldest.is_some() {
-                families.extend(books.oldest.collect());
+        if let Ok(series) = EventSeries::new(self.state.name()) {
+            series.fill(&counts, capacity, problem);
+            families.extend(series.read.collect());
+            families.extend(series.recovered.collect());
+            families.extend(series.acknowledged.collect());
+            families.extend(series.dropped.collect());
+            families.extend(series.events.collect());
+            families.extend(series.bytes.collect());
+            families.extend(series.capacity.collect());
+            families.extend(series.problem.collect());
+            if counts.oldest.is_some() {
+                families.extend(series.oldest.collect());
             }
         }
         families

@@ -14,7 +14,7 @@ fn with_credentials(credentials: &'static str) -> Settings {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_credential_rests_while_the_next_one_connects() {
+async fn refused_credential_is_paused_while_the_next_one_connects() {
     let answers = [refused(), accepts(), accepts(), refused(), accepts(), accepts(), accepts()];
     let rig = Rig::with(with_credentials("AB"), answers);
     assert_eq!(rig.log_until(2879).await, ["0 hub A: Unauthorized", "0 hub B: accepted"]);
