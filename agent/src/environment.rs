@@ -18,7 +18,7 @@ impl Environment {
         Self { now, chance }
     }
 
-    /// The clock and the random numbers of the program.
+    /// Takes the clock and the random numbers of the program.
     #[must_use]
     pub fn system() -> Self {
         Self::new(clock::timestamp, random::random)

@@ -28,7 +28,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// A disk that accepts writes in a folder, or one without a folder, which never does.
+    /// Creates a disk that accepts writes in a folder, or one without a folder, which never does.
     pub(super) fn new(folder: Option<BufferFolder>, sync: Sync, syncer: &Syncer) -> Self {
         Self { folder, retry_at: None, problem: None, sync, syncer: syncer.clone() }
     }

@@ -15,12 +15,12 @@ pub(crate) struct CredentialFailure {
 }
 
 impl CredentialFailure {
-    /// A failure that does not concern the credential.
+    /// Wraps a failure that does not concern the credential.
     pub(crate) const fn unrelated(failure: Failure) -> Self {
         Self { failure, rule: None }
     }
 
-    /// A failed login at the hub. It does not concern the credential if the hub was not reached, is busy, or is not
+    /// Rates a failed login at the hub. It does not concern the credential if the hub was not reached, is busy, or is not
     /// trusted.
     pub(crate) fn at_hub(failure: Failure) -> Self {
         use ConnectionReason as R;
@@ -32,7 +32,7 @@ impl CredentialFailure {
         Self { failure, rule }
     }
 
-    /// A registration at DPS without a hub.
+    /// Rates a registration at DPS that did not lead to a hub.
     pub(crate) fn at_dps(failure: Failure) -> Self {
         let rule = match failure.reason {
             reason if is_refusal(reason) => RetryRule::Dps,

@@ -119,7 +119,7 @@ impl CredentialSet {
         self.logged_for_all
     }
 
-    /// One that should take the place of the one in use.
+    /// Returns one that should take the place of the one in use.
     pub(crate) fn better(&self, in_use: &Credential, now: Instant) -> Option<Arc<Credential>> {
         let next = self.selection.next(now)?;
         (next.fingerprint != in_use.fingerprint).then(|| Arc::clone(next))
@@ -130,7 +130,7 @@ impl CredentialSet {
         if self.selection.is_newest(&in_use.fingerprint) { None } else { self.selection.again_at() }
     }
 
-    /// TLS with it.
+    /// Prepares TLS with it.
     ///
     /// # Errors
     /// A failure when the library refuses it.

@@ -68,7 +68,7 @@ pub struct MqttTransport {
 }
 
 impl MqttTransport {
-    /// A transport that opens so many connections at the same time.
+    /// Creates a transport that opens so many connections at the same time.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         Self { slots: Arc::new(Semaphore::new(slots)) }

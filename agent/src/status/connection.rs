@@ -26,7 +26,7 @@ pub(super) struct ConnectionFields {
 }
 
 impl ConnectionStatus {
-    /// A device that has not connected yet.
+    /// Creates the status of a device that has not connected yet.
     ///
     /// # Errors
     /// Never with Lanyard's metric names; the library checks them at run time.
@@ -47,7 +47,7 @@ impl ConnectionStatus {
         Ok(Self { name: name.to_owned(), metrics: ConnectionMetrics::new(name)?, fields: Mutex::new(fields) })
     }
 
-    /// The device's name in the configuration, for logs.
+    /// Returns the device's name in the configuration, for logs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -45,7 +45,7 @@ impl Buffer {
         }
     }
 
-    /// Every event that is unread or in flight is in the log or in a gap.
+    /// Checks that every event that is unread or in flight is in the log or in a gap.
     fn check_coverage(&self) {
         let (acknowledged, unread, end) = (self.journal.acknowledged(), self.reader.unread(), self.log.end());
         for range in [acknowledged..self.ledger.end().max(acknowledged), unread..end] {
@@ -66,7 +66,7 @@ impl Buffer {
             "{buffered} events are buffered, {counts:?}"
         );
     }
-    /// The journal is rewritten at its limit, or at each entry while its state alone takes more.
+    /// Checks the sizes. The journal is rewritten at its limit, or at each entry while its state alone takes more.
     fn check_size(&self) {
         let (log, journal, capacity) = (self.log.usage().bytes, self.journal.len(), self.quota.capacity());
         let limit = journal::limit(capacity).max(self.journal.smallest(&self.ledger)) + UNCHECKED;
