@@ -202,8 +202,8 @@ impl CredentialSet {
         let at_once = self.selection.pause(fingerprint, Instant::now(), rule, chance);
         if at_once {
             let (device, reason) = (self.status.name(), failure.reason.as_str());
-            tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet, the device goes \
-                on with another: {}", failure.message);
+            tracing::warn!(device, reason, %fingerprint, "the newest credential does not work yet; the device \
+                continues with another: {}", failure.message);
         }
         at_once
     }
