@@ -97,9 +97,13 @@ impl DpsSession<'_> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
             let answered = wire.output.len();
+            let is_message = matches!(packet, Packet::Publish(_));
             self.handle(packet, &mut wire.output)?;
             if wire.output.len() > answered {
                 wire.hold(answered, self.faults.answers_at(Instant::now(), None));
+            }
+            if let Some(reason) = is_message.then(|| self.faults.drops_connection()).flatten() {
+                return Err(CloseReason::Fault(reason));
             }
         }
         Ok(())
@@ -152,7 +156,7 @@ impl DpsSession<'_> {
             })?;
         }
         self.faults.message();
-        self.faults.drops_connection().map_or(Ok(()), |reason| Err(CloseReason::Fault(reason)))
+        Ok(())
     }
 
     fn answer(&self, request: ToDps<'_>, body: &[u8]) -> Answer {

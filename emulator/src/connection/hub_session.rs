@@ -50,6 +50,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         return CloseReason::Refused(reason);
     }
     if let Some(reason) = faults.drops_connection() {
+        device.refuse(reason.clone());
         return CloseReason::Fault(reason);
     }
     let origin = Arc::new(origin(&hub, &device, model_id));
@@ -120,9 +121,13 @@ impl HubSession<'_> {
         while let Some(packet) = wire.packet()? {
             deadlines.packet_received();
             let answered = wire.output.len();
+            let is_message = matches!(packet, Packet::Publish(_));
             let acknowledged_at = self.handle(packet, &mut wire.output)?;
             if wire.output.len() > answered {
                 wire.hold(answered, self.faults.answers_at(Instant::now(), acknowledged_at));
+            }
+            if let Some(reason) = is_message.then(|| self.faults.drops_connection()).flatten() {
+                return Err(CloseReason::Fault(reason));
             }
         }
         Ok(())
@@ -161,19 +166,15 @@ impl HubSession<'_> {
     /// Writes the PUBACK of a message that is stored (ref §1.6); returns the time at which it leaves.
     fn acknowledge(&mut self, publish: &Publish, out: &mut BytesMut) -> Result<Option<Instant>, CloseReason> {
         self.faults.message();
-        let mut at = None;
-        if let Some(id) = publish.id() {
-            match self.faults.acknowledgement(Instant::now()) {
-                Acknowledgement::Sent => answer::puback(out, id),
-                Acknowledgement::Lost => {}
-                Acknowledgement::At(later) => {
-                    answer::puback(out, id);
-                    at = Some(later);
-                }
-                Acknowledgement::TooLate(reason) => return Err(CloseReason::Fault(reason)),
-            }
-        }
-        self.faults.drops_connection().map_or(Ok(at), |reason| Err(CloseReason::Fault(reason)))
+        let Some(id) = publish.id() else { return Ok(None) };
+        let leaves_at = match self.faults.acknowledgement(Instant::now()) {
+            Acknowledgement::Sent => None,
+            Acknowledgement::At(time) => Some(time),
+            Acknowledgement::Lost => return Ok(None),
+            Acknowledgement::TooLate(reason) => return Err(CloseReason::Fault(reason)),
+        };
+        answer::puback(out, id);
+        Ok(leaves_at)
     }
 
     fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), CloseReason> {
@@ -192,7 +193,7 @@ impl HubSession<'_> {
                 self.store(message);
             }
             ToHub::TwinGet { rid } => {
-                let twin = self.device.twin.get(rid);
+                let twin = twin::get(rid);
                 answer::publish(out, &twin.topic, None, twin.body.as_bytes()).map_err(malformed)?;
             }
             ToHub::TwinReported { rid } => {

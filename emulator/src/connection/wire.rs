@@ -55,10 +55,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Holds the answers in `output` from the byte `start` back until `due`, if there is such a time. Answers that are
-    /// held when the connection ends are lost.
+    /// due stay in `output` unless earlier ones are held: these leave first. Answers that are held when the connection
+    /// ends are lost.
     pub fn hold(&mut self, start: usize, due: Option<Instant>) {
         let Some(due) = due else { return };
         let place = self.held.partition_point(|(other, _)| *other <= due);
+        if place == 0 && due <= Instant::now() {
+            return;
+        }
         self.held.insert(place, (due, self.output.split_off(start)));
     }
 

@@ -12,9 +12,9 @@ pub struct ConnectionFaults<'a> {
     faults: &'a Faults,
     peer: FaultPeer<'a>,
     messages: u64,
-    /// Time at which the last throttled acknowledgement leaves.
+    /// Time at which the last throttled acknowledgement leaves or left.
     acknowledged: Option<Instant>,
-    /// Time at which the last delayed answer leaves.
+    /// Time at which the last delayed answer leaves or left.
     answered: Option<Instant>,
 }
 
@@ -78,18 +78,19 @@ impl<'a> ConnectionFaults<'a> {
     }
 
     /// Returns the time at which the answers to a packet of `now` leave, if not at once; one of them may be an
-    /// acknowledgement that is throttled. Answers do not overtake one another when a fault ends.
+    /// acknowledgement that is throttled. After the first delay there always is a time: an earlier answer can be due and
+    /// not be written yet, and must not be overtaken when the fault ends.
     pub fn answers_at(&mut self, now: Instant, acknowledged_at: Option<Instant>) -> Option<Instant> {
         let delayed = self.occurrence(|named| match named.effect() {
             Effect::DelayAnswers(time) => Some(*time),
             _ => None,
         });
-        let earlier = self.answered.filter(|earlier| *earlier > now);
-        self.answered = delayed.map(|(_, time)| now + time).max(earlier);
+        self.answered = delayed.map(|(_, time)| now + time).max(self.answered);
         self.answered.max(acknowledged_at)
     }
 
-    /// Decides about the acknowledgement of a message that came at `now`.
+    /// Decides about the acknowledgement of a message that came at `now`. After the first throttled one, each has a time,
+    /// for the same reason as in [`Self::answers_at`].
     pub fn acknowledgement(&mut self, now: Instant) -> Acknowledgement {
         let lost = self.occurrence(|named| match named.effect() {
             Effect::LoseAcknowledgements { one_in } => named.is_last_of(one_in.get().into()).then_some(()),
@@ -102,11 +103,10 @@ impl<'a> ConnectionFaults<'a> {
             Effect::Throttle { interval, longest_wait } => Some((*interval, *longest_wait)),
             _ => None,
         });
-        let earlier = self.acknowledged.filter(|earlier| *earlier > now);
         let Some((named, (interval, longest_wait))) = throttled else {
-            return earlier.map_or(Acknowledgement::Sent, Acknowledgement::At);
+            return self.acknowledged.map_or(Acknowledgement::Sent, Acknowledgement::At);
         };
-        let at = earlier.unwrap_or(now) + interval;
+        let at = self.acknowledged.map_or(now, |earlier| earlier.max(now)) + interval;
         if at - now > longest_wait {
             let text = format!("an acknowledgement would wait longer than {} s", longest_wait.as_secs());
             return Acknowledgement::TooLate(reason(&named, &text));
@@ -135,4 +135,62 @@ impl<'a> ConnectionFaults<'a> {
 
 fn reason(named: &NamedFault, text: &str) -> String {
     format!("fault {:?}: {text}", named.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::faults::fault::{Fault, Selector, Service};
+
+    const PEER: FaultPeer<'_> = FaultPeer { service: Service::Hub, hub: "hub", device_id: "dev1" };
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn put(faults: &Faults, effect: Effect) {
+        let selector = Selector { service: Service::Hub, hub: None, device_id: None };
+        faults.put("fault", Fault { selector, effect, count: None });
+    }
+
+    /// The earlier answer may be due and not be written yet.
+    #[test]
+    fn answers_stay_behind_the_last_delayed_one() {
+        let (faults, start) = (Faults::default(), Instant::now());
+        let mut connection = ConnectionFaults::new(&faults, PEER);
+        assert_eq!(connection.answers_at(start, None), None);
+        put(&faults, Effect::DelayAnswers(SECOND));
+        assert_eq!(connection.answers_at(start, None), Some(start + SECOND));
+        faults.clear();
+        assert_eq!(connection.answers_at(start + 2 * SECOND, None), Some(start + SECOND));
+        put(&faults, Effect::DelayAnswers(SECOND));
+        assert_eq!(connection.answers_at(start + 2 * SECOND, None), Some(start + 3 * SECOND));
+        let acknowledged_at = Some(start + 9 * SECOND);
+        assert_eq!(connection.answers_at(start + 2 * SECOND, acknowledged_at), acknowledged_at);
+    }
+
+    #[test]
+    fn acknowledgements_stay_behind_the_last_throttled_one() {
+        let (faults, start) = (Faults::default(), Instant::now());
+        let mut connection = ConnectionFaults::new(&faults, PEER);
+        let throttle = Effect::Throttle { interval: SECOND, longest_wait: 2 * SECOND };
+        assert_eq!(connection.acknowledgement(start), Acknowledgement::Sent);
+        put(&faults, throttle);
+        assert_eq!(connection.acknowledgement(start), Acknowledgement::At(start + SECOND));
+        faults.clear();
+        assert_eq!(connection.acknowledgement(start + 5 * SECOND), Acknowledgement::At(start + SECOND));
+        put(&faults, throttle);
+        for wait in [1, 2] {
+            let at = start + (5 + wait) * SECOND;
+            assert_eq!(
+                connection.acknowledgement(start + 5 * SECOND),
+                Acknowledgement::At(at),
+                "not faster than before"
+            );
+        }
+        let late = connection.acknowledgement(start + 5 * SECOND);
+        assert!(
+            matches!(&late, Acknowledgement::TooLate(reason) if reason.contains("longer than 2 s")),
+            "{late:?}"
+        );
+    }
 }

@@ -1,7 +1,8 @@
 //! One device of a hub, put together from its parts, each with a file of its own. In memory.
 //!
-//! Cloud-to-device messages would be another part, `inbox`, beside the twin: they wait for a device that is not connected
-//! and has no session yet (ref §5). Messages sent and not acknowledged belong to the session.
+//! Twins and cloud-to-device messages belong here when the emulator has them, each as a part with a file of its own: a
+//! message waits for a device that is not connected and has no session yet (ref §5). Messages sent and not acknowledged
+//! belong to the session.
 
 use parking_lot::Mutex;
 
@@ -12,7 +13,6 @@ use super::counters::Counters;
 use super::identity::Identity;
 use super::session::{SessionState, TooManySubscriptions};
 use super::subscription::Subscription;
-use super::twin::Twin;
 use crate::registry::authentication::Authentication;
 use crate::registry::device::RegisteredDevice;
 
@@ -22,8 +22,6 @@ pub struct Device {
     /// Ids and authentication.
     pub identity: Identity,
     presence: Mutex<Presence>,
-    /// Properties that hub and device share.
-    pub twin: Twin,
     /// Never dropped, unlike events.
     pub counters: Counters,
 }
@@ -60,7 +58,6 @@ impl Device {
         Self {
             identity: Identity::new(registered),
             presence: Mutex::default(),
-            twin: Twin::default(),
             counters: Counters::default(),
         }
     }

@@ -1,5 +1,5 @@
-//! Twin of a device, and minimal answers about it, so that SDKs that read the twin at every connect do not wait. Twins
-//! cannot be changed here yet, so every twin is empty, and a report is refused rather than lost (ref §6). Pure.
+//! Minimal answers about twins, so that SDKs that read the twin at every connect do not wait. Twins cannot be changed here
+//! yet, so every twin is empty, and a report is refused rather than lost (ref §6). Pure.
 
 use jiff::Timestamp;
 
@@ -12,31 +12,12 @@ pub struct TwinAnswer {
     pub body: String,
 }
 
-/// Twin without properties: versions of its two parts.
-#[derive(Debug)]
-pub struct Twin {
-    desired_version: u64,
-    reported_version: u64,
-}
-
-impl Default for Twin {
-    /// Returns the twin of a new device, whose parts are at their first version (ref §6.3).
-    fn default() -> Self {
-        Self { desired_version: 1, reported_version: 1 }
-    }
-}
-
-impl Twin {
-    /// Answers a request for the whole twin.
-    #[must_use]
-    pub fn get(&self, rid: &str) -> TwinAnswer {
-        let Self { desired_version, reported_version } = self;
-        TwinAnswer {
-            topic: format!("$iothub/twin/res/200/?$rid={rid}"),
-            body: format!(
-                r#"{{"desired":{{"$version":{desired_version}}},"reported":{{"$version":{reported_version}}}}}"#
-            ),
-        }
+/// Answers a request for the whole twin with an empty one, whose parts are at their first version (ref §6.3).
+#[must_use]
+pub fn get(rid: &str) -> TwinAnswer {
+    TwinAnswer {
+        topic: format!("$iothub/twin/res/200/?$rid={rid}"),
+        body: r#"{"desired":{"$version":1},"reported":{"$version":1}}"#.to_owned(),
     }
 }
 
@@ -58,7 +39,7 @@ mod tests {
     /// Ref §6.1, §14.2 item 8: `$rid` first, and a desired version.
     #[test]
     fn answers_echo_the_request_id() {
-        let answer = Twin::default().get("1");
+        let answer = get("1");
         assert_eq!(answer.topic, "$iothub/twin/res/200/?$rid=1");
         assert_eq!(answer.body, r#"{"desired":{"$version":1},"reported":{"$version":1}}"#);
         let refused = refuse_report("22439eb5-a", Timestamp::UNIX_EPOCH);

@@ -72,6 +72,9 @@ async fn dropped_connection_ends_without_an_answer_to_connect() {
     let emulator = Emulator::new();
     emulator.put_fault("cut", &json!({"count": 1, "dropConnections": {}}));
     assert_eq!(emulator.refusal(&hex(CONNECT_DEV1)).await, "");
+    let dev1 = emulator.state.hubs.find(HUB).unwrap().device("dev1").unwrap();
+    assert_eq!(dev1.view().last_refusal.unwrap(), "fault \"cut\": CONNECT has no answer");
+    assert_eq!(dev1.counters.refusals(), 1);
     emulator.dev1().await;
 }
 
@@ -194,6 +197,25 @@ async fn acknowledgements_stay_in_order_when_throttling_ends() {
     send(&mut client, 2).await;
     client.expect("40020001").await;
     client.expect("40020002").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_device_gets_no_answer_before_an_earlier_one() {
+    let emulator = Emulator::new();
+    for hold in
+        [json!({"throttle": {"messagesPerSecond": 1}}), json!({"delayAnswers": {"milliseconds": 1000}})]
+    {
+        let mut client = emulator.dev1_again().await;
+        emulator.put_fault("busy", &hold);
+        emulator.put_fault("cut", &json!({"dropConnections": {"afterMessages": 2}}));
+        send(&mut client, 1).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        emulator.state.faults.remove("busy");
+        send(&mut client, 2).await;
+        assert_eq!(client.rest().await, "", "{hold}");
+        emulator.state.faults.clear();
+    }
+    assert_eq!(emulator.events().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
