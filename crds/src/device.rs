@@ -37,7 +37,7 @@ use crate::stream::{LastWill, Source, Tag, Telemetry};
     printcolumn(name = "Since", type_ = "date", json_path = ".status.connection.since", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     validation = kube::core::Rule::new("size(self.metadata.name) <= 63")
-        .message("metadata.name must not be longer than 63 characters; a longer device id can stand in spec.deviceId"),
+        .message("metadata.name must not be longer than 63 characters; a longer device id can be in spec.deviceId"),
     validation = kube::core::Rule::new(
         "(has(self.spec.deviceId) ? self.spec.deviceId : self.metadata.name) == (has(oldSelf.spec.deviceId) ? \
             oldSelf.spec.deviceId : oldSelf.metadata.name)"

@@ -49,7 +49,7 @@ fn method(text: &str) -> Result<Method, String> {
 fn host(text: &str) -> Result<String, String> {
     match HostPort::parse(text) {
         Ok(host) if host.host() == text => Ok(text.to_owned()),
-        Ok(_) => Err("a certificate has names without a port: take it out".to_owned()),
+        Ok(_) => Err("a certificate has names without a port: remove it".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

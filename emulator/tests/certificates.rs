@@ -77,7 +77,7 @@ fn every_error_names_field_and_fix() {
         (
             hashes("8E:15:FF", ""),
             format!("{authentication}.x509Thumbprint.primaryThumbprint"),
-            "has separators: take the colons and spaces out",
+            "has separators: remove the colons and spaces",
         ),
         (
             hashes(thumbprint, &thumbprint[1..]),
@@ -97,7 +97,7 @@ fn every_error_names_field_and_fix() {
         (
             device(&json!({"type": "certificateAuthority", "x509Thumbprint": {}})),
             format!("{authentication}.x509Thumbprint"),
-            "only type selfSigned has thumbprints: take it out, or use that type",
+            "only type selfSigned has thumbprints: remove it, or use that type",
         ),
         (
             device(&json!({"type": "none"})),
@@ -107,7 +107,7 @@ fn every_error_names_field_and_fix() {
         (
             signer(DEV1),
             format!("{of_group}.signingCertificates.primary.certificate"),
-            "is no CA: its basicConstraints must say CA:TRUE",
+            "is not a CA: its basicConstraints must say CA:TRUE",
         ),
         (
             signer(DEV1_KEY),

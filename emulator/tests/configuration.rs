@@ -82,7 +82,7 @@ fn dps_needs_a_hub() {
         iotHubs: [], deviceId: x}], enrollments: [{registrationId: r, enrollmentGroupId: g}]}]";
     let found = problems(text);
     for required in [
-        "dps[0].iotHubs: is empty: name at least one hub, or take it out to use all of them",
+        "dps[0].iotHubs: is empty: name at least one hub, or remove it to use all of them",
         "dps[0].enrollmentGroups[0].deviceId: a group has none",
         "dps[0].enrollments[0].enrollmentGroupId: an individual enrollment has none",
     ] {
@@ -172,7 +172,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
         "hubs[0].devices[1].authentication.symmetricKey.primaryKey: the key is not base64",
         "hubs[0].devices[1].authentication.symmetricKey.secondaryKey: the key decodes to 3 bytes",
         "hubs[0].devices[2].authentication.symmetricKey: is missing: give primaryKey or primaryKeyFile",
-        "hubs[1].devices[0].authentication.symmetricKey.primaryKey: stands beside primaryKeyFile",
+        "hubs[1].devices[0].authentication.symmetricKey.primaryKey: is beside primaryKeyFile",
         "hubs[2].hostName: H is there twice",
         "hubs[2].devices[0].authentication.symmetricKey.primaryKeyFile: cannot read /nonexistent/key.txt",
         "dps[0].idScope: is missing",

@@ -39,7 +39,7 @@ impl AgentConfig {
             if let Some(other) = self.devices.iter().take(position).find(|other| other.is_same_client(device))
             {
                 let message = format!(
-                    "{:?} and {:?} are one identity, which can have only one connection; take one of them out",
+                    "{:?} and {:?} are one identity, which can have only one connection; remove one of them",
                     other.name, device.name
                 );
                 found.push(Problem::new(format!("{field}.deviceId"), message));

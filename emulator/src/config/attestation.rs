@@ -42,14 +42,14 @@ pub fn attestation(
     match kind {
         Some(AttestationKind::X509) => {
             if entry.symmetric_key.is_some() {
-                let message = "only type symmetricKey has keys: take it out, or use that type";
+                let message = "only type symmetricKey has keys: remove it, or use that type";
                 problems.note(format!("{field}.symmetricKey"), message);
             }
             x509(entry.x509.as_ref(), &format!("{field}.x509"), owner, known, problems)
         }
         Some(AttestationKind::SymmetricKey) | None => {
             if kind.is_some() && entry.x509.is_some() {
-                let message = "only type x509 has certificates: take it out, or use that type";
+                let message = "only type x509 has certificates: remove it, or use that type";
                 problems.note(format!("{field}.x509"), message);
             }
             let keys = secret::keys(entry.symmetric_key.as_ref(), field, known.files, problems);

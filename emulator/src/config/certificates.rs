@@ -32,7 +32,7 @@ pub fn certificate(
         Found::Value(field, text) => {
             let certificate = problems.take(field.clone(), text::read(&text))?;
             if purpose == Purpose::Authority && certificate.authority.is_none() {
-                problems.note(field, "is no CA: its basicConstraints must say CA:TRUE");
+                problems.note(field, "is not a CA: its basicConstraints must say CA:TRUE");
                 return None;
             }
             Some(certificate)

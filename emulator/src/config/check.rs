@@ -153,7 +153,7 @@ fn check_sharing(
     let uploads = certificates.iter().map(|(name, certificate, _)| (name.clone(), certificate)).collect();
     if let Some((one, other)) = shared_certificate(&all, &uploads) {
         let message = format!(
-            "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
+            "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: remove it from one of them"
         );
         problems.note(field, message);
     }
@@ -183,7 +183,7 @@ fn check_names(document: &Document, problems: &mut Problems) -> Vec<String> {
         match HostPort::parse(name) {
             Ok(host) if host.host() == name => names.push(name.clone()),
             Ok(_) => {
-                problems.note(field, format!("{name:?} has a port: take it out, a certificate has none"));
+                problems.note(field, format!("{name:?} has a port: remove it, a certificate has none"));
             }
             Err(error) => problems.note(field, error),
         }

@@ -34,7 +34,7 @@ impl Files<'_> {
         let file = match (value, file) {
             (None, None) => return Found::Missing,
             (Some(_), Some(_)) => {
-                let message = format!("stands beside {name}File: keep one of them");
+                let message = format!("is beside {name}File: keep one of them");
                 problems.note(format!("{field}.{name}"), message);
                 return Found::Wrong;
             }

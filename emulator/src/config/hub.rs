@@ -88,11 +88,10 @@ pub fn authentication(
         Some(_) => choice(entry.kind.as_deref(), &format!("{field}.type"), problems, &kinds)?,
     };
     if kind != AuthenticationKind::Sas && entry.symmetric_key.is_some() {
-        problems
-            .note(format!("{field}.symmetricKey"), "only type sas has keys: take it out, or use that type");
+        problems.note(format!("{field}.symmetricKey"), "only type sas has keys: remove it, or use that type");
     }
     if kind != AuthenticationKind::SelfSigned && entry.x509_thumbprint.is_some() {
-        let message = "only type selfSigned has thumbprints: take it out, or use that type";
+        let message = "only type selfSigned has thumbprints: remove it, or use that type";
         problems.note(format!("{field}.x509Thumbprint"), message);
     }
     match kind {

@@ -41,7 +41,7 @@ pub fn dps(
     let policy = allocation(entry.allocation_policy.as_deref(), field, problems).unwrap_or_default();
     // An enrollment may have no hub, to test the answer of DPS; an instance without a hub is an error.
     if entry.iot_hubs.as_ref().is_some_and(Vec::is_empty) {
-        let message = "is empty: name at least one hub, or take it out to use all of them";
+        let message = "is empty: name at least one hub, or remove it to use all of them";
         problems.note(format!("{field}.iotHubs"), message);
     }
     let linked = linked(entry.iot_hubs.as_deref(), &format!("{field}.iotHubs"), hubs, hubs, problems);
@@ -86,7 +86,7 @@ pub fn group(
 ) -> Option<Terms> {
     let others = [("registrationId", &entry.registration_id), ("deviceId", &entry.device_id)];
     for (name, _) in others.into_iter().filter(|(_, found)| found.is_some()) {
-        let message = "a group has none: take it out, or move it to enrollments";
+        let message = "a group has none: remove it, or move it to enrollments";
         problems.note(at(field, name), message);
     }
     terms(entry, field, EnrollmentKind::Group, scope, earlier, problems)
@@ -125,7 +125,7 @@ pub fn individual(
     problems: &mut Problems,
 ) -> Option<Individual> {
     if entry.enrollment_group_id.is_some() {
-        let message = "an individual enrollment has none: take it out, or move it to enrollmentGroups";
+        let message = "an individual enrollment has none: remove it, or move it to enrollmentGroups";
         problems.note(at(field, "enrollmentGroupId"), message);
     }
     let device_id = entry.device_id.as_deref();

@@ -53,7 +53,7 @@ pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, 
     if let Some(found) = fields.insert(name.to_owned(), id.into())
         && !found.as_str().is_some_and(|found| found.eq_ignore_ascii_case(id))
     {
-        return Err(ChangeError::Wrong(format!("{name}: is not the {id:?} of the path: take it out")));
+        return Err(ChangeError::Wrong(format!("{name}: is not the {id:?} of the path: remove it")));
     }
     read::read(&value.to_string(), |_, _| None, Disclosure::Hidden)
         .map_err(|DocumentError { problems, .. }| wrong(&Problems::of(problems)))

@@ -129,7 +129,7 @@ fn check_sharing(
     all.push((id.to_owned(), &terms.attestation));
     match shared_certificate(&all, uploads) {
         Some((one, other)) => Err(ChangeError::Wrong(format!(
-            "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: take it out of one of them"
+            "{one} and {other} have the same certificate, and DPS takes each for one enrollment only: remove it from one of them"
         ))),
         None => Ok(()),
     }

@@ -97,7 +97,7 @@ pub(super) fn fault(entry: &FaultEntry, hubs: &[Arc<str>], problems: &mut Proble
     if count == Some(None) {
         problems.note(
             "count",
-            "0 times is never: use 1 or more, or take it out to last until the fault is deleted",
+            "0 times is never: use 1 or more, or remove it to last until the fault is deleted",
         );
     }
     let selector = Selector { service, hub: entry.hub.clone(), device_id: entry.device_id.clone() };
@@ -115,14 +115,12 @@ fn service(entry: &FaultEntry, effect: Option<&Effect>, problems: &mut Problems)
     };
     let service = named.or(only).unwrap_or(Service::Hub);
     if let Some(only) = only.filter(|only| *only != service) {
-        problems.note(
-            "service",
-            format!("only {} has this effect: use it, or take the field out", only.as_str()),
-        );
+        problems
+            .note("service", format!("only {} has this effect: use it, or remove the field", only.as_str()));
         return None;
     }
     if service == Service::Dps && entry.hub.is_some() {
-        problems.note("hub", "a fault of dps has none: take it out, or use service hub");
+        problems.note("hub", "a fault of dps has none: remove it, or use service hub");
         return None;
     }
     Some(service)
@@ -156,7 +154,7 @@ fn refuse_connections(entry: &RefuseConnections, problems: &mut Problems) -> Opt
     let code = entry.return_code.unwrap_or(Refusal::ServerUnavailable.code());
     let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code);
     if refusal.is_none() {
-        problems.note("refuseConnections.returnCode", "is no code of a refusal: use 1 to 5");
+        problems.note("refuseConnections.returnCode", "is not a code of a refusal: use 1 to 5");
     }
     refusal.map(Effect::RefuseConnections)
 }
@@ -206,7 +204,7 @@ fn refuse_registrations(entry: &RefuseRegistrations, problems: &mut Problems) ->
     };
     let retry_after = entry.retry_after_seconds;
     if retry_after.is_some() && !matches!(error_code / 1000, 429 | 500..) {
-        let message = "only an error code from 429000 to 429999, or from 500000, has it: take it out";
+        let message = "only an error code from 429000 to 429999, or from 500000, has it: remove it";
         problems.note("refuseRegistrations.retryAfterSeconds", message);
         return None;
     }

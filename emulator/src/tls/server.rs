@@ -35,7 +35,7 @@ const LOOPBACK: u8 = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerTlsError {
     /// A name that no certificate can carry.
-    #[error("{name:?} cannot stand in a certificate: {detail}")]
+    #[error("{name:?} cannot be in a certificate: {detail}")]
     Name {
         /// The name.
         name: String,

@@ -37,7 +37,7 @@ pub enum AuthorityError {
     #[error("there are {MOST} CA certificates already; delete one first")]
     TooMany,
     /// A leaf.
-    #[error("the certificate {0:?} is no CA: its basicConstraints must say CA:TRUE")]
+    #[error("the certificate {0:?} is not a CA: its basicConstraints must say CA:TRUE")]
     NoAuthority(String),
     /// Ref §9.2 step 2.
     #[error(

@@ -31,7 +31,7 @@ pub enum ChainError {
     #[error("the certificate {0:?} is not for client authentication")]
     Usage(String),
     /// A leaf that signs.
-    #[error("the certificate {0:?} signed another one but is no CA")]
+    #[error("the certificate {0:?} signed another one but is not a CA")]
     NoAuthority(String),
     /// A CA that may not.
     #[error("the key usage of the CA {0:?} does not let it sign certificates")]

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ThumbprintError {
     /// As openssl writes it.
-    #[error("has separators: take the colons and spaces out")]
+    #[error("has separators: remove the colons and spaces")]
     Separators,
     /// Something else.
     #[error("is not a hexadecimal number: use the 40 digits of SHA-1 or the 64 of SHA-256")]

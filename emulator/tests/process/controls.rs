@@ -176,7 +176,7 @@ fn errors_name_field_and_fix() {
         (
             group,
             x509(json!({"signingCertificates": {"primary": {"certificate": DEV1}}})),
-            "primary.certificate: is no CA",
+            "primary.certificate: is not a CA",
         ),
         (group, x509(json!({"caReferences": {"primary": "root"}})), "\"root\" is none of the certificates"),
         (
@@ -198,7 +198,7 @@ fn errors_name_field_and_fix() {
         (
             "/api/certificates/c",
             json!({"properties": {"certificate": DEV1}}),
-            "properties.certificate: is no CA",
+            "properties.certificate: is not a CA",
         ),
     ] {
         let (status, answer) = running.http_with("PUT", path, &body.to_string());

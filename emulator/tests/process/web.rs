@@ -130,7 +130,7 @@ fn every_problem_of_a_fault_is_named() {
             r#"{"refuseRegistrations": {"errorCode": 401002}, "service": "hub"}"#,
             "service: only dps has this effect",
         ),
-        (r#"{"refuseRegistrations": {"errorCode": 401002, "retryAfterSeconds": 1}}"#, "take it out"),
+        (r#"{"refuseRegistrations": {"errorCode": 401002, "retryAfterSeconds": 1}}"#, "remove it"),
     ] {
         let (status, answer) = running.http_with("PUT", "/api/faults/f", body);
         assert!(status == 400 && answer.contains(expected), "{body}: {status} {answer}");

@@ -228,7 +228,7 @@ async fn a_chain_that_is_not_right_is_refused() {
         (vec![stranger.leaf("dev1").der()], "the issuer \"CN=root\" is neither"),
         (vec![stranger.leaf("dev1").der(), stranger.der()], "its root \"CN=root\" was never uploaded"),
         (vec![Leaf::alone("dev1").der()], "its root \"CN=dev1\" was never uploaded"),
-        (vec![no_ca.leaf("dev1").der(), no_ca.der()], "\"CN=plant\" signed another one but is no CA"),
+        (vec![no_ca.leaf("dev1").der(), no_ca.der()], "\"CN=plant\" signed another one but is not a CA"),
         (vec![wrong_usage.leaf("dev1").der(), wrong_usage.der()], "the key usage of the CA \"CN=plant\""),
         (vec![expired.leaf("dev1").der(), expired.der()], "\"CN=plant\" expired"),
         (vec![root.leaf_with(&server).der()], "is not for client authentication"),

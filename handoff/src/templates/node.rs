@@ -100,7 +100,7 @@ pub(super) fn read(text: &str) -> Result<Outline, ErrorAt> {
     let mut reader = Reader { tokens: tokens.iter().peekable(), quotes: Quotes::default() };
     let head = reader.nodes(None, &[])?;
     let Some(each) = reader.tokens.next() else {
-        let message = "no event is put in: write |#each VALUES| … |/each| around what stands for one";
+        let message = "no event is put in: write |#each VALUES| … |/each| around the text of one event";
         return Err(ErrorAt::new(0, message));
     };
     let item = reader.nodes(Some(each.at), &["/each"])?;
@@ -155,17 +155,17 @@ impl Reader<'_, '_> {
     fn put(&self, at: usize, tag: &str, inside: bool) -> Result<Node, ErrorAt> {
         let wrong = |message: &str| Err(ErrorAt::new(at, message));
         match tag {
-            "#each VALUES" => return wrong("|#each VALUES| cannot stand inside another one: take it out"),
+            "#each VALUES" => return wrong("|#each VALUES| cannot be inside another one: remove it"),
             "VALUES" => {
                 return wrong(
                     "|VALUES| belongs to the standard template: write |#each VALUES| … |/each| here",
                 );
             }
-            "/each" => return wrong("this |/each| has no |#each VALUES|: take it out or add that"),
+            "/each" => return wrong("this |/each| has no |#each VALUES|: remove it or add that"),
             "/if" | "/unless" | "else" => {
                 return Err(ErrorAt::new(
                     at,
-                    format!("this |{tag}| has no |#if| or |#unless| to belong to: take it out"),
+                    format!("this |{tag}| has no |#if| or |#unless| to belong to: remove it"),
                 ));
             }
             block if block.starts_with('#') => {
@@ -267,7 +267,7 @@ mod tests {
             ("|#each VALUES||Banana||/each|", 14, "|Banana| is not a variable: use |SERVERTIMESTAMP|"),
             ("|VALUE||#each VALUES||/each|", 0, "|VALUE| is of one event"),
             ("|VALUES|", 0, "|VALUES| belongs to the standard template"),
-            ("|#each VALUES||#each VALUES||/each||/each|", 14, "cannot stand inside another one"),
+            ("|#each VALUES||#each VALUES||/each||/each|", 14, "cannot be inside another one"),
             ("|#each VALUES||/each||#each VALUES||/each|", 21, "|#each VALUES| occurs twice"),
             ("|#each VALUES||/if||/each|", 14, "this |/if| has no |#if|"),
             (

@@ -24,7 +24,7 @@ pub(super) fn read(standard: &StandardTexts) -> Result<Outline, TemplateError> {
         key(place, line, position == 0);
         if line.tokens.iter().any(|placed| placed.token == Token::Tag("VALUES")) {
             if list.replace(line.at).is_some() || line.tokens.len() > 1 {
-                let message = "|VALUES| stands alone in one field: take the rest out";
+                let message = "|VALUES| must be alone in one field: remove the rest";
                 return Err(of_message(ErrorAt::new(line.at, message)));
             }
             place.push(text(line.at, "["));
@@ -158,8 +158,12 @@ mod tests {
         for (message, values, expected) in [
             ("values: |VALUES|", "", "standard.values, line 1, column 1: there is no field"),
             ("a: b", values, "standard.message, line 1, column 1: no event is put in"),
-            ("a: |VALUES|\nb: |VALUES|", values, "standard.message, line 2, column 1: |VALUES| stands alone"),
-            ("a: x|VALUES|", values, "standard.message, line 1, column 1: |VALUES| stands alone"),
+            (
+                "a: |VALUES|\nb: |VALUES|",
+                values,
+                "standard.message, line 2, column 1: |VALUES| must be alone",
+            ),
+            ("a: x|VALUES|", values, "standard.message, line 1, column 1: |VALUES| must be alone"),
             (
                 "a: |TAGNAME|\nb: |VALUES|",
                 values,

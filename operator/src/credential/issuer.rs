@@ -38,7 +38,7 @@ impl Issuer {
         let chain = Certificate::read_all(certificates).map_err(|error| {
             Fault::new(
                 Reason::IssuerInvalid,
-                format!("{CERTIFICATE} in Secret {secret:?} is no CA certificate: {error}"),
+                format!("{CERTIFICATE} in Secret {secret:?} is not a CA certificate: {error}"),
             )
         })?;
         let pair = Pair::read(key).map_err(|error| {
@@ -57,7 +57,7 @@ impl Issuer {
     fn check(&self, now: Timestamp) -> Result<(), (Reason, String)> {
         let own = self.certificate();
         if !own.ca.is {
-            let message = "its certificate is no CA's (basicConstraints CA:TRUE is missing): store the certificate \
+            let message = "its certificate is not a CA certificate (basicConstraints CA:TRUE is missing): store the certificate \
                 that you uploaded to DPS, or make one with CA:TRUE";
             return Err((Reason::IssuerNotCA, message.to_owned()));
         }
@@ -136,7 +136,7 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
     let followers = below + 1;
     if upper.ca.path_length.is_some_and(|allowed| (allowed as usize) < followers) {
         let message = format!(
-            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that stands \
+            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that is \
                 nearer to it, or make it with a longer path",
             upper.name,
             upper.ca.path_length.unwrap_or_default()

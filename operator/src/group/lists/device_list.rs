@@ -127,7 +127,7 @@ fn no_list(why: &str) -> Fault {
 /// DPS compares without case.
 fn twice(entry: &Entry, first: u32) -> ImportMistake {
     let message = format!(
-        "device id {:?} stands in line {first} already (upper and lower case count as one): take one of them out",
+        "device id {:?} is in line {first} already (upper and lower case count as one): remove one of them",
         entry.device_id
     );
     ImportMistake { line: entry.line, message }
@@ -176,7 +176,7 @@ impl Columns {
             ));
         }
         if cell(self.id).is_empty() {
-            return Err(format!("{DEVICE_ID} is empty: give the device an id, or take the row out"));
+            return Err(format!("{DEVICE_ID} is empty: give the device an id, or remove the row"));
         }
         RegistrationId::new(cell(self.id)).map_err(|error| format!("{DEVICE_ID}: {error}"))?;
         let name = self.name.map(|column| without_guard(cell(column))).filter(|name| !name.is_empty());
@@ -286,7 +286,7 @@ mod tests {
             (3, "IOTC_DEVICEID is empty"),
             (4, "must not contain ' '"),
             (5, "must end with a letter"),
-            (6, "\"OK\" stands in line 2 already"),
+            (6, "\"OK\" is in line 2 already"),
             (7, "3 cells and the header 2"),
             (8, "149 characters, the limit is 148"),
             (9, "text follows a closing quote"),

@@ -142,7 +142,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
 fn clash(entry: &Entry, name: &str, whose: &str) -> ImportMistake {
     let id = &entry.device_id;
     let message = format!(
-        "IoTDevice {name} stands for device id {id:?} already; {whose}, and is not changed: take the row out, or delete IoTDevice {name}"
+        "IoTDevice {name} has device id {id:?} already; {whose}, and is not changed: remove the row, or delete IoTDevice {name}"
     );
     ImportMistake { line: entry.line, message }
 }
@@ -405,8 +405,8 @@ spec:
             work.mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
         assert_eq!(mistakes.len(), 3);
         for ((line, words), (mistake_line, message)) in [
-            (2, "IoTDevice a stands for device id \"a\" already; it was made by hand"),
-            (3, "IoTDevice by-hand stands for device id \"b\" already; it was made by hand"),
+            (2, "IoTDevice a has device id \"a\" already; it was made by hand"),
+            (3, "IoTDevice by-hand has device id \"b\" already; it was made by hand"),
             (4, "it belongs to ProvisioningGroup other"),
         ]
         .into_iter()

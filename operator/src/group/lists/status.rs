@@ -82,7 +82,7 @@ fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
     if *spared > 0 {
         let message = format!(
             "{spared} devices have no row any more, which is too large a part to delete at once, so all of them stay: put the rows \
-             back, take rows out in smaller parts, or raise import.maxRemovedPercent"
+             back, remove rows in smaller parts, or raise import.maxRemovedPercent"
         );
         return Aspect::new(false, Reason::RemovalRefused, message);
     }
