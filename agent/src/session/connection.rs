@@ -84,6 +84,20 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+/// End of an attempt to connect.
+enum AttemptEnd {
+    /// The credentials changed before the login.
+    Outdated,
+    /// The attempt ended as a session does.
+    Session(SessionEnd),
+}
+
+impl AttemptEnd {
+    const fn failed(failed: CredentialFailure) -> Self {
+        Self::Session(SessionEnd::Failed(failed))
+    }
+}
+
 struct ConnectionLoop<T> {
     status: Arc<ConnectionStatus>,
     outbox: Arc<SharedOutbox>,
@@ -102,17 +116,17 @@ impl<T: Transport> ConnectionLoop<T> {
             let (end, credential) = match self.choose(renewal.take()) {
                 Ok(chosen) => (self.attempt(&chosen).await, Some(chosen.credential)),
                 // Nothing was attempted.
-                Err(failure) => (Some(SessionEnd::Failed(CredentialFailure::unrelated(failure))), None),
+                Err(failure) => (AttemptEnd::failed(CredentialFailure::unrelated(failure)), None),
             };
             match end {
-                Some(SessionEnd::Stopped) => break,
-                None => self.backoff.reset(),
-                Some(SessionEnd::Renew(next)) => {
+                AttemptEnd::Session(SessionEnd::Stopped) => break,
+                AttemptEnd::Outdated => self.backoff.reset(),
+                AttemptEnd::Session(SessionEnd::Renew(next)) => {
                     self.disconnected(ConnectionReason::Renewing, "");
                     self.backoff.reset();
                     renewal = Some(next);
                 }
-                Some(SessionEnd::Failed(failed)) => {
+                AttemptEnd::Session(SessionEnd::Failed(failed)) => {
                     let credential = credential.as_deref();
                     if credential.is_some_and(|used| self.credentials.record_failure(used, &failed)) {
                         // Another one is tried at once.
@@ -178,8 +192,8 @@ impl<T: Transport> ConnectionLoop<T> {
         }
     }
 
-    /// Runs one connection, from finding the hub to its end. Returns nothing if other credentials came before the login.
-    async fn attempt(&mut self, chosen: &Renewal) -> Option<SessionEnd> {
+    /// Runs one connection, from finding the hub to its end.
+    async fn attempt(&mut self, chosen: &Renewal) -> AttemptEnd {
         let opened = match self.open(chosen).await {
             Ok(opened) => opened,
             Err(end) => return end,
@@ -187,30 +201,28 @@ impl<T: Transport> ConnectionLoop<T> {
         let accepted = Instant::now();
         let end = self.stream(opened, &chosen.credential, accepted).await;
         self.backoff.accepted(accepted.elapsed());
-        Some(end)
+        AttemptEnd::Session(end)
     }
 
-    /// Finds the hub and logs in, unless that becomes pointless meanwhile; returns the end of the attempt then, as
-    /// [`Self::attempt`] does.
-    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection<T::Link>, Option<SessionEnd>> {
-        let failed = |failed| Some(SessionEnd::Failed(failed));
+    /// Finds the hub and logs in, unless that becomes pointless meanwhile.
+    async fn open(&self, chosen: &Renewal) -> Result<OpenConnection<T::Link>, AttemptEnd> {
         let Renewal { credential, registered } = chosen;
         if let Some(certificate) = credential.certificate() {
             // Above all one that has expired already.
             self.status.certificate_expires(certificate.not_after);
         }
-        self.credentials.check_validity(credential).map_err(failed)?;
-        let tls = self.credentials.tls(credential).map_err(failed)?;
+        self.credentials.check_validity(credential).map_err(AttemptEnd::failed)?;
+        let tls = self.credentials.tls(credential).map_err(AttemptEnd::failed)?;
         // In a box, which is freed once the connection is established.
         let opening = Box::pin(self.connector.open(credential, *registered, &tls));
         let opened = tokio::select! {
             opened = opening => opened,
-            () = self.credentials.changed() => return Err(None),
-            () = stop_of_attempt(&self.stop, &self.outbox) => return Err(Some(SessionEnd::Stopped)),
+            () = self.credentials.changed() => return Err(AttemptEnd::Outdated),
+            () = stop_of_attempt(&self.stop, &self.outbox) => return Err(AttemptEnd::Session(SessionEnd::Stopped)),
         };
-        opened.map_err(|failure| {
-            self.status.attempt_failed(failure.failure.reason);
-            failed(failure)
+        opened.map_err(|failed| {
+            self.status.attempt_failed(failed.failure.reason);
+            AttemptEnd::failed(failed)
         })
     }
 
