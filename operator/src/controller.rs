@@ -33,7 +33,7 @@ use crate::overlap::Yielded;
 use crate::permit::Rules;
 use crate::reader::Reads;
 use crate::snapshot::View;
-use crate::status_writer::{Answers, write_events};
+use crate::status_writer::{StatusWriter, write_events};
 use crate::{device, group};
 
 /// Maximum number of concurrent reconciliations of devices: each waits for the API server most of the time.
@@ -105,7 +105,7 @@ impl Controller {
         let view = follow(&client, &scope, &listeners, tasks);
         tasks.spawn(gather(crowded, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
-        let (answers, events) = Answers::new(client.clone(), metrics.clone());
+        let (status_writer, events) = StatusWriter::new(client.clone(), metrics.clone());
         tasks.spawn(write_events(events, client.clone(), identity, metrics.clone()));
         let reads = Arc::new(Reads::new(client.clone()));
         let groups = group::context::GroupContext {
@@ -115,7 +115,7 @@ impl Controller {
             paces: Default::default(),
             reads: Arc::clone(&reads),
             view: Arc::clone(&view),
-            answers: answers.clone(),
+            status_writer: status_writer.clone(),
             rules: Arc::clone(&rules),
             metrics: metrics.clone(),
             common_labels: defaults.common_labels.clone(),
@@ -131,7 +131,7 @@ impl Controller {
             remembered,
             key_generator,
             turns,
-            answers,
+            status_writer,
             defaults,
             rules,
             metrics,

@@ -21,21 +21,21 @@ const MAX_NOTE: usize = 1024;
 /// Events that wait to be written; more are dropped, because the conditions say it too.
 const MAX_WAITING: usize = 2000;
 
-/// Something that happened, and to which object.
-pub type LastEvents = (ObjectReference, UserEvent);
+/// Event, and the object that it is about.
+pub type ObjectEvent = (ObjectReference, UserEvent);
 
-/// Writes status, and hands events to [`tell`].
+/// Writer of statuses, which leaves events to [`write_events`].
 #[derive(Clone)]
-pub struct Answers {
+pub struct StatusWriter {
     client: Client,
-    events: Sender<LastEvents>,
+    events: Sender<ObjectEvent>,
     metrics: Metrics,
 }
 
-impl Answers {
-    /// The second part is for [`tell`].
+impl StatusWriter {
+    /// Creates a writer; the second part is for [`write_events`].
     #[must_use]
-    pub fn new(client: Client, metrics: Metrics) -> (Self, Receiver<LastEvents>) {
+    pub fn new(client: Client, metrics: Metrics) -> (Self, Receiver<ObjectEvent>) {
         let (events, received) = channel(MAX_WAITING);
         (Self { client, events, metrics }, received)
     }
@@ -78,7 +78,7 @@ impl Answers {
 
 /// Writes events one after the other. A lost event does no harm: the conditions contain the same.
 pub async fn write_events(
-    mut received: Receiver<LastEvents>,
+    mut received: Receiver<ObjectEvent>,
     client: Client,
     identity: String,
     metrics: Metrics,

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::permit::Rules;
 use crate::reader::Reads;
 use crate::snapshot::View;
-use crate::status_writer::Answers;
+use crate::status_writer::StatusWriter;
 
 /// With what devices are looked at.
 pub struct DeviceContext {
@@ -35,7 +35,7 @@ pub struct DeviceContext {
     /// Queues of devices that move to another key or CA.
     pub turns: Arc<RolloverQueue>,
     /// Status and events.
-    pub answers: Answers,
+    pub status_writer: StatusWriter,
     /// Settings for all agents.
     pub defaults: AgentDefaults,
     /// Rules of the administrator.

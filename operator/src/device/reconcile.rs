@@ -137,14 +137,14 @@ async fn report(
     let device = &*observed.device;
     let after = status(observed, before, outcome, clock::timestamp());
     if after != *before {
-        if !context.answers.status(device, &after).await? {
+        if !context.status_writer.status(device, &after).await? {
             return Ok(());
         }
         let version = device.metadata.resource_version.clone();
         context.written_statuses.put(Key::of(device), version, after.clone());
     }
     for event in happened(before, &after, outcome) {
-        context.answers.event(device, event);
+        context.status_writer.event(device, event);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::permit::Rules;
 use crate::reader::Reads;
 use crate::snapshot::View;
-use crate::status_writer::Answers;
+use crate::status_writer::StatusWriter;
 use lanyard_crds::status::ProvisioningGroupStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct GroupContext {
     /// The mirrors.
     pub view: Arc<View>,
     /// Status and events.
-    pub answers: Answers,
+    pub status_writer: StatusWriter,
     /// Rules of the administrator.
     pub rules: Arc<Rules>,
     /// Counters.

@@ -112,10 +112,10 @@ async fn reconcile_once(
         .or_else(|| group.status.clone())
         .unwrap_or_default();
     let after = report::status(&observed, &before, &looked, clock::timestamp());
-    if after != before && context.answers.status(&**group, &after).await? {
+    if after != before && context.status_writer.status(&**group, &after).await? {
         context.written_statuses.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
-            context.answers.event(&**group, event);
+            context.status_writer.event(&**group, event);
         }
     }
     Ok(looked)
