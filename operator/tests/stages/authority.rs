@@ -8,6 +8,9 @@ use rcgen::{
 
 use crate::given::secret;
 
+/// Seconds of a day.
+pub(crate) const DAY: i64 = 24 * 3600;
+
 /// Of a domain controller, with the openssl command: three domain components in its name. A throw-away key.
 pub(crate) const DOMAIN_CA: &str = "-----BEGIN CERTIFICATE-----
 MIICFzCCAb2gAwIBAgIUQjQxE4aSYwR9Z0MAUtraPWBrUgswCgYIKoZIzj0EAwIw
@@ -35,17 +38,17 @@ ALpYcqqZHDtfr4j4ISXwPLNBaikit7JO1g==
 -----END EC PRIVATE KEY-----
 ";
 
-/// A moment in the life of all CAs here.
+/// Returns a moment in the life of all CAs here.
 pub(crate) fn noon() -> Timestamp {
     Timestamp::from_second(1_830_000_000).unwrap()
 }
 
-/// A root of this name in a Secret.
+/// Creates a root of this name in a Secret.
 pub(crate) fn root(name: &str) -> SecretData {
     root_with(name, &KeyPair::generate().unwrap(), 1)
 }
 
-/// A root of this name with a serial number, for a key.
+/// Creates a root of this name with a serial number, for a key.
 pub(crate) fn root_with(name: &str, key: &KeyPair, serial: u64) -> SecretData {
     let mut params = CertificateParams::default();
     params.serial_number = Some(serial.into());
@@ -56,7 +59,7 @@ pub(crate) fn root_with(name: &str, key: &KeyPair, serial: u64) -> SecretData {
     secret(&[("tls.crt", &params.self_signed(key).unwrap().pem()), ("tls.key", &key.serialize_pem())])
 }
 
-/// A certificate from the year 2000 to 2100 after a change, its key as text, and what signs with it.
+/// Creates a certificate from the year 2000 to 2100 after a change, its key as text, and the issuer that signs with it.
 pub(crate) fn signed(
     name: &str,
     above: Option<&Issuer<'_, KeyPair>>,
@@ -75,7 +78,12 @@ pub(crate) fn signed(
     (made.unwrap().pem(), key.serialize_pem(), Issuer::new(params, key))
 }
 
-/// The same for the domain's CA.
+/// Returns the domain's CA in a Secret.
 pub(crate) fn domain() -> SecretData {
     secret(&[("tls.crt", DOMAIN_CA), ("tls.key", DOMAIN_CA_KEY)])
+}
+
+/// Returns noon of that many days later.
+pub(crate) fn after(days: i64) -> Timestamp {
+    Timestamp::from_second(noon().as_second() + days * DAY).unwrap()
 }

@@ -32,7 +32,7 @@ fn after(hours: i64) -> Timestamp {
     Timestamp::from_second(noon().as_second() + hours * HOUR).unwrap()
 }
 
-/// A certificate of a hundred hours that was made at this hour.
+/// Creates a certificate of a hundred hours that was made at this hour.
 fn made(hour: i64) -> Credential {
     made_for(100, hour)
 }
@@ -90,7 +90,7 @@ fn applied(observed: &DeviceObservation, issued: Issued) -> Outcome {
     Outcome::Applied(Box::new(validate(observed).unwrap()), applied)
 }
 
-/// Status, reason and message of a condition.
+/// Returns status, reason and message of a condition.
 fn condition<'a>(status: &'a IoTDeviceStatus, type_: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((&found.status, &found.reason, &found.message))

@@ -55,7 +55,7 @@ pub(crate) fn secret(entries: &[(&str, &str)]) -> SecretData {
     entries.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// A device of the group, whose Secret holds K64 and K32.
+/// Returns a device of the group, whose Secret holds K64 and K32.
 pub(crate) fn in_group(spec: &str) -> DeviceObservation {
     DeviceObservation {
         device: Arc::new(device(spec)),
@@ -65,7 +65,7 @@ pub(crate) fn in_group(spec: &str) -> DeviceObservation {
     }
 }
 
-/// A device straight to a hub.
+/// Returns a device that connects straight to a hub.
 pub(crate) fn at_hub(entries: &[(&str, &str)]) -> DeviceObservation {
     let spec = "{hub: {hostname: hub.example, auth: {symmetricKey: {secretRef: {name: own}}}}}";
     DeviceObservation {
@@ -110,7 +110,7 @@ impl Environment for Given {
     }
 }
 
-/// As far as the pure stages go.
+/// Runs the pure stages from validate to plan.
 pub(crate) fn through(observed: &DeviceObservation) -> Result<(EffectiveDevice, Issued, Plan), Fault> {
     let valid = validate(observed)?;
     permit::device(observed, &valid, &Rules::default())?;
@@ -121,10 +121,25 @@ pub(crate) fn through(observed: &DeviceObservation) -> Result<(EffectiveDevice, 
     Ok((valid, *issued, plan))
 }
 
-/// The key that the Secret shall hold, as text.
+/// Returns the key that the Secret shall hold, as text.
 pub(crate) fn key_of(issued: &Issued) -> String {
     match &issued.holding.current {
         Credential::Key(key) => key.to_base64().to_string(),
         Credential::Certificate(_) => panic!("a certificate and no key"),
     }
+}
+
+/// Returns a group whose CA is in Secret `ca`.
+pub(crate) fn x509_group() -> ProvisioningGroup {
+    serde_saphyr::from_str(
+        "
+apiVersion: lanyard.dev/v1alpha1
+kind: ProvisioningGroup
+metadata: {name: a, namespace: plant, uid: u2, generation: 1}
+spec:
+  dps: {idScope: 0ne00ABCDEF}
+  attestation: {x509: {issuer: {secretRef: {name: ca}}}}
+",
+    )
+    .unwrap()
 }

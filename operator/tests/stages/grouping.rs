@@ -19,13 +19,13 @@ use lanyard_operator::reason::Reason;
 use crate::authority::{noon, root, signed};
 use crate::given::{K64, group, secret};
 
-/// A group whose key is in its Secret.
+/// Returns a group whose key is in its Secret.
 fn with_key() -> GroupObservation {
     let key = Some(secret(&[("primaryKey", K64)]));
     GroupObservation { group: Arc::new(group()), key, ..GroupObservation::default() }
 }
 
-/// A group that uses the CA of a slot.
+/// Returns a group that uses the CA of a slot.
 fn with_cas(in_use: &str, primary: Option<SecretData>, secondary: Option<SecretData>) -> GroupObservation {
     let text = format!(
         "
@@ -48,7 +48,7 @@ fn looked(observed: &GroupObservation) -> Looked {
     Looked { valid, verification: Verified::default(), lists: Default::default() }
 }
 
-/// `Ready Reconciling Stalled`, and the reason of Ready.
+/// Returns `Ready Reconciling Stalled`, and the reason of Ready.
 fn summary(status: &ProvisioningGroupStatus) -> (String, &str) {
     let find = |type_: &str| status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
     let words = ["Ready", "Reconciling", "Stalled"].map(|type_| find(type_).status.clone()).join(" ");

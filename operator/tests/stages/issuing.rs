@@ -30,7 +30,7 @@ fn reason(observed: &DeviceObservation) -> (&'static str, String) {
     (fault.reason.as_str(), fault.message)
 }
 
-/// Takes something away from what is in order.
+/// Change that makes a valid observation invalid.
 type Spoil = fn(&mut DeviceObservation);
 
 #[test]

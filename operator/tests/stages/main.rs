@@ -13,6 +13,7 @@ mod texts;
 mod triggering;
 mod permitting;
 mod certificates;
+mod issuers;
 mod credentials;
 mod planning;
 mod storing;

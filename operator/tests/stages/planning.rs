@@ -191,7 +191,7 @@ fn the_pod_has_no_right_that_it_does_not_need() {
     assert_eq!(secrets, ["press-17-credentials"]);
 }
 
-/// Metadata of an object of the device.
+/// Returns the metadata of an object of the device.
 fn meta(name: &str) -> Value {
     json!({
         "name": name, "namespace": "plant", "labels": labels(),

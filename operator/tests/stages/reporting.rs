@@ -50,14 +50,14 @@ fn pod(status: &str) -> Pod {
     serde_saphyr::from_str(&format!("{{metadata: {{name: p}}, status: {status}}}")).unwrap()
 }
 
-/// `Ready Reconciling Stalled`, and the reason of Ready.
+/// Returns `Ready Reconciling Stalled`, and the reason of Ready.
 fn summary(result: &IoTDeviceStatus) -> (String, String) {
     let find = |type_: &str| result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
     let words = ["Ready", "Reconciling", "Stalled"].map(|type_| find(type_).status.clone()).join(" ");
     (words, find("Ready").reason.clone())
 }
 
-/// Status and reason of a condition, and its message.
+/// Returns status and reason of a condition, and its message.
 fn condition<'a>(result: &'a IoTDeviceStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
     let found = result.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
     (&found.status, &found.reason, &found.message)

@@ -29,7 +29,7 @@ fn refused(observed: &DeviceObservation) -> (&'static str, String) {
     (fault.reason.as_str(), fault.message)
 }
 
-/// A certificate that ends in this year, and what signs with it.
+/// Creates a certificate that ends in this year, its key as text, and the issuer that signs with it.
 fn made(
     name: &str,
     year: i32,

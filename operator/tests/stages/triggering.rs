@@ -162,7 +162,7 @@ fn meta(name: &str) -> ObjectMeta {
     ObjectMeta { namespace: Some("n".to_owned()), name: Some(name.to_owned()), ..ObjectMeta::default() }
 }
 
-/// Metadata of an object that a device controls.
+/// Returns the metadata of an object that a device controls.
 fn meta_of(device: &str, name: &str) -> ObjectMeta {
     let owner: IoTDevice = object("IoTDevice", device, "{}");
     ObjectMeta { owner_references: owner.controller_owner_ref(&()).map(|owner| vec![owner]), ..meta(name) }
