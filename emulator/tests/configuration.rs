@@ -18,7 +18,7 @@ fn parse(text: &str) -> Result<Checked, Problems> {
     read(text, Path::new("/nonexistent"))
 }
 
-/// Those of the first device.
+/// Returns the keys of the first device.
 fn keys(checked: &Checked) -> &Keys {
     match &checked.hubs[0].devices[0].authentication {
         Authentication::Sas(keys) => keys,
@@ -26,13 +26,13 @@ fn keys(checked: &Checked) -> &Keys {
     }
 }
 
-/// Everything that is wrong with a text, a line each, with its place.
+/// Returns all problems of a text, a line each, with their places.
 fn placed(text: &str) -> Vec<String> {
     let problems = parse(text).unwrap_err().to_string();
     problems.lines().skip(1).map(|line| line.trim_start_matches("  - ").to_owned()).collect()
 }
 
-/// The same without the places.
+/// Returns all problems of a text without their places.
 fn problems(text: &str) -> Vec<String> {
     let bare = |line: String| {
         let (field, rest) = line.split_once(" (line ").unwrap();
@@ -172,7 +172,7 @@ emulator: {{certificateNames: ['a:1', 'b c'], sasSkewSecs: 3, assignedHubPort: 0
         "hubs[0].devices[1].authentication.symmetricKey.primaryKey: the key is not base64",
         "hubs[0].devices[1].authentication.symmetricKey.secondaryKey: the key decodes to 3 bytes",
         "hubs[0].devices[2].authentication.symmetricKey: is missing: give primaryKey or primaryKeyFile",
-        "hubs[1].devices[0].authentication.symmetricKey.primaryKey: is beside primaryKeyFile",
+        "hubs[1].devices[0].authentication.symmetricKey.primaryKey: is set together with primaryKeyFile",
         "hubs[2].hostName: H is there twice",
         "hubs[2].devices[0].authentication.symmetricKey.primaryKeyFile: cannot read /nonexistent/key.txt",
         "dps[0].idScope: is missing",

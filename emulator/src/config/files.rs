@@ -22,7 +22,7 @@ pub enum Found {
 }
 
 impl Files<'_> {
-    /// The text of `field.name` or of the file named in `field.nameFile`.
+    /// Reads the text of `field.name`, or of the file named in `field.nameFile`.
     pub fn text(
         self,
         value: Option<&Zeroizing<String>>,
@@ -34,7 +34,7 @@ impl Files<'_> {
         let file = match (value, file) {
             (None, None) => return Found::Missing,
             (Some(_), Some(_)) => {
-                let message = format!("is beside {name}File: keep one of them");
+                let message = format!("is set together with {name}File: keep one of them");
                 problems.note(format!("{field}.{name}"), message);
                 return Found::Wrong;
             }

@@ -55,7 +55,7 @@ impl Deadlines {
     }
 }
 
-/// One and a half times the keep-alive, capped (ref §1.5).
+/// Returns the longest time without a packet: one and a half times the keep-alive (in seconds), capped (ref §1.5).
 #[must_use]
 pub fn longest_silence(keep_alive: u16) -> Duration {
     if keep_alive == 0 {

@@ -102,7 +102,7 @@ impl DpsSession<'_> {
             if wire.output.len() > answered {
                 wire.hold(answered, self.faults.answers_at(Instant::now(), None));
             }
-            if let Some(reason) = is_message.then(|| self.faults.drops_connection()).flatten() {
+            if is_message && let Some(reason) = self.faults.drops_connection() {
                 return Err(CloseReason::Fault(reason));
             }
         }

@@ -145,7 +145,7 @@ async fn handle_dps_connect<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// By the token, or without one (an empty one is none, ref §1.2) by the certificate.
+/// Attests a client by its token, or by its certificate if it has no token. An empty token is none (ref §1.2).
 fn attest(
     connect: &Connect,
     peer: &Peer,

@@ -126,7 +126,7 @@ impl HubSession<'_> {
             if wire.output.len() > answered {
                 wire.hold(answered, self.faults.answers_at(Instant::now(), acknowledged_at));
             }
-            if let Some(reason) = is_message.then(|| self.faults.drops_connection()).flatten() {
+            if is_message && let Some(reason) = self.faults.drops_connection() {
                 return Err(CloseReason::Fault(reason));
             }
         }
@@ -212,7 +212,8 @@ impl HubSession<'_> {
         self.state.events.push(now, self.origin.clone(), message);
     }
 
-    /// A last will goes to the device's telemetry topic, at QoS 0 or 1 (ref §1.7).
+    /// Checks a last will and returns its message. It must go to the device's telemetry topic, at QoS 0 or 1
+    /// (ref §1.7).
     fn check_will(&self, will: &Will) -> Result<Message, CloseReason> {
         if will.qos > subscription::MAX_QOS {
             return Err(CloseReason::ExactlyOnce);

@@ -28,7 +28,7 @@ pub struct Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Nothing read, nothing to write.
+    /// Creates a wire with nothing read and nothing to write.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -39,12 +39,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The device is known: its packets may be as large as a hub takes.
+    /// Raises the limit of packets to that of a hub, because the client is admitted.
     pub fn admit(&mut self) {
         self.limit = MAX_REMAINING;
     }
 
-    /// The next packet of those that were read already.
+    /// Returns the next packet of those that were read already, if there is a whole one.
     ///
     /// # Errors
     /// [`CloseReason::Malformed`].

@@ -104,7 +104,7 @@ pub(super) fn fault(entry: &FaultEntry, hubs: &[Arc<str>], problems: &mut Proble
     Some(Fault { selector, effect: effect?, count: count.flatten() })
 }
 
-/// Each effect belongs to hubs, to DPS or to both.
+/// Returns the service of a fault, and checks that it fits the effect: each effect belongs to hubs, to DPS or to both.
 fn service(entry: &FaultEntry, effect: Option<&Effect>, problems: &mut Problems) -> Option<Service> {
     let services = [("hub", Service::Hub), ("dps", Service::Dps)];
     let named = choice(entry.service.as_deref(), "service", problems, &services);
@@ -126,7 +126,7 @@ fn service(entry: &FaultEntry, effect: Option<&Effect>, problems: &mut Problems)
     Some(service)
 }
 
-/// Exactly one effect.
+/// Returns the effect of a fault; notes a problem unless there is exactly one.
 fn effect(entry: &FaultEntry, problems: &mut Problems) -> Option<Effect> {
     let effects = [
         entry.refuse_connections.as_ref().map(|entry| refuse_connections(entry, problems)),
@@ -154,7 +154,7 @@ fn refuse_connections(entry: &RefuseConnections, problems: &mut Problems) -> Opt
     let code = entry.return_code.unwrap_or(Refusal::ServerUnavailable.code());
     let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code);
     if refusal.is_none() {
-        problems.note("refuseConnections.returnCode", "is not a code of a refusal: use 1 to 5");
+        problems.note("refuseConnections.returnCode", "is not a return code that refuses: use 1 to 5");
     }
     refusal.map(Effect::RefuseConnections)
 }
@@ -192,7 +192,8 @@ fn lose_acknowledgements(entry: &LoseAcknowledgements, problems: &mut Problems) 
     one_in.map(|one_in| Effect::LoseAcknowledgements { one_in })
 }
 
-/// Codes have six digits, of which the first three are an HTTP status. Only 429 and 5xx ask to wait (ref §8.2).
+/// Checks an effect that refuses registrations. Codes have six digits, of which the first three are an HTTP status.
+/// Only 429 and 5xx ask to wait (ref §8.2).
 fn refuse_registrations(entry: &RefuseRegistrations, problems: &mut Problems) -> Option<Effect> {
     let code = entry.error_code.filter(|code| (400_000..600_000).contains(code));
     let Some(error_code) = code else {

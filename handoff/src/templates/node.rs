@@ -100,7 +100,7 @@ pub(super) fn read(text: &str) -> Result<Outline, ErrorAt> {
     let mut reader = Reader { tokens: tokens.iter().peekable(), quotes: Quotes::default() };
     let head = reader.nodes(None, &[])?;
     let Some(each) = reader.tokens.next() else {
-        let message = "no event is put in: write |#each VALUES| … |/each| around the text of one event";
+        let message = "the template has no place for events: write |#each VALUES| … |/each| around the text of one event";
         return Err(ErrorAt::new(0, message));
     };
     let item = reader.nodes(Some(each.at), &["/each"])?;
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn errors_name_position_and_fix() {
         for (text, at, words) in [
-            ("{}", 0, "no event is put in: write |#each VALUES| … |/each|"),
+            ("{}", 0, "the template has no place for events: write |#each VALUES| … |/each|"),
             ("|#each VALUES||/each", 14, "this | has no partner on its line"),
             ("x |#each VALUES| |TAGNAME|", 2, "this |#each VALUES| has no |/each|"),
             (

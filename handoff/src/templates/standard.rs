@@ -34,7 +34,10 @@ pub(super) fn read(standard: &StandardTexts) -> Result<Outline, TemplateError> {
         }
     }
     let Some(at) = list else {
-        return Err(of_message(ErrorAt::new(0, "no event is put in: add a line such as values: |VALUES|")));
+        return Err(of_message(ErrorAt::new(
+            0,
+            "the template has no place for events: add a line such as values: |VALUES|",
+        )));
     };
     tail.push(text(at, "}"));
     let of_values = |problem: ErrorAt| problem.of(VALUES, &standard.values);
@@ -55,7 +58,7 @@ struct Line<'a> {
     tokens: Vec<Placed<'a>>,
 }
 
-/// The fields of a text; empty lines are none.
+/// Reads the fields of a text, one per line; ignores empty lines.
 fn lines(text: &str) -> Result<Vec<Line<'_>>, ErrorAt> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut at = 0;
@@ -157,7 +160,7 @@ mod tests {
         let (message, values) = ("timestamp: |SERVERTIMESTAMP|\r\nvalues: |VALUES|\r\n", "id: |TAGNAME|");
         for (message, values, expected) in [
             ("values: |VALUES|", "", "standard.values, line 1, column 1: there is no field"),
-            ("a: b", values, "standard.message, line 1, column 1: no event is put in"),
+            ("a: b", values, "standard.message, line 1, column 1: the template has no place for events"),
             (
                 "a: |VALUES|\nb: |VALUES|",
                 values,
