@@ -12,13 +12,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Takes the time from `now`, and numbers from 0 to 1 from `chance`.
+    /// Creates an environment with the time from `now`, and numbers from 0 to 1 from `chance`.
     #[must_use]
     pub const fn new(now: fn() -> Timestamp, chance: fn() -> f64) -> Self {
         Self { now, chance }
     }
 
-    /// Takes the clock and the random numbers of the program.
+    /// Creates an environment with the clock and the random numbers of the program.
     #[must_use]
     pub fn system() -> Self {
         Self::new(clock::timestamp, random::random)

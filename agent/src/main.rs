@@ -46,7 +46,7 @@ enum AgentError {
 }
 
 impl AgentError {
-    /// A problem a line.
+    /// Returns the error as lines, one for each problem.
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Document(error) => error.lines(),
@@ -81,8 +81,9 @@ fn start_logging(options: &Options) {
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
-/// A device takes four files: its connection, and lock, journal and segment of its buffer. The usual limit of a thousand
-/// is for programs that cannot count to more, and may be raised to the hard one without asking.
+/// Raises the limit of open files to the hard limit. A device takes four files: its connection, and lock, journal and
+/// segment of its buffer. The usual soft limit of about a thousand is for programs that support no higher descriptors,
+/// and may be raised without privileges.
 fn allow_files() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(

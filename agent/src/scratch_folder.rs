@@ -24,7 +24,7 @@ impl ScratchFolder {
         self.0.join(name)
     }
 
-    /// Names of the files in the folder, in order.
+    /// Returns the names of the files in the folder, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
         let mut names: Vec<String> =
@@ -33,7 +33,7 @@ impl ScratchFolder {
         names
     }
 
-    /// Paths of the files whose names end so, in order.
+    /// Returns the paths of the files whose names end with `suffix`, in order.
     pub(crate) fn ending(&self, suffix: &str) -> Vec<PathBuf> {
         let names = self.names().into_iter().filter(|name| name.ends_with(suffix));
         names.map(|name| self.at(&name)).collect()

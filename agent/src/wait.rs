@@ -20,7 +20,7 @@ impl AskedWait {
         Self(Duration::from_secs(if seconds < longest { seconds } else { longest }))
     }
 
-    /// Gives the wait, capped.
+    /// Returns the wait, capped.
     #[must_use]
     pub const fn get(self) -> Duration {
         self.0

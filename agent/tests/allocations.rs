@@ -39,7 +39,8 @@ fn device(tags: usize, format: &str) -> Device {
     config.devices.into_iter().next().expect("there is a device")
 }
 
-/// The allocations of one scan and its messages, and how many events and messages those were, when all is warm.
+/// Measures the allocations of one scan and its messages after a warm-up; returns them, and how many events and
+/// messages those were.
 fn allocations(tags: usize, format: &str) -> (u64, usize, usize) {
     let scratch =
         Scratch(std::env::temp_dir().join(format!("lanyard-allocations-{}-{tags}", std::process::id())));

@@ -87,7 +87,7 @@ fn read(folder: &Path, sources: &mut String) {
     }
 }
 
-/// Bytes of an event of 64-bit numbers, `tags` of which are read at once.
+/// Measures the bytes that an event of a 64-bit number takes in the buffer when `tags` of them are read at once.
 fn bytes_of_an_event(tags: i64) -> f64 {
     let folder = std::env::temp_dir().join(format!("lanyard-documented-{}-{tags}", std::process::id()));
     let names: Vec<Arc<str>> =

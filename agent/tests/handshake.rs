@@ -55,7 +55,7 @@ impl Ca {
 /// Observation of a connection: number of certificates, and the first bytes.
 type Seen = (usize, Vec<u8>);
 
-/// A server with a certificate of `server`, which wants one of `clients` and answers every login with a welcome.
+/// Starts a server with a certificate of `server`, which requires one of `clients` and accepts every login.
 async fn serve(
     server: &Ca,
     clients: &Ca,

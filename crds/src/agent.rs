@@ -152,7 +152,7 @@ pub struct Amounts {
     pub memory: Option<Quantity>,
 }
 
-/// Quantity as text: the API server rewrites a number, which would then be another value.
+/// Returns the schema of a quantity as text: the API server rewrites a number, which would then be another value.
 fn quantity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -214,7 +214,7 @@ fn annotations(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Name of a variable that changes neither the agent's trust nor its code.
+/// Returns the schema of the name of a variable that changes neither the agent's trust nor its code.
 fn variable_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",

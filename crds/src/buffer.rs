@@ -186,7 +186,7 @@ pub struct ClaimReference {
     pub name: String,
 }
 
-/// Quantity as text, with at most the digits of a number of bytes.
+/// Returns the schema of a quantity as text, with at most the digits of a number of bytes.
 fn capacity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",

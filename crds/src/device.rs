@@ -135,7 +135,7 @@ pub struct IoTDeviceSpec {
     pub agent: Option<Box<Agent>>,
 }
 
-/// Id of a device at a hub.
+/// Returns the schema of a device's id at a hub.
 fn device_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
@@ -148,7 +148,7 @@ fn device_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// Model id of the Digital Twins Definition Language.
+/// Returns the schema of a model id of the Digital Twins Definition Language.
 pub(crate) fn model_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",
@@ -189,7 +189,7 @@ pub struct Hub {
     pub auth: Auth,
 }
 
-/// Host name of a hub with an optional port. The name is part of the device's identity.
+/// Returns the schema of a hub's host name with an optional port. The name is part of the device's identity.
 fn hub_hostname(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let mut schema = host_port(generator);
     let rules = schema.get_mut("x-kubernetes-validations").and_then(|rules| rules.as_array_mut());
@@ -223,7 +223,7 @@ pub struct IndividualEnrollment {
     pub auth: Auth,
 }
 
-/// Name of an enrollment.
+/// Returns the schema of the name of an enrollment.
 fn registration_id(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",

@@ -34,7 +34,7 @@ impl Dps {
     }
 }
 
-/// Host name with an optional port.
+/// Returns the schema of a host name with an optional port.
 pub(crate) fn host_port(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string",

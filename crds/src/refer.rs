@@ -40,7 +40,8 @@ pub struct TrustedCa {
     pub config_map_key_ref: Option<KeyReference>,
 }
 
-/// Name of a Kubernetes object. An invalid name would wait forever for an object that cannot exist.
+/// Returns the schema of a Kubernetes object's name. An invalid name would wait forever for an object that cannot
+/// exist.
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -53,7 +54,7 @@ pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Key in the data of a Secret or ConfigMap.
+/// Returns the schema of a key in the data of a Secret or ConfigMap.
 fn data_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",

@@ -185,8 +185,8 @@ fn tag_name(_: &mut SchemaGenerator) -> Schema {
     printable(256)
 }
 
-/// Text without control characters. Names are used in logs, metrics and databases, where a pasted line break would do
-/// harm.
+/// Returns the schema of a text without control characters. Names are used in logs, metrics and databases, where a
+/// pasted line break would do harm.
 fn printable(longest: u16) -> Schema {
     json_schema!({
         "type": "string",
@@ -356,8 +356,8 @@ pub enum Events {
     Wide,
 }
 
-/// Properties of messages. Percent-encoded, they must fit into an MQTT topic of 65,535 bytes, with up to twelve bytes
-/// for a character.
+/// Returns the schema of message properties. Percent-encoded, they must fit into an MQTT topic of 65,535 bytes, with up
+/// to twelve bytes for a character.
 fn message_properties(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

@@ -23,7 +23,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// A misspelt level would be taken for the name of a module, and silence everything.
+/// Reads a log filter, and refuses a misspelt level: the parser would take it for the name of a module, and silence
+/// everything.
 fn log_filter(text: &str) -> Result<Targets, String> {
     let is_wrong = |part: &&str| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err();
     match text.split(',').find(is_wrong) {

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// Source of the current time.
 pub trait Clock: Debug + Send + Sync {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Whole seconds since 1970, as tokens count them.
+    /// Returns the current time in whole seconds since 1970, as tokens count them.
     fn seconds(&self) -> i64 {
         self.now().as_second()
     }

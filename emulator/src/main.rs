@@ -71,7 +71,7 @@ fn log(arguments: &Arguments) {
     tracing_subscriber::registry().with(arguments.log_level.clone()).with(lines).init();
 }
 
-/// An error with all its causes.
+/// Formats an error with all its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

@@ -113,7 +113,7 @@ struct Row<'a> {
     body: &'a RawValue,
 }
 
-/// Enqueued time, device, properties, body.
+/// Returns the table row of a message: enqueued time, device, properties, body.
 fn row(line: &str) -> String {
     let Ok(event) = serde_json::from_str::<Row<'_>>(line) else { return line.to_owned() };
     let properties = event.properties.iter().map(|(key, value)| match value {

@@ -203,7 +203,7 @@ async fn bind(
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, what, option, source })
 }
 
-/// The port the system chose, when it was left to it.
+/// Returns the address of a listener, with the port that the system chose if `asked` has port 0.
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }

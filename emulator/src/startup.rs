@@ -81,7 +81,8 @@ pub fn build(
     state
 }
 
-/// Assignments depend on enrollments and certificates, and what was changed of a device may be of one that was assigned.
+/// Restores changes and assignments in three steps: assignments depend on enrollments and certificates, and what was
+/// changed of a device may be of one that was assigned.
 fn restore(state: &EmulatorState, changes: Vec<Change>, assignments: Vec<Assignment>) {
     if !changes.is_empty() {
         let count = changes.len();

@@ -37,7 +37,7 @@ impl Totals {
         self.dps_answers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Failed handshakes, refused CONNECTs and answers of DPS.
+    /// Returns the numbers of failed handshakes, refused CONNECTs and answers of DPS.
     #[must_use]
     pub fn read(&self) -> [u64; 3] {
         [&self.tls_failures, &self.refused, &self.dps_answers].map(|counter| counter.load(Ordering::Relaxed))
@@ -70,7 +70,7 @@ pub struct EmulatorState {
 }
 
 impl EmulatorState {
-    /// The DPS instance with exactly this id scope (ref §3.3).
+    /// Returns the DPS instance with exactly this id scope (ref §3.3).
     #[must_use]
     pub fn dps(&self, id_scope: &str) -> Option<&Arc<Dps>> {
         self.dps.iter().find(|dps| dps.id_scope == id_scope)

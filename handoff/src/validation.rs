@@ -329,7 +329,7 @@ devices:
         );
     }
 
-    /// Fields with problems of a device with these settings.
+    /// Returns the fields with problems of a device with these settings.
     fn fields(settings: &str) -> Vec<String> {
         let text = format!("{{version: 1, devices: [{{name: a, {settings}}}]}}");
         match AgentConfig::parse(&text) {

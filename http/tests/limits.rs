@@ -12,7 +12,7 @@ use lanyard_http::{CONNECTIONS, HEADER_TIMEOUT, LIFETIME, listen, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A server with a short page, and with one that fills every buffer between it and its client.
+/// Starts a server with a short page, and with one that fills every buffer between it and its client.
 async fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -156,7 +156,8 @@ pub struct Run {
     pub log_level: String,
 }
 
-/// Objects from a later version may have unknown fields, a command line may not.
+/// Reads fields of `spec.agent`, and refuses unknown ones: objects from a later version may have them, a command line
+/// may not.
 fn agent_defaults(text: &str) -> Result<Agent, String> {
     let wrong = |error: serde_json::Error| format!("{error}; use the fields of spec.agent, in JSON");
     let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(wrong)?;
@@ -213,7 +214,7 @@ pub enum PullPolicy {
 }
 
 impl PullPolicy {
-    /// The word of Kubernetes.
+    /// Returns the name that Kubernetes uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

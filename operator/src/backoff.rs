@@ -21,7 +21,7 @@ impl<K> Default for Backoff<K> {
 }
 
 impl<K: Eq + Hash> Backoff<K> {
-    /// One more failure: how long to wait. `spread` from 0 to 1 is the caller's randomness.
+    /// Counts one more failure and returns the time to wait. `spread`, from 0 to 1, is the caller's randomness.
     pub fn failed(&self, key: K, spread: f64) -> Duration {
         let mut failures = self.0.lock();
         let count = failures.entry(key).or_insert(0);
@@ -36,7 +36,7 @@ impl<K: Eq + Hash> Backoff<K> {
     }
 }
 
-/// Between three quarters and five quarters of `wait`, so that many objects do not come back at once.
+/// Returns a time between three quarters and five quarters of `wait`, so that many objects do not come back at once.
 #[must_use]
 pub fn spread_over(wait: Duration, spread: f64) -> Duration {
     wait.mul_f64(0.75 + 0.5 * spread.clamp(0.0, 1.0))

@@ -115,7 +115,7 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool, kube::Error>
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-/// Every right that the operator needs, one by one.
+/// Returns every right that the operator needs, one by one.
 fn rights(arguments: &Check) -> Result<Vec<Right>, CheckError> {
     let role: Role = serde_saphyr::from_str(&format!("metadata: {{name: operator}}\n{RULES}"))
         .map_err(|error| CheckError::Rules(error.to_string()))?;
@@ -162,7 +162,7 @@ fn of_rule(rule: &PolicyRule, namespace: Option<&String>) -> Vec<Right> {
     rights
 }
 
-/// A line for each resource, with all verbs that are missing.
+/// Lists the missing rights: a line for each resource, with all verbs that are missing.
 fn list(missing: impl Iterator<Item = Right>) -> String {
     let mut grouped: BTreeMap<(Option<String>, String, Option<String>), Vec<String>> = BTreeMap::new();
     for Right { namespace, group, resource, name, verb } in missing {

@@ -39,7 +39,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    /// The word of Kubernetes.
+    /// Returns the name that Kubernetes uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ pub struct Aspect {
 }
 
 impl Aspect {
-    /// One aspect.
+    /// Creates an aspect.
     pub fn new(truth: impl Into<Truth>, reason: Reason, message: impl Into<String>) -> Self {
         Self { truth: truth.into(), reason, message: message.into() }
     }
@@ -105,7 +105,7 @@ pub fn conditions(
     aspects.into_iter().map(condition).collect()
 }
 
-/// Kubernetes keeps no fractions of seconds; what is compared with its answer must not have any.
+/// Removes the fraction of a second: Kubernetes keeps none, and what is compared with its answer must not have any.
 #[must_use]
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
@@ -129,7 +129,7 @@ pub fn progress(ready: &Aspect, stalled: bool) -> [(&'static str, Aspect); 2] {
     [(RECONCILING, reconciling), (STALLED, stalled)]
 }
 
-/// The condition of this type.
+/// Returns the condition of this type.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)

@@ -83,7 +83,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, DeriveKeyError> {
     Ok(bytes)
 }
 
-/// A person ends the key with Enter, a pipe with its end.
+/// Reads the group key from standard input: a person ends it with Enter, a pipe with its end.
 fn read_input() -> Result<Zeroizing<Vec<u8>>, DeriveKeyError> {
     let mut bytes = Zeroizing::new(Vec::new());
     let mut input = std::io::stdin().lock();

@@ -88,7 +88,8 @@ async fn existing(secrets: &Api<Secret>, name: &str) -> Result<StoredCa, Emulato
     of_secret(&secret).ok_or_else(|| EmulatorCaError::NoCa(name.to_owned()))
 }
 
-/// The CA that was made before, or a new one. Of two that are made at once, the first that is kept holds.
+/// Returns the CA that was made before, or makes and stores a new one. Of two that are made at once, the one that is
+/// stored first is used.
 async fn kept(
     secrets: &Api<Secret>,
     name: &str,
@@ -127,8 +128,8 @@ fn of_secret(secret: &Secret) -> Option<StoredCa> {
     pair(CERTIFICATE, KEY).or_else(|| pair("tls.crt", "tls.key"))
 }
 
-/// A CA that can vouch for these domains, the names below them and loopback addresses, and for nothing else: whoever steals
-/// it cannot play a real hub to the devices that trust it.
+/// Makes a CA that can vouch for these domains, the names below them and loopback addresses, and for nothing else:
+/// whoever steals it cannot play a real hub to the devices that trust it.
 fn make(domains: &[String], now: Timestamp) -> Result<StoredCa, rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();

@@ -13,7 +13,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault.
+    /// Creates a fault.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }

@@ -27,7 +27,7 @@ pub struct Installations {
 }
 
 impl Installations {
-    /// The second part of the result receives the namespaces of older installations.
+    /// Creates a watcher of older installations. The second part of the result receives their namespaces.
     #[must_use]
     pub fn new(
         client: Client,
@@ -58,7 +58,7 @@ impl Installations {
         }
     }
 
-    /// Says whether there was an answer.
+    /// Looks once; returns whether there was an answer.
     async fn look(&mut self) -> bool {
         let label = format!("{}={}", LABEL.0, LABEL.1);
         let listed = Api::<Lease>::all(self.client.clone()).list(&ListParams::default().labels(&label)).await;

@@ -64,7 +64,7 @@ pub struct Election {
     judge: LeaseJudge,
 }
 
-/// Decides whose turn it is; touches nothing.
+/// Decision about who holds the Lease. Pure.
 struct LeaseJudge {
     identity: String,
     duration: Duration,

@@ -226,7 +226,7 @@ async fn listen(arguments: &Run, pages: Pages) -> Result<tokio::task::JoinHandle
     Ok(tokio::spawn(serve(listener, pages)))
 }
 
-/// Unique even where two operators run on one machine.
+/// Returns the name of this process as a holder of the Lease, unique even where two operators run on one machine.
 fn identity(arguments: &Run) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = arguments.identity.clone().unwrap_or_else(|| host.trim().to_owned());

@@ -48,7 +48,7 @@ impl Inner {
 }
 
 impl Metrics {
-    /// All counters at zero.
+    /// Creates the metrics, with all counters at zero.
     ///
     /// # Errors
     /// Never in practice: the names are constants, and each is registered once.
@@ -137,7 +137,7 @@ impl Metrics {
         self.0.writes.with_label_values(&[kind, verb]).inc();
     }
 
-    /// An object does not fit its type.
+    /// Counts an object that does not fit its type.
     pub fn unreadable(&self, kind: &str) {
         self.0.unreadable.with_label_values(&[kind]).inc();
     }
@@ -164,7 +164,7 @@ impl Metrics {
         self.0.leader.set(leads.into());
     }
 
-    /// The text for Prometheus, with the devices and groups as they are now.
+    /// Returns the text for Prometheus, with the devices and groups as they are now.
     #[must_use]
     pub fn text(&self, devices: &[Arc<IoTDevice>], groups: &[Arc<ProvisioningGroup>]) -> String {
         let mut text = Vec::new();

@@ -55,7 +55,7 @@ impl Yielded {
         !self.everything && self.namespaces.is_empty()
     }
 
-    /// The sentence for people.
+    /// Returns the message for people.
     #[must_use]
     pub fn words(&self) -> String {
         let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");

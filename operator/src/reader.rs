@@ -34,13 +34,14 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Nothing is read yet.
+    /// Creates a reader that has read nothing yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client, kept: Mutex::default() }
     }
 
-    /// The group that a device refers to. One that the mirror does not have may have been made a moment ago.
+    /// Reads the group that a device refers to. One that is not in the store may have been created a moment ago, so the
+    /// API server is asked.
     ///
     /// # Errors
     /// An error of the API server; a missing group is not an error.
@@ -58,7 +59,7 @@ impl Reads {
         Ok(api.get_opt(&reference.name).await?.map(Arc::new))
     }
 
-    /// The Secret with a key, if there is a reference to one.
+    /// Reads the Secret with a key, if there is a reference to one.
     ///
     /// # Errors
     /// An error of the API server; a missing Secret is not an error.
@@ -99,7 +100,7 @@ impl Reads {
         }))
     }
 
-    /// A trusted CA.
+    /// Reads a trusted CA.
     ///
     /// # Errors
     /// An error of the API server; a missing object is not an error.
@@ -125,7 +126,7 @@ impl Reads {
         })
     }
 
-    /// The Secret that a trusted CA comes from, without its data.
+    /// Reads the Secret that a trusted CA comes from, and returns it without its data.
     ///
     /// # Errors
     /// An error of the API server; a missing Secret is not an error.
@@ -143,7 +144,7 @@ impl Reads {
         }))
     }
 
-    /// A list of devices.
+    /// Reads a list of devices.
     ///
     /// # Errors
     /// An error of the API server; a missing object is not an error.

@@ -53,13 +53,13 @@ pub struct View {
 }
 
 impl View {
-    /// The device of this name.
+    /// Returns the device of this name.
     #[must_use]
     pub fn device(&self, key: &Key) -> Option<Arc<IoTDevice>> {
         self.devices.get(&to_ref(key))
     }
 
-    /// The group that the device refers to, if it is there.
+    /// Returns the group that the device refers to, if it is there.
     #[must_use]
     pub fn group_of(&self, device: &IoTDevice) -> Option<Arc<ProvisioningGroup>> {
         let name = &device.spec.group_ref.as_ref()?.name;
@@ -91,14 +91,14 @@ impl View {
         self.devices.state_filter(|device| device.metadata.namespace.as_deref() == Some(namespace))
     }
 
-    /// A group of the namespace that names this Secret as its key or CA.
+    /// Returns the name of a group of the namespace that names this Secret as its key or CA.
     #[must_use]
     pub fn group_with_secret(&self, namespace: &str, secret: &str) -> Option<String> {
         let groups = self.groups_referring(GroupTarget::Issuer, &Key::new(namespace, secret));
         groups.into_iter().next().map(|group| group.name)
     }
 
-    /// A claim that the operator did not make.
+    /// Returns the state of a claim that the operator did not create.
     #[must_use]
     pub fn existing_claim(&self, claim: &Key) -> ClaimSeen {
         match self.volume_claims.get(&to_ref(claim)) {
@@ -110,15 +110,15 @@ impl View {
         }
     }
 
-    /// Other devices that might claim the same identity.
+    /// Returns other devices that might claim the same identity.
     #[must_use]
     pub fn rivals_of(&self, device: &IoTDevice) -> Vec<Arc<IoTDevice>> {
         let keys = self.identities.lock().others(device);
         keys.iter().filter_map(|key| self.device(key)).collect()
     }
 
-    /// The pods that have the name of a device's agent and are made for its `StatefulSet` or a former one of that name. A
-    /// label alone makes no pod the agent: every user with the right to create pods can set it.
+    /// Returns the pods that have the name of a device's agent and are made for its `StatefulSet` or a former one of
+    /// that name. A label alone makes no pod the agent: every user with the right to create pods can set it.
     #[must_use]
     pub fn pods_of(&self, device: &Key) -> Vec<Arc<Pod>> {
         let workload = name::workload(&device.name);
@@ -129,7 +129,7 @@ impl View {
             .collect()
     }
 
-    /// The `StatefulSet` of a device's agent, if the device itself is its controller.
+    /// Returns the `StatefulSet` of a device's agent, if the device itself is its controller.
     #[must_use]
     pub fn workload_of(&self, device: &IoTDevice) -> Option<Arc<StatefulSet>> {
         let key = Key::new(&device.namespace().unwrap_or_default(), &name::workload(&device.name_any()));
@@ -140,7 +140,7 @@ impl View {
         self.workloads.get(&to_ref(&key)).filter(own)
     }
 
-    /// The pod that is the agent: the one that the device's own `StatefulSet` controls.
+    /// Returns the pod that is the agent: the one that the device's own `StatefulSet` controls.
     #[must_use]
     pub fn agent_of(&self, device: &IoTDevice) -> Option<Arc<Pod>> {
         let workload = self.workload_of(device)?;
@@ -150,7 +150,7 @@ impl View {
         })
     }
 
-    /// Devices that were deleted a moment ago and had one of these identities.
+    /// Returns the devices of other names that were deleted a moment ago and had one of these identities.
     #[must_use]
     pub fn former(&self, own: &Key, identities: &[Identity]) -> Vec<Key> {
         let index = self.identities.lock();

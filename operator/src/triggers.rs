@@ -21,7 +21,8 @@ use crate::references::device::{DeviceReferences, DeviceTarget};
 use crate::references::group::{GroupReferences, GroupTarget};
 use crate::snapshot::View;
 
-/// A device came, changed or went: itself, who claims the same id, and the group that counts it.
+/// Queues what a new, changed or deleted device affects: itself, the devices that claim the same id, and the group that
+/// counts it.
 pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevice>) {
     let (before, now) = (change.before.as_deref(), change.now.as_deref());
     let has_changed = before.map(relevant) != now.map(relevant);
@@ -89,7 +90,7 @@ fn counted(device: &IoTDevice) -> impl PartialEq + use<> {
     (group, status.and_then(|status| status.provisioning_state), connection, moved, exported, object)
 }
 
-/// A group came, changed or went: itself and all its devices.
+/// Queues what a new, changed or deleted group affects: itself and all its devices.
 pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, ProvisioningGroup>) {
     let relevant = |group: &ProvisioningGroup| (group.uid(), group.metadata.generation);
     if change.before.as_deref().map(relevant) == change.now.as_deref().map(relevant) {
@@ -114,8 +115,8 @@ pub fn group_changed(view: &View, queues: &Queues, change: &Change<'_, Provision
     }
 }
 
-/// A Secret or ConfigMap came, changed or went: the device or group it was made for, unless the operator itself changed it, and all
-/// that refer to it.
+/// Queues what a new, changed or deleted Secret or ConfigMap affects: the device or group it was made for, unless the
+/// operator itself changed it, and all that refer to it.
 pub fn referent_changed(
     view: &View,
     queues: &Queues,
@@ -143,7 +144,8 @@ pub fn referent_changed(
     }
 }
 
-/// An agent's `StatefulSet` came, changed or went. Of its status only what the pods do not tell themselves.
+/// Queues the device whose agent's `StatefulSet` is new, changed or deleted. Of its status, only what the pods do not
+/// report themselves counts.
 pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
     let relevant = |workload: &StatefulSet| {
         let meta = workload.meta();
@@ -160,7 +162,8 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
     }
 }
 
-/// A claim came, changed or went: the device it was made for, or in whose way it was.
+/// Queues what a new, changed or deleted claim affects: the device it was made for, or in whose way it was, and all
+/// that refer to it.
 pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
     let key = key_of(meta);
     match device_of(meta) {

@@ -22,7 +22,8 @@ const BUFFER: &str = "capacity: 1Gi";
 const GOAL: f64 = 5.0;
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// The backlog for each second until the hub has all of it, beside the rate of the live changes meanwhile.
+/// Measures how many events of the backlog the hub receives each second until it has all of it, beside the rate of the
+/// live changes meanwhile.
 pub(crate) fn measure() -> Result<Figure, Failure> {
     println!("measuring {NAME}");
     let mut plant = Plant::start(&LIVE)?;

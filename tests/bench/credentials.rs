@@ -54,7 +54,8 @@ pub(crate) enum Attestation {
     X509,
 }
 
-/// Devices in a new group with the operator running, then the same writes by a bare client without it.
+/// Measures how long the devices of a new group take with the operator running, beside the same writes by a bare client
+/// without it.
 pub(crate) async fn measure(
     client: &Client,
     operator: Operator,
@@ -189,7 +190,7 @@ where
     Ok(found.map(|found| serde_json::to_value(found).map(|found| bare(version, kind, &found))).transpose()?)
 }
 
-/// The object without what the API server added and without its owner.
+/// Returns the object without its owner and without the fields that the API server added.
 fn bare(version: &str, kind: &str, object: &Value) -> Value {
     let mut copy = object.clone();
     copy["apiVersion"] = json!(version);

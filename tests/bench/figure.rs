@@ -28,17 +28,17 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// A size with a goal of its own: less is better.
+    /// Creates a figure of a size with a goal of its own: less is better.
     pub(crate) fn size(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
         Self { name, value, unit, reference: None, ratio: None, goal, met: value <= goal, more: false }
     }
 
-    /// A rate with a goal of its own: more is better.
+    /// Creates a figure of a rate with a goal of its own: more is better.
     pub(crate) fn at_least(name: &'static str, value: f64, unit: &'static str, goal: f64) -> Self {
         Self { name, value, unit, reference: None, ratio: None, goal, met: value >= goal, more: true }
     }
 
-    /// A time beside its floor in the same run; the goal is a ratio, and less is better.
+    /// Creates a figure of a time beside its floor in the same run; the goal is a ratio, and less is better.
     pub(crate) fn beside(
         name: &'static str,
         value: f64,
@@ -51,7 +51,7 @@ impl Figure {
         Self { name, value, unit, reference, ratio: Some(ratio), goal, met, more: false }
     }
 
-    /// A rate beside another one in the same run; the goal is a ratio, and more is better.
+    /// Creates a figure of a rate beside another one in the same run; the goal is a ratio, and more is better.
     pub(crate) fn over(
         name: &'static str,
         value: f64,

@@ -30,7 +30,8 @@ pub(crate) const WORD: &str = "floor";
 const WINDOW: usize = 32;
 const PUBACK_LEN: usize = 4;
 
-/// Messages that the floor sends for each second of its CPU time: `bytes` long bodies over `connections`, for `time`.
+/// Measures the messages that the floor sends for each second of its CPU time: `bytes` long bodies over `connections`,
+/// for `time`.
 pub(crate) fn messages_per_core(
     emulator: &mut Emulator,
     connections: usize,
@@ -56,7 +57,7 @@ pub(crate) fn messages_per_core(
     Ok((second.0 - first.0) as f64 / (second.1 - first.1).as_secs_f64())
 }
 
-/// The program itself: sends until it is killed.
+/// Runs the program itself, which sends until it is killed.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let [port, ca, connections, bytes] = arguments else {
         return Err("floor PORT CA CONNECTIONS BYTES".into());
@@ -72,7 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// As the agent has it.
+/// Creates a TLS configuration like the agent's, which trusts only the CA in this file.
 fn tls(ca: &Path) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca)?)?;
@@ -136,7 +137,7 @@ fn connect(device: &str) -> Result<Vec<u8>, Failure> {
     Ok(packet(0x10, &rest))
 }
 
-/// A packet like the agent's, QoS 1, and where its id is.
+/// Returns a PUBLISH packet like the agent's, QoS 1, and the position of its packet id.
 fn publish(device: &str, bytes: usize) -> (Vec<u8>, usize) {
     let properties: PropertyBag = [
         (MESSAGE_ID, "0123456789abcdef-100000"),

@@ -92,7 +92,7 @@ const CREDENTIALS: [CredentialsCase; 3] = [
     },
 ];
 
-/// The figures that need nothing but this machine.
+/// Returns the names of the figures that need nothing but this machine.
 fn without_cluster() -> impl Iterator<Item = &'static str> {
     memory::AGENT
         .into_iter()
@@ -102,7 +102,7 @@ fn without_cluster() -> impl Iterator<Item = &'static str> {
         .chain([round_trip::NAME, catch_up::NAME])
 }
 
-/// The figures of the operator.
+/// Returns the names of the operator's figures.
 fn on_a_cluster() -> impl Iterator<Item = &'static str> {
     std::iter::once(memory::OPERATOR)
         .chain(CREDENTIALS.iter().map(|case| case.name))

@@ -39,7 +39,7 @@ fn idle(plant: &Plant) -> Result<u64, Failure> {
     plant.resident()
 }
 
-/// The most that it has at any moment, while nothing is lost.
+/// Returns the agent's largest resident memory while it works, in bytes. A lost or dropped event is a failure.
 fn at_work(plant: &mut Plant) -> Result<u64, Failure> {
     std::thread::sleep(WARM_UP);
     let (before, mut most) = (plant.look()?, 0);

@@ -58,7 +58,7 @@ const CASES: [(&str, Peer); 6] = [
     ("narrow_to_node_batched", Peer::Node(BATCHED)),
 ];
 
-/// All figures of this file.
+/// Returns the names of all figures of this file.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CASES.iter().map(|(name, _)| *name)
 }
@@ -77,7 +77,7 @@ pub(crate) fn measure(selected: &dyn Fn(&str) -> bool, figures: &mut Vec<Figure>
     Ok(())
 }
 
-/// Changes that the emulator acknowledged for each second of the peer's CPU time.
+/// Measures the changes that the emulator acknowledged for each second of the peer's CPU time.
 fn per_core(peer: Peer) -> Result<f64, Failure> {
     let files = Scratch::new("peer");
     // What is to be built or installed is not measured.
@@ -108,7 +108,7 @@ fn per_core(peer: Peer) -> Result<f64, Failure> {
     Ok(events / cpu.as_secs_f64())
 }
 
-/// On average of what the emulator has kept.
+/// Returns the average number of events in a message, over the messages that the emulator has kept.
 fn events_a_message(emulator: &Emulator) -> Result<f64, Failure> {
     let messages = emulator.events(Some(&device_name(0)));
     let events: usize = messages.iter().map(|message| events_in(&message["body"])).sum();
@@ -118,7 +118,7 @@ fn events_a_message(emulator: &Emulator) -> Result<f64, Failure> {
     Ok(events as f64 / messages.len() as f64)
 }
 
-/// Of the agent's Narrow format, or of Telegraf's JSON, in which every number is a change.
+/// Counts the events in a body of the agent's Narrow format, or of Telegraf's JSON, in which every number is a change.
 fn events_in(body: &Value) -> usize {
     let list = |of: &Value| of.as_array().map_or(0, Vec::len);
     let numbers = |metric: &Value| {

@@ -49,7 +49,7 @@ impl Default for Load<'_> {
 }
 
 impl Load<'_> {
-    /// The agent's configuration with a hub at this port of `localhost`.
+    /// Returns the agent's configuration with a hub at this port of `localhost`.
     pub(crate) fn config(&self, port: u16) -> String {
         let Self { devices, tags, scan, telemetry, buffer } = self;
         let ramp = |tag| {
@@ -74,24 +74,24 @@ impl Load<'_> {
     }
 }
 
-/// `250ms` or `1s` in milliseconds.
+/// Converts an interval such as `250ms` or `1s` to milliseconds.
 fn millis(interval: &str) -> u64 {
     let (number, unit) =
         interval.strip_suffix("ms").map_or((interval.trim_end_matches('s'), 1000), |n| (n, 1));
     number.parse::<u64>().unwrap_or(1) * unit
 }
 
-/// A device's name and id.
+/// Returns the name of a device, which is also its id.
 pub(crate) fn device_name(device: usize) -> String {
     format!("bench-{device}")
 }
 
-/// An emulator whose hub `localhost` knows so many devices, each with [`KEY`] and [`SECONDARY_KEY`].
+/// Starts an emulator with the hub `localhost` and so many devices, each with [`KEY`] and [`SECONDARY_KEY`].
 pub(crate) fn emulator(devices: usize) -> Emulator {
     Emulator::start(&hub("localhost", devices))
 }
 
-/// The emulator's configuration for that, with another name or address of the hub.
+/// Returns the configuration of such an emulator, with `host` as the name or address of the hub.
 pub(crate) fn hub(host: &str, devices: usize) -> String {
     let device = |device| {
         format!(
@@ -122,7 +122,7 @@ impl Plant {
         Self::with(emulator(load.devices), load)
     }
 
-    /// The same with an emulator that runs already.
+    /// Starts the agent beside an emulator that runs already, and waits until every device is connected.
     pub(crate) fn with(emulator: Emulator, load: &Load<'_>) -> Result<Self, Failure> {
         let ca = emulator.ca();
         let mut setup = Setup::new(&load.config(emulator.mqtt.port()));
@@ -182,7 +182,7 @@ impl Plant {
         self.emulator
     }
 
-    /// Resident memory of the agent now, in bytes.
+    /// Returns the agent's current resident memory, in bytes.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
         usage::resident(self.agent_id)
     }
@@ -237,12 +237,12 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// Acknowledged events for each second of the agent's CPU time.
+    /// Returns the acknowledged events for each second of the agent's CPU time.
     pub(crate) fn per_core(&self) -> f64 {
         self.acknowledged as f64 / self.agent.as_secs_f64()
     }
 
-    /// Acknowledged events a second.
+    /// Returns the acknowledged events for each second.
     pub(crate) fn per_second(&self) -> f64 {
         self.acknowledged as f64 / self.time.as_secs_f64()
     }
@@ -252,7 +252,7 @@ fn sum(metrics: &Metrics, name: &str) -> u64 {
     metrics.sum(&format!("lanyard_{name}{{")) as u64
 }
 
-/// A series of the emulator's `/metrics`, its name without `lanyard_emulator_`.
+/// Reads a series of the emulator's `/metrics`; `name` is without `lanyard_emulator_`.
 pub(crate) fn emulator_metric(emulator: &Emulator, name: &str) -> Result<u64, Failure> {
     let metrics = Metrics(http::get(emulator.web, "/metrics")?.body);
     let value = metrics.get(&format!("lanyard_emulator_{name}"));

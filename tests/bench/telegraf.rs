@@ -41,7 +41,7 @@ pub(crate) fn build() -> Result<PathBuf, Failure> {
     Err(format!("building Telegraf failed: {}", String::from_utf8_lossy(&built.stderr)).into())
 }
 
-/// Its configuration file.
+/// Returns the text of Telegraf's configuration file.
 pub(crate) fn config(inputs: Inputs, token: &SasToken, ca: &Path) -> String {
     let (batch, device) = (inputs.batch, device_name(0));
     let mut text = format!(

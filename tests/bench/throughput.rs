@@ -26,8 +26,8 @@ struct Case {
     load: Load<'static>,
 }
 
-/// A million and a half changes a second, from as many tags as a configuration can have. A Wide message is a picture of all
-/// tags of a device, as far as they fit into one, every time they are read.
+/// Creates a case with a million and a half changes a second, from as many tags as a configuration can have. A Wide
+/// message has all tags of a device, as far as they fit into one, every time they are read.
 const fn case(names: [&'static str; 3], telemetry: &'static str, devices: usize) -> Case {
     let (tags, scan) = (15_000 / devices, "10ms");
     Case { names, load: Load { devices, tags, scan, telemetry, buffer: "" } }
@@ -57,7 +57,7 @@ const CASES: [Case; 6] = [
     ),
 ];
 
-/// All figures of this file.
+/// Returns the names of all figures of this file.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     CASES.iter().flat_map(|case| case.names)
 }

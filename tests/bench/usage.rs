@@ -7,7 +7,7 @@ use crate::failure::Failure;
 /// `USER_HZ`, which is 100 on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// CPU time of a process so far, user's and system's, of all its threads; known to 10 ms.
+/// Returns the CPU time of a process so far: user's and system's, of all its threads, with a resolution of 10 ms.
 pub(crate) fn cpu_time(process: u32) -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // Fields 14 and 15 of proc_pid_stat(5); the command, the second one, may have spaces.
@@ -19,7 +19,7 @@ pub(crate) fn cpu_time(process: u32) -> Result<Duration, Failure> {
     Ok(Duration::from_millis((user? + system?) * (1000 / TICKS_PER_SECOND)))
 }
 
-/// Resident memory of a process now, in bytes.
+/// Returns the current resident memory of a process, in bytes.
 pub(crate) fn resident(process: u32) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -14,7 +14,7 @@ const TEMPLATE: &str = "
     telemetry: {interval: 1s}
 ";
 
-/// A group whose CA signs, with a second one to move to.
+/// Returns the manifest of a group whose CA signs, with a second CA to move to.
 fn group(codes: &[String; 2], in_use: &str) -> String {
     let [primary, secondary] = codes;
     format!(
@@ -127,7 +127,7 @@ fn thumbprint(credentials: &Value, slot: &str) -> Option<String> {
     credentials[slot]["sha256Thumbprint"].as_str().map(str::to_owned)
 }
 
-/// Renewed twice: into the secondary slot, and back into the primary one.
+/// Checks two renewals: into the secondary slot, and back into the primary one.
 fn a_certificate_of_two_minutes_is_renewed_while_it_streams() {
     let plant = Plant::new("renewal");
     let name = &fresh("renewed");

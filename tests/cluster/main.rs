@@ -69,17 +69,17 @@ spec:
     }
 }
 
-/// The group that the chart's emulator knows from the start.
+/// Returns the manifests of the group that the chart's emulator has from the start.
 pub(crate) fn group(in_use: &str) -> String {
     KeyGroup { name: "plant-a", keys: [PRIMARY, SECONDARY], in_use, interval: "1s" }.yaml()
 }
 
-/// A device of that group.
+/// Returns the manifest of a device of the group `plant-a`.
 pub(crate) fn device(name: &str) -> String {
     device_of("plant-a", name)
 }
 
-/// A device of a group.
+/// Returns the manifest of a device of a group.
 pub(crate) fn device_of(group: &str, name: &str) -> String {
     format!(
         "
@@ -92,12 +92,12 @@ spec: {{groupRef: {{name: {group}}}}}
     )
 }
 
-/// A device's name that no earlier run on this cluster has used: the emulator still counts what those devices did.
+/// Returns a device name that no earlier run on this cluster has used: the emulator still counts what those did.
 pub(crate) fn fresh(name: &str) -> String {
     format!("{name}-{}", std::process::id())
 }
 
-/// A group of devices that are all connected.
+/// Creates a group of devices and waits until all of them are connected.
 pub(crate) fn connected(purpose: &str, devices: &[String]) -> Plant {
     let plant = Plant::new(purpose);
     plant.apply(&(group("Primary") + &devices.iter().map(|name| device(name)).collect::<String>()));

@@ -120,7 +120,7 @@ fn a_blocked_device_is_gone_from_the_hub_until_it_is_unblocked() {
     plant.await_condition("mistake-blocked", "Ready", "True", "");
 }
 
-/// A device straight to a hub, by a key of its own.
+/// Returns the manifests of a device that connects directly to a hub with a key of its own.
 fn direct(name: &str, host: &str, ca: &str) -> String {
     format!(
         "

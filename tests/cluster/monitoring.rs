@@ -40,7 +40,7 @@ impl Prometheus {
         answer["data"].clone()
     }
 
-    /// The series that an expression has now.
+    /// Returns the series that an expression has now.
     fn series(&self, query: &str) -> Vec<Value> {
         self.ask("query", query)["result"].as_array().cloned().unwrap_or_default()
     }
@@ -70,7 +70,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// A device that no node takes, and one whose certificate and CA end some day.
+/// Returns the manifests of a device that fits no node, and of one whose certificate and CA have an expiry time.
 fn troubled(unscheduled: &str, certified: &str) -> String {
     let authority = Authority::root("Plant Monitoring");
     authority.secret("ca")

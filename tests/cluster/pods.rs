@@ -61,7 +61,7 @@ struct AnyUser {
 impl AnyUser {
     const USER: u64 = 1_000_660_000;
 
-    /// The device `with_group` gets an fsGroup of its namespace; the others get none.
+    /// Applies the policy. The device `with_group` gets an fsGroup of its namespace; the others get none.
     fn begin(plant: &Plant, with_group: &str) -> Self {
         let name = format!("any-user-{}", plant.namespace);
         let (namespace, user) = (&plant.namespace, Self::USER);

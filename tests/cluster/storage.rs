@@ -17,7 +17,7 @@ const ARGUMENTS: &str = "/spec/template/spec/containers/0/args";
 /// So many events must be waiting before the pod goes.
 const WAITING: u64 = 20;
 
-/// A device that counts its reads, five a second, and keeps them on a claim.
+/// Returns the manifest of a device that counts its reads, five a second, and buffers them on a claim.
 fn device(name: &str, class: Option<&str>) -> String {
     let class = class.map(|class| format!("storageClassName: {class}")).unwrap_or_default();
     format!(
@@ -34,7 +34,7 @@ spec:
     )
 }
 
-/// A volume for the test, unless the cluster makes one by itself.
+/// Creates a volume for the test, unless the cluster makes one by itself.
 fn volume(purpose: &str) -> Option<Volume> {
     let classes = kubectl(&["get", "storageclass", "-o", "json"]);
     let default = "\"storageclass.kubernetes.io/is-default-class\": \"true\"";
@@ -48,18 +48,18 @@ struct Books {
 }
 
 impl Books {
-    /// Of the agent that runs now, if it answers.
+    /// Reads the metrics of the agent that runs now; an agent that does not answer is an error.
     fn of(plant: &Plant, device: &str) -> Result<Self, String> {
         let path = format!("/api/v1/namespaces/{}/pods/{device}-agent-0:9090/proxy/metrics", plant.namespace);
         try_kubectl(&["get", "--raw", &path]).map(|text| Self { text })
     }
 
-    /// The sum of a metric's series.
+    /// Returns the sum of a metric's series.
     fn get(&self, metric: &str) -> u64 {
         self.sum(metric, "")
     }
 
-    /// The sum of those with this label.
+    /// Returns the sum of a metric's series that have this label.
     fn sum(&self, metric: &str, label: &str) -> u64 {
         let meant = |line: &&str| line.starts_with(&format!("{metric}{{")) && line.contains(label);
         let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
@@ -218,7 +218,7 @@ fn on_a_claim_outlives_a_drained_node() {
     });
 }
 
-/// Agents are made of the same image under another name while this is in scope, as by an upgrade.
+/// Upgrade of the operator: while it is in scope, agents are made of the same image under another name.
 struct Upgrade {
     image: String,
     /// Previous arguments of the operator.

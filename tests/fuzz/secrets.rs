@@ -91,7 +91,7 @@ fn damaged(text: &str, damage: Damage) -> Vec<u8> {
     }
 }
 
-/// The forms in which a key is handed over, rightly or by problem.
+/// Returns the forms in which a key is handed over, correctly or by mistake.
 fn forms(key: &str) -> Vec<String> {
     vec![
         key.to_owned(),
@@ -139,7 +139,7 @@ fn note<T, E: std::fmt::Display + std::fmt::Debug>(actual: &mut String, result: 
     }
 }
 
-/// Everything that the readers of wire formats say.
+/// Collects everything that the readers of wire formats report.
 fn protocol(bytes: &[u8], actual: &mut String) {
     note(actual, SymmetricKey::read(bytes));
     note(actual, DeviceConnectionString::read(bytes));
@@ -149,7 +149,7 @@ fn protocol(bytes: &[u8], actual: &mut String) {
     note(actual, PresentedToken::parse(&String::from_utf8_lossy(bytes)).map(drop));
 }
 
-/// Everything that the operator says of Secrets and ConfigMaps, in conditions and events.
+/// Collects everything that the operator reports about Secrets and ConfigMaps, in conditions and events.
 fn operator(bytes: &[u8], actual: &mut String) {
     let auths = ["symmetricKey", "certificate"];
     for (auth, field) in auths.into_iter().flat_map(|auth| {
@@ -180,7 +180,7 @@ fn operator(bytes: &[u8], actual: &mut String) {
     csv::rows(&String::from_utf8_lossy(bytes)).into_iter().for_each(|row| note(actual, row));
 }
 
-/// Everything that the agent says of its credentials folder.
+/// Collects everything that the agent reports about its credentials folder.
 fn agent(bytes: &[u8], folder: &Path, actual: &mut String) {
     let device = folder.join("d");
     std::fs::create_dir_all(&device).unwrap();
@@ -199,7 +199,8 @@ fn agent(bytes: &[u8], folder: &Path, actual: &mut String) {
     note(actual, lanyard_agent::mqtt::trust::Trust::new(Some(bytes)));
 }
 
-/// Everything that the emulator says of a configuration with the text in places where keys stand and where none do.
+/// Collects everything that the emulator reports about a configuration with the text in places where keys belong and
+/// where none do.
 fn emulator(bytes: &[u8], actual: &mut String) {
     let text = String::from_utf8_lossy(bytes);
     let text = serde_json::to_string(&text).unwrap();
@@ -228,7 +229,7 @@ fn emulator(bytes: &[u8], actual: &mut String) {
     }
 }
 
-/// Parts of the secret that a text repeats, in whatever case.
+/// Returns the first part of the secret that a text repeats, regardless of case.
 fn repeated(secret: &str, actual: &str) -> Option<String> {
     let (secret, actual) = (secret.to_lowercase(), actual.to_lowercase());
     let parts = secret.as_bytes().windows(PART).map(|part| std::str::from_utf8(part).unwrap());

@@ -22,7 +22,7 @@ fn dropped(agent: &Agent) -> f64 {
     agent.metrics().sum("lanyard_events_dropped_total{device=\"press-17\"")
 }
 
-/// A press with a buffer of so many bytes.
+/// Returns the configuration of press-17 with a buffer of this capacity.
 fn press(emulator: &Emulator, capacity: &str, settings: &str) -> String {
     let buffer = format!("buffer: {{capacity: {capacity}, {settings}}}, telemetry:");
     press_with(emulator, TAGS, "interval: 50ms").replace("telemetry:", &buffer)
@@ -47,7 +47,7 @@ fn outage(settings: &str, full: impl Fn(&Agent) -> bool) -> (Emulator, Agent, Ve
 /// The ramp's value before a told gap, how many events are missing, and the ramp's value behind it.
 type Gap = (Option<i64>, u64, Option<i64>);
 
-/// Every told gap.
+/// Returns every reported gap.
 fn reported(events: &[Value]) -> Vec<Gap> {
     let all = messages(events)
         .into_iter()
@@ -73,7 +73,8 @@ fn reported(events: &[Value]) -> Vec<Gap> {
     reported
 }
 
-/// Two events a scan, so that half of the missing ones are of the ramp.
+/// Checks the number of events that a gap reports: there are two events a scan, so that half of the missing ones are of
+/// the ramp.
 fn assert_told(gap: Gap) {
     let (before, missing, behind) = gap;
     let values = behind.expect("something is behind it") - before.unwrap_or(-1) - 1;

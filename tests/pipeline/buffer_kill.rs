@@ -17,7 +17,7 @@ fn of(agent: &Agent, name: &str) -> f64 {
     agent.metrics().get(&format!("{name}{{device=\"press-17\"}}")).unwrap_or(0.0)
 }
 
-/// Events that tags produced in this life of the agent.
+/// Returns the number of events that tags produced in this run of the agent.
 fn read(agent: &Agent) -> usize {
     let metrics = agent.metrics();
     let of = |name: &str| metrics.get(&format!("{name}{{device=\"press-17\"}}")).unwrap_or(0.0);
@@ -28,7 +28,7 @@ fn wait_for_read(agent: &Agent, events: usize) -> usize {
     eventually("events are read", LIMIT, || Some(read(agent)).filter(|&read| read >= events))
 }
 
-/// The ramp begins at 0 in every life of the agent.
+/// Splits the ramp's values by run of the agent: the ramp begins at 0 in every run.
 fn lives(events: &[Value]) -> Vec<Vec<i64>> {
     let mut lives: Vec<Vec<i64>> = Vec::new();
     for value in values(events, "Ramp") {

@@ -31,21 +31,21 @@ pub(crate) struct Ca {
 }
 
 impl Ca {
-    /// A root.
+    /// Creates a root CA.
     pub(crate) fn root(name: &str) -> Self {
         let (params, key) = (ca(name), KeyPair::generate().unwrap());
         let pem = params.self_signed(&key).unwrap().pem();
         Self { pem, issuer: Issuer::new(params, key), above: String::new() }
     }
 
-    /// A CA below this one.
+    /// Creates a CA below this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         let (params, key) = (ca(name), KeyPair::generate().unwrap());
         let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self { above: format!("{pem}{}", self.above), pem, issuer: Issuer::new(params, key) }
     }
 
-    /// A device's certificate.
+    /// Issues a device's certificate.
     pub(crate) fn leaf(&self, name: &str) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let certificate = leaf(name, YEAR).signed_by(&key, &self.issuer).unwrap();
@@ -59,7 +59,7 @@ pub(crate) fn self_signed(name: &str) -> Leaf {
     self_signed_with(name, &rcgen::PKCS_ECDSA_P256_SHA256, YEAR)
 }
 
-/// One with another key or another life.
+/// Returns a self-signed certificate with another key algorithm or another validity, in seconds from now.
 pub(crate) fn self_signed_with(
     name: &str,
     algorithm: &'static SignatureAlgorithm,

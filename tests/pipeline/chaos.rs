@@ -27,7 +27,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The agent's configuration; each device dials its own port. Without tags the load has ended.
+    /// Returns the agent's configuration; each device connects to its own port. Without tags the load has ended.
     fn document(&self, host: &str, ports: &[u16], with_tags: bool) -> String {
         let ramp = |tag| {
             let scan = self.scan;
@@ -63,14 +63,14 @@ pub(crate) struct Chaos {
 }
 
 impl Chaos {
-    /// Devices that dial the hub itself.
+    /// Starts devices that connect directly to the hub.
     pub(crate) fn straight(load: Load) -> Self {
         let emulator = Emulator::start(&hub(&load, "localhost"));
         let ports = vec![emulator.mqtt.port(); load.devices];
         Self::start(load, emulator, Vec::new(), ports)
     }
 
-    /// Devices that reach the hub through a proxy each; `fates` are those of a device's connections.
+    /// Starts devices that reach the hub through a proxy each; `fates` are those of a device's connections.
     pub(crate) fn behind_proxies(load: Load, mut fates: impl FnMut() -> Vec<Fate>) -> Self {
         let emulator = Emulator::start(&hub(&load, "localhost"));
         let proxies: Vec<_> = (0..load.devices).map(|_| Proxy::start(emulator.mqtt, fates())).collect();
@@ -84,7 +84,7 @@ impl Chaos {
         Self { agent, emulator, proxies, network: None, load, host, ports, ended: Vec::new() }
     }
 
-    /// Devices at the plant's end of a line, with the hub at the other.
+    /// Starts devices at the plant's end of a line, with the hub at the other.
     pub(crate) fn over(network: Network, load: Load) -> Self {
         let host = Host::Cloud.address().to_string();
         let emulator =
@@ -212,7 +212,7 @@ impl Chaos {
     }
 }
 
-/// The values of every tag, in the order in which they came, redeliveries aside.
+/// Returns the values of every tag, in the order in which they came, without redeliveries.
 fn by_tag(events: &[Value]) -> BTreeMap<&str, Vec<i64>> {
     let mut tags: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for message in messages(events) {
@@ -228,7 +228,7 @@ fn by_tag(events: &[Value]) -> BTreeMap<&str, Vec<i64>> {
 pub(crate) struct Counts(Metrics);
 
 impl Counts {
-    /// One of a device's series, or the sum of those with more labels.
+    /// Returns one of a device's series, or the sum of those with more labels.
     pub(crate) fn of(&self, id: &str, name: &str) -> u64 {
         self.0.sum(&format!("lanyard_{name}{{device=\"{id}\"")) as u64
     }
@@ -238,7 +238,7 @@ impl Counts {
         self.of(id, "events_read_total") - self.of(id, "events_recovered_total")
     }
 
-    /// read = acknowledged + buffered + dropped, with nothing dropped, at this very moment.
+    /// Checks that read = acknowledged + buffered + dropped, with nothing dropped, at this very moment.
     fn assert_balanced(&self, ids: &[String]) {
         for id in ids {
             let [read, acknowledged, buffered, dropped] =

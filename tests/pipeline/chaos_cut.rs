@@ -10,7 +10,7 @@ use crate::chaos::{Chaos, Load};
 /// Of each device. Waits double from one to the next, so that more would take minutes.
 const CUTS: usize = 5;
 
-/// A moment anywhere, and mostly early, in the handshakes; or surely behind them.
+/// Returns a random moment: anywhere, and mostly early, in the handshakes; or surely after them.
 fn moment(chance: &mut Chance) -> Moment {
     match chance.within(0..4) {
         0 => Moment::ToHub(chance.magnitude(14.0)),

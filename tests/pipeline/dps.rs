@@ -15,7 +15,7 @@ fn group_device(emulator: &Emulator, id: &str, scope: &str) -> String {
     )
 }
 
-/// A setup for devices that register with their group's keys.
+/// Returns a setup for devices that register with their group's keys.
 pub(crate) fn group_setup(emulator: &Emulator, ids: &[&str]) -> Setup {
     let devices: Vec<String> = ids.iter().map(|id| group_device(emulator, id, "0ne00ABCDEF")).collect();
     let mut setup = Setup::new(&document(&devices));

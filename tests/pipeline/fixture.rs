@@ -17,12 +17,12 @@ pub(crate) const SECONDARY: &str =
 pub(crate) const GROUP: &str =
     "G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
 
-/// An emulator with the device press-17, and the group plant-a behind DPS.
+/// Starts an emulator with the device press-17, and with the group plant-a at its DPS.
 pub(crate) fn emulator() -> Emulator {
     Emulator::start(&emulator_config(""))
 }
 
-/// Its configuration, with more settings of the emulator itself.
+/// Returns the configuration of that emulator, with more settings of the emulator itself.
 pub(crate) fn emulator_config(settings: &str) -> String {
     format!(
         "
@@ -47,7 +47,7 @@ emulator: {{pollsUntilAssigned: 1, retryAfterSeconds: 1{settings}}}
 pub(crate) const RAMP: &str =
     "{name: Ramp, source: sim, address: 'RAMP(50, 0, 1000000, 1)', scanInterval: 50ms}";
 
-/// A device straight at the hub.
+/// Returns the configuration of a device that connects directly to the hub.
 pub(crate) fn device(name: &str, id: &str, hub: &str, tags: &str, telemetry: &str) -> String {
     format!(
         "{{name: '{name}', deviceId: '{id}', hub: {{hostname: '{hub}'}}, \
@@ -55,28 +55,28 @@ pub(crate) fn device(name: &str, id: &str, hub: &str, tags: &str, telemetry: &st
     )
 }
 
-/// A document with these devices.
+/// Returns a document with these devices.
 pub(crate) fn document(devices: &[String]) -> String {
     format!("version: 1\ndevices: [{}]\n", devices.join(", "))
 }
 
-/// press-17 with its ramp, four messages a second.
+/// Returns the configuration of press-17 with its ramp, four messages a second.
 pub(crate) fn press(emulator: &Emulator) -> String {
     press_with(emulator, RAMP, "interval: 250ms")
 }
 
-/// press-17 with other tags or telemetry.
+/// Returns the configuration of press-17 with other tags or telemetry.
 pub(crate) fn press_with(emulator: &Emulator, tags: &str, telemetry: &str) -> String {
     let hub = format!("localhost:{}", emulator.mqtt.port());
     document(&[device("press-17", "press-17", &hub, tags, telemetry)])
 }
 
-/// A setup for press-17 that trusts the emulator.
+/// Returns a setup for press-17 that trusts the emulator.
 pub(crate) fn setup(emulator: &Emulator, config: &str) -> Setup {
     Setup::new(config).key("press-17", PRIMARY).ca("press-17", &emulator.ca())
 }
 
-/// The key of a group's device.
+/// Derives the key of a device of the group plant-a.
 pub(crate) fn derived(id: &str) -> String {
     SymmetricKey::from_base64(GROUP).expect("the group key is base64").derive(id).to_base64().to_string()
 }
@@ -101,14 +101,14 @@ pub(crate) fn stored_assignment(dps: &str, hub: &str) -> Value {
     })
 }
 
-/// The messages of a device, each once: redelivered ones carry the same id.
+/// Returns the messages of a device, each once: redelivered ones carry the same id.
 pub(crate) fn messages(events: &[Value]) -> Vec<&Value> {
     let mut seen = std::collections::HashSet::new();
     let id = |event: &&Value| event["systemProperties"]["message-id"].as_str().map(str::to_owned);
     events.iter().filter(|event| seen.insert(id(event).expect("every message has an id"))).collect()
 }
 
-/// The values of a tag, in the order in which messages and events came, redeliveries aside.
+/// Returns the values of a tag, in the order in which messages and events came, without redeliveries.
 pub(crate) fn values(events: &[Value], tag: &str) -> Vec<i64> {
     let of_tag = |value: &&Value| value["id"] == tag;
     let values = messages(events)
@@ -177,7 +177,7 @@ pub(crate) fn wait_for_refused(agent: &Agent, id: &str, fingerprint: &Fingerprin
     refused(&device).expect("it was waited for").message
 }
 
-/// Every body, by message id, to find ids that stand for two different messages.
+/// Returns every body, by message id, to find ids that two different messages have.
 pub(crate) fn bodies(events: &[Value]) -> BTreeMap<String, Vec<String>> {
     let mut bodies: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in events {

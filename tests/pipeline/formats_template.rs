@@ -8,7 +8,7 @@ use crate::fixture::{emulator, press_with, setup};
 /// The vendor's own, without blanks.
 const EACH: &str = "|#each VALUES|{\"n\":\"|TAGNAME|\",\"x\":|VALUE|,\"good\":|QUALITY|,\"at\":|TIMESTAMP|}|#unless @last|,|/unless||/each|";
 
-/// As YAML's flow style wants it.
+/// Returns telemetry settings with this template, in YAML's flow style.
 fn telemetry(advanced: &str, more: &str) -> String {
     format!("interval: 200ms, template: {{advanced: {}}}{more}", json!(advanced))
 }

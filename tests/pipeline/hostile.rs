@@ -16,7 +16,7 @@ const ASSIGNING: &str = r#"{"operationId":"5.316a","status":"assigning"}"#;
 const THROTTLED: &str = r#"{"errorCode":429001,"message":"too many requests"}"#;
 const MIB: u64 = 1 << 20;
 
-/// An agent with press-17 at the emulator, and beside it these devices of the stranger, each as `document` writes it.
+/// Returns a setup with press-17 at the emulator, and beside it these devices of the stranger, each as `of` writes it.
 fn beside(emulator: &Emulator, stranger: &Stranger, names: &[String], of: impl Fn(&str) -> String) -> Setup {
     let hub = format!("localhost:{}", emulator.mqtt.port());
     let mut devices: Vec<String> = names.iter().map(|name| of(name)).collect();
@@ -28,14 +28,14 @@ fn beside(emulator: &Emulator, stranger: &Stranger, names: &[String], of: impl F
     setup.arguments(&["--keep-alive", "2s"])
 }
 
-/// One device straight at the stranger, beside press-17.
+/// Returns a setup with one device that connects directly to the stranger, beside press-17.
 fn beside_hub(emulator: &Emulator, stranger: &Stranger) -> Setup {
     let hub = format!("localhost:{}", stranger.port);
     let of = |name: &str| device(name, name, &hub, RAMP, "interval: 250ms");
     beside(emulator, stranger, &["victim".to_owned()], of)
 }
 
-/// One device that the stranger's DPS is to assign, beside press-17.
+/// Returns a setup with one device that the stranger's DPS is to assign, beside press-17.
 fn beside_dps(emulator: &Emulator, stranger: &Stranger) -> Setup {
     let of = |name: &str| {
         format!(

@@ -20,7 +20,7 @@ const WRONG: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// Another key, which is valid only after the hub was changed.
 const NEW: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// The key of a group's device, derived from another key of the group.
+/// Derives the key of a group's device from another key of the group.
 fn derived_from(group: &str, id: &str) -> String {
     SymmetricKey::from_base64(group).expect("the group key is base64").derive(id).to_base64().to_string()
 }
@@ -118,7 +118,7 @@ fn fifty_devices_move_to_the_secondary_key_while_streaming() {
     }
 }
 
-/// The longest time between two messages of a device.
+/// Returns the longest time between two consecutive messages of a device.
 fn longest_silence(emulator: &Emulator, id: &str) -> Duration {
     let events = emulator.events(Some(id));
     let time = |event: &Value| {

@@ -9,7 +9,8 @@ use crate::certificate_maker::{self, Ca, Leaf};
 use crate::controls;
 use crate::fixture::{RAMP, assert_streams, document, wait_for_accepted, wait_for_ramp_of, wait_for_refused};
 
-/// A DPS with the group plant-a, which attests like this, and these individuals; its CAs are verified.
+/// Starts an emulator whose DPS has the group plant-a with this attestation, these individual enrollments, and these
+/// CAs, which are verified.
 fn emulator(attestation: &Value, individuals: &Value, cas: &[(&str, &Ca)]) -> Emulator {
     let certificate = |(name, ca): &(&str, &Ca)| json!({"name": name, "properties": {"certificate": ca.pem, "isVerified": true}});
     let config = json!({
@@ -33,7 +34,7 @@ fn references(primary: &str, secondary: Option<&str>) -> Value {
     json!({"type": "x509", "x509": {"caReferences": names}})
 }
 
-/// Devices with their certificates.
+/// Returns a setup for devices with their certificates.
 fn setup(emulator: &Emulator, devices: &[(&str, &Leaf)]) -> Setup {
     let device = |(id, _): &(&str, &Leaf)| {
         format!(

@@ -15,7 +15,7 @@ use crate::fixture::{
     wait_for_ramp,
 };
 
-/// A hub whose press-17 proves itself like this, and which knows these CAs.
+/// Starts a hub with press-17, which has this authentication, and with these CAs, which are verified.
 pub(crate) fn hub(authentication: &Value, cas: &[&Ca]) -> Emulator {
     Emulator::start(&hub_config(&json!([{"deviceId": "press-17", "authentication": authentication}]), cas))
 }
@@ -39,7 +39,7 @@ pub(crate) fn thumbprints(primary: &Leaf, secondary: Option<&Leaf>) -> Value {
     json!({"type": "selfSigned", "x509Thumbprint": thumbprints})
 }
 
-/// press-17 with this certificate.
+/// Returns a setup for press-17 with this certificate.
 pub(crate) fn setup(emulator: &Emulator, leaf: &Leaf) -> Setup {
     Setup::new(&press(emulator))
         .certificate("press-17", &leaf.chain, &leaf.key)

@@ -72,8 +72,9 @@ async fn settings_of_the_device_win_over_defaults() {
     assert_eq!(operator.metric("lanyard_operator_api_writes_total", "kind=\"StatefulSet\""), writes);
 }
 
-/// Admission policies of one namespace that do as OpenShift's `restricted-v2` does: refuse users that a pod names, and fill in
-/// those of the namespace's range. They go with the namespace.
+/// Creates admission policies for one namespace that do as OpenShift's `restricted-v2` does: refuse users that a pod
+/// names, and fill in those of the namespace's range. Waits until they are in force; they are deleted with the
+/// namespace.
 async fn play_scc(namespace: &Namespace) {
     let client = &namespace.client;
     let own = Api::<K8sNamespace>::all(client.clone()).get(&namespace.name).await.unwrap();

@@ -39,7 +39,7 @@ impl Authority {
         Self { pem, key: key.serialize_pem(), params }
     }
 
-    /// A CA below this one.
+    /// Creates a CA below this one.
     pub(crate) fn below(&self, params: CertificateParams) -> Self {
         let (key, own) = (KeyPair::generate().unwrap(), KeyPair::from_pem(&self.key).unwrap());
         let pem = params.signed_by(&key, &Issuer::from_params(&self.params, &own)).unwrap().pem();
@@ -53,7 +53,7 @@ impl Authority {
         (leaf.pem(), key.serialize_pem())
     }
 
-    /// As a Secret of type kubernetes.io/tls.
+    /// Returns the manifest of a Secret of type kubernetes.io/tls with this CA and those above it.
     pub(crate) fn secret(&self, name: &str, above: &[&Self]) -> String {
         let chain: String =
             std::iter::once(self).chain(above.iter().copied()).map(|ca| ca.pem.as_str()).collect();
@@ -61,7 +61,7 @@ impl Authority {
     }
 }
 
-/// A Secret of type kubernetes.io/tls.
+/// Returns the manifest of a Secret of type kubernetes.io/tls.
 pub(crate) fn tls_secret(name: &str, certificates: &str, key: &str) -> String {
     let text = |text: &str| serde_json::to_string(text).unwrap();
     format!(

@@ -16,7 +16,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsag
 use crate::authority::{Authority, belong_together, openssl, tls_secret, usual};
 use crate::operator::{Operator, condition, is, issued};
 
-/// A device straight to a hub, with a certificate that the operator makes.
+/// Returns the manifest of a device that connects directly to a hub, with a certificate that the operator makes.
 fn self_signed(name: &str, leaf: &str) -> String {
     with_auth(name, &format!("{{selfSigned: {leaf}}}"))
 }

@@ -13,12 +13,12 @@ use crate::yaml::{K32, K64, group, group_secret, group_without_secret, member};
 
 const HEADER: &str = "IOTC_DEVICEID,IOTC_DEVICENAME,IOTC_SASKEY_PRIMARY,IOTC_SASKEY_SECONDARY,IOTC_X509THUMBPRINT_PRIMARY,IOTC_X509THUMBPRINT_SECONDARY\r\n";
 
-/// The group `plant` with a list that goes out, of devices that run elsewhere.
+/// Returns the manifest of the group `plant`, which exports the list of its devices; they run elsewhere.
 fn exporting(name: &str) -> String {
     format!("{}    agent: {{mode: None}}\n  export: {{secretName: {name}}}\n", group_without_secret())
 }
 
-/// A row as the reference derives it.
+/// Returns the expected row of a device, whose keys are derived from the group's keys.
 fn row(id: &str, name: &str, primary: &str, secondary: &str) -> String {
     let key = |group: &str| SymmetricKey::from_base64(group).unwrap().derive(id).to_base64().to_string();
     format!("{id},{name},{},{},,\r\n", key(primary), key(secondary))

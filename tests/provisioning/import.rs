@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::operator::{Operator, condition, group_is, is};
 use crate::yaml::{group, member};
 
-/// The group `plant` with a list. Its devices wait for approval, so that a thousand rows are no thousand pods.
+/// Returns the manifests of the group `plant` with a list. Its devices wait for approval, so that a thousand rows do
+/// not become a thousand pods.
 fn importing(policy: &str) -> String {
     format!(
         "{}  approval: Manual\n  import: {{configMapRef: {{name: fleet, key: devices.csv}}, onRemoval: {policy}}}\n",

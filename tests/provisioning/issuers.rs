@@ -14,7 +14,8 @@ use crate::certificates::{credentials, renewed, secret_of};
 use crate::operator::{Operator, condition, group_is, issued};
 use crate::yaml::member;
 
-/// A group `plant` whose CA is in Secret `ca`; `more` are further fields of `attestation.x509`, `spec` of the group.
+/// Returns the manifest of a group `plant` whose CA is in Secret `ca`; `more` are further fields of `attestation.x509`,
+/// `spec` of the group.
 fn group(more: &str, spec: &str) -> String {
     format!(
         "

@@ -37,12 +37,12 @@ impl Operator {
         Self::start_with(namespaces, IMAGE).await
     }
 
-    /// The same with another image for the agents.
+    /// Starts it with another image for the agents, and waits until it works, or stands by.
     pub(crate) async fn start_with(namespaces: &[&Namespace], image: &str) -> Self {
         Self::start_beside(namespaces, &[], image).await
     }
 
-    /// The same, told to work in `others` too, where it has no rights.
+    /// Starts it with `others` as further namespaces, where it has no rights, and waits until it works, or stands by.
     pub(crate) async fn start_beside(namespaces: &[&Namespace], others: &[&str], image: &str) -> Self {
         let others: Vec<String> = others.iter().map(|name| format!("--namespace={name}")).collect();
         let operator = Self::spawn(namespaces, image, &others).await;
@@ -78,7 +78,7 @@ impl Operator {
         });
     }
 
-    /// Status and text of one of its pages.
+    /// Returns status and text of one of its pages; the status is 0 if it does not answer.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         http::get(self.http, path).map_or((0, String::new()), |answer| (answer.status, answer.body))
     }
@@ -93,7 +93,7 @@ impl Operator {
         });
     }
 
-    /// The sum of a metric over all series whose line contains `label`.
+    /// Returns the sum of a metric over all series whose line contains `label`.
     pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, text) = self.page("/metrics");
         let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
@@ -106,7 +106,7 @@ fn address(log: &str) -> Option<SocketAddr> {
     line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
-/// The rules of the chart, the one place where they stand.
+/// Returns the rules of the chart, which are written nowhere else.
 fn rules() -> Vec<PolicyRule> {
     let text = include_str!("../../charts/lanyard/files/operator-rules.yaml");
     let role: Role = serde_saphyr::from_str(&format!("metadata: {{name: x}}\n{text}"))
@@ -132,7 +132,7 @@ fn lease_rules() -> Vec<PolicyRule> {
     vec![rule(&["create"], None), rule(&["get", "update"], Some("lanyard-operator")), events]
 }
 
-/// The right to list Leases, as the chart gives it. It goes with the namespace.
+/// Grants the right to list Leases, as the chart gives it. It is deleted with the namespace.
 pub(crate) async fn sees_installations(home: &Namespace) {
     let made = PostParams::default();
     let namespace = Api::<K8sNamespace>::all(home.client.clone()).get(&home.name).await.expect("it was made");
@@ -166,7 +166,7 @@ pub(crate) async fn sees_installations(home: &Namespace) {
     Api::all(home.client.clone()).create(&made, &binding).await.expect("a ClusterRoleBinding can be made");
 }
 
-/// A kubeconfig with the token of a ServiceAccount in `home` that may in `namespaces` what the chart allows.
+/// Returns a kubeconfig with the token of a ServiceAccount in `home` that may in `namespaces` what the chart allows.
 pub(crate) async fn account(home: &Namespace, namespaces: &[&Namespace]) -> String {
     let meta = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     let made = PostParams::default();
@@ -215,7 +215,7 @@ pub(crate) async fn account(home: &Namespace, namespaces: &[&Namespace]) -> Stri
     config.to_string()
 }
 
-/// The condition of this type, of a device or a group.
+/// Returns the condition of this type, of a device or a group.
 pub(crate) fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
 }

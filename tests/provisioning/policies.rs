@@ -14,7 +14,7 @@ use crate::operator::{ACCOUNT, Operator, condition, is, issued};
 use crate::users::{UserNamespace, api_message, as_user, engineer, object, refused, role, rule};
 use crate::yaml::{K32, at_hub, group, member, secret};
 
-/// Gives an agent's pod more than it needs.
+/// Change that gives an agent's pod more than it needs.
 type Spoil = fn(&mut Value);
 
 /// The chart's policies for one namespace; they go with the test.

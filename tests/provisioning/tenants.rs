@@ -18,7 +18,7 @@ use crate::operator::{Operator, condition, is, issued};
 use crate::users::{as_user, role, rule};
 use crate::yaml::{K32, group, member, secret};
 
-/// A client of a tenant who may write devices, groups, ConfigMaps and pods of one namespace, and no Secrets.
+/// Creates a client of a tenant who may write devices, groups, ConfigMaps and pods of one namespace, and no Secrets.
 async fn tenant(namespace: &Namespace, user: &str) -> Client {
     let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
     let rules = [
@@ -102,13 +102,13 @@ impl Answerer {
     }
 }
 
-/// A spec whose agent no node takes, so that no kubelet writes its pod's status.
+/// Changes a spec so that its agent fits no node, and no kubelet writes its pod's status.
 fn parked(mut spec: Value) -> Value {
     spec["agent"] = json!({"nodeSelector": {"lanyard.test/nowhere": "true"}});
     spec
 }
 
-/// The victim's device, connected, with a stand-in for its agent.
+/// Creates the victim's device with a stand-in for its agent, and waits until it is connected.
 async fn connected(namespace: &Namespace, name: &str, spec: Value) -> (IoTDevice, Answerer) {
     namespace.apply(&secret(&format!("{name}-key"), "primaryKey", K32)).await;
     let device = create(&namespace.api(), name, parked(spec)).await;

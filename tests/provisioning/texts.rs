@@ -36,7 +36,7 @@ async fn refused(namespace: &Namespace, name: &str, reason: &str, words: &str) -
     ready_reason(&namespace.wait(name, &format!("{reason}: {words}"), reported).await).unwrap().1
 }
 
-/// A Secret whose value is these bytes.
+/// Returns the manifest of a Secret whose value is these bytes.
 fn raw_secret(name: &str, key: &str, bytes: &[u8]) -> String {
     let data = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {key: STANDARD.encode(bytes)}});
     data.to_string()

@@ -28,7 +28,7 @@ impl User {
         Client::try_from(config).unwrap()
     }
 
-    /// The objects of one kind as this user sees them.
+    /// Returns an API for the objects of one kind, with this user's rights.
     pub(crate) async fn sees<K>(&self, namespace: &Namespace) -> kube::Api<K>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
@@ -36,7 +36,7 @@ impl User {
         kube::Api::namespaced(self.client().await, &namespace.name)
     }
 
-    /// The namespace with this user's rights.
+    /// Returns the namespace with this user's rights.
     pub(crate) async fn at(&self, namespace: &Namespace) -> UserNamespace {
         UserNamespace { client: self.client().await, namespace: namespace.name.clone() }
     }
@@ -146,7 +146,7 @@ pub(crate) async fn role(namespace: &Namespace, name: &str, user: &User, rules: 
     within("the role is granted", Box::pin(granted)).await;
 }
 
-/// The plant engineer: writes devices and groups, and has no right on Secrets.
+/// Creates the plant engineer, who writes devices and groups, and has no right on Secrets.
 pub(crate) async fn engineer(plant: &Namespace) -> (User, UserNamespace) {
     let user = as_user("engineer");
     let verbs = ["get", "create", "update", "patch"];

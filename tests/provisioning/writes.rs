@@ -15,7 +15,7 @@ use lanyard_tests::process::eventually;
 use crate::operator::{ACCOUNT, Operator, is, issued};
 use crate::yaml::{group, member};
 
-/// Counts the writes of one ServiceAccount: the API server counts requests by flow, and this is a flow of these only.
+/// Counter of one ServiceAccount's writes: the API server counts requests by flow, and this is a flow of these only.
 struct Writes {
     client: Client,
     name: String,
@@ -83,7 +83,7 @@ async fn versions(namespace: &Namespace) -> BTreeMap<String, String> {
     found
 }
 
-/// Its pod is where it stays: without a node or without an image.
+/// Returns whether the device's pod has reached its last state: without a node or without an image.
 fn settled(device: &IoTDevice) -> bool {
     is(device, "AgentReady", "False", "AgentUnschedulable")
         || is(device, "AgentReady", "False", "AgentImageUnavailable")

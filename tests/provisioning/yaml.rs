@@ -4,7 +4,7 @@ pub(crate) const K32: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const K64: &str =
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 
-/// A group `plant` whose primary key is K64 and whose secondary key is K32.
+/// Returns the manifests of a group `plant` whose primary key is K64 and whose secondary key is K32.
 pub(crate) fn group() -> String {
     format!("{}\n---\n{}", group_secret(K64, K32), group_without_secret())
 }
@@ -35,7 +35,7 @@ spec:
     .to_owned()
 }
 
-/// A device of the group `plant`; `more` are further lines of its spec.
+/// Returns the manifest of a device of the group `plant`; `more` are further lines of its spec.
 pub(crate) fn member(name: &str, more: &str) -> String {
     format!(
         "
@@ -49,7 +49,7 @@ spec:
     )
 }
 
-/// A device straight to a hub, with its key in Secret `<name>-key`.
+/// Returns the manifest of a device that connects directly to a hub, with its key in Secret `<name>-key`.
 pub(crate) fn at_hub(name: &str, hub: &str, more: &str) -> String {
     format!(
         "
@@ -63,7 +63,7 @@ spec:
     )
 }
 
-/// A Secret with one key.
+/// Returns the manifest of a Secret with one key.
 pub(crate) fn secret(name: &str, key: &str, value: &str) -> String {
     format!("\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{{key}: '{value}'}}\n")
 }

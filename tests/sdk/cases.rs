@@ -45,7 +45,7 @@ impl Bench {
         Self { hub: HUB.to_owned(), ..Self::with(config) }
     }
 
-    /// One whose hub has the address for its name: Node knows no gateway for a device with a certificate.
+    /// Starts a bench whose hub has the address for its name: Node supports no gateway for a device with a certificate.
     pub(crate) fn with(config: impl FnOnce(&str) -> String) -> Self {
         // 127.0.0.1 may be in use by a developer's emulator.
         static NEXT: AtomicU8 = AtomicU8::new(3);
@@ -54,14 +54,14 @@ impl Bench {
         Self { emulator, hub: host.clone(), host }
     }
 
-    /// Arguments for a script, with the connection string of a device.
+    /// Returns arguments for a script, with the connection string of a device.
     fn device(&self, hub: &str, id: &str, key: &str, more: &Value) -> Value {
         let text =
             format!("HostName={hub};DeviceId={id};SharedAccessKey={key};GatewayHostName={}", self.host);
         self.arguments(&json!({"connectionString": text}), more)
     }
 
-    /// Arguments for a registration of `pump-7`.
+    /// Returns arguments for a registration of `pump-7`.
     fn registration(&self, group_key: &str, more: &Value) -> Value {
         let own = json!({"registrationId": "pump-7", "idScope": "0ne00ABCDEF", "groupKey": group_key, "messages": messages(3)});
         self.arguments(&own, more)
@@ -104,7 +104,7 @@ impl Bench {
     }
 }
 
-/// Messages with everything that could get lost in a topic.
+/// Returns messages with everything that could get lost in a topic.
 pub(crate) fn messages(count: usize) -> Vec<Value> {
     let odd = "a b+c/d&e=f%20g?h#i$j'k\"l\\m\u{e4}\u{3b1}\u{1f980}\u{7f}~!*()@,;:";
     let message = |n: usize| {
@@ -147,7 +147,7 @@ pub(crate) fn registers_and_sends(sdk: Sdk) {
     bench.check_arrival("pump-7", &messages(3));
 }
 
-/// The key is derived from the id as it is written (ref §0.3 rule 10).
+/// Checks that the key is derived from the id as it is written (ref §0.3 rule 10).
 pub(crate) fn registers_with_an_upper_case_id(sdk: Sdk) {
     let bench = Bench::new();
     let answer = run(sdk, "register", &bench.registration(GROUP_KEY, &json!({"registrationId": "PUMP-8"})));

@@ -11,7 +11,7 @@ use crate::script::{Sdk, run};
 const ID: &str = "pump-7";
 const SCOPE: &str = "0ne00ABCDEF";
 
-/// An emulator with one hub and one DPS, with what is named.
+/// Starts an emulator with one hub and one DPS, with these devices, certificates and enrollments.
 fn bench(devices: &Value, certificates: &Value, groups: &Value, individuals: &Value) -> Bench {
     let dps = json!({"idScope": SCOPE, "enrollmentGroups": groups, "enrollments": individuals});
     Bench::with(|host| {
@@ -33,7 +33,7 @@ fn by_name(name: &str) -> Value {
     json!([{"enrollmentGroupId": "plant", "attestation": attestation}])
 }
 
-/// A device that the hub knows by the thumbprints of these.
+/// Returns the registration of a device by the thumbprints of these certificates.
 fn known(primary: &Leaf, secondary: Option<&Leaf>) -> Value {
     let text = |leaf: &Leaf| leaf.fingerprint.to_string();
     let thumbprints = json!({"primaryThumbprint": text(primary), "secondaryThumbprint": secondary.map(text)});
@@ -63,7 +63,7 @@ fn register(sdk: Sdk, bench: &Bench, leaf: &Leaf) -> Value {
     with_files(sdk, "register_x509", bench, leaf, &json!({"registrationId": ID, "idScope": SCOPE}))
 }
 
-/// Through DPS to the hub, and three messages.
+/// Registers through DPS, connects to the hub, and checks that three messages arrive.
 fn streams(sdk: Sdk, bench: &Bench, leaf: &Leaf) {
     let assigned =
         json!({"status": "assigned", "hub": bench.host, "deviceId": ID, "substatus": "initialAssignment"});
@@ -71,7 +71,7 @@ fn streams(sdk: Sdk, bench: &Bench, leaf: &Leaf) {
     bench.check_arrival(ID, &messages(3));
 }
 
-/// Every kind of key that Lanyard makes; in either slot.
+/// Connects with every kind of key that Lanyard makes; the hub has the thumbprint in the secondary slot.
 pub(crate) fn connects_with_a_self_signed_certificate(sdk: Sdk) {
     let other = self_signed(ID);
     for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256]

@@ -15,7 +15,7 @@ fn target(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sdk").join(name)
 }
 
-/// A Python interpreter that knows the SDK.
+/// Returns a Python interpreter with the SDK, which is installed first if necessary.
 pub(crate) fn python() -> PathBuf {
     static READY: OnceLock<PathBuf> = OnceLock::new();
     let install = || {
@@ -32,7 +32,7 @@ pub(crate) fn python() -> PathBuf {
     READY.get_or_init(install).clone()
 }
 
-/// A directory of Node modules with the SDK.
+/// Returns a directory of Node modules with the SDK, which is installed first if necessary.
 pub(crate) fn node_modules() -> PathBuf {
     static READY: OnceLock<PathBuf> = OnceLock::new();
     let install = || {

@@ -20,7 +20,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Folders with this configuration (YAML) and no credentials.
+    /// Creates folders with this configuration (YAML) and no credentials.
     #[must_use]
     pub fn new(config: &str) -> Self {
         let setup = Self { dir: Scratch::new("agent"), arguments: Vec::new(), before: None };
@@ -99,13 +99,13 @@ impl Setup {
         std::fs::rename(new, self.path(name)).expect("the directory is writable");
     }
 
-    /// A file or folder among the agent's.
+    /// Returns the path of a file or folder among the agent's.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// The command line.
+    /// Returns the command that starts the agent in these folders.
     #[must_use]
     pub fn command(&self) -> Command {
         let program = binary("lanyard-agent");
@@ -159,12 +159,12 @@ impl Agent {
         self.http = serving(&mut self.process);
     }
 
-    /// The process.
+    /// Returns the agent's process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// A file or folder as the agent sees it, in its mount namespace.
+    /// Returns the path of a file or folder as the agent sees it, in its mount namespace.
     #[must_use]
     pub fn inside(&self, name: &str) -> PathBuf {
         let path = self.setup.path(name);
@@ -188,7 +188,7 @@ impl Agent {
         });
     }
 
-    /// `/status`.
+    /// Reads `/status`.
     ///
     /// # Panics
     /// When it does not answer.
@@ -197,7 +197,7 @@ impl Agent {
         serde_json::from_str(&self.get("/status").body).expect("the status is JSON as the protocol has it")
     }
 
-    /// A device in `/status`.
+    /// Returns a device in `/status`; `None` when it is not there.
     #[must_use]
     pub fn device(&self, name: &str) -> Option<DeviceStatus> {
         self.status().devices.into_iter().find(|device| device.name == name)
@@ -218,7 +218,7 @@ impl Agent {
         self.wait_for(reason, name, |device| device.connection.reason.as_str() == reason)
     }
 
-    /// Any of its pages.
+    /// Reads any of its pages.
     ///
     /// # Panics
     /// When it does not answer.
@@ -227,13 +227,13 @@ impl Agent {
         http::get(self.http, path).expect("a running agent answers")
     }
 
-    /// `/metrics`.
+    /// Reads `/metrics`.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics(self.get("/metrics").body)
     }
 
-    /// Resident memory in bytes, as the kernel counts it.
+    /// Returns the agent's resident memory in bytes, as the kernel counts it.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
         let status =
@@ -249,13 +249,13 @@ impl Agent {
 pub struct Metrics(pub String);
 
 impl Metrics {
-    /// The value of a series, written like `name{label="value"}`; `None` when it is not there.
+    /// Returns the value of a series, written like `name{label="value"}`; `None` when it is not there.
     #[must_use]
     pub fn get(&self, series: &str) -> Option<f64> {
         self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
-    /// The sum of all series that start like this.
+    /// Returns the sum of all series that start like this.
     #[must_use]
     pub fn sum(&self, start: &str) -> f64 {
         let of = |line: &str| {

@@ -15,7 +15,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A root.
+    /// Creates a root CA.
     ///
     /// # Panics
     /// Never: the parameters are constants.
@@ -26,7 +26,7 @@ impl Authority {
         Self { chain, params, key }
     }
 
-    /// A CA below this one.
+    /// Creates a CA below this one.
     ///
     /// # Panics
     /// Never: the parameters are constants.
@@ -38,7 +38,7 @@ impl Authority {
         Self { chain: own + &self.chain, params, key }
     }
 
-    /// A device's certificate with its chain, and its private key (P-256), both in PEM.
+    /// Issues a device's certificate. Returns it with its chain, and its private key (P-256), both in PEM.
     ///
     /// # Panics
     /// Never: the parameters are constants.
@@ -53,13 +53,13 @@ impl Authority {
         (own + &self.chain, key.serialize_pem())
     }
 
-    /// Its private key in PEM.
+    /// Returns its private key in PEM.
     #[must_use]
     pub fn key(&self) -> String {
         self.key.serialize_pem()
     }
 
-    /// Its own certificate in PEM, without those above it.
+    /// Returns its own certificate in PEM, without those above it.
     ///
     /// # Panics
     /// Never: a chain has a certificate.
@@ -70,7 +70,7 @@ impl Authority {
         &self.chain[..at + end.len()]
     }
 
-    /// A Secret of type kubernetes.io/tls with it, as YAML in JSON's form.
+    /// Returns a Secret of type kubernetes.io/tls with it, as YAML in JSON's form.
     #[must_use]
     pub fn secret(&self, name: &str) -> String {
         let secret = serde_json::json!({

@@ -25,12 +25,13 @@ impl Chance {
         Self(StdRng::seed_from_u64(seed))
     }
 
-    /// A whole number of the range, each as likely.
+    /// Returns a whole number of the range, each equally likely.
     pub fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
         self.0.random_range(range)
     }
 
-    /// A number up to two to the power of `digits`, where each number of binary digits is as likely: mostly small ones.
+    /// Returns a number up to two to the power of `digits`, mostly a small one: each number of binary digits is equally
+    /// likely.
     pub fn magnitude(&mut self, digits: f64) -> u64 {
         self.0.random_range(0.0..digits).exp2() as u64
     }

@@ -28,14 +28,14 @@ fn send(method: &str, path: &str, body: &Value) -> Value {
     serde_json::from_str(&answer).expect("the emulator answers JSON")
 }
 
-/// An enrollment group with keys.
+/// Creates or changes an enrollment group with keys.
 pub fn put_key_group(id: &str, primary: &str, secondary: &str) {
     let keys = json!({"primaryKey": primary, "secondaryKey": secondary});
     let attestation = json!({"type": "symmetricKey", "symmetricKey": keys});
     put(&format!("enrollmentGroups/{id}"), &json!({"attestation": attestation}));
 }
 
-/// An enrollment group with CAs that were uploaded and verified.
+/// Creates or changes an enrollment group with CAs that were uploaded and verified.
 pub fn put_ca_group(id: &str, primary: &str, secondary: Option<&str>) {
     let references = match secondary {
         Some(secondary) => json!({"primary": primary, "secondary": secondary}),
@@ -61,7 +61,7 @@ pub fn verify_ca(name: &str, proof: &str) {
     post(&format!("certificates/{name}/verify"), &json!({"certificate": proof}));
 }
 
-/// A device at the hub that is known by the thumbprints of its certificates.
+/// Creates or changes a device at the hub that is identified by the thumbprints of its certificates.
 pub fn put_thumbprints(device: &str, primary: &str, secondary: Option<&str>) {
     let thumbprints = match secondary {
         Some(secondary) => json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary}),

@@ -52,12 +52,12 @@ impl Emulator {
         self.process.kill();
     }
 
-    /// The process.
+    /// Returns the emulator's process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Everything it logged since it was started.
+    /// Returns everything it logged since it was started.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
@@ -68,13 +68,13 @@ impl Emulator {
         self.dir.write("emulator.yaml", config);
     }
 
-    /// The CA's certificate file.
+    /// Returns the path of the CA's certificate file.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.dir.path().join("data/ca.crt")
     }
 
-    /// The CA's certificate.
+    /// Reads the CA's certificate.
     ///
     /// # Panics
     /// When it cannot be read.
@@ -83,7 +83,7 @@ impl Emulator {
         std::fs::read_to_string(self.ca_file()).expect("a serving emulator has written its CA")
     }
 
-    /// All messages kept, oldest first, of `device` or of everybody.
+    /// Returns all messages kept, oldest first, of `device` or of all devices.
     #[must_use]
     pub fn events(&self, device: Option<&str>) -> Vec<Value> {
         let device = device.map(|device| format!("?device={}", encode(device)));
@@ -91,13 +91,13 @@ impl Emulator {
         body.lines().map(|line| serde_json::from_str(line).expect("events are lines of JSON")).collect()
     }
 
-    /// Every device of every hub.
+    /// Returns the state of every device of every hub.
     #[must_use]
     pub fn devices(&self) -> Vec<Value> {
         serde_json::from_str(&self.get("/api/devices")).expect("devices are a list in JSON")
     }
 
-    /// One device: `connected`, `connections`, `takeovers`, `messages`…
+    /// Returns the state of one device: `connected`, `connections`, `takeovers`, `messages`…
     #[must_use]
     pub fn device(&self, id: &str) -> Option<Value> {
         self.devices().into_iter().find(|device| device["deviceId"] == id)
@@ -164,7 +164,7 @@ impl Emulator {
         self.put(&format!("/api/enrollmentGroups/{}", encode(id)), body)
     }
 
-    /// A group as it is now, without its keys.
+    /// Returns the current state of a group, without its keys.
     #[must_use]
     pub fn enrollment_group(&self, id: &str) -> Value {
         self.value(&format!("/api/enrollmentGroups/{}", encode(id)))
@@ -175,7 +175,7 @@ impl Emulator {
         self.delete(&format!("/api/enrollmentGroups/{}", encode(id)));
     }
 
-    /// The same for an individual enrollment.
+    /// Changes an individual enrollment or makes a new one, as [`Emulator::put_enrollment_group`] does for a group.
     ///
     /// # Panics
     /// When the emulator does not take it.
@@ -221,7 +221,7 @@ impl Emulator {
         self.put(&format!("/api/certificates/{}", encode(name)), &json!({"properties": properties}))
     }
 
-    /// A CA certificate as it is now.
+    /// Returns the current state of a CA certificate.
     #[must_use]
     pub fn certificate(&self, name: &str) -> Value {
         self.value(&format!("/api/certificates/{}", encode(name)))
@@ -232,7 +232,7 @@ impl Emulator {
         self.delete(&format!("/api/certificates/{}", encode(name)));
     }
 
-    /// A new verification code for a CA certificate; the one before does not count any more.
+    /// Generates a new verification code for a CA certificate; the one before does not count any more.
     ///
     /// # Panics
     /// When there is no such certificate.

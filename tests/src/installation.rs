@@ -22,7 +22,7 @@ pub const DEMO: &str = "lanyard-demo";
 /// The emulator's name for devices, as hub and as DPS.
 pub const HUB: &str = "lanyard-emulator.lanyard-system.svc";
 
-/// The checkout.
+/// Returns the path of the checkout.
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -74,7 +74,8 @@ impl Installation {
     }
 }
 
-/// A program of the checkout or of the path, run in the checkout with the cluster's own tools first.
+/// Returns a command for a program of the checkout or of the path, run in the checkout with the cluster's own tools
+/// first.
 #[must_use]
 pub fn command(program: &str) -> Command {
     let root = repository();
@@ -114,14 +115,14 @@ pub fn kubectl(arguments: &[&str]) -> String {
     }
 }
 
-/// An object as JSON, or nothing.
+/// Returns an object as JSON; `None` if kubectl cannot read it.
 #[must_use]
 pub fn get(namespace: &str, object: &str) -> Option<Value> {
     let shown = try_kubectl(&["-n", namespace, "get", object, "-o", "json"]).ok()?;
     Some(serde_json::from_str(&shown).expect("kubectl prints JSON"))
 }
 
-/// The status, reason and message of a condition.
+/// Returns the status, reason and message of a condition.
 #[must_use]
 pub fn condition(object: &Value, kind: &str) -> Option<(String, String, String)> {
     let all = object.pointer("/status/conditions")?.as_array()?;
@@ -223,7 +224,7 @@ impl Plant {
         kubectl(&[&["-n", self.namespace.as_str()], arguments].concat())
     }
 
-    /// An object of the namespace.
+    /// Returns an object of the namespace as JSON; `None` if kubectl cannot read it.
     #[must_use]
     pub fn get(&self, object: &str) -> Option<Value> {
         get(&self.namespace, object)
@@ -341,7 +342,7 @@ pub fn disconnect(device: &str) {
     }
 }
 
-/// The same, if the device has a connection.
+/// Lets the hub close a device's connection, if it has one.
 ///
 /// # Errors
 /// When it has none.
@@ -349,7 +350,7 @@ pub fn try_disconnect(device: &str) -> Result<String, String> {
     control("post", &format!("/api/devices/{device}/disconnect"), None)
 }
 
-/// The messages of a device at the hub, oldest first; none while the emulator does not answer.
+/// Returns the messages of a device at the hub, oldest first; none while the emulator does not answer.
 ///
 /// # Panics
 /// When an answer is not JSON.
@@ -364,7 +365,7 @@ pub fn messages(device: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The values of a tag as the hub received them, in order, redelivered messages once.
+/// Returns the values of a tag as the hub received them, in order, redelivered messages once.
 #[must_use]
 pub fn values(device: &str, tag: &str) -> Vec<Value> {
     let mut seen = std::collections::HashSet::new();

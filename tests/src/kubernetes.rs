@@ -26,7 +26,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// Written by `make cluster-up LANYARD_CLUSTER=test`: not the demo's cluster, whose operator works in every namespace.
 const OWN_KUBECONFIG: &str = "target/kubernetes/clusters/test/kubeconfig";
 
-/// The file that names the cluster: `KUBECONFIG`, or that of the tests' own cluster.
+/// Returns the path of the kubeconfig: `KUBECONFIG`, or that of the tests' own cluster.
 ///
 /// # Panics
 /// When there is none.
@@ -42,7 +42,7 @@ pub fn kubeconfig() -> PathBuf {
     path
 }
 
-/// A client of the cluster, with the CRDs of this checkout installed.
+/// Creates a client of the cluster and installs the CRDs of this checkout.
 ///
 /// # Panics
 /// When no cluster answers.
@@ -97,7 +97,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new one.
+    /// Creates a namespace whose name begins with `test-` and the prefix.
     ///
     /// # Panics
     /// When no cluster answers.
@@ -113,7 +113,7 @@ impl Namespace {
         Self { client, name }
     }
 
-    /// The objects of one kind in it.
+    /// Returns an API for the objects of one kind in it.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -237,7 +237,7 @@ impl Namespace {
         within(&format!("{} {name} is gone", K::kind(&())), Box::pin(wait)).await;
     }
 
-    /// The text under a key of a Secret.
+    /// Returns the text under a key of a Secret.
     ///
     /// # Panics
     /// When there is none.
@@ -264,7 +264,7 @@ impl Namespace {
     }
 }
 
-/// The text under a key of a Secret.
+/// Returns the text under a key of a Secret.
 ///
 /// # Panics
 /// When there is none.
@@ -276,9 +276,9 @@ pub fn secret_text(secret: &Secret, key: &str) -> String {
 }
 
 impl Drop for Namespace {
-    /// On a thread and a client of its own: the test's runtime may be ending.
     fn drop(&mut self) {
         let (name, failed) = (self.name.clone(), std::thread::panicking());
+        // Runs on a thread with its own runtime and client: the test's runtime may be ending.
         let end = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

@@ -45,7 +45,7 @@ pub enum Host {
 }
 
 impl Host {
-    /// Its address on the line, from the network for benchmarks (RFC 2544).
+    /// Returns its address on the line, from the network for benchmarks (RFC 2544).
     #[must_use]
     pub const fn address(self) -> Ipv4Addr {
         match self {
@@ -65,7 +65,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Two new hosts.
+    /// Creates two hosts and the line between them.
     ///
     /// # Panics
     /// When they cannot be made, which takes root.
@@ -147,7 +147,7 @@ impl Drop for NetworkNamespace {
     }
 }
 
-/// Takes the thread back, also when what it does there fails.
+/// Guard that returns the thread to its namespace, also after a panic.
 struct Back(File);
 
 impl Drop for Back {
@@ -165,7 +165,8 @@ fn ip(arguments: &[&str]) {
     assert!(done.status.success(), "ip {arguments:?} failed: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// One direction: a thread takes packets as they come, and another one hands them over when they are due.
+/// Starts the two threads of one direction: one takes packets as they come, the other hands them over when they are
+/// due.
 fn carry(from: &Arc<SyncDevice>, to: &Arc<SyncDevice>, line: &Arc<Mutex<Line>>) -> [JoinHandle<()>; 2] {
     let (sender, under_way) = channel();
     let (from, to, line) = (Arc::clone(from), Arc::clone(to), Arc::clone(line));

@@ -77,13 +77,13 @@ impl Process {
         Self { name: name.to_owned(), child, log }
     }
 
-    /// Everything it printed so far.
+    /// Returns everything it printed so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().clone()
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()

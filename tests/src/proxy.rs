@@ -141,7 +141,7 @@ impl Passage {
         }
     }
 
-    /// A connection, from its acceptance to its end.
+    /// Handles a connection, from its acceptance to its end.
     async fn meet(mut self, mut client: TcpStream) {
         let fate = lock(&self.fates).front().copied();
         if fate.is_some_and(|fate| fate.at == Moment::Accepted) {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::installation::repository;
 
-/// The text of the block that is marked `readme=NAME`.
+/// Returns the text of the block that is marked `readme=NAME`.
 ///
 /// # Panics
 /// When the README has none.
@@ -15,7 +15,7 @@ pub fn block(name: &str) -> String {
     rest.split("```").next().unwrap_or_default().to_owned()
 }
 
-/// A block that is one command, to be run in the checkout as the process itself.
+/// Returns a command that runs a block of one command in the checkout, as the process itself.
 #[must_use]
 pub fn program(name: &str) -> Command {
     let mut command = Command::new("bash");

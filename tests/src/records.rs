@@ -35,7 +35,7 @@ const HEAD: usize = 5;
 /// An encrypted CONNACK: four bytes, the type of content and the tag. Tickets are longer, and PUBACKs come later.
 const CONNACK: usize = 4 + 1 + 16;
 
-/// Looks out for one moment of one connection.
+/// Detector of one moment of one connection.
 #[derive(Debug)]
 pub struct Lookout {
     moment: Option<Moment>,

@@ -10,7 +10,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new, empty directory.
+    /// Creates a new, empty directory.
     ///
     /// # Panics
     /// When it cannot be made.

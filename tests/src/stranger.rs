@@ -118,7 +118,7 @@ pub fn read_packet(line: &mut ClientLine) -> std::io::Result<(u8, Vec<u8>)> {
     Ok((first, rest))
 }
 
-/// A PUBLISH with QoS 1.
+/// Returns a PUBLISH with QoS 1.
 #[must_use]
 pub fn publish(topic: &str, body: &[u8]) -> Vec<u8> {
     let length = 2 + topic.len() + 2 + body.len();

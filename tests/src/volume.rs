@@ -11,7 +11,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A volume whose claim cannot grow, because its class is only a name, or one whose class says that it can.
+    /// Creates a volume whose claim cannot grow, because its class is only a name, or one whose class says that it can.
     ///
     /// # Panics
     /// When the cluster refuses it.
@@ -51,8 +51,8 @@ spec:
 }
 
 impl Drop for Volume {
-    /// A volume that is still claimed goes with its claim.
     fn drop(&mut self) {
+        // A volume that is still claimed is deleted with its claim.
         let _ = try_kubectl(&["delete", "pv", &self.class, "--ignore-not-found", "--wait=false"]);
         let _ = try_kubectl(&["delete", "storageclass", &self.class, "--ignore-not-found", "--wait=false"]);
     }

@@ -78,7 +78,7 @@ mod tests {
         Event { tag: Arc::clone(tag), value, good: true, continues: false, time }
     }
 
-    /// Kind, number of events, number of the first event and its time of each block.
+    /// Returns each block's kind, its number of events, and the number and time of its first event.
     fn headers(mut blocks: &[u8]) -> Vec<(BlockKind, u32, u64, i64)> {
         let mut headers = Vec::new();
         while !blocks.is_empty() {

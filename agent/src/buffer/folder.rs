@@ -17,7 +17,7 @@ pub(super) struct BufferFolder {
 }
 
 impl BufferFolder {
-    /// Names a folder that is not locked yet, and need not exist.
+    /// Creates the handle of a folder, which is not locked yet and need not exist.
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), lock: None }
     }

@@ -1,6 +1,6 @@
 //! Header of the buffer's files: program and version. Pure.
 
-/// Grows when an older agent would misread the files.
+/// Version of the files' format. It is raised when an older agent would misread new files.
 const VERSION: u8 = 1;
 const MAGIC: [u8; 7] = *b"LANYARD";
 

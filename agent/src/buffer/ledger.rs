@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// The bounds of a message of ten events.
+    /// Returns the bounds of a message of ten events.
     fn bounds(number: u64) -> MessageBounds {
         let (first, end) = (number * 10, number * 10 + 10);
         MessageBounds { run: 7, number, first, end, timestamp: 0, checksum: 0, profile: Arc::from("") }

@@ -150,7 +150,7 @@ impl Log {
         Ok(())
     }
 
-    /// Takes out the oldest segment whose events all have the number `from` or a greater one; the caller deletes it.
+    /// Removes and returns the oldest segment whose events all have the number `from` or a greater one; the caller deletes it.
     pub(super) fn take_oldest(&mut self, from: u64) -> Option<Segment> {
         self.segments.take_from(from)
     }
@@ -205,7 +205,7 @@ mod tests {
         (appended.place, bytes)
     }
 
-    /// Numbers of the first event of each segment in memory, and after its last event.
+    /// Returns, for each segment in memory, the number of its first event and the number after its last event.
     fn ranges(log: &Log) -> Vec<(u64, u64)> {
         log.in_memory().map(|range| (range.start, range.end)).collect()
     }

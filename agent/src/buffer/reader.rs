@@ -178,7 +178,8 @@ mod tests {
         times.map(event).collect()
     }
 
-    /// A log in memory with one block for each range of times; each begins a segment of at least `segment_size` bytes.
+    /// Creates a log in memory with one block for each range of times; each begins a segment of at least `segment_size`
+    /// bytes.
     fn log(scans: &[(i64, i64)], segment_size: u64) -> Log {
         let mut log = Log::new(VecDeque::new(), 1);
         let mut disk = Disk::new(None, Sync::Never, &Syncer::default());

@@ -11,7 +11,7 @@ use super::entry::EVENTS;
 use super::{block, files};
 use crate::buffer::header;
 
-/// Ends the names of segments' files; before it stands the number of the first event.
+/// Suffix of a segment's file name; the number of its first event precedes it.
 const SUFFIX: &str = ".events";
 
 /// Position of the first block.

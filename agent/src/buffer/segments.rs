@@ -143,7 +143,7 @@ impl Segments {
         }
     }
 
-    /// Takes out the oldest segment whose events all have this number or a greater one.
+    /// Removes and returns the oldest segment whose events all have this number or a greater one.
     pub(super) fn take_from(&mut self, number: u64) -> Option<Segment> {
         let at = self.list.partition_point(|segment| segment.first < number);
         // Only the open one can be empty; without it there is no more room than with it.

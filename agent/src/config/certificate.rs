@@ -118,13 +118,13 @@ impl Certificate {
         })
     }
 
-    /// For the TLS handshake.
+    /// Returns the chain and the private key for the TLS handshake.
     #[must_use]
     pub fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
     }
 
-    /// A key that only the holder of the private key has, for what the agent keeps for itself.
+    /// Returns a key for the agent's own files, which only the holder of the private key can derive.
     #[must_use]
     pub const fn own_key(&self) -> &SymmetricKey {
         &self.own

@@ -8,10 +8,10 @@ use lanyard_protocol::hub::key::SymmetricKey;
 
 use super::certificate::Certificate;
 
-/// A key or a certificate, and what it is called where secrets must not stand.
+/// Key or certificate, with a name for logs and status, where secrets must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// Tells it from others.
+    /// Fingerprint, which distinguishes it from others.
     pub fingerprint: Fingerprint,
     /// The secret itself.
     pub proof: Proof,
@@ -44,19 +44,19 @@ pub enum Validity {
 }
 
 impl Credential {
-    /// A key.
+    /// Creates a credential from a key.
     #[must_use]
     pub fn of_key(key: SymmetricKey) -> Self {
         Self { fingerprint: Fingerprint::of_key(&key), proof: Proof::Key(key) }
     }
 
-    /// A certificate.
+    /// Creates a credential from a certificate.
     #[must_use]
     pub fn of_certificate(certificate: Certificate) -> Self {
         Self { fingerprint: certificate.fingerprint.clone(), proof: Proof::Certificate(certificate) }
     }
 
-    /// The certificate, if it is one.
+    /// Returns the certificate; `None` for a key.
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         match &self.proof {
@@ -65,7 +65,7 @@ impl Credential {
         }
     }
 
-    /// A key that only this credential's holder has, for what the agent keeps for itself.
+    /// Returns a key for the agent's own files, which only the holder of this credential has.
     #[must_use]
     pub const fn own_key(&self) -> &SymmetricKey {
         match &self.proof {

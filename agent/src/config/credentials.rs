@@ -189,7 +189,7 @@ fn read(folder: &Path, names: &FileNames) -> Result<Option<Credential>, Credenti
     }
 }
 
-/// A file that need not be there; `what` is what it is there for.
+/// Reads a file that may be missing; `what` describes its content in errors.
 fn optional(path: &Path, what: &'static str) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialsError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
@@ -206,7 +206,7 @@ mod tests {
     const KEYS: [&str; 2] =
         ["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
 
-    /// A certificate and its key.
+    /// Generates a self-signed certificate and its key, both in PEM.
     fn pair() -> (String, String) {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();

@@ -32,7 +32,7 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
-    /// Every problem in a line of its own, as `FILE:LINE:COLUMN: field: message`.
+    /// Returns every problem in a line of its own, as `FILE:LINE:COLUMN: field: message`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let Self::Parse { path, error: ConfigError::Invalid(problems) } = self else {

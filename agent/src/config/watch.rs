@@ -23,7 +23,7 @@ pub struct FileWatch {
 }
 
 impl FileWatch {
-    /// Watches nothing yet.
+    /// Creates a watch of no folders.
     #[must_use]
     pub fn new() -> Self {
         let touched = Arc::new(Notify::new());

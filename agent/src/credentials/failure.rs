@@ -20,7 +20,7 @@ impl CredentialFailure {
         Self { failure, rule: None }
     }
 
-    /// Rates a failed login at the hub. It does not concern the credential if the hub was not reached, is busy, or is not
+    /// Classifies a failed login at the hub. It does not concern the credential if the hub was not reached, is busy, or is not
     /// trusted.
     pub(crate) fn at_hub(failure: Failure) -> Self {
         use ConnectionReason as R;
@@ -32,7 +32,7 @@ impl CredentialFailure {
         Self { failure, rule }
     }
 
-    /// Rates a registration at DPS that did not lead to a hub.
+    /// Classifies a registration at DPS that did not lead to a hub.
     pub(crate) fn at_dps(failure: Failure) -> Self {
         let rule = match failure.reason {
             reason if is_refusal(reason) => RetryRule::Dps,

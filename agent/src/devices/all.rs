@@ -51,7 +51,7 @@ pub struct Devices {
 }
 
 impl Devices {
-    /// No devices yet. The document is the one that the first configuration was read from.
+    /// Creates the set without devices. `document` is the one that the first configuration was read from.
     #[must_use]
     pub fn new(options: &Options, document: Document, trust: Trust, page: Arc<StatusPage>) -> Self {
         let (sender, ended) = mpsc::unbounded_channel();
@@ -107,7 +107,7 @@ impl Devices {
         Ok(())
     }
 
-    /// Tells once of a directory without which no device has credentials.
+    /// Logs once that the credentials directory cannot be read, without which no device can connect.
     fn look_at_directory(&mut self) {
         let problem = credentials::directory(&self.credentials).err().map(|error| error.to_string());
         match &problem {

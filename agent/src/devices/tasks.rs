@@ -182,7 +182,7 @@ struct Task {
     asked: CancellationToken,
 }
 
-/// Reports when it is dropped, by a return as well as by a panic.
+/// Report of a task's end, sent when it is dropped: after a return as well as after a panic.
 struct Report {
     name: String,
     asked: CancellationToken,

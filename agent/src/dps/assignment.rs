@@ -84,7 +84,7 @@ pub struct AssignmentFile<'a> {
 }
 
 impl<'a> AssignmentFile<'a> {
-    /// The file of a device whose buffer folder is `folder`.
+    /// Creates the handle of the file of a device whose buffer folder is `folder`.
     #[must_use]
     pub fn new(folder: &Path, dps: &Dps, registration_id: &str, credential: &'a Credential) -> Self {
         let question = Request {

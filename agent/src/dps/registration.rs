@@ -104,7 +104,7 @@ impl<T: Transport> Registration<'_, T> {
         }
     }
 
-    /// The answer to a request: status, how long to wait, body.
+    /// Waits for the answer to a request; returns its status, how long the server asks to wait, and its body.
     async fn answer(
         &self,
         link: &mut T::Link,
@@ -218,7 +218,7 @@ impl<T: Transport> Registration<'_, T> {
         Failure { retry_after: wait, ..Failure::new(reason, format!("{answer}: {fix}")) }
     }
 
-    /// A refusal at CONNECT means the same as one after it (ref §8.1).
+    /// Returns the failure of a login: a refusal at CONNECT means the same as one after it (ref §8.1).
     fn refused(&self, failure: Failure) -> Failure {
         match failure.reason {
             ConnectionReason::Unauthorized => self.service_error(401, 401_000, "not authorized", None),

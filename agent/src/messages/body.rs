@@ -58,7 +58,7 @@ impl<'t> Body<'t> {
         }
     }
 
-    /// Ends without the newest event, which is not the only one.
+    /// Ends the body without the newest event, which is not the only one.
     pub(super) fn close_without_newest(mut self) -> Bytes {
         match &mut self.form {
             Form::Kepware { .. } => self.bytes.truncate(self.newest),
@@ -67,7 +67,7 @@ impl<'t> Body<'t> {
         self.close()
     }
 
-    /// Ends.
+    /// Ends the body and returns it.
     pub(super) fn close(mut self) -> Bytes {
         match self.form {
             Form::Kepware { .. } => self.bytes.extend_from_slice(json::CLOSE),
@@ -121,7 +121,7 @@ mod tests {
         ]
     }
 
-    /// With every character that JSON escapes, and some that take several bytes.
+    /// Generates texts with every character that JSON escapes, and some that take several bytes.
     fn any_text() -> impl Strategy<Value = String> {
         "(\\PC|[\\x00-\\x1f\"\\\\/\u{7f}\u{e9}\u{1f600}]){0,12}"
     }

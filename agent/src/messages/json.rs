@@ -9,7 +9,7 @@ pub(super) fn open(body: &mut Vec<u8>, timestamp: i64) {
     body.extend_from_slice(b",\"values\":[");
 }
 
-/// Ends a body.
+/// End of a body.
 pub(super) const CLOSE: &[u8] = b"]}";
 
 /// The text of a time, written once for all events with this time.

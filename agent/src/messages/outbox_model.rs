@@ -51,7 +51,7 @@ fn id(message: &Message) -> String {
     message.properties.get(MESSAGE_ID).flatten().unwrap().to_owned()
 }
 
-/// The numbers of the events in a body, and how many more are reported to be missing.
+/// Returns the numbers of the events in a body, and how many more are reported to be missing.
 fn numbers(body: &Bytes) -> (Vec<i64>, i64) {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     let (mut numbers, mut reported) = (Vec::new(), 0);
@@ -95,7 +95,7 @@ impl Plant {
         self.sent.clear();
     }
 
-    /// As `kill -9` does: whatever is not with the operating system is gone.
+    /// Ends the outbox as `kill -9` does: everything that the operating system does not have is lost.
     fn kill(&mut self) {
         let counts = self.counts();
         self.past.push(counts);
@@ -158,7 +158,7 @@ impl Plant {
         self.sent.clear();
     }
 
-    /// Everything goes out and is acknowledged.
+    /// Reconnects, sends everything and acknowledges it.
     fn drain(&mut self) {
         self.reconnect();
         self.outbox().tick();
@@ -173,7 +173,8 @@ impl Plant {
         assert_eq!(self.counts().events, 0);
     }
 
-    /// All numbers that arrived, in the order in which they arrived first, and how many were reported to be missing.
+    /// Returns all numbers that arrived, in the order in which they first arrived, and how many were reported to be
+    /// missing.
     fn delivered(&self) -> (Vec<i64>, i64) {
         let (mut all, mut reported) = (Vec::new(), 0);
         for (_, id) in &self.arrived {
@@ -329,7 +330,7 @@ proptest! {
     }
 }
 
-/// Whatever stands in the folder: it is read, stepped over or refused, and the buffer works.
+/// Checks that the buffer reads, skips or refuses any content of its folder, and works afterwards.
 fn read_anything(segment: &[u8], journal: &[u8]) {
     let mut plant = Plant::new(settings(WhenFull::DropOldest, 1 << 20, true), 10);
     plant.append(30, 10);

@@ -153,7 +153,7 @@ fn shrink(drop_markers: bool) -> (Outbox, [serde_json::Value; 2]) {
     (outbox, ends)
 }
 
-/// Number of the event that became this value.
+/// Returns the number of the event that became this value.
 fn number(value: &serde_json::Value) -> u64 {
     value["v"].as_str().unwrap().trim_end_matches('x').parse().unwrap()
 }

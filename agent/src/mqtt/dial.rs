@@ -21,7 +21,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// An encrypted line to a server whose certificate is trusted.
 pub(crate) type Line = TlsStream<TcpStream>;
 
-/// Dials.
+/// Connects to a server over TCP and performs the TLS handshake.
 pub(crate) async fn dial(peer: &Peer, tls: Arc<rustls::ClientConfig>) -> Result<Line, Failure> {
     let socket = connect(peer).await?;
     // Messages are written whole; waiting for more would only delay them.

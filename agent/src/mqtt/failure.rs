@@ -37,13 +37,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with a reason and its explanation.
+    /// Creates a failure from a reason and its explanation.
     #[must_use]
     pub fn new(reason: ConnectionReason, message: impl Into<String>) -> Self {
         Self { reason, message: readable(message.into()), retry_after: None }
     }
 
-    /// The name did not resolve.
+    /// Creates the failure for a name that did not resolve.
     #[must_use]
     pub fn not_found(peer: &Peer, error: &std::io::Error) -> Self {
         let host = peer.at.host();
@@ -56,7 +56,7 @@ impl Failure {
         )
     }
 
-    /// No address of the host accepted the connection.
+    /// Creates the failure for a host of which no address accepted the connection.
     #[must_use]
     pub fn unreachable(peer: &Peer, error: &std::io::Error) -> Self {
         let message = match error.kind() {
@@ -71,13 +71,13 @@ impl Failure {
         Self::new(ConnectionReason::HostUnreachable, message)
     }
 
-    /// The TLS handshake failed.
+    /// Creates the failure for an error of the TLS handshake.
     #[must_use]
     pub fn of_handshake(peer: &Peer, error: &std::io::Error) -> Self {
         tls(peer, error)
     }
 
-    /// An accepted line failed.
+    /// Creates the failure for an error of a connection whose TLS handshake succeeded.
     #[must_use]
     pub fn of_line(peer: &Peer, error: &mqttbytes::Error) -> Self {
         match error {
@@ -93,7 +93,7 @@ impl Failure {
         }
     }
 
-    /// The server ended the connection.
+    /// Creates the failure for a connection that the server ended.
     #[must_use]
     pub fn closed(peer: &Peer) -> Self {
         let message = format!(
@@ -103,21 +103,22 @@ impl Failure {
         Self::new(ConnectionReason::ConnectionLost, message)
     }
 
-    /// The server sent something else than MQTT.
+    /// Creates the failure for a server that sent something other than MQTT.
     #[must_use]
     pub fn not_mqtt(peer: &Peer, what: &dyn std::fmt::Display) -> Self {
         let message = format!("{peer} speaks another protocol than MQTT 3.1.1: {what}");
         Self::new(ConnectionReason::ConnectionLost, message)
     }
 
-    /// The server answered the login with a refusal (ref §1.10); `checks` is what to look at.
+    /// Creates the failure for a login that the server refused (ref §1.10); `checks` tells the user what to check.
     #[must_use]
     pub fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Self {
         refused(peer, code, checks)
     }
 }
 
-/// One short line, whatever a server had in it.
+/// Returns the message as one short line, because a server may have written parts of it: replaces control characters,
+/// and cuts it after [`LONGEST_MESSAGE`] bytes.
 fn readable(mut message: String) -> String {
     if message.contains(char::is_control) {
         message = message.replace(char::is_control, "\u{fffd}");

@@ -54,7 +54,7 @@ const TURN: Duration = Duration::from_secs(5);
 /// Time for the server to close after DISCONNECT, so that it has released this connection before the next one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads and writes packets, none larger than a hub's.
+/// Creates a codec for packets that are not larger than a hub's.
 #[must_use]
 pub const fn codec() -> Codec {
     Codec { max_incoming_size: MAX_PACKET_BYTES, max_outgoing_size: MAX_PACKET_BYTES }
@@ -167,7 +167,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
         }
     }
 
-    /// Packet ids cycle through all numbers but 0. The few messages in flight are the newest, so no id is used twice.
+    /// Returns the next packet id. Ids cycle through all numbers but 0; the few messages in flight have the newest
+    /// ones, so no id is used twice.
     fn next_packet_id(&mut self) -> u16 {
         self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
         self.packet_id

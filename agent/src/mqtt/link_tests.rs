@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::server::TlsStream;
 
-/// A real TLS server with a certificate of its own CA, which treats every connection as `behave` says.
+/// Starts a real TLS server that handles every connection with `behave`; returns its address and the certificate of its
+/// own CA in PEM.
 async fn start<F>(
     leaf: CertificateParams,
     behave: impl Fn(TlsStream<TcpStream>) -> F + Send + 'static,
@@ -47,7 +48,7 @@ where
     (Peer { role: "hub", at }, pem)
 }
 
-/// A server that answers every connection's first bytes with `answer`, and closes.
+/// Starts a server that answers every connection's first bytes with `answer`, and closes.
 async fn serve(leaf: CertificateParams, answer: &'static [u8]) -> (Peer, String) {
     start(leaf, move |mut stream| async move {
         let _ = stream.read(&mut [0; 2048]).await;
@@ -124,7 +125,7 @@ const CONNACK: &[u8] = b"\x20\x02\x00\x00";
 /// QoS 1, topic "t", packet id 1, no body.
 const PUBLISH: &[u8] = b"\x32\x05\x00\x01t\x00\x01";
 
-/// A hub that accepts, and then sends `packet` for ever; it reads what comes only if `reads`.
+/// Starts a hub that accepts the login, and then sends `packet` forever; it reads further packets only if `reads`.
 async fn flood(packet: &'static [u8], reads: bool) -> (Peer, String) {
     start(leaf("localhost"), move |mut stream| async move {
         let _ = stream.read(&mut [0; 2048]).await;

@@ -40,7 +40,7 @@ pub struct Will {
 }
 
 impl Will {
-    /// Of a device.
+    /// Creates the last will of a device.
     #[must_use]
     pub fn of(device_id: &str, will: &LastWill) -> Self {
         Self { topic: topic::telemetry(device_id, &will.bag()), payload: will.payload.clone() }
@@ -48,7 +48,7 @@ impl Will {
 }
 
 impl Login {
-    /// A device at its hub, a token ending at `expiry`.
+    /// Creates the login of a device at its hub; with a key, the token expires at `expiry`.
     #[must_use]
     pub fn at_hub(
         credential: &Credential,
@@ -77,7 +77,7 @@ impl Login {
         }
     }
 
-    /// A device at DPS, a token ending at `expiry`.
+    /// Creates the login of a device at DPS; with a key, the token expires at `expiry`.
     #[must_use]
     pub fn at_dps(
         credential: &Credential,
@@ -106,7 +106,7 @@ impl Login {
         }
     }
 
-    /// The packet.
+    /// Returns the CONNECT packet.
     pub(crate) fn connect(&self) -> Connect {
         let mut connect = Connect::new(self.client_id.clone());
         connect.clean_session = self.clean_session;

@@ -60,7 +60,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// The public roots and, if given, the certificates of a PEM file.
+    /// Creates trust in the public roots and, if given, in the certificates of a PEM file.
     ///
     /// # Errors
     /// [`TrustError`] when the PEM has no usable certificate.
@@ -76,7 +76,7 @@ impl Trust {
         })
     }
 
-    /// TLS for a device, which may believe further certificates and have one of its own.
+    /// Returns the TLS configuration of a device, which may trust further certificates and have one of its own.
     ///
     /// # Errors
     /// [`TrustError`] when the PEM has no usable certificate.

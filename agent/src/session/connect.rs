@@ -48,7 +48,7 @@ pub(super) struct OpenConnection<L> {
 }
 
 impl<T: Transport> Connector<T> {
-    /// The DPS instance, for a device that does not go straight to a hub.
+    /// Returns the DPS instance of a device that does not connect to a hub directly.
     pub(super) fn dps(&self) -> Option<&Dps> {
         self.device.dps.as_ref().filter(|_| self.device.hub.is_none())
     }

@@ -34,7 +34,7 @@ impl Endpoint {
     }
 }
 
-/// The name a device registers under.
+/// Returns the id under which a device registers: that of `dps`, or else its device id.
 pub(super) fn registration_id<'a>(device: &'a Device, dps: &'a Dps) -> &'a str {
     dps.registration_id.as_ref().map_or(device.device_id.as_str(), |id| id.as_str())
 }

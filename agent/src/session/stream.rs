@@ -38,7 +38,7 @@ pub(super) enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// The end of an accepted connection, which says nothing about the credential.
+    /// Creates the end of an accepted connection after a failure, which says nothing about the credential.
     const fn lost(failure: Failure) -> Self {
         Self::Failed(CredentialFailure::unrelated(failure))
     }

@@ -88,7 +88,7 @@ pub struct DeviceCollector {
 }
 
 impl DeviceCollector {
-    /// A collector over a device's state.
+    /// Creates a collector over a device's state.
     #[must_use]
     pub const fn new(state: Arc<DeviceState>) -> Self {
         Self { state }
@@ -96,7 +96,8 @@ impl DeviceCollector {
 }
 
 impl Collector for DeviceCollector {
-    /// One is enough for the registry to tell devices apart; it would remember all of them, and there are many devices.
+    /// Describes one metric: one is enough for the registry to distinguish devices. It would keep all of them in
+    /// memory, and there are many devices.
     fn desc(&self) -> Vec<&Desc> {
         self.state.connection.metrics().connected.desc()
     }

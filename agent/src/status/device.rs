@@ -31,7 +31,7 @@ struct ConfiguredFields {
 }
 
 impl DeviceState {
-    /// A device that has not connected yet.
+    /// Creates the state of a device that has not connected yet.
     ///
     /// # Errors
     /// Never with Lanyard's metric names; the library checks them at run time.
@@ -44,7 +44,7 @@ impl DeviceState {
         })
     }
 
-    /// The device's name in the configuration.
+    /// Returns the device's name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
         self.connection.name()

@@ -45,7 +45,7 @@ pub(super) fn tags_bad(device: &str) -> prometheus::Result<IntGauge> {
 }
 
 impl ConnectionMetrics {
-    /// All series of a connection, at zero.
+    /// Creates all series of a connection, at zero.
     ///
     /// # Errors
     /// Never with these names; the library checks them at run time.
@@ -104,12 +104,12 @@ impl ConnectionMetrics {
         each.into_iter().flatten().collect()
     }
 
-    /// The device logs in with a token that ends then, in seconds since 1970-01-01T00:00:00Z.
+    /// Records the expiry of the token that the device logs in with, in seconds since 1970-01-01T00:00:00Z.
     pub(super) fn token_expires(&self, at: u64) {
         self.expires(SAS_TOKEN, i64::try_from(at).unwrap_or(i64::MAX));
     }
 
-    /// The device logs in with a certificate that ends then.
+    /// Records the expiry of the certificate that the device logs in with.
     pub(super) fn certificate_expires(&self, at: jiff::Timestamp) {
         self.expires(X509, at.as_second());
     }

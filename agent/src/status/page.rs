@@ -40,7 +40,7 @@ impl StatusPage {
         self.known.lock()
     }
 
-    /// The registry of all metrics.
+    /// Returns the registry of all metrics.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -54,7 +54,7 @@ impl StatusPage {
         self.registry.unregister(Box::new(collector))
     }
 
-    /// The devices, in the configuration's order.
+    /// Sets the devices, in the configuration's order.
     pub(crate) fn list(&self, devices: Vec<Arc<DeviceState>>) {
         self.known().devices = devices;
     }

@@ -26,7 +26,7 @@ fn width(deadband: &Deadband, reference: f64) -> f64 {
     deadband.absolute.or(of_value).unwrap_or_default()
 }
 
-/// Of two finite numbers; whole ones exactly.
+/// Returns the distance between two finite numbers, computed exactly for integers.
 fn distance(reference: &Value, now: &Value) -> Option<f64> {
     if let (Value::Integer(reference), Value::Integer(now)) = (reference, now) {
         return Some(reference.abs_diff(*now) as f64);

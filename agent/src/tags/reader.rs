@@ -68,7 +68,7 @@ impl Field {
         }
     }
 
-    /// The value at a place, `elapsed` after the start; `None` is a bad read.
+    /// Reads the value at a place, `elapsed` after the start; `None` is a bad read.
     pub(super) fn read(&mut self, place: &TagIndex, elapsed: Duration) -> Option<Value> {
         match place {
             TagIndex::Simulator { controller, address, data_type } => {

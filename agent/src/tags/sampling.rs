@@ -71,7 +71,7 @@ struct Reading {
 }
 
 impl Sampling {
-    /// No tags yet. `seed` decides simulated random values.
+    /// Creates a sampling without tags. `seed` decides simulated random values.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -198,7 +198,7 @@ impl Sampling {
         }
     }
 
-    /// Every tag once, with its current value.
+    /// Adds an event for each tag that was read, with its current value.
     fn picture(&self, epoch: i64, events: &mut Vec<Event>) {
         let read = self.tags.iter().filter_map(|tag| Some((&tag.name, tag.last.as_ref()?)));
         events.extend(read.enumerate().map(|(at, (name, reading))| event(name, reading, epoch, at > 0)));

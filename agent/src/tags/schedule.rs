@@ -21,7 +21,7 @@ struct Group {
 }
 
 impl Schedule {
-    /// A timetable whose first instants lie after `done`.
+    /// Creates a schedule whose first instants lie after `done`.
     pub(super) fn new(tags: impl Iterator<Item = (usize, Duration)>, done: Duration) -> Self {
         let mut groups: BTreeMap<Duration, Group> = BTreeMap::new();
         for (tag, interval) in tags.filter(|(_, interval)| !interval.is_zero()) {
@@ -32,12 +32,12 @@ impl Schedule {
         Self { groups: groups.into_values().collect() }
     }
 
-    /// The next instant at which anything is due.
+    /// Returns the next instant at which anything is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.groups.iter().map(|group| group.next).min()
     }
 
-    /// The earliest instant that is due by `now`, with what is due then in `tags`.
+    /// Moves past the earliest instant that is due by `now` and returns it; writes what is due then to `tags`.
     pub(super) fn due(&mut self, now: Duration, tags: &mut Vec<usize>) -> Option<Duration> {
         let at = self.next().filter(|&at| at <= now)?;
         tags.clear();
@@ -54,7 +54,7 @@ impl Schedule {
     }
 }
 
-/// The first multiple of `interval` after `instant`.
+/// Returns the first multiple of `interval` after `instant`.
 fn after(instant: Duration, interval: Duration) -> Duration {
     let millis = interval.as_millis().max(1);
     let next = (instant.as_millis() / millis + 1) * millis;

@@ -19,7 +19,7 @@ pub enum Purpose {
     Authority,
 }
 
-/// The certificate of `field.certificate` or of the file named in `field.certificateFile`.
+/// Reads the certificate of `field.certificate`, or of the file named in `field.certificateFile`.
 pub fn certificate(
     text: Option<&Zeroizing<String>>,
     file: Option<&str>,
@@ -45,7 +45,7 @@ pub fn certificate(
     }
 }
 
-/// The CA certificates, by name.
+/// Reads the CA certificates of the configuration; returns the name of each, and whether it is declared verified.
 pub fn authorities(
     entries: &[document::CaCertificate],
     files: Files<'_>,
@@ -69,7 +69,7 @@ pub fn authorities(
     authorities
 }
 
-/// One of them.
+/// Reads the CA certificate in the `properties` of an entry.
 pub fn properties(
     entry: &document::CaCertificateProperties,
     field: &str,

@@ -140,7 +140,7 @@ fn check_instances(
     instances
 }
 
-/// Ref §9.1: one certificate, one enrollment.
+/// Checks that no two enrollments of an instance have the same certificate (ref §9.1).
 fn check_sharing(
     instance: &DpsConfig,
     field: &str,
@@ -159,7 +159,8 @@ fn check_sharing(
     }
 }
 
-/// Azure's numbers where the document says nothing (ref §1.12); DPS is quicker than Azure's, which asks for 3 seconds.
+/// Returns the rules of tokens, the pace of DPS and the limits of stored messages. Azure's numbers apply where the
+/// document says nothing (ref §1.12); DPS is quicker than Azure's, which asks for 3 seconds.
 fn settings(entry: &document::Emulator) -> (TokenRules, Pace, Limits) {
     let tokens = TokenRules {
         skew: entry.sas_skew_seconds.unwrap_or(300).into(),

@@ -3,13 +3,13 @@
 use super::problems::Problems;
 use lanyard_protocol::document::substitute::PART;
 
-/// `name` in `field`; at the top of a document there is no field.
+/// Returns the path of `name` in `field`; `field` is empty at the top of a document.
 #[must_use]
 pub fn at(field: &str, name: &str) -> String {
     if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
 }
 
-/// The value of a field that must be there.
+/// Parses the value of a required field; notes a problem if it is missing or wrong.
 pub fn required<T, E: std::fmt::Display>(
     text: Option<&str>,
     field: &str,
@@ -48,7 +48,7 @@ pub fn enabled(status: Option<&str>, field: &str, problems: &mut Problems) -> Op
     choice(status, field, problems, &[("enabled", true), ("disabled", false)])
 }
 
-/// `a, b or c`.
+/// Joins names, as in `a, b or c`.
 fn or(names: &[&str]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),

@@ -15,7 +15,7 @@ use crate::registry::authentication::Authentication;
 use crate::registry::device::RegisteredDevice;
 use crate::x509::thumbprint::{Thumbprint, Thumbprints};
 
-/// A hub with its registry.
+/// Reads a hub with its registry.
 pub fn hub(entry: &document::HubEntry, field: &str, files: Files<'_>, problems: &mut Problems) -> HubConfig {
     let host = required(entry.host_name.as_deref(), &format!("{field}.hostName"), problems, |name| {
         HostPort::parse(name)
@@ -57,7 +57,8 @@ pub fn device(
     Some(RegisteredDevice { id: id?.as_str().to_owned(), authentication: proof?, enabled })
 }
 
-/// A device is shown without its keys; a request with that text changes no key.
+/// Returns whether `entry` contains at most the type of `kept`. A device is shown without its keys; a request with that
+/// text changes no key.
 fn is_only_named(entry: &document::AuthenticationEntry, kept: &Authentication) -> bool {
     entry.symmetric_key.is_none()
         && entry.x509_thumbprint.is_none()

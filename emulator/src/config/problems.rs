@@ -9,7 +9,7 @@ use lanyard_protocol::document::problem::{Problem, located};
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Those that were found already.
+    /// Creates a list of problems that were found already.
     #[must_use]
     pub const fn of(problems: Vec<Problem>) -> Self {
         Self(problems)
@@ -35,7 +35,7 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// The same with their places, in the order of the text.
+    /// Returns the problems with their places, in the order of the text.
     #[must_use]
     pub fn located(self, text: &str) -> Self {
         Self(located(self.0, text))

@@ -27,7 +27,7 @@ pub struct Scope<'a> {
     pub known: References<'a>,
 }
 
-/// An instance.
+/// Reads a DPS instance with its enrollments.
 pub fn dps(
     entry: &document::DpsEntry,
     field: &str,
@@ -76,7 +76,7 @@ fn groups(
     groups
 }
 
-/// The terms of a group, but for its name.
+/// Reads the terms of an enrollment group, without its name.
 pub fn group(
     entry: &document::Enrollment,
     field: &str,
@@ -116,7 +116,7 @@ fn individuals(
     individuals
 }
 
-/// An individual enrollment, but for its registration id. A missing field keeps its `earlier` value.
+/// Reads an individual enrollment, without its registration id. A missing field keeps its `earlier` value.
 pub fn individual(
     entry: &document::Enrollment,
     field: &str,
@@ -175,7 +175,8 @@ fn terms(
     })
 }
 
-/// Azure shows an attestation by key without its keys; a request with that text changes no key.
+/// Returns whether `entry` is missing or contains at most the type of `kept`. Azure shows an attestation by key without
+/// its keys; a request with that text changes no key.
 fn is_only_named(entry: Option<&document::AttestationEntry>, kept: &Attestation) -> bool {
     let Some(entry) = entry else { return true };
     entry.symmetric_key.is_none()

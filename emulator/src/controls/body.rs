@@ -59,7 +59,7 @@ pub fn read<T: DeserializeOwned>(text: &str, name: &str, id: &str) -> Result<T, 
         .map_err(|DocumentError { problems, .. }| wrong(&Problems::of(problems)))
 }
 
-/// The value, unless there are problems.
+/// Returns the value, unless it is missing or there are problems.
 ///
 /// # Errors
 /// [`ChangeError::Wrong`].

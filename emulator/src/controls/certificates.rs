@@ -72,7 +72,7 @@ fn names_no_certificate(entry: &CaCertificateProperties) -> bool {
     entry.certificate.is_none() && entry.certificate_file.is_none()
 }
 
-/// A certificate as it is now.
+/// Returns a certificate as it is now.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].

@@ -44,7 +44,7 @@ pub fn change(
     }
 }
 
-/// A device as it is now.
+/// Returns a device as it is now.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].

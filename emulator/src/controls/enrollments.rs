@@ -44,7 +44,7 @@ pub fn change(
     show(state, kind, Some(&dps.id_scope), id).map(Done::Shown)
 }
 
-/// An enrollment as it is now.
+/// Returns an enrollment as it is now.
 ///
 /// # Errors
 /// [`ChangeError::NotFound`].
@@ -107,7 +107,7 @@ enum Changed {
     Individual(Individual),
 }
 
-/// Ref §9.1: one certificate, one enrollment.
+/// Checks that no two enrollments have the same certificate after the change (ref §9.1).
 fn check_sharing(
     enrollments: &Enrollments,
     changed: &Changed,
@@ -135,7 +135,7 @@ fn check_sharing(
     }
 }
 
-/// The instance that is named, the one that has it, or the only one.
+/// Finds the DPS instance: the one that is named, the one that has the enrollment, or the only one.
 fn find<'a>(
     state: &'a EmulatorState,
     kind: EnrollmentKind,

@@ -14,7 +14,7 @@ use crate::x509::certificate::Certificate;
 use crate::x509::text;
 use crate::x509::thumbprint::Thumbprint;
 
-/// A device of a registry.
+/// Returns a device as JSON, without its symmetric keys.
 #[must_use]
 pub fn device(device: &Device) -> Value {
     let view = device.view();
@@ -36,7 +36,7 @@ pub fn device(device: &Device) -> Value {
     })
 }
 
-/// An enrollment group.
+/// Returns an enrollment group as JSON, without its symmetric keys.
 #[must_use]
 pub fn group(group: &Group) -> Value {
     let mut shown = terms(&group.terms);
@@ -44,7 +44,7 @@ pub fn group(group: &Group) -> Value {
     Value::Object(shown)
 }
 
-/// An individual enrollment.
+/// Returns an individual enrollment as JSON, without its symmetric keys.
 #[must_use]
 pub fn individual(registration_id: &str, individual: &Individual) -> Value {
     let mut shown = terms(&individual.terms);
@@ -55,7 +55,7 @@ pub fn individual(registration_id: &str, individual: &Individual) -> Value {
     Value::Object(shown)
 }
 
-/// A CA certificate.
+/// Returns a CA certificate as JSON.
 #[must_use]
 pub fn certificate(name: &str, authority: &Authority) -> Value {
     let certificate = &authority.certificate;

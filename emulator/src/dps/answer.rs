@@ -21,7 +21,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Ask again later.
+    /// Returns the answer of an operation in progress: the device asks again after `retry_after` seconds.
     #[must_use]
     pub fn accepted(operation: &OperationStatus, retry_after: u64) -> Self {
         Self { status: 202, retry_after: Some(retry_after), body: text(operation) }
@@ -33,7 +33,7 @@ impl Answer {
         Self { status: 200, retry_after: None, body: text(operation) }
     }
 
-    /// The status is the code's first three digits (ref §8.3).
+    /// Returns the answer with an error. Its status is the code's first three digits (ref §8.3).
     #[must_use]
     pub fn error(error_code: u32, message: &str, now: Timestamp) -> Self {
         let body = ServiceError {
@@ -56,7 +56,7 @@ fn text(body: &impl serde::Serialize) -> String {
     serde_json::to_string(body).expect("texts, numbers and enums become JSON")
 }
 
-/// As DPS writes times: seven digits.
+/// Formats a time as DPS does, with seven digits after the decimal point.
 #[must_use]
 pub fn time(timestamp: Timestamp) -> String {
     let mut text = String::with_capacity(28);
@@ -81,14 +81,14 @@ pub fn info(certificate: &Certificate) -> CertificateInfo {
     }
 }
 
-/// `8-4-4-4-12` hexadecimal digits.
+/// Formats a random number as a GUID: `8-4-4-4-12` hexadecimal digits.
 #[must_use]
 pub fn guid(random: u128) -> String {
     let digits = format!("{random:032x}");
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
-/// `{n}.{16 hexadecimal digits}.{guid}`: nothing in it needs encoding in a topic (ref §8.2).
+/// Returns an operation id, `{n}.{16 hexadecimal digits}.{guid}`: nothing in it needs encoding in a topic (ref §8.2).
 #[must_use]
 pub fn operation_id(random: u64, guid_random: u128) -> String {
     format!("5.{random:016x}.{}", guid(guid_random))

@@ -67,7 +67,8 @@ pub fn attest(
     })
 }
 
-/// The scope exactly (ref §3.3), the registration exactly, and `skn` is `registration` or absent (ref §8.1).
+/// Checks that the token is for exactly this scope (ref §3.3) and exactly this registration, and that `skn` is
+/// `registration`, empty or absent (ref §8.1).
 fn check_audience(token: &PresentedToken<'_>, user: &DpsUserName) -> Result<(), TokenError> {
     let expected = format!("{}/registrations/{}", user.id_scope, user.registration_id);
     if token.resource() != expected {

@@ -123,7 +123,7 @@ fn closest_group<'a>(
     Err(CertificateAttestationError::NotEnrolled(end(&above)))
 }
 
-/// The enrolled CA is verified, or the presented chain goes on from it to one that is (ref §9.1).
+/// Checks that the enrolled CA is verified, or that the presented chain leads from it to a verified one (ref §9.1).
 fn check_verified(
     enrolled: Ancestor<'_>,
     uploads: &BTreeMap<String, Authority>,

@@ -73,7 +73,7 @@ struct Operation {
 }
 
 impl Dps {
-    /// An instance that knows no registration yet.
+    /// Creates an instance without enrollments or registrations.
     #[must_use]
     pub fn new(
         id_scope: String,
@@ -249,7 +249,8 @@ impl Dps {
         }
     }
 
-    /// Without details first, with them in answers to polls (ref §8.2).
+    /// Returns the answer of a registration in progress: without details first, with them in answers to polls
+    /// (ref §8.2).
     fn in_progress(&self, registration_id: &str, record: &Record, first: bool) -> Answer {
         let status = RegistrationStatus::Assigning;
         let registration_state = (!first).then(|| state(registration_id, status));
@@ -305,7 +306,7 @@ fn assigned_state(assignment: &Assignment, record: &Record) -> RegistrationState
     }
 }
 
-/// JSON whose id is the one of the user name, in any case (ref §3.3).
+/// Checks that a body is JSON, and that its id is the one of the user name, in any case (ref §3.3).
 fn check_request(body: &[u8], registration_id: &str) -> Result<(), String> {
     let request: RegisterRequest = serde_json::from_slice(body)
         .map_err(|error| format!("The request body is not a registration: {error}."))?;
@@ -316,7 +317,7 @@ fn check_request(body: &[u8], registration_id: &str) -> Result<(), String> {
     }
 }
 
-/// Ref §8.2: with topic status 200 and no operation.
+/// Returns the answer for a disabled enrollment, with topic status 200 and no operation (ref §8.2).
 fn disabled(registration_id: &str) -> Answer {
     let status = RegistrationStatus::Disabled;
     let registration_state = Some(state(registration_id, status));
@@ -341,7 +342,7 @@ fn state(registration_id: &str, status: RegistrationStatus) -> RegistrationState
     }
 }
 
-/// Base64 of a quoted version, as DPS writes it.
+/// Returns the etag of an assignment: base64 of a quoted version, as DPS writes it.
 fn etag(assignment: &Assignment) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     STANDARD.encode(format!("\"{:x}\"", assignment.updated.as_microsecond()))

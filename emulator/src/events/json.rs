@@ -24,7 +24,7 @@ const NAMES: [(&str, &str); 11] = [
     ("$.ctime", "creation-time"),
 ];
 
-/// One line, without its end. JSON bodies stand there as they came, when they came on one line.
+/// Returns a message as one line of JSON, without the line's end. A JSON body stays as it came, if it came on one line.
 #[must_use]
 pub fn line(event: &Event) -> String {
     let (kind, body) = body(&event.message.body);
@@ -47,7 +47,7 @@ pub fn line(event: &Event) -> String {
     line
 }
 
-/// As Azure writes times, in UTC and with milliseconds.
+/// Formats a time as Azure does, in UTC and with milliseconds.
 #[must_use]
 pub fn time(timestamp: Timestamp) -> String {
     let printer = DateTimePrinter::new().precision(Some(3));

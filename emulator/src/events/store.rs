@@ -36,7 +36,7 @@ struct Kept {
 }
 
 impl EventStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, kept: Mutex::default(), arrived: Notify::new() }
@@ -75,7 +75,7 @@ impl EventStore {
         self.len() == 0
     }
 
-    /// The last `limit` messages (of `device`), oldest first.
+    /// Returns the last `limit` messages (of `device`), oldest first.
     #[must_use]
     pub fn latest(&self, device: Option<&str>, limit: usize) -> Vec<Arc<Event>> {
         let kept = self.kept();
@@ -85,7 +85,7 @@ impl EventStore {
         latest
     }
 
-    /// Up to `limit` kept messages (of any device) behind the one numbered `sequence`, oldest first.
+    /// Returns up to `limit` kept messages (of any device) behind the one numbered `sequence`, oldest first.
     #[must_use]
     pub fn after(&self, sequence: u64, limit: usize) -> Vec<Arc<Event>> {
         let kept = self.kept();

@@ -82,25 +82,25 @@ impl Faults {
 }
 
 impl NamedFault {
-    /// Name of the fault.
+    /// Returns the name by which requests set, show and delete the fault.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The fault itself.
+    /// Returns the fault as it was set, without its occurrences.
     #[must_use]
     pub const fn fault(&self) -> &Fault {
         &self.fault
     }
 
-    /// Effect of the fault.
+    /// Returns the effect on the connections that the fault selects.
     #[must_use]
     pub const fn effect(&self) -> &Effect {
         &self.fault.effect
     }
 
-    /// Number of times that the fault occurred.
+    /// Returns the number of times that the fault occurred.
     pub fn occurred(&self) -> u64 {
         self.occurred.load(Ordering::Relaxed)
     }

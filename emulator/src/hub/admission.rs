@@ -71,7 +71,7 @@ pub enum AdmissionError {
 }
 
 impl AdmissionError {
-    /// The CONNACK it becomes (ref §1.10).
+    /// Returns the refusal for the CONNACK (ref §1.10).
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
@@ -146,7 +146,8 @@ fn check_device(
     Ok(())
 }
 
-/// The token or the certificate, whichever the device's registration asks for; the end of the token.
+/// Checks the token or the certificate, whichever the device's registration asks for; returns the expiry of the token,
+/// in seconds since 1970.
 fn check_proof(
     state: &EmulatorState,
     hub: &Hub,

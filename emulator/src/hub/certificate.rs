@@ -44,8 +44,8 @@ pub enum CertificateRefusal {
     UnknownRoot(String),
 }
 
-/// The hash of the leaf is one of the two, and it has not expired; its chain and its common name make no difference
-/// (ref §9.5).
+/// Checks that the hash of the leaf is one of the two, and that the leaf has not expired; its chain and its common name
+/// make no difference (ref §9.5).
 ///
 /// # Errors
 /// [`CertificateRefusal`].
@@ -67,7 +67,7 @@ pub fn check_thumbprint(
     chain::check_dates(&presented.leaf, now).map_err(CertificateRefusal::Chain)
 }
 
-/// The leaf is for the device, and a verified CA stands above it (ref §9.5).
+/// Checks that the leaf is for the device, and that a CA above it is verified (ref §9.5).
 ///
 /// # Errors
 /// [`CertificateRefusal`].

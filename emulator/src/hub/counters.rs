@@ -16,27 +16,27 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Accepted CONNECTs.
+    /// Returns the number of accepted CONNECTs.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Connections that ended because the same id connected again.
+    /// Returns the number of connections that ended because the same id connected again.
     pub fn takeovers(&self) -> u64 {
         self.takeovers.load(Ordering::Relaxed)
     }
 
-    /// CONNECTs refused although the device is known.
+    /// Returns the number of CONNECTs that were refused although the device is known.
     pub fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Relaxed)
     }
 
-    /// Telemetry messages stored.
+    /// Returns the number of stored telemetry messages.
     pub fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// Their bodies.
+    /// Returns the total size of the bodies of stored telemetry messages, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -52,7 +52,7 @@ pub struct ConnectionView {
 }
 
 impl Device {
-    /// A device that never connected.
+    /// Creates a device that never connected.
     #[must_use]
     pub fn new(registered: RegisteredDevice) -> Self {
         Self {

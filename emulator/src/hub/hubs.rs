@@ -21,7 +21,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without devices. Its address has the port of its host name, or else `port`.
+    /// Creates a hub without devices. Its address has the port of its host name, or else `port`.
     #[must_use]
     pub fn new(host: &HostPort, port: u16) -> Self {
         let port = if host.port() == MQTT_TLS_PORT { port } else { host.port() };
@@ -30,7 +30,7 @@ impl Hub {
         Self { name: Arc::from(host.host()), address, devices: RwLock::default() }
     }
 
-    /// The device with exactly this id (ids are case-sensitive, ref §3.3).
+    /// Returns the device with exactly this id (ids are case-sensitive, ref §3.3).
     #[must_use]
     pub fn device(&self, id: &str) -> Option<Arc<Device>> {
         self.devices.read().get(id).cloned()
@@ -58,7 +58,7 @@ impl Hub {
         })
     }
 
-    /// All devices, by id.
+    /// Returns all devices, by id.
     #[must_use]
     pub fn devices(&self) -> Vec<Arc<Device>> {
         let devices = self.devices.read();
@@ -73,20 +73,20 @@ impl Hub {
 pub struct Hubs(Vec<Arc<Hub>>);
 
 impl Hubs {
-    /// These hubs.
+    /// Creates the collection of these hubs.
     #[must_use]
     pub fn new(hubs: Vec<Arc<Hub>>) -> Self {
         Self(hubs)
     }
 
-    /// The hub of this name. Case and a port make no difference (ref §14.1).
+    /// Finds the hub of this name. Case and a port make no difference (ref §14.1).
     #[must_use]
     pub fn find(&self, host: &str) -> Option<&Arc<Hub>> {
         let name = host.split_once(':').map_or(host, |(name, _)| name);
         self.0.iter().find(|hub| hub.name.eq_ignore_ascii_case(name))
     }
 
-    /// In the order of the configuration.
+    /// Returns the hubs in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Hub>> {
         self.0.iter()
     }

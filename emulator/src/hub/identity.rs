@@ -30,13 +30,13 @@ impl Identity {
         Self { id: id.into(), generation_id, access: Mutex::new(Access { authentication, enabled }) }
     }
 
-    /// Case-sensitive.
+    /// Returns the device id, which is case-sensitive.
     #[must_use]
     pub const fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// Distinguishes the device from an earlier one of the same id.
+    /// Returns the generation id, which distinguishes the device from an earlier one of the same id.
     #[must_use]
     pub fn generation_id(&self) -> &str {
         &self.generation_id

@@ -52,7 +52,8 @@ pub fn read(filter: &str, qos: u8, device_id: &str) -> Result<Subscription, Unsu
     Ok(Subscription { filter: filter.to_owned(), kind, qos: qos.min(MAX_QOS) })
 }
 
-/// Embedded C writes `+` in the place of its own id (ref §1.3).
+/// Returns whether a filter selects the device's cloud-to-device messages. Embedded C writes `+` in the place of its
+/// own id (ref §1.3).
 fn is_cloud_to_device(filter: &str, device_id: &str) -> bool {
     let id = filter.strip_prefix("devices/").and_then(|rest| rest.strip_suffix("/messages/devicebound/#"));
     id.is_some_and(|id| id == device_id || id == "+")

@@ -64,7 +64,8 @@ pub fn accept(mut properties: PropertyBag, body: Bytes, manner: Manner) -> Resul
     Ok(Message { properties, body })
 }
 
-/// Body, values of system properties, names and values of application properties (ref §4.5).
+/// Returns the size in bytes of body, values of system properties, names and values of application properties
+/// (ref §4.5).
 fn size(properties: &PropertyBag, body: &[u8]) -> usize {
     let property = |(key, value): (&str, Option<&str>)| {
         let name = if is_system(key) { 0 } else { key.len() };
@@ -73,7 +74,7 @@ fn size(properties: &PropertyBag, body: &[u8]) -> usize {
     body.len() + properties.iter().map(property).sum::<usize>()
 }
 
-/// System properties start with `$.` (ref §4.3).
+/// Returns whether a property is a system property, which starts with `$.` (ref §4.3).
 #[must_use]
 pub fn is_system(key: &str) -> bool {
     key.starts_with("$.")

@@ -51,7 +51,7 @@ pub fn read_token(password: &[u8]) -> Result<PresentedToken<'_>, TokenError> {
     PresentedToken::parse(text).map_err(|error| TokenError::Format(error.to_string()))
 }
 
-/// The signature over the literal `sr` by the primary or the secondary key (ref §0.3 rule 1, §2.2).
+/// Checks the signature over the literal `sr` by the primary or the secondary key (ref §0.3 rule 1, §2.2).
 ///
 /// # Errors
 /// [`TokenError::Signature`].
@@ -59,7 +59,7 @@ pub fn check_signature(token: &PresentedToken<'_>, keys: &Keys) -> Result<(), To
     if keys.iter().any(|key| token.verifies(key)) { Ok(()) } else { Err(TokenError::Signature) }
 }
 
-/// The expiry, with `skew` seconds of grace (ref §1.12); returns it.
+/// Checks the expiry, with `skew` seconds of grace (ref §1.12); returns it.
 ///
 /// # Errors
 /// [`TokenError::Expired`].

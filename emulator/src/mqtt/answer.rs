@@ -46,12 +46,12 @@ impl Refusal {
     }
 }
 
-/// CONNACK 0.
+/// Writes a CONNACK with code 0, which accepts the connection.
 pub fn accept(out: &mut BytesMut, session_present: bool) {
     connack(out, session_present, ConnectReturnCode::Accepted);
 }
 
-/// CONNACK with a reason to close.
+/// Writes a CONNACK with the reason to close the connection.
 pub fn refuse(out: &mut BytesMut, refusal: Refusal) {
     connack(out, false, refusal.return_code());
 }
@@ -63,13 +63,13 @@ fn connack(out: &mut BytesMut, session_present: bool, code: ConnectReturnCode) {
     );
 }
 
-/// The message is stored. `id` is not zero.
+/// Confirms a PUBLISH. `id` is not zero.
 pub fn puback(out: &mut BytesMut, id: u16) {
     let packet = v3_1_1::Puback::builder().packet_id(id).build();
     out.extend_from_slice(&packet.expect("a PUBACK with an id is complete").to_continuous_buffer());
 }
 
-/// The QoS granted to each filter, 0 or 1. `id` is not zero, and there is a filter.
+/// Confirms a SUBSCRIBE with the QoS granted to each filter, 0 or 1. `id` is not zero, and there is a filter.
 pub fn suback(out: &mut BytesMut, id: u16, granted: &[u8]) {
     let codes = granted.iter().map(|qos| {
         if *qos == 0 { SubackReturnCode::SuccessMaximumQos0 } else { SubackReturnCode::SuccessMaximumQos1 }
@@ -86,12 +86,12 @@ pub fn unsuback(out: &mut BytesMut, id: u16) {
     out.extend_from_slice(&packet.expect("an UNSUBACK with an id is complete").to_continuous_buffer());
 }
 
-/// The answer to PINGREQ.
+/// Answers a PINGREQ.
 pub fn pingresp(out: &mut BytesMut) {
     out.extend_from_slice(&v3_1_1::Pingresp::new().to_continuous_buffer());
 }
 
-/// A message to the device, of QoS 1 when `id` is given.
+/// Writes a message to the device, of QoS 1 when `id` is given.
 ///
 /// # Errors
 /// When `topic` is no topic, because it echoes a wildcard of the device.

@@ -54,7 +54,7 @@ pub fn next(input: &mut BytesMut, limit: usize) -> Result<Option<Frame>, FrameEr
     Ok(Some(frame))
 }
 
-/// The remaining length and how many bytes it takes, once they are there.
+/// Reads the remaining length and the number of bytes that encode it; `None` until they have all arrived.
 fn length(input: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
     let mut value = 0;
     for position in 0..4 {

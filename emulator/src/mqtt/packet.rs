@@ -100,13 +100,13 @@ impl Publish {
         self.0.topic_name()
     }
 
-    /// 0, 1 or 2.
+    /// Returns the QoS: 0, 1 or 2.
     #[must_use]
     pub fn qos(&self) -> u8 {
         self.0.qos() as u8
     }
 
-    /// Of QoS 1 and 2.
+    /// Returns the packet id, which only messages of QoS 1 and 2 have.
     #[must_use]
     pub fn id(&self) -> Option<u16> {
         self.0.packet_id()
@@ -118,7 +118,7 @@ impl Publish {
         self.0.retain()
     }
 
-    /// The body, as it was received and not copied again.
+    /// Returns the body as it was received, without another copy.
     #[must_use]
     pub fn payload(&self) -> Bytes {
         Bytes::from_owner(Payload(self.0.payload().clone()))

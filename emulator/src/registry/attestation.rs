@@ -15,7 +15,7 @@ pub struct Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// Primary, then secondary.
+    /// Returns the primary, then the secondary if there is one.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.primary).chain(self.secondary.as_ref())
     }
@@ -35,13 +35,13 @@ pub enum Attestation {
 }
 
 impl Attestation {
-    /// As Azure's REST API writes it.
+    /// Returns the type, as Azure's REST API writes it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         if matches!(self, Self::SymmetricKey(_)) { "symmetricKey" } else { "x509" }
     }
 
-    /// The enrolled certificates; names by what is uploaded under them now.
+    /// Returns the enrolled certificates; a name gives the certificate that is uploaded under it now.
     #[must_use]
     pub fn certificates<'a>(&'a self, uploads: &BTreeMap<String, &'a Certificate>) -> Vec<&'a Certificate> {
         match self {

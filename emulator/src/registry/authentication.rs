@@ -15,12 +15,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Primary, then secondary.
+    /// Returns the primary key, then the secondary one if there is one.
     pub fn iter(&self) -> impl Iterator<Item = &SymmetricKey> {
         std::iter::once(&self.primary).chain(self.secondary.as_ref())
     }
 
-    /// The keys that the device registering as `registration_id` derives from these of its group (ref §3.1).
+    /// Derives the keys of the device that registers as `registration_id` from these keys of its group (ref §3.1).
     #[must_use]
     pub fn derive(&self, registration_id: &str) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Authentication {
         Self::by_thumbprint(Thumbprint::sha256(certificate.der()))
     }
 
-    /// As Azure's REST API writes it.
+    /// Returns the type, as Azure's REST API writes it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

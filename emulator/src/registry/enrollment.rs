@@ -51,7 +51,7 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
-    /// The same with the certificate it attested itself with.
+    /// Returns the enrollment with the certificate by which the device attested itself.
     #[must_use]
     pub fn with(self, certificate: Certificate) -> Self {
         Self { certificate: Some(certificate), ..self }
@@ -59,7 +59,7 @@ impl Enrolled {
 }
 
 impl Individual {
-    /// The enrollment of its device.
+    /// Returns the enrollment of its device. The registration id is also the device id unless another one is set.
     #[must_use]
     pub fn enroll(&self, registration_id: &str, authentication: Authentication) -> Enrolled {
         Enrolled {
@@ -73,7 +73,7 @@ impl Individual {
 }
 
 impl Group {
-    /// The enrollment of one of its devices.
+    /// Returns the enrollment of one of its devices, whose device id is the registration id.
     #[must_use]
     pub fn enroll(&self, registration_id: &str, authentication: Authentication) -> Enrolled {
         Enrolled {

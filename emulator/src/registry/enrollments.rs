@@ -33,12 +33,12 @@ impl Enrollments {
         self.groups.len() < before
     }
 
-    /// All groups.
+    /// Returns all groups.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter()
     }
 
-    /// The group of this name, in any case.
+    /// Returns the group of this name, in any case.
     #[must_use]
     pub fn group(&self, id: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.id.eq_ignore_ascii_case(id))
@@ -54,12 +54,12 @@ impl Enrollments {
         self.individuals.remove(&registration_id.to_ascii_lowercase()).is_some()
     }
 
-    /// All individual enrollments, by registration id.
+    /// Returns all individual enrollments, by registration id.
     pub fn individuals(&self) -> impl Iterator<Item = (&str, &Individual)> {
         self.individuals.iter().map(|(id, individual)| (id.as_str(), individual))
     }
 
-    /// The individual enrollment of this registration id.
+    /// Returns the individual enrollment of this registration id, in any case.
     #[must_use]
     pub fn individual(&self, registration_id: &str) -> Option<&Individual> {
         self.individuals.get(&registration_id.to_ascii_lowercase())
@@ -82,8 +82,8 @@ impl Enrollments {
         own.into_iter().chain(of_group)
     }
 
-    /// The named group's or the own enrollment of `registration_id`, as it was remembered, with the thumbprint of the
-    /// certificate that it registered with.
+    /// Finds the enrollment of a remembered registration: in the named group, or else the own one of `registration_id`.
+    /// `thumbprint` belongs to the certificate that it registered with.
     #[must_use]
     pub fn find(
         &self,

@@ -26,7 +26,7 @@ pub enum Reprovisioning {
 }
 
 impl Reprovisioning {
-    /// Ref §9.4.
+    /// Returns the substatus after a move to another hub (ref §9.4); a device that never moves keeps the initial one.
     #[must_use]
     pub fn substatus(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl Terms {
     }
 }
 
-/// FNV-1a over the id without case: the same in every process, unlike the standard library's hasher.
+/// Returns FNV-1a over the id without case: the same in every process, unlike the standard library's hasher.
 fn fnv1a(text: &str) -> u64 {
     let mix =
         |hash: u64, byte: u8| (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);

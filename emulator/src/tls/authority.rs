@@ -105,7 +105,7 @@ impl std::fmt::Debug for EmulatorCa {
     }
 }
 
-/// The CA in `data_dir`, made there when there is none; it may sign for `names`.
+/// Loads the CA in `data_dir`, or makes it there when there is none; it may sign for `names`.
 ///
 /// # Errors
 /// [`EmulatorCaError`].
@@ -168,7 +168,7 @@ pub fn load(dir: &Path) -> Result<EmulatorCa, EmulatorCaError> {
     Ok(EmulatorCa { issuer, certificate })
 }
 
-/// The public key stands in the certificate as it is.
+/// Returns whether a certificate belongs to a key: the public key is in the certificate as it is.
 fn belongs(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
     let public = key.public_key_raw();
     !public.is_empty() && certificate.as_ref().windows(public.len()).any(|window| window == public)
@@ -193,7 +193,7 @@ fn sign(
     write(path, 0o644, certificate.pem().as_bytes())
 }
 
-/// In one step, so that a crash leaves no half file behind.
+/// Writes a file in one step, so that a crash leaves no half file behind.
 fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), EmulatorCaError> {
     let failed = |source| EmulatorCaError::Write { path: path.to_owned(), source };
     let part = path.with_extension("part");

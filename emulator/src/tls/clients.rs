@@ -12,14 +12,14 @@ use webpki::RawPublicKeyEntity;
 
 use crate::x509::certificate::public_key;
 
-/// Takes every certificate whose key the client has.
+/// Verifier that accepts every certificate whose key the client has.
 #[derive(Debug)]
 pub struct AcceptEveryCertificate {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl AcceptEveryCertificate {
-    /// With the provider's signature algorithms.
+    /// Creates a verifier with the provider's signature algorithms.
     #[must_use]
     pub fn new(provider: &CryptoProvider) -> Self {
         Self { algorithms: provider.signature_verification_algorithms }
@@ -31,8 +31,8 @@ impl ClientCertVerifier for AcceptEveryCertificate {
         false
     }
 
-    /// None: a client must not choose its certificate by the issuers we know.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // None: a client must not choose its certificate by the issuers we know.
         &[]
     }
 
@@ -45,13 +45,13 @@ impl ClientCertVerifier for AcceptEveryCertificate {
         Ok(ClientCertVerified::assertion())
     }
 
-    /// The key is read from the certificate here: rustls' own way refuses version 1 (ref §9.5).
     fn verify_tls12_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        // The key is read from the certificate here: rustls' own way refuses version 1 (ref §9.5).
         let info = public_key(certificate).map_err(|_| CertificateError::BadEncoding)?;
         let key = RawPublicKeyEntity::try_from(&info).map_err(|_| CertificateError::BadEncoding)?;
         let fitting = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme);

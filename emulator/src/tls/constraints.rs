@@ -7,7 +7,7 @@ use rcgen::{CidrSubnet, GeneralSubtree};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The subtrees of `localhost`, loopback addresses, a cluster's services (`*.svc`) and `names`.
+/// Returns the subtrees of `localhost`, loopback addresses, a cluster's services (`*.svc`) and `names`.
 #[must_use]
 pub fn of_names(names: &[String]) -> Vec<GeneralSubtree> {
     let always = [dns("localhost"), dns("svc"), addresses(Ipv4Addr::LOCALHOST.into(), 8)];
@@ -21,7 +21,7 @@ pub fn of_names(names: &[String]) -> Vec<GeneralSubtree> {
     all
 }
 
-/// The permitted subtrees of a CA's certificate; nothing when it may sign for any name.
+/// Returns the permitted subtrees of a CA's certificate; nothing when it may sign for any name.
 #[must_use]
 pub fn of_certificate(der: &[u8]) -> Option<Vec<GeneralSubtree>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
@@ -48,7 +48,7 @@ fn dns(name: &str) -> GeneralSubtree {
     GeneralSubtree::DnsName(name.to_ascii_lowercase())
 }
 
-/// The network of `address` whose mask has `prefix` bits.
+/// Returns the network of `address` whose mask has `prefix` bits.
 fn addresses(address: IpAddr, prefix: u8) -> GeneralSubtree {
     GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, prefix))
 }

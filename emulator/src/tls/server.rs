@@ -70,7 +70,7 @@ struct CurrentCertificate {
 }
 
 impl ServerCertificate {
-    /// Certificates for `localhost`, loopback addresses and `names`.
+    /// Issues certificates for `localhost`, loopback addresses and `names`.
     ///
     /// # Errors
     /// [`ServerTlsError`].
@@ -116,7 +116,8 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-/// TLS 1.2 and 1.3; a client certificate is asked for and any is taken (ref §0.3 rule 9, §1.4).
+/// Creates the configuration for TLS 1.2 and 1.3. The server asks for a client certificate and accepts any (ref §0.3
+/// rule 9, §1.4).
 ///
 /// # Errors
 /// [`ServerTlsError::Setup`].
@@ -143,7 +144,7 @@ fn issue_all(
     Ok(CurrentCertificate { hosts: hosts.collect::<Result<_, _>>()?, addresses: one(addresses)?, until })
 }
 
-/// A certificate for `localhost`, loopback addresses and `names`.
+/// Issues a certificate for `localhost`, loopback addresses and `names`.
 fn issue(
     authority: &EmulatorCa,
     names: &[String],

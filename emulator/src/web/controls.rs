@@ -23,12 +23,12 @@ pub struct InstanceQuery {
     id_scope: Option<String>,
 }
 
-/// GET of a device.
+/// Handles GET of a device.
 pub async fn show_device(State(web): State<Web>, Path((hub, device_id)): Path<(String, String)>) -> Response {
     shown(devices::show(&web.state, &hub, &device_id))
 }
 
-/// PUT of a device.
+/// Handles PUT of a device.
 pub async fn put_device(
     State(web): State<Web>,
     Path((hub, device_id)): Path<(String, String)>,
@@ -37,7 +37,7 @@ pub async fn put_device(
     change(&web, Target::Device { hub, device_id }, put(body))
 }
 
-/// DELETE of a device.
+/// Handles DELETE of a device.
 pub async fn delete_device(
     State(web): State<Web>,
     Path((hub, device_id)): Path<(String, String)>,
@@ -45,7 +45,7 @@ pub async fn delete_device(
     change(&web, Target::Device { hub, device_id }, Action::Delete)
 }
 
-/// GET of a group.
+/// Handles GET of a group.
 pub async fn show_group(
     State(web): State<Web>,
     Path(id): Path<String>,
@@ -54,7 +54,7 @@ pub async fn show_group(
     shown(enrollments::show(&web.state, EnrollmentKind::Group, which.id_scope.as_deref(), &id))
 }
 
-/// PUT of a group.
+/// Handles PUT of a group.
 pub async fn put_group(
     State(web): State<Web>,
     Path(enrollment_group_id): Path<String>,
@@ -64,7 +64,7 @@ pub async fn put_group(
     change(&web, Target::Group { id_scope, enrollment_group_id }, put(body))
 }
 
-/// DELETE of a group.
+/// Handles DELETE of a group.
 pub async fn delete_group(
     State(web): State<Web>,
     Path(enrollment_group_id): Path<String>,
@@ -73,7 +73,7 @@ pub async fn delete_group(
     change(&web, Target::Group { id_scope, enrollment_group_id }, Action::Delete)
 }
 
-/// GET of an individual enrollment.
+/// Handles GET of an individual enrollment.
 pub async fn show_individual(
     State(web): State<Web>,
     Path(id): Path<String>,
@@ -82,7 +82,7 @@ pub async fn show_individual(
     shown(enrollments::show(&web.state, EnrollmentKind::Individual, which.id_scope.as_deref(), &id))
 }
 
-/// PUT of an individual enrollment.
+/// Handles PUT of an individual enrollment.
 pub async fn put_individual(
     State(web): State<Web>,
     Path(registration_id): Path<String>,
@@ -92,7 +92,7 @@ pub async fn put_individual(
     change(&web, Target::Individual { id_scope, registration_id }, put(body))
 }
 
-/// DELETE of an individual enrollment.
+/// Handles DELETE of an individual enrollment.
 pub async fn delete_individual(
     State(web): State<Web>,
     Path(registration_id): Path<String>,
@@ -101,27 +101,27 @@ pub async fn delete_individual(
     change(&web, Target::Individual { id_scope, registration_id }, Action::Delete)
 }
 
-/// GET of a certificate.
+/// Handles GET of a certificate.
 pub async fn show_certificate(State(web): State<Web>, Path(name): Path<String>) -> Response {
     shown(certificates::show(&web.state.authorities, &name))
 }
 
-/// PUT of a certificate.
+/// Handles PUT of a certificate.
 pub async fn put_certificate(State(web): State<Web>, Path(name): Path<String>, body: String) -> Response {
     change(&web, Target::Certificate { name }, put(body))
 }
 
-/// DELETE of a certificate.
+/// Handles DELETE of a certificate.
 pub async fn delete_certificate(State(web): State<Web>, Path(name): Path<String>) -> Response {
     change(&web, Target::Certificate { name }, Action::Delete)
 }
 
-/// A new verification code, in place of the one before.
+/// Makes a new verification code, which replaces the previous one.
 pub async fn generate_code(State(web): State<Web>, Path(name): Path<String>) -> Response {
     change(&web, Target::Certificate { name }, Action::Code(verification_code(random::random())))
 }
 
-/// The proof of possession.
+/// Verifies a certificate by the proof of possession in the body.
 pub async fn verify(State(web): State<Web>, Path(name): Path<String>, body: String) -> Response {
     change(&web, Target::Certificate { name }, Action::Verify(Zeroizing::new(body)))
 }

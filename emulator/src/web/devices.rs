@@ -62,7 +62,7 @@ impl DeviceView {
     }
 }
 
-/// All devices, by hub and id.
+/// Returns all devices, by hub and id.
 pub async fn list(State(web): State<Web>) -> Json<Vec<DeviceView>> {
     let faults = web.state.faults.all();
     let of_hub = |hub: &Hub| {
@@ -94,7 +94,7 @@ pub async fn disconnect(
     (StatusCode::OK, format!("closed the connection of {id:?}\n"))
 }
 
-/// The devices of this id, of one hub or of all.
+/// Finds the devices of this id, of one hub or of all.
 fn named(web: &Web, id: &str, hub: Option<&str>) -> Result<Vec<Arc<Device>>, (StatusCode, String)> {
     let hubs = web.state.hubs.iter();
     let hubs = hubs.filter(|found| hub.is_none_or(|name| found.name.eq_ignore_ascii_case(name)));

@@ -26,7 +26,7 @@ pub struct EventsQuery {
     follow: bool,
 }
 
-/// The last `limit` messages of `device`, and with `follow` the ones to come.
+/// Returns the last `limit` messages of `device`, and with `follow` also the later ones.
 pub async fn list(State(web): State<Web>, Query(query): Query<EventsQuery>) -> Response {
     let store = &web.state.events;
     // Whatever comes after this number is not among the kept ones, or is passed over twice at worst.
@@ -46,7 +46,7 @@ fn ok(bytes: Bytes) -> Result<Bytes, std::convert::Infallible> {
     Ok(bytes)
 }
 
-/// Every message behind the one numbered `seen`, until the emulator ends.
+/// Returns every message (of `device`) behind the one numbered `seen`, until the emulator ends.
 fn following(web: Web, device: Option<String>, seen: u64) -> impl futures::Stream<Item = Bytes> {
     stream::unfold((web, device, seen), |(web, device, mut seen)| async move {
         loop {

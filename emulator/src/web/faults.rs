@@ -10,22 +10,22 @@ use crate::controls::faults;
 use crate::web::controls::shown;
 use crate::web::state::Web;
 
-/// GET of all faults.
+/// Handles GET of all faults.
 pub async fn list(State(web): State<Web>) -> Json<Value> {
     Json(faults::list(&web.state))
 }
 
-/// GET of a fault.
+/// Handles GET of a fault.
 pub async fn show(State(web): State<Web>, Path(name): Path<String>) -> Response {
     shown(faults::get(&web.state, &name))
 }
 
-/// PUT of a fault.
+/// Handles PUT of a fault.
 pub async fn put(State(web): State<Web>, Path(name): Path<String>, body: String) -> Response {
     shown(faults::put(&web.state, &name, &body))
 }
 
-/// DELETE of a fault.
+/// Handles DELETE of a fault.
 pub async fn delete(State(web): State<Web>, Path(name): Path<String>) -> Response {
     match faults::delete(&web.state, &name) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -33,7 +33,7 @@ pub async fn delete(State(web): State<Web>, Path(name): Path<String>) -> Respons
     }
 }
 
-/// DELETE of all faults.
+/// Handles DELETE of all faults.
 pub async fn clear(State(web): State<Web>) -> StatusCode {
     faults::clear(&web.state);
     StatusCode::NO_CONTENT

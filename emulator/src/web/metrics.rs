@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use crate::state::EmulatorState;
 use crate::web::state::Web;
 
-/// All metrics.
+/// Returns all metrics in Prometheus' text format.
 pub async fn show(State(web): State<Web>) -> ([(HeaderName, &'static str); 1], String) {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&web.state))
 }

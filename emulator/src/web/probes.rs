@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 
 use crate::web::state::Web;
 
-/// The process answers.
+/// Confirms that the process answers.
 pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Devices may connect.
+/// Returns whether devices may connect: status 200, or 503 while the emulator shuts down.
 pub async fn readyz(State(web): State<Web>) -> (StatusCode, &'static str) {
     if web.stop.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")

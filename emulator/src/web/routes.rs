@@ -10,7 +10,7 @@ use super::guard::guard;
 use super::state::Web;
 use super::{controls, devices, events, faults, metrics, probes};
 
-/// All routes, for requests to one of `names` and to `localhost`.
+/// Returns all routes, for requests to one of `names` and to `localhost`.
 pub fn routes(web: Web, names: Arc<[String]>) -> Router {
     Router::new()
         .route("/livez", get(probes::livez))

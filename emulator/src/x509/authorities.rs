@@ -67,13 +67,13 @@ pub enum AuthorityError {
 pub struct Authorities(RwLock<BTreeMap<String, Authority>>);
 
 impl Authorities {
-    /// All, by name.
+    /// Returns all CAs, by name.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, Authority> {
         self.0.read().clone()
     }
 
-    /// One.
+    /// Returns the CA of this name.
     ///
     /// # Errors
     /// [`AuthorityError::Unknown`].
@@ -180,7 +180,7 @@ impl Authorities {
     }
 }
 
-/// 48 hexadecimal digits, as Azure's codes are (ref §9.2).
+/// Returns a verification code: 48 hexadecimal digits, as Azure's codes are (ref §9.2).
 #[must_use]
 pub fn verification_code(random: [u8; 24]) -> String {
     hex::encode_upper(random)

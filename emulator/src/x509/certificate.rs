@@ -110,7 +110,7 @@ impl Certificate {
         })
     }
 
-    /// As it came.
+    /// Returns the certificate in DER, as it was received.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -156,7 +156,7 @@ fn client_usage(parsed: &X509Certificate<'_>) -> Result<bool, CertificateError> 
     Ok(usage.is_none_or(|usage| usage.value.client_auth || usage.value.any))
 }
 
-/// The public key of a certificate in DER, of version 1 or 3, for the TLS handshake.
+/// Reads the public key of a certificate in DER, of version 1 or 3, for the TLS handshake.
 ///
 /// # Errors
 /// [`CertificateError::Encoding`].

@@ -62,7 +62,7 @@ fn base64(text: &str) -> Result<Zeroizing<Vec<u8>>, TextError> {
     }
 }
 
-/// As PEM.
+/// Formats a certificate as PEM.
 #[must_use]
 pub fn write(certificate: &Certificate) -> String {
     let digits = STANDARD.encode(certificate.der());

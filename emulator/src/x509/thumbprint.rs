@@ -44,13 +44,13 @@ impl Thumbprint {
         Ok(Self(bytes.collect()))
     }
 
-    /// SHA-1 of `der`.
+    /// Returns the SHA-1 of `der`.
     #[must_use]
     pub fn sha1(der: &[u8]) -> Self {
         Self(digest(&SHA1_FOR_LEGACY_USE_ONLY, der).as_ref().to_vec())
     }
 
-    /// SHA-256 of `der`.
+    /// Returns the SHA-256 of `der`.
     #[must_use]
     pub fn sha256(der: &[u8]) -> Self {
         Self(digest(&SHA256, der).as_ref().to_vec())

@@ -16,7 +16,7 @@ use crate::bytes::{ACCEPTED, CONNECT_DEV1_X509, hex};
 use crate::pki::{DEV1, DEV1_KEY, Der, V1, V1_KEY, V1_RSA, V1_RSA_KEY, der};
 use crate::running::{Device, Running, directory, serve};
 
-/// Shows a chain with a key, whether or not they belong together.
+/// Client's chain with a key, whether or not they belong together.
 #[derive(Debug)]
 struct Shown(Arc<CertifiedKey>);
 
@@ -49,7 +49,7 @@ fn showing(
     Arc::new(builder.with_root_certificates(roots).with_client_cert_resolver(Arc::new(shown)))
 }
 
-/// An emulator that knows the three certificates of `dev1`.
+/// Starts an emulator whose `dev1` has the thumbprints of the two certificates of version 1.
 fn start() -> Running {
     let dir = directory();
     let thumbprints = |primary: &str, secondary: &str| {
@@ -108,7 +108,7 @@ fn a_certificate_without_its_key_is_refused() {
     assert!(!never_connects(&running, vec![der(V1)], V1_KEY, &TLS13), "the right key");
 }
 
-/// With TLS 1.3 the client hears of it only when it reads.
+/// Returns whether a client fails to connect. With TLS 1.3 it notices the failed handshake only when it reads.
 fn never_connects(
     running: &Running,
     chain: Vec<Der>,

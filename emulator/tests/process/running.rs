@@ -43,7 +43,7 @@ impl Drop for Directory {
     }
 }
 
-/// A new one.
+/// Creates a new directory.
 pub(crate) fn directory() -> Directory {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("lanyard-process-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -52,12 +52,11 @@ pub(crate) fn directory() -> Directory {
     Directory(path)
 }
 
-/// The program.
 pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lanyard-emulator"))
 }
 
-/// `serve` in `dir` with `config`, on free ports.
+/// Writes `config` to `dir`, and returns the command `serve` for it, on free ports.
 pub(crate) fn serve(dir: &Path, config: &str) -> Command {
     std::fs::write(dir.join("emulator.yaml"), config).unwrap();
     let mut command = program();
@@ -99,7 +98,7 @@ impl Running {
         Self::spawn(dir, command)
     }
 
-    /// Its log goes to the file `log` in `dir`.
+    /// Starts `command` and waits until it serves. Its log goes to the file `log` in `dir`.
     pub(crate) fn spawn(dir: impl Into<Arc<Directory>>, mut command: Command) -> Self {
         let dir = dir.into();
         let log = std::fs::File::create(dir.join("log")).unwrap();
@@ -136,7 +135,7 @@ impl Running {
         Self::spawn(dir, command)
     }
 
-    /// A device that is connected.
+    /// Connects a device.
     pub(crate) fn device(&self, id: &str) -> Device {
         let mut device =
             Device::dial(self.mqtt, "localhost", &client(&self.ca(), None, rustls::DEFAULT_VERSIONS))
@@ -180,7 +179,7 @@ impl Drop for Running {
 /// A certificate chain and its key.
 pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// A TLS client that trusts `ca`.
+/// Creates the configuration of a TLS client that trusts `ca`.
 pub(crate) fn client(
     ca: &Path,
     identity: Option<Identity>,
@@ -242,7 +241,7 @@ impl Device {
         assert_eq!(read, expected);
     }
 
-    /// The same, when either of two answers of that length is right.
+    /// Reads an answer and checks that it is one of two of that length.
     pub(crate) fn expect_either(&mut self, one: &str, other: &str) {
         let mut read = vec![0; one.len() / 2];
         self.0.read_exact(&mut read).unwrap();

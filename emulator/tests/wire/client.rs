@@ -78,7 +78,7 @@ dps:
 emulator: {retryAfterSeconds: 3}
 ";
 
-/// Follows tokio's paused time.
+/// Clock that follows tokio's paused time.
 #[derive(Debug)]
 struct TestClock(Timestamp, Instant);
 
@@ -119,7 +119,7 @@ impl Emulator {
         self.client_with(&[])
     }
 
-    /// A client that presented these certificates in its handshake.
+    /// Connects a client that presented these certificates in its handshake.
     pub(crate) fn client_with(&self, certificates: &[Der]) -> Client {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let peer = Peer { certificates: certificates.to_vec() };
@@ -146,7 +146,7 @@ impl Emulator {
         client
     }
 
-    /// The published CONNECT of `dev1`, accepted.
+    /// Sends the published CONNECT of `dev1`, and expects to be accepted.
     pub(crate) async fn dev1(&self) -> Client {
         let mut client = self.client();
         client.send(&hex(CONNECT_DEV1)).await;
@@ -154,7 +154,7 @@ impl Emulator {
         client
     }
 
-    /// The same, with or without a session of an earlier connection.
+    /// Connects as [`Self::dev1`] does, with or without a session of an earlier connection.
     pub(crate) async fn dev1_again(&self) -> Client {
         let mut client = self.client();
         client.send(&hex(CONNECT_DEV1)).await;
@@ -193,7 +193,7 @@ pub(crate) fn token(key_text: &str, resource: &str) -> String {
     SasToken::sign(&key(key_text), resource, END.unsigned_abs(), None).expose().to_owned()
 }
 
-/// A CONNECT of a device with K32.
+/// Returns a CONNECT of a device with K32.
 pub(crate) fn device(id: &str) -> Connect {
     Connect::new(
         id,
@@ -221,7 +221,7 @@ impl Client {
         assert_eq!(to_hex(&read), expected);
     }
 
-    /// One whole packet with a length below 16384: first byte and rest.
+    /// Reads one whole packet with a length below 16384; returns its first byte, and the rest behind the length.
     pub(crate) async fn packet(&mut self) -> (u8, Vec<u8>) {
         let first = self.0.read_u8().await.expect("the emulator answers");
         let mut length = usize::from(self.0.read_u8().await.unwrap());
@@ -233,7 +233,7 @@ impl Client {
         (first, rest)
     }
 
-    /// A message of QoS 1: topic and body.
+    /// Reads a message of QoS 1; returns its topic and body.
     pub(crate) async fn message(&mut self) -> (String, Value) {
         let (first, rest) = self.packet().await;
         assert_eq!(first, 0x32, "a PUBLISH of QoS 1");
@@ -242,7 +242,7 @@ impl Client {
         (topic, serde_json::from_slice(&rest[4 + length..]).unwrap())
     }
 
-    /// Everything until the emulator closes, as hexadecimal digits.
+    /// Reads until the emulator closes; returns everything as hexadecimal digits.
     pub(crate) async fn rest(&mut self) -> String {
         let mut read = Vec::new();
         self.0.read_to_end(&mut read).await.expect("the end is not an error");

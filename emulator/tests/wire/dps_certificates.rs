@@ -11,7 +11,7 @@ use crate::registering::{
     put_group, upload,
 };
 
-/// §8.3: "Invalid certificate.", and no hub knows the device.
+/// Expects that DPS answers a registration with "Invalid certificate." (ref §8.3), and that the hub has no such device.
 async fn refused(emulator: &Emulator, registration_id: &str, chain: &[Der]) {
     let (status, answer) = outcome(emulator, registration_id, chain).await;
     assert_eq!(

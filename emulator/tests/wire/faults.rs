@@ -20,7 +20,7 @@ async fn send(client: &mut Client, id: u16) {
     client.send(&publish(EVENTS, 1, id, b"x")).await;
 }
 
-/// A device connected to DPS, subscribed to its answers.
+/// Connects a device to DPS, and subscribes to its answers.
 async fn at_dps(emulator: &Emulator) -> Client {
     subscribed(emulator, &dps("dev-01", &derived("dev-01"))).await
 }

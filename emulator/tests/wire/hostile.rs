@@ -19,7 +19,7 @@ fn feed(bytes: &[u8], piece: usize) -> String {
     })
 }
 
-/// A conversation that is fine.
+/// Returns the bytes of a valid conversation.
 fn conversation() -> Vec<u8> {
     [
         hex(CONNECT_DEV1),
@@ -94,7 +94,8 @@ async fn large_packets_are_for_known_devices_only() {
     assert_eq!(rest, "");
 }
 
-/// Closed at once, and not after the time that a login may take.
+/// Sends `bytes` and returns the answer; expects the connection to close at once, and not after the time that a login
+/// may take.
 async fn feed_now(bytes: &[u8]) -> String {
     let mut client = Emulator::new().client();
     client.try_send(bytes).await;

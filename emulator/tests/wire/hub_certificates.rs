@@ -17,7 +17,7 @@ const SHA1: &str = "8E15FF30AA2B351DDB56FCDCA4496796B3591A2A";
 const SHA256: &str = "B8413FDBACD7BB4937D3D0F6E81CDCF3C8EFE9C675AE77E9213741F5B7C1A386";
 const OTHER: &str = "0000000000000000000000000000000000000000";
 
-/// An emulator whose `dev1` has this `authentication`, with uploaded CAs: name, certificate, verified.
+/// Creates an emulator whose `dev1` has this `authentication`, with uploaded CAs: name, certificate, verified.
 fn emulator(authentication: &Value, authorities: &[(&str, &Ca, bool)]) -> Emulator {
     let certificates: Vec<_> = authorities
         .iter()

@@ -72,7 +72,7 @@ impl Ca {
         Self { name: name_of(&params), issuer: Issuer::new(params, key), certificate }
     }
 
-    /// A CA under this one.
+    /// Creates a CA under this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         self.intermediate_with(ca_params(name))
     }
@@ -91,7 +91,7 @@ impl Ca {
         self.certificate.pem()
     }
 
-    /// Another certificate for the name and key of `other`, signed by this one.
+    /// Signs another certificate for the name and key of `other`.
     pub(crate) fn signs(&self, other: &Self) -> Leaf {
         let params = ca_params(&other.name);
         let key = KeyPair::from_pem(&other.issuer.key().serialize_pem()).unwrap();
@@ -99,7 +99,7 @@ impl Ca {
         Leaf { certificate, key }
     }
 
-    /// A leaf that it signed.
+    /// Creates a leaf, signed by this CA.
     pub(crate) fn leaf(&self, name: &str) -> Leaf {
         self.leaf_with(&leaf_params(name))
     }
@@ -118,7 +118,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// Signed by itself.
+    /// Creates a certificate that is signed by itself.
     pub(crate) fn alone(name: &str) -> Self {
         Self::alone_with(&leaf_params(name))
     }

@@ -7,7 +7,7 @@ use crate::client::{CONFIG, Client, EARLY, END, Emulator, HUB, K32, K64, device,
 
 pub(crate) const SCOPE: &str = "0ne00ABCDEF";
 
-/// A CONNECT to DPS with `key`.
+/// Returns a CONNECT to DPS with `key`.
 pub(crate) fn dps(registration_id: &str, key: &str) -> Connect {
     let user =
         format!("{SCOPE}/registrations/{registration_id}/api-version=2019-03-31&ClientVersion=test%2F1");
@@ -49,7 +49,7 @@ pub(crate) async fn poll(client: &mut Client, rid: &str, operation_id: &str) -> 
     client.message().await
 }
 
-/// The whole way: the outcome and its topic.
+/// Registers a device, and polls once if it is not assigned at once; returns the topic and the body of the last answer.
 async fn outcome(emulator: &Emulator, registration_id: &str, key: &str) -> (String, Value) {
     let mut client = subscribed(emulator, &dps(registration_id, key)).await;
     let (topic, first) =

@@ -9,24 +9,24 @@ use crate::client::{EARLY, Emulator, HUB};
 use crate::pki::{Ca, Der};
 use crate::provisioning::{SCOPE, poll, register};
 
-/// A CA certificate of the configuration.
+/// Returns the configuration of an uploaded CA certificate.
 pub(crate) fn upload(name: &str, ca: &Ca, verified: bool) -> Value {
     json!({"name": name, "properties": {"certificate": ca.pem(), "isVerified": verified}})
 }
 
-/// A group of the configuration by uploaded CAs.
+/// Returns the configuration of a group by uploaded CAs.
 pub(crate) fn group_by_name(id: &str, primary: &str, secondary: Option<&str>) -> Value {
     let references = json!({"caReferences": {"primary": primary, "secondary": secondary}});
     json!({"enrollmentGroupId": id, "attestation": {"type": "x509", "x509": references}})
 }
 
-/// A group of the configuration by its own CA.
+/// Returns the configuration of a group by its own CA.
 pub(crate) fn group_by_certificate(id: &str, ca: &Ca) -> Value {
     let signers = json!({"signingCertificates": {"primary": {"certificate": ca.pem()}}});
     json!({"enrollmentGroupId": id, "attestation": {"type": "x509", "x509": signers}})
 }
 
-/// An individual of the configuration by its own certificates.
+/// Returns the configuration of an individual enrollment by its own certificates.
 pub(crate) fn individual(registration_id: &str, primary: &str, secondary: Option<&str>) -> Value {
     let mut leafs = json!({"primary": {"certificate": primary}});
     if let Some(secondary) = secondary {
@@ -36,14 +36,14 @@ pub(crate) fn individual(registration_id: &str, primary: &str, secondary: Option
     json!({"registrationId": registration_id, "attestation": attestation})
 }
 
-/// An emulator with these, one hub and one DPS.
+/// Creates an emulator with these certificates and enrollments, one hub and one DPS.
 pub(crate) fn emulator(certificates: &[Value], groups: &[Value], individuals: &[Value]) -> Emulator {
     let dps = json!({"idScope": SCOPE, "enrollmentGroups": groups, "enrollments": individuals});
     let config = json!({"hubs": [{"hostName": HUB}], "certificates": certificates, "dps": [dps]});
     Emulator::with(&config.to_string(), EARLY, None)
 }
 
-/// A CONNECT to DPS without a password.
+/// Returns a CONNECT to DPS without a password.
 pub(crate) fn connect(registration_id: &str) -> Connect {
     let user = format!("{SCOPE}/registrations/{registration_id}/api-version=2019-03-31");
     Connect { clean: true, password: None, ..Connect::new(registration_id, &user, "") }
@@ -57,7 +57,8 @@ pub(crate) async fn greeting(emulator: &Emulator, registration_id: &str, chain: 
     client.rest().await
 }
 
-/// The whole way: the status of the last answer's topic, and its body.
+/// Registers a device, and polls once if it is not assigned at once; returns the status in the topic of the last
+/// answer, and its body.
 pub(crate) async fn outcome(emulator: &Emulator, registration_id: &str, chain: &[Der]) -> (u16, Value) {
     let mut client = emulator.client_with(chain);
     client.send(&connect(registration_id).bytes()).await;
@@ -72,7 +73,7 @@ pub(crate) async fn outcome(emulator: &Emulator, registration_id: &str, chain: &
     (topic.split('/').nth(3).unwrap().parse().unwrap(), answer)
 }
 
-/// The group that a registration was assigned by, the hub and the id there.
+/// Expects that a registration is assigned; returns the group that it was assigned by, the hub and the id there.
 pub(crate) async fn assignment(
     emulator: &Emulator,
     registration_id: &str,

@@ -154,7 +154,8 @@ fn number(out: &mut Vec<u8>, number: impl serde::Serialize) {
     serde_json::to_writer(out, &number).expect("a whole number, written to memory");
 }
 
-/// ISO 8601 in UTC with milliseconds. Clocks that are off by ten thousand years stand at the end of the calendar.
+/// Writes a time in ISO 8601, in UTC with milliseconds. A time outside of the calendar, from a clock that is off by ten
+/// thousand years, becomes the first or last one of the calendar.
 fn date(out: &mut Vec<u8>, millis: i64) {
     let end = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
     let at = Timestamp::from_millisecond(millis).unwrap_or(end);

@@ -35,7 +35,7 @@ impl Template {
         Ok(Self { plan: Plan::of(&outline), texts })
     }
 
-    /// As it was written.
+    /// Returns the template as it was written.
     #[must_use]
     pub const fn texts(&self) -> &TemplateTexts {
         &self.texts

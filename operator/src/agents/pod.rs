@@ -16,13 +16,14 @@ const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Longest part of a log that a condition repeats.
 const MAX_WORDS: usize = 400;
 
-/// The words are always the same, so that a start is one status and not five.
+/// Returns the aspect of a pod that is starting. The words are always the same, so that a start is one status and not
+/// five.
 #[must_use]
 pub fn starting() -> Aspect {
     Aspect::new(false, AGENT_STARTING, "the agent's pod is starting")
 }
 
-/// Kubernetes is about to replace a pod of an older specification.
+/// Returns the aspect of a pod of an older specification, which Kubernetes is about to replace.
 #[must_use]
 pub fn replaced() -> Aspect {
     Aspect::new(false, AGENT_STARTING, "the agent's pod is replaced by one of the new specification")
@@ -104,7 +105,7 @@ fn unschedulable(status: &PodStatus) -> Option<String> {
     (scheduled.status == "False").then(|| scheduled.message.clone().unwrap_or_default())
 }
 
-/// The last line of its log says more than its exit code.
+/// Returns the aspect of a container that has ended. The last line of its log says more than its exit code.
 fn crashing(pod: &str, container: &ContainerStatus) -> Aspect {
     let ended = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
     let ended = ended(&container.state).or_else(|| ended(&container.last_state));

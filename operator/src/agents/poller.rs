@@ -60,7 +60,8 @@ impl Agents {
         (Self { reports: Arc::default(), untried: Arc::default(), news }, changes)
     }
 
-    /// The agent's pod changed: it is this one now.
+    /// Reports the agent's current pod to the poller, which polls the agent while its container runs and the pod is not
+    /// being deleted.
     pub fn moved(&self, device: &Key, pod: Option<Arc<Pod>>) {
         let address = pod.filter(|pod| pod.metadata.deletion_timestamp.is_none()).and_then(|pod| {
             let status = pod.status.as_ref()?;
@@ -190,7 +191,7 @@ impl Round {
         }
     }
 
-    /// Soon, and not when it would be its turn.
+    /// Polls the agent soon, instead of at its scheduled time.
     fn hurry(&mut self, device: &Key) {
         let Some(polled) = self.polled.get_mut(device) else { return };
         polled.wait = FAST.0;

@@ -26,7 +26,7 @@ impl Default for Endpoints {
 }
 
 impl Endpoints {
-    /// A list of host names; `*.` at the beginning stands for one or more labels.
+    /// Creates a list of host names; `*.` at the beginning matches one or more labels.
     #[must_use]
     pub fn new(patterns: Vec<String>) -> Self {
         Self(patterns)

@@ -61,8 +61,8 @@ pub struct CaFields {
 }
 
 impl Certificate {
-    /// From DER. A certificate of version 1, as `openssl x509 -req` makes it without extensions, is a client's and never a
-    /// CA's (ref §9.5); `place` says which of a text it is, for the error.
+    /// Reads a certificate from DER. A certificate of version 1, as `openssl x509 -req` makes it without extensions, is
+    /// a client's and never a CA's (ref §9.5); `place` is its position in a text, for the error.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -98,7 +98,7 @@ impl Certificate {
         })
     }
 
-    /// Every certificate of a text, at least one.
+    /// Reads every certificate of a text, at least one.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -107,13 +107,13 @@ impl Certificate {
         found.into_iter().enumerate().map(|(index, der)| Self::read(der, index + 1)).collect()
     }
 
-    /// Its bytes.
+    /// Returns the certificate as DER.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// Its SHA-256 thumbprint.
+    /// Returns the certificate's SHA-256 thumbprint.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_certificate(&self.der)
@@ -141,7 +141,7 @@ impl Certificate {
             )
     }
 
-    /// In the words that Azure's portal asks for (ref §9.5).
+    /// Returns thumbprints, serial number and expiry in the form that Azure's portal asks for (ref §9.5).
     #[must_use]
     pub fn status(&self) -> CertificateStatus {
         CertificateStatus {
@@ -159,8 +159,8 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
-/// The certificates of a chain whose time counts. A root at the end of a chain may have ended, because servers have their own
-/// copy of it.
+/// Returns the certificates of a chain whose validity period counts. A root at the end of a chain may have expired,
+/// because servers have their own copy of it.
 pub fn within_time(chain: &[Certificate]) -> impl Iterator<Item = &Certificate> {
     let last = chain.len().saturating_sub(1);
     let counts = move |index: usize, one: &Certificate| index == 0 || index < last || !one.is_root();

@@ -43,7 +43,8 @@ pub struct End {
 }
 
 impl End {
-    /// A root at the end of the chain may have ended, because servers have their own copy of it.
+    /// Returns the earliest expiry of a certificate and its chain. A root at the end of the chain does not count: it
+    /// may have expired, because servers have their own copy of it.
     fn of(leaf: &Certificate, chain: &[Vec<u8>]) -> Self {
         let above = chain.iter().enumerate().filter_map(|(index, der)| {
             let read = Certificate::read(der.clone(), index + 2).ok()?;
@@ -57,13 +58,13 @@ impl End {
 }
 
 impl Certified {
-    /// From its parts.
+    /// Creates a credential from a certificate, its chain and its private key.
     #[must_use]
     pub fn new(leaf: Certificate, chain: Vec<Vec<u8>>, pair: &Pair) -> Self {
         Self { ends: End::of(&leaf, &chain), leaf, chain, key: pair.text() }
     }
 
-    /// From texts: the certificate first, then its chain; and the private key.
+    /// Reads two texts: the certificate, followed by its chain; and the private key.
     ///
     /// # Errors
     /// [`CertifiedError`]: never a part of the key.
@@ -77,19 +78,20 @@ impl Certified {
         Ok(Self::new(leaf, read.into_iter().map(|above| above.der().to_vec()).collect(), &pair))
     }
 
-    /// The device's own certificate.
+    /// Returns the device's own certificate.
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
         &self.leaf
     }
 
-    /// The certificate of the chain that ends first.
+    /// Returns the end of the certificate of the chain that expires first.
     #[must_use]
     pub fn ends(&self) -> &End {
         &self.ends
     }
 
-    /// The device's own certificate, which ends with the first of its chain: a server refuses the whole chain then.
+    /// Returns the device's own certificate with the earliest expiry of its chain: a server refuses the whole chain
+    /// then.
     #[must_use]
     pub fn leaf_within_chain(&self) -> Certificate {
         let mut leaf = self.leaf.clone();
@@ -97,32 +99,32 @@ impl Certified {
         leaf
     }
 
-    /// The same with another chain.
+    /// Replaces the chain.
     #[must_use]
     pub fn with_chain(self, chain: Vec<Vec<u8>>) -> Self {
         Self { ends: End::of(&self.leaf, &chain), chain, ..self }
     }
 
-    /// The certificate's name among credentials.
+    /// Returns the fingerprint of the device's own certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.leaf.fingerprint()
     }
 
-    /// The CA that follows it in the chain.
+    /// Returns the fingerprint of the CA that follows the certificate in the chain; `None` if the chain is empty.
     #[must_use]
     pub fn issuer(&self) -> Option<Fingerprint> {
         self.chain.first().map(|der| Fingerprint::of_certificate(der))
     }
 
-    /// The certificate and its chain as text.
+    /// Returns the certificate and its chain as PEM text.
     #[must_use]
     pub fn certificates(&self) -> String {
         let chain = self.chain.iter().map(|der| pem::certificate_text(der));
         std::iter::once(pem::certificate_text(self.leaf.der())).chain(chain).collect()
     }
 
-    /// The private key as text, PKCS #8.
+    /// Returns the private key as PEM text, in PKCS #8.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key

@@ -73,7 +73,7 @@ pub enum LetGo {
     WhenItEnds,
 }
 
-/// The credential before, next to one that stays.
+/// Returns the previous credential if it is still needed beside a current one that stays.
 #[must_use]
 pub fn staying(
     stored: &StoredCredentials,
@@ -129,7 +129,7 @@ pub fn leaving(
     lasting.or(registered).cloned()
 }
 
-/// The slot of a new certificate: not that of the one which stays beside it.
+/// Returns the slot of a new certificate: not the slot of the certificate that stays beside it.
 #[must_use]
 pub fn slot(stored: &StoredCredentials, stays: Option<&Credential>) -> InUse {
     let current_stays = stays.is_some() && stays == stored.current.as_ref();

@@ -33,7 +33,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// The value of the label.
+    /// Returns the value of the label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -17,7 +17,7 @@ pub enum DeviceNames {
     AnyCase,
 }
 
-/// The certificate of a Secret.
+/// Reads the certificate and the private key of a Secret, and checks that the device can use them.
 ///
 /// # Errors
 /// [`Fault`]: the first thing that is wrong, and what to do; never a part of the key.

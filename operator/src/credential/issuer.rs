@@ -22,7 +22,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The CA of a Secret.
+    /// Reads the CA of a Secret, and checks that it can sign.
     ///
     /// # Errors
     /// [`Fault`]: the first thing that is wrong, and what to do; never a part of the key.
@@ -79,19 +79,20 @@ impl Issuer {
         within_time(&self.chain).try_for_each(|certificate| in_time(certificate, now))
     }
 
-    /// The CA's own certificate.
+    /// Returns the CA's own certificate.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
         self.chain.first().expect("a chain that was read has at least one certificate")
     }
 
-    /// The CA's name among issuers.
+    /// Returns the fingerprint of the CA's own certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.certificate().fingerprint()
     }
 
-    /// Behind the leaf: the CA and all above it that the Secret holds (ref §9.1: up to the enrolled CA at least).
+    /// Returns the certificates that follow a leaf, as DER: the CA and all above it that the Secret holds (ref §9.1: up
+    /// to the enrolled CA at least).
     #[must_use]
     pub fn chain(&self) -> Vec<Vec<u8>> {
         self.chain.iter().map(|certificate| certificate.der().to_vec()).collect()
@@ -115,7 +116,7 @@ fn missing(secret: &str, key: &str) -> Fault {
     )
 }
 
-/// One step of the chain upwards: `below` CAs stand under the lower one.
+/// Checks one step of the chain upwards; `below` is the number of CAs below the lower one.
 fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (Reason, String)> {
     if !lower.is_signed_by(upper) {
         let message = format!(

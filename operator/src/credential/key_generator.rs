@@ -35,8 +35,8 @@ impl KeyGenerator {
         Arc::new(Self { works: Mutex::default(), at_once: Semaphore::new(processors), tell: Box::new(tell) })
     }
 
-    /// A key for a device; `None` while it is being made. A slow one is the same until it is [`stored`](Self::stored): where
-    /// it cannot be, each attempt would keep a processor busy with another one.
+    /// Returns a key for a device; `None` while it is being generated. A slow key stays the same until it is
+    /// [`stored`](Self::stored): where it cannot be stored, each attempt would keep a processor busy with another one.
     ///
     /// # Errors
     /// [`PairError`]

@@ -46,7 +46,7 @@ pub enum LeafError {
     Verify,
 }
 
-/// At most 20 bytes, positive, not zero (RFC 5280 §4.1.2.2), of which 127 bits are the caller's.
+/// Returns a serial number: at most 20 bytes, positive, not zero (RFC 5280 §4.1.2.2). 126 of its bits are the caller's.
 #[must_use]
 pub fn serial(random: [u8; 16]) -> Vec<u8> {
     let mut bytes = random.to_vec();
@@ -54,7 +54,7 @@ pub fn serial(random: [u8; 16]) -> Vec<u8> {
     bytes
 }
 
-/// A certificate that its own key signs.
+/// Creates a certificate that is signed with its own key.
 ///
 /// # Errors
 /// [`LeafError`]
@@ -76,7 +76,7 @@ pub fn self_signed(
     Ok(Certified::new(leaf, Vec::new(), pair))
 }
 
-/// A certificate that the group's CA signs. It never outlives the CA.
+/// Creates a certificate that is signed by the group's CA. It never outlives the CA.
 ///
 /// # Errors
 /// [`LeafError`]
@@ -167,14 +167,14 @@ fn with_issuer(made: &[u8], name: &[u8], issuer: &Issuer) -> Result<Vec<u8>, Lea
     Ok(sequence(&[&signed_part, algorithm, &tagged(0x03, &[&bits])]))
 }
 
-/// The signature's algorithm stands between the signed part and the signature.
+/// Returns the signature's algorithm, which is between the signed part and the signature.
 fn algorithm_of<'a>(made: &'a [u8], body: &[u8]) -> &'a [u8] {
     let rest = content(made).get(body.len()..).unwrap_or_default();
     let (before, length) = header(rest);
     rest.get(..before + length).unwrap_or_default()
 }
 
-/// Lengths of an element's header and of its content.
+/// Returns the lengths of an element's header and of its content.
 fn header(element: &[u8]) -> (usize, usize) {
     match element.get(1).copied().unwrap_or_default() {
         short @ 0..0x80 => (2, short.into()),

@@ -70,7 +70,7 @@ pub enum PairError {
 pub struct Pair(KeyPair);
 
 impl Pair {
-    /// A new one. Slow for RSA: see [`KeyKind::is_slow`].
+    /// Generates a key pair. Slow for RSA: see [`KeyKind::is_slow`].
     ///
     /// # Errors
     /// [`PairError::Generation`].
@@ -86,7 +86,7 @@ impl Pair {
         made.map(Self).map_err(|_| PairError::Generation)
     }
 
-    /// From text: PKCS #8, or what older tools write (`RSA PRIVATE KEY`, `EC PRIVATE KEY`).
+    /// Reads a private key from text: PKCS #8, or what older tools write (`RSA PRIVATE KEY`, `EC PRIVATE KEY`).
     ///
     /// # Errors
     /// [`PairError`]: never a part of the key.
@@ -96,18 +96,17 @@ impl Pair {
         KeyPair::try_from(der.as_slice()).map(Self).map_err(|_| PairError::Unreadable)
     }
 
-    /// The same once more.
     pub(super) fn copy(&self) -> Result<Self, PairError> {
         KeyPair::try_from(self.0.serialized_der()).map(Self).map_err(|_| PairError::Generation)
     }
 
-    /// As text, PKCS #8.
+    /// Returns the private key as PEM text, in PKCS #8.
     #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
         pem::private_key_text(self.0.serialized_der())
     }
 
-    /// The public half, as a certificate's subjectPublicKey has it.
+    /// Returns the public key, as a certificate's subjectPublicKey contains it.
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
         self.0.public_key_raw()

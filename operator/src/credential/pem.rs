@@ -2,13 +2,13 @@
 
 use zeroize::Zeroizing;
 
-/// A certificate as text.
+/// Returns a certificate as PEM text.
 #[must_use]
 pub fn certificate_text(der: &[u8]) -> String {
     encode("CERTIFICATE", der)
 }
 
-/// A private key in PKCS #8 as text.
+/// Returns a private key in PKCS #8 as PEM text.
 #[must_use]
 pub fn private_key_text(der: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode("PRIVATE KEY", der))

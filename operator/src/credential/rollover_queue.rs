@@ -84,7 +84,7 @@ impl RolloverQueue {
         RolloverTurn::Now
     }
 
-    /// A device has moved, or has nothing to move to.
+    /// Removes a device from its group's queue: it has moved, or has nothing to move to.
     pub fn done(&self, group: &Key, device: &Key) {
         let mut queues = self.0.lock();
         if let Some(queue) = queues.get_mut(group) {

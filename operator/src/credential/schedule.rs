@@ -66,7 +66,7 @@ pub fn renewal(
     Some(end.saturating_sub(earlier).unwrap_or(Timestamp::MIN).max(earliest))
 }
 
-/// From when less than a tenth of a certificate's life is left.
+/// Returns the time from which less than a tenth of a certificate's life is left.
 #[must_use]
 pub fn expiring(leaf: &Certificate) -> Timestamp {
     let made = leaf.not_before.saturating_add(BACKDATED).unwrap_or(Timestamp::MAX).min(leaf.not_after);

@@ -27,7 +27,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// Tells it from others.
+    /// Returns the fingerprint of the key or the certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         match self {
@@ -45,7 +45,7 @@ impl Credential {
         }
     }
 
-    /// The certificate, if it is one.
+    /// Returns the certificate; `None` for a key.
     #[must_use]
     pub fn certified(&self) -> Option<&Certified> {
         match self {
@@ -118,7 +118,7 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Keys of the Secret's data that the holding sets.
+    /// Returns the keys of the Secret's data that the holding sets, with their values.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, Zeroizing<String>)> {
         let mut files = parts(&self.current, [file::SHARED_ACCESS_KEY, file::CERTIFICATE, file::PRIVATE_KEY]);

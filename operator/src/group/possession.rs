@@ -26,7 +26,7 @@ pub const CERTIFICATE: &str = "verification.crt";
 /// nothing else.
 const VALID: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Name of the Secret with the answer for the CA in a slot.
+/// Returns the name of the Secret with the answer for the CA in a slot.
 #[must_use]
 pub fn secret_name(group: &str, slot: InUse) -> String {
     match slot {
@@ -35,7 +35,7 @@ pub fn secret_name(group: &str, slot: InUse) -> String {
     }
 }
 
-/// The code that is to be answered for the CA in a slot.
+/// Returns the code that is to be answered for the CA in a slot.
 #[must_use]
 pub fn code(group: &ProvisioningGroup, slot: InUse) -> Option<&str> {
     let x509 = group.spec.attestation.x509.as_ref()?;
@@ -46,7 +46,8 @@ pub fn code(group: &ProvisioningGroup, slot: InUse) -> Option<&str> {
     issuer?.verification_code.as_deref()
 }
 
-/// A certificate for a code: the one that is there as long as it answers, else a new one.
+/// Returns a certificate for a code: the existing one until it no longer answers the code or is due to be reissued,
+/// then a new one.
 ///
 /// # Errors
 /// [`Fault`]: none can be made.
@@ -81,7 +82,7 @@ pub fn again_at(answer: &Certificate, issuer: &Issuer) -> Timestamp {
     answer.not_after.saturating_sub(VALID / 3).unwrap_or(Timestamp::MIN)
 }
 
-/// The Secret with the answer.
+/// Returns the Secret with the answer.
 #[must_use]
 pub fn secret(group: &ProvisioningGroup, slot: InUse, answer: &Certificate) -> Secret {
     let name = group.name_any();

@@ -49,7 +49,7 @@ impl Looked {
     }
 }
 
-/// Status after a reconciliation of the group.
+/// Returns the status after a reconciliation of the group.
 #[must_use]
 pub fn status(
     observed: &GroupObservation,

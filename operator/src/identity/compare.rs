@@ -140,7 +140,8 @@ impl IdentityJudge<'_> {
     }
 }
 
-/// Kubernetes has not begun to end the pod of a device that was deleted a moment ago.
+/// Returns whether the pod is in phase Running: Kubernetes has not begun to end the pod of a device that was deleted a
+/// moment ago.
 fn is_young(pod: &Pod) -> bool {
     pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"))
 }

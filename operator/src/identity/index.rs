@@ -36,7 +36,7 @@ impl std::fmt::Display for Identity {
 }
 
 impl Identity {
-    /// A device at a hub, whose name may have a port.
+    /// Creates the identity of a device at a hub. The hub's name may have a port, which is left out.
     #[must_use]
     pub fn at_hub(hostname: &str, device_id: &str) -> Self {
         let host = hostname.split(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -44,7 +44,8 @@ impl Identity {
     }
 }
 
-/// Every identity of a device: its own, and where DPS assigned a hub, the one at that hub. Empty while its group is missing.
+/// Returns every identity of a device: its own, and where DPS assigned a hub, the one at that hub. Empty while its
+/// group is missing.
 #[must_use]
 pub fn identities(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Vec<Identity> {
     let own = identity(device, group);
@@ -54,7 +55,7 @@ pub fn identities(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Vec<
     own.into_iter().chain(assigned).collect()
 }
 
-/// The time since which the object itself has proven one of these identities, as its status tells it.
+/// Returns the time since which the object itself has proven one of these identities, according to its status.
 #[must_use]
 pub fn proven_since(device: &IoTDevice, contested: &[Identity]) -> Option<Timestamp> {
     let claim = device.status.as_ref()?.claim.as_ref()?;
@@ -84,7 +85,7 @@ pub fn identity(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Option
     }
 }
 
-/// The name of a device's enrollment, if that is not its id.
+/// Returns the registration id of a device's enrollment, or its device id if there is none.
 fn registered(device: &IoTDevice) -> &str {
     let own = device.spec.dps.as_ref().and_then(|individual| individual.registration_id.as_deref());
     own.unwrap_or_else(|| device.device_id())
@@ -109,20 +110,20 @@ pub struct IdentityIndex {
     gone: Vec<Gone>,
 }
 
-/// The ids by which a device is found: at hubs and at DPS.
+/// Returns the ids by which a device is found, in lower case: at hubs and at DPS.
 fn ids(device: &IoTDevice) -> BTreeSet<String> {
     [registered(device), device.device_id()].into_iter().map(str::to_ascii_lowercase).collect()
 }
 
 impl IdentityIndex {
-    /// A device is there.
+    /// Adds a device under each of its ids.
     pub fn add(&mut self, device: &IoTDevice) {
         for id in ids(device) {
             self.by_id.entry(id).or_default().push(Key::of(device));
         }
     }
 
-    /// Notes a deleted device.
+    /// Removes a device from each of its ids.
     pub fn remove(&mut self, device: &IoTDevice) {
         for id in ids(device) {
             if let Some(keys) = self.by_id.get_mut(&id) {
@@ -134,7 +135,7 @@ impl IdentityIndex {
         }
     }
 
-    /// The other devices of that id, whatever its case.
+    /// Returns the other devices with an id of this one, whatever its case.
     #[must_use]
     pub fn others(&self, device: &IoTDevice) -> Vec<Key> {
         let own = Key::of(device);
@@ -143,13 +144,13 @@ impl IdentityIndex {
         others.into_iter().cloned().collect()
     }
 
-    /// A device was deleted: its agent may be connected a while longer.
+    /// Records a deleted device: its agent may be connected a while longer.
     pub fn deleted(&mut self, key: Key, identities: Vec<Identity>, now: Instant) {
         self.gone.retain(|gone| now.duration_since(gone.at) < REMEMBERED);
         self.gone.push(Gone { key, identities, at: now });
     }
 
-    /// The devices of other names that had one of these identities and were deleted a moment ago.
+    /// Returns the devices of other names that had one of these identities and were deleted a moment ago.
     #[must_use]
     pub fn former(&self, own: &Key, identities: &[Identity], now: Instant) -> Vec<Key> {
         let recent = self.gone.iter().filter(|gone| now.duration_since(gone.at) < REMEMBERED);

@@ -16,12 +16,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of any namespaced object.
+    /// Returns the key of a namespaced object.
     pub fn of(object: &impl ResourceExt) -> Self {
         Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
     }
 
-    /// From its parts.
+    /// Creates a key from its parts.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
@@ -34,34 +34,34 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Namespace and name of an object.
+/// Returns the key of an object from its metadata.
 #[must_use]
 pub fn key_of(meta: &ObjectMeta) -> Key {
     Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
 }
 
-/// The device that an agent's pod or a claim belongs to, by its label.
+/// Returns the device that an agent's pod or a claim belongs to, by its label.
 #[must_use]
 pub fn device_of(meta: &ObjectMeta) -> Option<Key> {
     let name = meta.labels.as_ref()?.get(DEVICE_LABEL)?;
     Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), name))
 }
 
-/// The device or group that controls an object.
+/// Returns the device or group that controls an object.
 pub fn owner(meta: &ObjectMeta, kind: &str) -> Option<Key> {
     let ours = |owner: &&OwnerReference| owner.api_version.split('/').next() == Some("lanyard.dev");
     let owner = controller(meta, kind).filter(ours)?;
     Some(Key::new(meta.namespace.as_deref().unwrap_or_default(), &owner.name))
 }
 
-/// The controller of an object, if it is of this kind.
+/// Returns the controller of an object, if it is of this kind.
 #[must_use]
 pub fn controller<'a>(meta: &'a ObjectMeta, kind: &str) -> Option<&'a OwnerReference> {
     let owners = meta.owner_references.iter().flatten();
     owners.into_iter().find(|owner| owner.controller == Some(true) && owner.kind == kind)
 }
 
-/// As stores and queues name objects.
+/// Converts a key to the form in which stores and queues name objects.
 #[must_use]
 pub fn to_ref<K: Resource<DynamicType = ()>>(key: &Key) -> ObjectRef<K> {
     ObjectRef::new(&key.name).within(&key.namespace)

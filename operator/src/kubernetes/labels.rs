@@ -6,15 +6,15 @@ pub const DEVICE_LABEL: &str = "lanyard.dev/device";
 pub const REVISION_LABEL: &str = "controller-revision-hash";
 /// On everything that belongs to an agent.
 pub const NAME_LABEL: &str = "app.kubernetes.io/name";
-/// Its value.
+/// Value of [`NAME_LABEL`].
 pub const NAME: &str = "lanyard-agent";
 /// On everything that the operator makes.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Its value.
+/// Value of [`MANAGED_BY`].
 pub const MANAGER: &str = "lanyard-operator";
 /// The label by which the owner of a claim gives it to buffers.
 pub const SHARED_LABEL: &str = "lanyard.dev/buffer";
-/// Its value.
+/// Value of [`SHARED_LABEL`].
 pub const SHARED_VALUE: &str = "shared";
 /// Owner of every field that the operator writes.
 pub const FIELD_MANAGER: &str = "lanyard";

@@ -13,7 +13,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// A device or a group.
+    /// Creates the owner from a device or a group.
     pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
         Self { kind: K::kind(&()), key: Key::of(object), uid: object.meta().uid.clone() }
     }

@@ -63,7 +63,7 @@ impl Queues {
         let _ = self.groups.unbounded_send(to_ref(key));
     }
 
-    /// The same, together with its like.
+    /// Queues a device or group for a reconcile; its changes within a moment are passed on as one.
     pub fn soon(&self, one: Crowd) {
         let _ = self.crowd.unbounded_send(one);
     }

@@ -10,7 +10,7 @@ pub enum Referent {
 }
 
 impl Referent {
-    /// The kind's name.
+    /// Returns the kind's name.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// No names mean everywhere.
+    /// Creates a scope of these namespaces. No names mean everywhere.
     #[must_use]
     pub fn new(mut namespaces: Vec<String>) -> Self {
         namespaces.sort();

@@ -10,32 +10,33 @@ use zeroize::Zeroizing;
 pub struct SecretData(BTreeMap<String, Zeroizing<Vec<u8>>>, Marks);
 
 impl SecretData {
-    /// The text under a key, without a byte order mark; what is no UTF-8 counts as something wrong, not as missing.
+    /// Returns the text under a key, without a byte order mark. Bytes that are not UTF-8 count as something wrong, not
+    /// as missing.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Zeroizing<String>> {
         let text = self.0.get(key).map(|bytes| String::from_utf8_lossy(bytes));
         text.map(|text| Zeroizing::new(without_mark(&text).to_owned()))
     }
 
-    /// The bytes under a key.
+    /// Returns the bytes under a key.
     #[must_use]
     pub fn bytes(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(|bytes| bytes.as_slice())
     }
 
-    /// The facts that decide what the Secret may be used for.
+    /// Returns the facts that decide what the Secret may be used for.
     #[must_use]
     pub fn marks(&self) -> &Marks {
         &self.1
     }
 
-    /// The same data with other marks.
+    /// Returns the same data with other marks.
     #[must_use]
     pub fn marked(self, marks: Marks) -> Self {
         Self(self.0, marks)
     }
 
-    /// The keys; never for a message about a Secret, which anyone who names it could read.
+    /// Returns the keys; never for a message about a Secret, which anyone who names it could read.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).collect()

@@ -43,7 +43,7 @@ impl<K> Mirror<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    /// An empty one; the store becomes ready when every namespace has been listed once.
+    /// Creates an empty mirror with its store. [`Filled`] becomes true when every namespace has been listed once.
     #[must_use]
     pub fn new() -> (Store<K>, Filled, Self) {
         let mut writer = Writer::default();
@@ -145,7 +145,7 @@ where
         self.answered(namespace);
     }
 
-    /// A namespace was listed for the first time, or cannot be.
+    /// Records that a namespace was listed for the first time, or cannot be.
     fn answered(&mut self, namespace: &Option<String>) {
         self.waiting.remove(namespace);
         if self.waiting.is_empty() && !*self.filled.borrow() {
@@ -154,7 +154,7 @@ where
     }
 }
 
-/// The key of an object in a store.
+/// Returns the key of an object in a store.
 #[must_use]
 pub fn reference<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {
     let name = ObjectRef::new(meta.name.as_deref().unwrap_or_default());

@@ -44,7 +44,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Tells the poller the device's agent. Device, `StatefulSet` and pod are listed in any order and the agent is known
+    /// Gives the poller the device's current agent. Device, `StatefulSet` and pod are listed in any order and the agent is known
     /// only when all three are here, so a change of each of them leads here.
     fn agent_moved(&self, view: &View, device: &Key) {
         let agent = view.device(device).and_then(|device| view.agent_of(&device));
@@ -239,7 +239,7 @@ impl Start<'_> {
     }
 }
 
-/// An object that cannot be read is left alone, and the others go on.
+/// Returns an object that could be read. Another one is logged, counted and left alone, and the others go on.
 fn readable<K: kube::Resource<DynamicType = ()>>(
     object: DeserializeGuard<K>,
     metrics: &Metrics,
@@ -266,14 +266,14 @@ fn without_spare_room(mut device: IoTDevice) -> IoTDevice {
     device
 }
 
-/// Of a `StatefulSet` its names and how far its rollout is.
+/// Drops the specification of a `StatefulSet`, and keeps its names and how far its rollout is.
 fn without_spec(mut workload: StatefulSet) -> Option<StatefulSet> {
     prune(&mut workload.metadata);
     workload.spec = None;
     Some(workload)
 }
 
-/// Of a pod its address, its revision, and whether and why it is ready or not.
+/// Reduces a pod to its address, its revision, and whether and why it is ready or not.
 fn facts_only(mut pod: Pod) -> Option<Pod> {
     let meta = std::mem::take(&mut pod.metadata);
     pod.metadata = ObjectMeta {
@@ -308,7 +308,7 @@ fn is_kept(label: &str) -> bool {
     matches!(label, DEVICE_LABEL | REVISION_LABEL | SHARED_LABEL)
 }
 
-/// Name, version, device, and whether it is given to buffers.
+/// Reduces an object to name, version, device, and whether buffers may use it.
 fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
     let labels = object.metadata.labels.take();
     let mut kept = name_only(object)?;
@@ -317,7 +317,7 @@ fn with_device<K>(mut object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<
     Some(kept)
 }
 
-/// Name and version.
+/// Reduces an object to name and version.
 fn name_only<K>(object: PartialObjectMeta<K>) -> Option<PartialObjectMeta<K>> {
     let meta = object.metadata;
     let metadata = ObjectMeta {
@@ -341,7 +341,7 @@ mod tests {
 
     use crate::agents::poller::News;
 
-    /// Serves the list of each kind when the test allows it, and watches without changes.
+    /// Server that returns the list of each kind when the test allows it, and watches without changes.
     struct Lists {
         kinds: [(&'static str, Semaphore, Value); 3],
     }

@@ -28,7 +28,7 @@ impl<S: Clone> WrittenStatuses<S> {
         }
     }
 
-    /// A status was written upon this version.
+    /// Records a status that was written; `version` is the object's version before the write.
     pub fn put(&self, key: Key, version: Option<String>, status: S) {
         self.0.lock().insert(key, (version, status));
     }

@@ -14,7 +14,7 @@ const MAX_PROBLEMS: usize = 100;
 /// Maximum number of attempts to read the document. Numbers that are meant as texts need one each, too.
 const MAX_ATTEMPTS: usize = 3 * MAX_PROBLEMS;
 
-/// Returns a valid value for a required field, from its name and the number of the attempt. Other invalid fields are
+/// Function that returns a valid value for a required field, from its name and the number of the attempt. Other invalid fields are
 /// removed.
 pub type Substitute = fn(&str, usize) -> Option<Value>;
 

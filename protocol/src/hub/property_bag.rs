@@ -12,7 +12,7 @@ pub const CONTENT_TYPE: &str = "$.ct";
 /// Content encoding of the body, such as `utf-8` (ref §4.3).
 pub const CONTENT_ENCODING: &str = "$.ce";
 
-/// Percent-encodes one key, value, host or resource (ref appendix C).
+/// Encodes one key, value, host or resource in percent-encoding (ref appendix C).
 #[must_use]
 pub fn encode(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ENCODED)
@@ -188,7 +188,8 @@ mod tests {
         assert_eq!(PropertyBag::parse("=1"), Err(BagError::EmptyKey));
     }
 
-    /// RFC 3986, section 2: unreserved characters stay unchanged, all others are encoded as bytes.
+    /// Decodes a text as RFC 3986, section 2, defines it: unreserved characters stay unchanged, all others are encoded
+    /// as bytes.
     fn read_elsewhere(text: &str) -> String {
         let mut bytes = Vec::new();
         let mut rest = text.bytes();

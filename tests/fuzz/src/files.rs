@@ -17,7 +17,7 @@ const FILE_HEADER: usize = 12;
 /// Bytes of a block's header, see `lanyard_agent::buffer`.
 const HEADER: usize = 36;
 
-/// A segment: see [`read`].
+/// Reads bytes as a segment, after its checksums are corrected: see [`read`].
 ///
 /// # Panics
 /// As [`read`] does.
@@ -48,7 +48,7 @@ fn correct_segment(bytes: &mut [u8]) {
     }
 }
 
-/// A journal beside a segment with thirty events: see [`read`].
+/// Reads bytes as a journal beside a segment with thirty events, after its checksums are corrected: see [`read`].
 ///
 /// # Panics
 /// As [`read`] does.

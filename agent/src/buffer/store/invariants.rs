@@ -66,6 +66,7 @@ impl Buffer {
             "{buffered} events are buffered, {counts:?}"
         );
     }
+
     /// Checks the sizes. The journal is rewritten at its limit, or at each entry while its state alone takes more.
     fn check_size(&self) {
         let (log, journal, capacity) = (self.log.usage().bytes, self.journal.len(), self.quota.capacity());

@@ -37,20 +37,20 @@ type CredentialsResult = Result<Arc<Credentials>, Arc<CredentialsError>>;
 
 thread_local!(static STARTED: Cell<Option<Instant>> = const { Cell::new(None) });
 
-/// A wall clock that follows virtual time, from 2027-01-15T08:30:00Z on.
+/// Returns the time of a wall clock that follows virtual time, from 2027-01-15T08:30:00Z on.
 fn now() -> Timestamp {
     let elapsed = STARTED.get().expect("a rig is there").elapsed();
     let start: Timestamp = "2027-01-15T08:30:00Z".parse().unwrap();
     start + SignedDuration::try_from(elapsed).unwrap()
 }
 
-/// A key called by a letter.
+/// Creates a key whose base64 begins with the letter `name`.
 pub(super) fn credential(name: char) -> Arc<Credential> {
     let key = SymmetricKey::from_base64(&format!("{name}{}=", "A".repeat(42)));
     Arc::new(Credential::of_key(key.unwrap()))
 }
 
-/// A certificate with its own key, valid from the beginning of one day to that of another.
+/// Creates a certificate with its own key, valid from the beginning of one day to that of another.
 fn certificate(begin: (i32, u8, u8), end: (i32, u8, u8)) -> Arc<Credential> {
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.not_before = rcgen::date_time_ymd(begin.0, begin.1, begin.2);
@@ -61,8 +61,8 @@ fn certificate(begin: (i32, u8, u8), end: (i32, u8, u8)) -> Arc<Credential> {
     Arc::new(Credential::of_certificate(parsed.unwrap()))
 }
 
-/// Credentials by letters: `X` is an expired certificate, `Y` one that is valid 15 and a half hours after the start, `Z` a valid
-/// one, and the others are keys.
+/// Creates the credentials for letters: `X` is an expired certificate, `Y` one that is valid 15 and a half hours after
+/// the start, `Z` a valid one, and the others are keys.
 fn credentials(names: &str) -> CredentialsResult {
     let of = |name| match name {
         'X' => certificate((2000, 1, 1), (2001, 1, 1)),
@@ -105,7 +105,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    /// A device with key A at a hub, without random waits.
+    /// Creates a device with key A at a hub, without random waits.
     pub(super) fn new<const N: usize>(answers: [Answer; N]) -> Self {
         Self::with(Settings::default(), answers)
     }

@@ -49,27 +49,27 @@ pub(super) fn accepts() -> Answer {
     Answer::Accepts(Server::default())
 }
 
-/// Accepts, and loses the connection later.
+/// Returns an answer that accepts, and loses the connection later.
 pub(super) fn accepts_for(seconds: u64) -> Answer {
     Answer::Accepts(Server { lifetime: Some(Duration::from_secs(seconds)), ..Server::default() })
 }
 
-/// Accepts, and acknowledges each message after a time.
+/// Returns an answer that accepts, and acknowledges each message after a time.
 pub(super) fn accepts_slowly(seconds: u64) -> Answer {
     Answer::Accepts(Server { latency: Duration::from_secs(seconds), ..Server::default() })
 }
 
-/// Accepts, and never acknowledges a message.
+/// Returns an answer that accepts, and never acknowledges a message.
 pub(super) fn accepts_silently() -> Answer {
     Answer::Accepts(Server { silent: true, ..Server::default() })
 }
 
-/// Accepts, and sends a message with this packet id.
+/// Returns an answer that accepts, and sends a message with this packet id.
 pub(super) fn accepts_and_sends(packet_id: u16) -> Answer {
     Answer::Accepts(Server { inbound: Some(packet_id), ..Server::default() })
 }
 
-/// Accepts as DPS, and answers its requests in order; then no more.
+/// Returns an answer that accepts as DPS, and answers its requests in order; then no more.
 pub(super) fn registers<const N: usize>(answers: [(u16, Option<u64>, &str); N]) -> Answer {
     let dps = answers.into_iter().map(|(status, wait, body)| (status, wait, body.to_owned())).collect();
     Answer::Accepts(Server { dps, ..Server::default() })

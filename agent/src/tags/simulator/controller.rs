@@ -8,7 +8,8 @@ use super::address::Address;
 use super::register::Memory;
 use crate::tags::event::Value;
 
-/// Functions share one clock and registers one memory, so the same address reads the same everywhere.
+/// Simulated controller. Its functions share one clock and its registers one memory, so that the same address has the
+/// same value everywhere.
 #[derive(Debug)]
 pub struct Controller {
     seed: u64,
@@ -16,7 +17,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that starts now. `seed` decides the random values.
+    /// Creates a controller that starts now. `seed` decides the random values.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, memory: Memory::default() }

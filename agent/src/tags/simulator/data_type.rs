@@ -16,7 +16,7 @@ pub(super) const fn words(data_type: DataType) -> Option<u16> {
     }
 }
 
-/// A function's value as this type; `None` when it has no such value.
+/// Converts a function's value to this type; `None` when the type has no such value.
 pub(super) fn convert(value: Value, data_type: DataType) -> Option<Value> {
     let whole = |range: std::ops::RangeInclusive<i64>, value: &Value| match value {
         Value::Integer(number) if range.contains(number) => Some(Value::Integer(*number)),
@@ -66,7 +66,7 @@ fn double(value: &Value) -> Option<f64> {
     }
 }
 
-/// The value in registers, the lowest first; `None` when there is none.
+/// Decodes the value in registers, the lowest first; `None` when they hold none.
 pub(super) fn decode(words: u64, data_type: DataType) -> Option<Value> {
     Some(match data_type {
         DataType::Short => Value::Integer((words as u16).cast_signed().into()),
@@ -81,7 +81,7 @@ pub(super) fn decode(words: u64, data_type: DataType) -> Option<Value> {
     })
 }
 
-/// Four bits a digit.
+/// Decodes a number of decimal digits of four bits each; `None` when one of them is above 9.
 fn decimal(words: u64) -> Option<i64> {
     let digits = (0..8).rev().map(|digit| i64::try_from(words >> (4 * digit) & 15).unwrap_or(15));
     digits.into_iter().try_fold(0, |number, digit| (digit <= 9).then_some(number * 10 + digit))

@@ -28,7 +28,8 @@ pub enum Function {
 }
 
 impl Function {
-    /// The value `elapsed` after the controller started. `seed` makes one run's random values differ from another's.
+    /// Returns the value `elapsed` after the controller started. `seed` makes one run's random values differ from
+    /// another's.
     #[must_use]
     pub fn at(&self, elapsed: Duration, seed: u64) -> Value {
         match self.exact_at(elapsed, seed) {
@@ -38,7 +39,7 @@ impl Function {
         }
     }
 
-    /// The same as another type; `None` when there is no such value.
+    /// Returns the value as another type; `None` when that type has no such value.
     pub(super) fn typed_at(&self, elapsed: Duration, seed: u64, data_type: DataType) -> Option<Value> {
         match self {
             Self::User(user) if data_type == DataType::String => Some(user.text_at(user.rate.tick(elapsed))),
@@ -46,7 +47,7 @@ impl Function {
         }
     }
 
-    /// Values that fit into a type if all do.
+    /// Returns sample values: if these fit into a type, all values do.
     pub(super) fn extremes(&self) -> Vec<Value> {
         match self {
             Self::Ramp(ramp) => vec![ramp.at(0), ramp.at(1), ramp.at(ramp.values - 1)],
@@ -56,7 +57,7 @@ impl Function {
         }
     }
 
-    /// With fractions in 64 bits.
+    /// Returns the value with fractions in 64 bits.
     fn exact_at(&self, elapsed: Duration, seed: u64) -> Value {
         match self {
             Self::Ramp(ramp) => ramp.at(ramp.rate.tick(elapsed)),
@@ -173,7 +174,7 @@ impl Random {
     }
 }
 
-/// SplitMix64's output step: every input bit reaches every output bit.
+/// Applies SplitMix64's output step: every input bit reaches every output bit.
 fn scatter(mut bits: u64) -> u64 {
     bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

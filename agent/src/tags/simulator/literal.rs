@@ -38,7 +38,7 @@ impl Number {
         matches!(self, Self::Whole(_))
     }
 
-    /// As a value, fractions in 64 bits.
+    /// Returns the number as a value, fractions in 64 bits.
     pub(super) fn value(self) -> Value {
         match self {
             Self::Whole(number) => Value::Integer(number),
@@ -46,7 +46,7 @@ impl Number {
         }
     }
 
-    /// As a floating-point number.
+    /// Returns the number as a floating-point number.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         match self {
@@ -74,7 +74,7 @@ pub fn split(arguments: &str) -> Vec<String> {
     parts.iter().map(|part| part.trim().to_owned()).collect()
 }
 
-/// A number in its place, or an error that names the place.
+/// Reads a number; the error names its place `what`.
 pub(super) fn number(text: &str, what: &'static str) -> Result<Number, AddressError> {
     Number::parse(text).ok_or_else(|| AddressError::Number { what, text: text.to_owned() })
 }

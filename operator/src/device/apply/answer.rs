@@ -8,7 +8,8 @@ use crate::kubernetes::key::Key;
 use crate::kubernetes::labels::FIELD_MANAGER;
 use crate::reason::Reason;
 
-/// The managed fields of an object that the operator created, as if it had applied them; `None` where nothing is to be done.
+/// Returns the managed fields of an object that the operator created, as if it had applied them; `None` if there is
+/// nothing to change.
 pub(super) fn applied(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     let ours = |entry: &ManagedFieldsEntry, operation: &str| {
         entry.manager.as_deref() == Some(FIELD_MANAGER)

@@ -127,7 +127,8 @@ impl Remembered {
         newest.then(|| kept.stored.clone())
     }
 
-    /// A credentials Secret was read or written; `mirrored` is what the mirror has of it.
+    /// Records the content of a credentials Secret that was read or written; `mirrored` is the Secret's metadata in the
+    /// store.
     pub(crate) fn hold(
         &self,
         device: &IoTDevice,
@@ -171,7 +172,7 @@ impl Remembered {
         }
     }
 
-    /// The version of an object that was written or found last.
+    /// Returns the uid and version of an object as it was last written or found.
     pub(super) fn version(&self, kind: &str, key: &Key) -> Option<ObjectMeta> {
         let objects = self.objects.lock();
         let known = objects.get(&(kind.to_owned(), key.clone()))?;

@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::kubernetes::quantity::thousandths;
 
-/// Says with which fields an object was written last: one that is not written any more must be taken away by a new write,
-/// although all others are as planned. It contains no values, which may be secret.
+/// Annotation with the fields that an object was last written with. A new write must remove a field that is not planned
+/// any more, although all others are as planned. The annotation contains no values, which may be secret.
 pub const SHAPE: &str = "lanyard.dev/shape";
 
 /// Returns whether `actual` has every field of `desired` with the same value. Additional fields are no difference.
@@ -50,13 +50,13 @@ fn covers_at(name: &str, desired: &Value, actual: Option<&Value>) -> bool {
     }
 }
 
-/// Fields whose text the API server rewrites: `1000m` becomes `1`.
+/// Returns whether the API server rewrites the text of a field of this name: `1000m` becomes `1`.
 fn is_quantity(name: &str) -> bool {
     matches!(name, "cpu" | "memory" | "sizeLimit" | "storage")
 }
 
-/// A hash of an object with its values. It takes the text piece by piece: as one string, a Secret's values would lie in
-/// memory once more.
+/// Returns a hash of an object with its values. It hashes the text piece by piece: as one string, a Secret's values
+/// would be in memory once more.
 #[must_use]
 pub fn digest(object: &Value) -> [u8; 32] {
     struct Hash(Sha256);
@@ -74,7 +74,7 @@ pub fn digest(object: &Value) -> [u8; 32] {
     hash.0.finalize().into()
 }
 
-/// A short hash of an object's fields, without their values.
+/// Returns a short hash of an object's fields, without their values.
 #[must_use]
 pub fn shape(object: &Value) -> String {
     let mut hash = Sha256::new();

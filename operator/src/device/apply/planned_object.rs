@@ -87,7 +87,7 @@ impl<K: ManagedKind> FoundObject<K> {
     }
 }
 
-/// The object's own labels win.
+/// Adds the common labels to an object. The object's own labels take precedence.
 fn with_labels(mut object: Value, common: &BTreeMap<String, String>) -> Value {
     for (name, value) in common {
         if object["metadata"]["labels"].get(name).is_none() {

@@ -26,12 +26,12 @@ use crate::reason::Reason;
 
 /// Environment of the issue stage.
 pub trait Environment {
-    /// A new key; `None` while it is being made.
+    /// Returns a new key; `None` while it is being generated.
     ///
     /// # Errors
     /// [`PairError`]
     fn pair(&self, kind: KeyKind) -> Result<Option<Pair>, PairError>;
-    /// A random number.
+    /// Returns a random number for a certificate's serial number.
     fn serial(&self) -> [u8; 16];
     /// Returns whether the device may move to this key or CA of its group now.
     fn turn(&self, to: &Fingerprint) -> RolloverTurn;
@@ -159,7 +159,8 @@ impl Stage<'_> {
         Some(chosen(credential, previous, group, CredentialsProof::Untried))
     }
 
-    /// A certificate that the operator makes.
+    /// Returns the certificate to use if the operator issues it: the current one, the previous one or a new one; `None`
+    /// while the key of the first one is being generated.
     fn made(&self, request: &LeafRequest, issuer: Option<&Issuer>) -> Result<Option<Chosen>, Fault> {
         let now = self.means.now();
         let spread = schedule::spread(self.uid);
@@ -220,7 +221,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The credential in use stays until what is pending is done.
+    /// Returns the credential in use, which stays until what is pending is done; `None` if there is none.
     fn waiting(&self, pending: Pending, now: Timestamp) -> Option<Chosen> {
         let current = self.stored.current.clone()?;
         let issuer = match &current {
@@ -265,7 +266,7 @@ fn signing_failed(error: &dyn std::error::Error) -> Fault {
     Fault::new(Reason::SigningFailed, format!("no certificate can be made: {error}"))
 }
 
-/// A group's key, from the group's Secret.
+/// Reads a group's key from the group's Secret.
 ///
 /// # Errors
 /// [`Fault`]: a missing Secret or key, or a key that is none.
@@ -282,7 +283,8 @@ fn secret_not_found(secret: &str, key: &str) -> Fault {
     )
 }
 
-/// Names the key that is wanted and none that is there: who may name a Secret need not be allowed to read it.
+/// Returns the fault of a Secret without the wanted key. It names none of the keys that are there: a user who may name
+/// a Secret need not be allowed to read it.
 fn key_missing(secret: &str, keys: &[&str]) -> Fault {
     let keys = keys.join(" or ");
     Fault::new(Reason::SecretKeyMissing, format!("Secret {secret:?} has no key {keys}: add it"))
@@ -309,7 +311,8 @@ fn own_key(valid: &EffectiveDevice, secret: &str, data: Option<&SecretData>) -> 
     SymmetricKey::read(bytes).map_err(|error| key_not_base64(secret, WANTED[1], &error))
 }
 
-/// A connection string names hub and device too: another one's key is refused here and not first at the hub.
+/// Returns the key of a connection string that agrees with the device. It names hub and device too: another device's key
+/// is refused here and not first at the hub.
 fn agreed(
     valid: &EffectiveDevice,
     secret: &str,
@@ -342,7 +345,7 @@ fn agreed(
     Ok(parsed.key)
 }
 
-/// The certificates that a reference leads to.
+/// Returns the certificates that a reference leads to; `None` without a reference.
 ///
 /// # Errors
 /// [`Fault`]: something missing, or no certificate.

@@ -29,13 +29,14 @@ const PART: u64 = 8;
 const IN_ANY_CASE: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
 
-/// A volume large enough for a buffer of so many bytes, so that its file system, or the kubelet, never calls it full first.
+/// Returns the size of a volume for a buffer of so many bytes: large enough that its file system, or the kubelet, never
+/// calls it full first.
 fn volume_size(capacity: u64) -> Quantity {
     let bytes = capacity + capacity / PART + IN_ANY_CASE;
     Quantity(format!("{}Mi", bytes.div_ceil(MIB)))
 }
 
-/// The volume of the agent's pod.
+/// Returns the buffer's volume in the agent's pod: a claim, or else an `emptyDir`.
 pub(super) fn volume(valid: &EffectiveDevice, name: &str) -> Volume {
     let claimed = match &valid.storage {
         Storage { claim: Some(_), .. } => Some(name::claim(&valid.name)),
@@ -52,7 +53,7 @@ pub(super) fn volume(valid: &EffectiveDevice, name: &str) -> Volume {
     }
 }
 
-/// The claim, if the operator is to make one. `meta` has the device for its owner.
+/// Returns the claim if the operator is to create one. `meta` names the device as its owner.
 pub(super) fn planned(valid: &EffectiveDevice, meta: ObjectMeta) -> Option<PersistentVolumeClaim> {
     let Claim { storage_class_name, access_mode, when_deleted } = valid.storage.claim.clone()?;
     let size = volume_size(valid.buffer_capacity());
@@ -107,7 +108,7 @@ pub(crate) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> 
     Ok(planned)
 }
 
-/// Kubernetes lets a claim grow only when it has a volume.
+/// Returns the fault of a claim without a volume: Kubernetes lets a claim grow only when it has one.
 fn unbound(planned: &Value, there: &Value) -> Fault {
     let claim = planned["metadata"]["name"].as_str().unwrap_or_default();
     let message = format!(

@@ -27,7 +27,7 @@ pub struct AgentDefaults {
 }
 
 impl AgentDefaults {
-    /// The defaults of the command line.
+    /// Creates the defaults for an image; the other settings are those of a command line without more options.
     #[must_use]
     pub fn new(image: String, pull_policy: PullPolicy) -> Self {
         Self {
@@ -41,8 +41,8 @@ impl AgentDefaults {
         }
     }
 
-    /// The settings of one agent. A field of its own replaces the default; labels, annotations and variables are joined by
-    /// name, and pull secrets are added, for the image is the same.
+    /// Returns the settings of one agent. A field of its own replaces the default; labels, annotations and variables
+    /// are joined by name, and pull secrets are added, for the image is the same.
     #[must_use]
     pub fn settings(&self, own: &Agent) -> Agent {
         let Agent {

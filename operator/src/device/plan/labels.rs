@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::kubernetes::labels::{DEVICE_LABEL, MANAGED_BY, MANAGER, NAME, NAME_LABEL};
 
-/// Labels of everything the operator makes for a device.
+/// Returns the labels of everything that the operator creates for a device.
 pub(super) fn labels(device: &str) -> BTreeMap<String, String> {
     let labels = [
         (NAME_LABEL, NAME),

@@ -11,9 +11,9 @@ const SUFFIX: &str = "-agent";
 /// 40 bits: enough that no two devices of one namespace meet by chance.
 const HASH_BYTES: usize = 5;
 
-/// Name of the agent's `StatefulSet` and `ConfigMap`: `<device>-agent` where that is a DNS label that leaves room for what
-/// Kubernetes appends, else a shortened name with a hash. No hash ends as the suffix does, so that none of the one kind is
-/// one of the other.
+/// Returns the name of the agent's `StatefulSet` and `ConfigMap`: `<device>-agent` where that is a DNS label that
+/// leaves room for what Kubernetes appends, else a shortened name with a hash. No hash ends as the suffix does, so that
+/// no name of the one kind is a name of the other.
 #[must_use]
 pub fn workload(device: &str) -> String {
     let plain = format!("{device}{SUFFIX}");
@@ -27,7 +27,7 @@ pub fn workload(device: &str) -> String {
     format!("{}{SUFFIX}-{hash}", start.trim_end_matches('-'))
 }
 
-/// Name of the Secret with a device's credentials.
+/// Returns the name of the Secret with a device's credentials.
 #[must_use]
 pub fn credentials(device: &IoTDevice) -> String {
     let requested = device.spec.credentials.as_ref().and_then(|credentials| credentials.secret_name.clone());
@@ -46,13 +46,13 @@ pub fn device_of_claim(claim: &str) -> Option<&str> {
     claim.strip_suffix("-buffer")?.strip_suffix(SUFFIX)
 }
 
-/// Name of the claim that the operator makes for a device's buffer.
+/// Returns the name of the claim that the operator creates for a device's buffer.
 #[must_use]
 pub fn claim(device: &str) -> String {
     format!("{}-buffer", workload(device))
 }
 
-/// Name of the agent's only pod.
+/// Returns the name of the agent's only pod.
 #[must_use]
 pub fn pod(workload: &str) -> String {
     format!("{workload}-0")

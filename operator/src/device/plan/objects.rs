@@ -112,7 +112,7 @@ fn former_credentials(device: &IoTDevice) -> Option<String> {
     Some(device.status.as_ref()?.credentials.as_ref()?.secret_name.clone())
 }
 
-/// The type that other software looks for.
+/// Returns the type of the Secret that other software looks for.
 const fn secret_type(current: &Credential) -> &'static str {
     match current {
         Credential::Key(_) => "Opaque",
@@ -120,7 +120,8 @@ const fn secret_type(current: &Credential) -> &'static str {
     }
 }
 
-/// The keys of the Secret: some for the agent, the others for software that uses the Secret without an agent.
+/// Returns the data of the Secret: some keys are for the agent, the others for software that uses the Secret without an
+/// agent.
 fn credentials(valid: &EffectiveDevice, issued: &Issued) -> BTreeMap<String, ByteString> {
     let mut data = BTreeMap::new();
     let mut put = |name: &str, text: &str| {

@@ -69,7 +69,7 @@ pub(super) fn spec(valid: &EffectiveDevice, defaults: &AgentDefaults) -> Statefu
     }
 }
 
-/// Labels and annotations of users give way to the operator's own.
+/// Returns the pod's labels and annotations. Those of users give way to the operator's own.
 fn pod_meta(valid: &EffectiveDevice, agent: &Agent, defaults: &AgentDefaults) -> ObjectMeta {
     let mut all = defaults.common_labels.clone();
     all.extend(agent.labels.clone().unwrap_or_default());
@@ -138,7 +138,7 @@ fn pod(valid: &EffectiveDevice, agent: Agent, defaults: &AgentDefaults) -> PodSp
     }
 }
 
-/// A constraint without a selector would count no pod at all.
+/// Adds a selector of all agents to a constraint without a selector, which would count no pod at all.
 fn with_selector(constraint: TopologySpreadConstraint) -> TopologySpreadConstraint {
     let agents = || LabelSelector {
         match_labels: Some(BTreeMap::from([(NAME_LABEL.to_owned(), NAME.to_owned())])),
@@ -216,8 +216,8 @@ fn container(valid: &EffectiveDevice, agent: &Agent, defaults: &AgentDefaults) -
     }
 }
 
-/// The volume of the buffer. Of a claim that devices share, the agent sees the folder of its own device only, in the place
-/// where it would make that folder itself.
+/// Returns the mount of the buffer's volume. Of a claim that devices share, the agent sees the folder of its own device
+/// only, in the place where it would make that folder itself.
 fn buffer_mount(valid: &EffectiveDevice) -> VolumeMount {
     let shared = valid.storage.existing_claim.is_some();
     VolumeMount {

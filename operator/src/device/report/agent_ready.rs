@@ -58,7 +58,8 @@ pub(super) fn no_agent_wanted(observed: &DeviceObservation) -> bool {
     connects_elsewhere(&observed.device, observed.group.as_deref()) && observed.agent.pod.is_none()
 }
 
-/// Two connections of one device throw each other out.
+/// Returns the aspect of an agent that must end before another program connects the device: two connections of one
+/// device would end each other.
 fn ending() -> Aspect {
     let message =
         "agent.mode is None, and the previous agent is ending: connect the device after it has ended";
@@ -96,7 +97,8 @@ fn running_aspect(agent: &AgentSeen, reported: Option<&handoff::DeviceStatus>, o
     }
 }
 
-/// Tags that the agent cannot read as they are written; it reads the others, and tells all of them on /status.
+/// Returns the aspect of tags that the agent cannot read as they are written; `None` if there are none. The agent reads
+/// the others, and reports all that it cannot read on /status.
 fn tags_aspect(reported: &handoff::DeviceStatus) -> Option<Aspect> {
     let (first, others) = reported.problems.split_first()?;
     let message = match others.len() {
@@ -111,7 +113,7 @@ fn tags_aspect(reported: &handoff::DeviceStatus) -> Option<Aspect> {
     Some(Aspect::new(false, Reason::TagsRejected, message))
 }
 
-/// An answer that is not heeded.
+/// Returns the message about an answer of the agent's pod that is ignored.
 pub(super) fn ignored(why: &str) -> String {
     format!(
         "the answer of the agent's pod is ignored: {why}; if this continues, delete the pod and find what else changes it"

@@ -85,7 +85,7 @@ fn issued(valid: &EffectiveDevice, issued: &Issued, reported: Option<&handoff::D
     Aspect::new(true, Reason::Issued, format!("Secret {secret} holds {}{register}", what(valid)))
 }
 
-/// Of what kind the credential is, and where it comes from.
+/// Describes the credential: its kind and its source.
 pub(super) fn what(valid: &EffectiveDevice) -> String {
     match &valid.origin {
         Origin::Group { group, key, .. } => {
@@ -203,7 +203,7 @@ pub(super) fn expiring(
     }
 }
 
-/// The certificate that the device shows, as far as is known, and whether it is the newest.
+/// Returns the certificate that the device uses, as far as is known, and whether it is the newest.
 fn shown(stored: &StoredCredentials, proof: CredentialsProof, now: Timestamp) -> Option<(Certificate, bool)> {
     let current = stored
         .current

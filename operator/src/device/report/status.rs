@@ -29,7 +29,7 @@ use crate::kubernetes::event::UserEvent;
 use crate::kubernetes::event::normal;
 use crate::reason::Reason;
 
-/// Status after a reconciliation of the device.
+/// Returns the status after a reconciliation of the device.
 #[must_use]
 pub fn status(
     observed: &DeviceObservation,
@@ -113,7 +113,8 @@ fn waits_for_user(agent: &AgentSeen, reported: Option<&handoff::DeviceStatus>) -
     rejected || refused
 }
 
-/// The hub a device was at. It stays while the device is blocked, so that unblocking returns to the state before.
+/// Returns the device's last known hub. It stays while the device is blocked, so that unblocking returns to the state
+/// before.
 fn assigned_hub(
     outcome: &Outcome,
     before: &IoTDeviceStatus,
@@ -133,7 +134,7 @@ fn assigned_hub(
     }
 }
 
-/// The identities that the device has proven. The time of the first proof stays as long as the identity does.
+/// Returns the identities that the device has proven. The time of the first proof stays as long as the identity does.
 fn claim(
     observed: &DeviceObservation,
     before: &IoTDeviceStatus,

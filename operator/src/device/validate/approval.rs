@@ -42,7 +42,7 @@ pub fn admission(device: &IoTDevice, group: Option<&ProvisioningGroup>) -> Admis
     Admission { name: group.name_any(), uid: group.metadata.uid.clone().unwrap_or_default() }
 }
 
-/// The command that approves a device, or takes an approval for another group back.
+/// Returns the command that approves a device, or that withdraws an approval for another group.
 #[must_use]
 pub fn approval_command(device: &IoTDevice) -> String {
     format!(

@@ -78,7 +78,7 @@ pub(super) fn last_will_of(will: stream::LastWill) -> LastWill {
     }
 }
 
-/// But for its storage, which is the pod's.
+/// Converts the settings of a buffer, except for its storage, which belongs to the pod.
 pub(super) fn buffer_of(buffer: buffer::Buffer) -> Result<Buffer, Fault> {
     let default = Buffer::default();
     let capacity = match buffer.capacity {

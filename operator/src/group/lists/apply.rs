@@ -135,7 +135,7 @@ impl ImportApplier<'_> {
         failed.map_or(Ok(imported), Err)
     }
 
-    /// Nothing for a removal, which is no row.
+    /// Does one step. Returns nothing for a removal, which is not a row.
     async fn step(
         &self,
         group: &ProvisioningGroup,

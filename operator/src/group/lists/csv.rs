@@ -38,7 +38,8 @@ pub enum Mistake {
     AfterQuote,
 }
 
-/// The rows of a text. A byte order mark, blank lines, and rows of empty cells are left out; lines end with LF, CRLF or CR.
+/// Reads the rows of a text. A byte order mark, blank lines, and rows of empty cells are left out; lines end with LF,
+/// CRLF or CR.
 #[must_use]
 pub fn rows(text: &str) -> Vec<Result<Row, Unreadable>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -123,7 +124,7 @@ impl Reader<'_> {
         }
     }
 
-    /// CRLF is one end of a line.
+    /// Counts the end of a line; CRLF is one end.
     fn end_line(&mut self, end: char) {
         if end == '\r' {
             self.left.next_if_eq(&'\n');
@@ -132,7 +133,7 @@ impl Reader<'_> {
     }
 }
 
-/// A cell as it stands in a row, in quotes where it needs them.
+/// Returns a cell as a row contains it, in quotes where it needs them.
 #[must_use]
 pub fn cell(text: &str) -> String {
     let outer_space = text.trim() != text;
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(found.len(), 4);
     }
 
-    /// Another implementation, so that reader and writer do not only understand each other.
+    /// Reads a text with another implementation, so that reader and writer do not only understand each other.
     fn as_others_read(text: &str) -> Vec<Vec<String>> {
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());

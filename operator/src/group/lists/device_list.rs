@@ -52,7 +52,7 @@ pub struct Entry {
     pub display_name: Option<String>,
 }
 
-/// The list of a group, if it refers to one.
+/// Returns the list of a group; `None` if the group refers to none.
 #[must_use]
 pub fn found(group: &ProvisioningGroup, found: &ListFound) -> Option<Result<List, Fault>> {
     let reference = &group.spec.import.as_ref()?.config_map_ref;
@@ -124,7 +124,7 @@ fn no_list(why: &str) -> Fault {
     Fault::new(Reason::ImportInvalid, message)
 }
 
-/// DPS compares without case.
+/// Returns the mistake of a repeated device id. DPS compares ids without case.
 fn twice(entry: &Entry, first: u32) -> ImportMistake {
     let message = format!(
         "device id {:?} is in line {first} already (upper and lower case count as one): remove one of them",
@@ -165,7 +165,8 @@ impl Columns {
         Ok(Self { count: header.cells.len(), id, name: find(DEVICE_NAME)? })
     }
 
-    /// Cells are repeated in no message but for a good id: where columns are mixed up, one may be a key.
+    /// Reads the entry of a row. No message repeats a cell, except for a valid id: where columns are mixed up, a cell
+    /// may be a key.
     fn entry(&self, row: &Row) -> Result<Entry, String> {
         let cell = |column: usize| row.cells.get(column).map_or("", String::as_str);
         let cells = row.cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
@@ -197,8 +198,8 @@ impl Columns {
 /// Characters at which a spreadsheet begins a formula.
 const FORMULA: [char; 4] = ['=', '+', '-', '@'];
 
-/// A name as it is written out: an apostrophe keeps spreadsheets from taking it for a formula, which could send the keys
-/// beside it anywhere.
+/// Returns a name as it is written to a list: an apostrophe keeps spreadsheets from taking it for a formula, which
+/// could send the keys beside it anywhere.
 #[must_use]
 pub fn guarded(name: &str) -> String {
     if is_formula(name) { format!("'{name}") } else { name.to_owned() }
@@ -208,7 +209,7 @@ fn is_formula(name: &str) -> bool {
     name.trim_start_matches(|c: char| c == '\'' || c.is_whitespace()).starts_with(FORMULA)
 }
 
-/// The name that [`guarded`] wrote.
+/// Returns a name without the apostrophe that [`guarded`] adds.
 fn without_guard(name: &str) -> &str {
     match name.strip_prefix('\'') {
         Some(rest) if is_formula(rest) => rest,

@@ -51,7 +51,7 @@ impl std::fmt::Debug for Export {
     }
 }
 
-/// The list; the same devices and keys always give the same bytes.
+/// Returns the list; the same devices and keys always give the same bytes.
 ///
 /// Devices without credentials are not in it: those that are blocked, that wait for approval, or that something is wrong with.
 ///
@@ -131,7 +131,7 @@ fn too_large(name: &str, devices: usize, bytes: usize) -> Fault {
     Fault::new(Reason::ExportTooLarge, message)
 }
 
-/// The Secret that holds the list, whole.
+/// Returns the whole Secret that holds the list.
 #[must_use]
 pub fn secret(group: &ProvisioningGroup, name: &str, export: &Export) -> Secret {
     let labels =

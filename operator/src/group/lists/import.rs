@@ -52,8 +52,8 @@ pub struct DesiredDevice {
     pub entry: Entry,
 }
 
-/// Name of a device's object: the id where that can be a name, else what of it can, with a hash. No id ends as a hash
-/// does, so that no two ids have one name.
+/// Returns the name of a device's object: the id where that can be a name, else what can be of it, with a hash. An id
+/// that ends as a hash does gets a hash too, so that no two ids have one name.
 #[must_use]
 pub fn name(device_id: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -178,7 +178,7 @@ impl<'a> There<'a> {
         there
     }
 
-    /// Another device of the group that has the entry's id and keeps it.
+    /// Returns the name of another device of the group that has the entry's id and keeps it, and the reason.
     fn rival(&self, entry: &Entry, removed: impl Fn(&IoTDevice) -> bool) -> Option<(String, String)> {
         let names = self.by_id.get(&entry.device_id.to_ascii_lowercase())?;
         names.iter().find_map(|name| match self.by_name.get(name)? {
@@ -236,7 +236,7 @@ fn agrees(group: &ProvisioningGroup, device: &IoTDevice, desired: &DesiredDevice
         && (name.is_none() || device.spec.display_name.as_ref() == name)
 }
 
-/// Tells one row from another.
+/// Returns a short hash of an entry, which distinguishes its row from others.
 fn row(entry: &Entry) -> String {
     let text = json!([entry.device_id, entry.display_name]).to_string();
     hex::encode(&Sha256::digest(text)[..8])
@@ -309,7 +309,7 @@ spec:
         device_list::read(&format!("IOTC_DEVICEID,IOTC_DEVICENAME\n{}\n", rows.join("\n"))).unwrap()
     }
 
-    /// The devices after the work was done, as the API server has them.
+    /// Returns the devices after the work was done, as the API server has them.
     fn done(group: &ProvisioningGroup, work: &ImportWork, before: &[Arc<IoTDevice>]) -> Vec<Arc<IoTDevice>> {
         let mut after: HashMap<String, Arc<IoTDevice>> =
             before.iter().map(|device| (device.name_any(), Arc::clone(device))).collect();

@@ -49,7 +49,7 @@ impl Paces {
         differs.then(|| (listing.clone(), left))
     }
 
-    /// A list was written.
+    /// Records that a list was written.
     pub fn written(&self, group: &str, listing: Listing, now: Instant) {
         let mut lasts = self.0.lock();
         lasts.retain(|_, last| now.saturating_duration_since(last.at) < EVERY);

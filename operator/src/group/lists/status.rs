@@ -55,7 +55,7 @@ impl Lists {
         self.export.as_ref()?.as_ref().ok()?.later
     }
 
-    /// Their conditions.
+    /// Returns the conditions of the lists.
     #[must_use]
     pub fn aspects(&self) -> Vec<(&'static str, Aspect)> {
         let import = self.import.as_ref().map(|import| (IMPORTED, import_aspect(import)));
@@ -63,7 +63,7 @@ impl Lists {
         import.into_iter().chain(export).collect()
     }
 
-    /// The first of them that is not done.
+    /// Returns the first condition of a list that is not true.
     #[must_use]
     pub fn worst(&self) -> Option<Aspect> {
         self.aspects().into_iter().map(|(_, aspect)| aspect).find(|aspect| aspect.truth != Truth::True)

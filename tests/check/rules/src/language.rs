@@ -59,33 +59,53 @@ fn faults(path: &str, text: &str) -> Vec<(usize, String)> {
     let mut faults = Vec::new();
     let mut before = Line::Code;
     let mut test = false;
-    for (index, line) in text.lines().enumerate() {
-        let mut fault = |text: String| faults.push((index + 1, text));
+    // The first line of the documentation of the next item, and its first word.
+    let mut opening = None;
+    let mut fault = |number: usize, text: String| faults.push((number, text));
+    for (number, line) in (1..).zip(text.lines()) {
         for phrase in banned(line) {
-            fault(format!("{phrase:?} is not used here; name the subject"));
+            fault(number, format!("{phrase:?} is not used here; name the subject"));
         }
         if !rust {
             continue;
         }
         if columns(line) > LONGEST_LINE {
-            fault(format!("longer than {LONGEST_LINE} columns"));
+            fault(number, format!("longer than {LONGEST_LINE} columns"));
         }
         let (kind, documentation) = Line::of(line);
         if kind.is_documentation()
             && kind != before
             && let Some(word) = OPENINGS.iter().find(|word| first_word(documentation) == **word)
         {
-            fault(format!("documentation opens with {word:?}; begin with a noun or a verb"));
+            fault(number, format!("documentation opens with {word:?}; begin with a noun or a verb"));
+        }
+        if kind == Line::Outer && kind != before {
+            opening = Some((number, first_word(documentation)));
         }
         before = kind;
         test |= line.trim_start().starts_with("#[test]") || line.trim_start().starts_with("#[tokio::test");
-        if test && let Some(name) = function(line) {
+        let function = function(line);
+        if function.is_some()
+            && !test
+            && let Some((line, word)) = opening
+            && !(is_verb(word) || path.starts_with("tests/") && word == "Ref")
+        {
+            fault(
+                line,
+                format!("documentation of a function opens with {word:?}; begin with a verb, as in Returns"),
+            );
+        }
+        // Attributes are between the documentation and its item.
+        if kind == Line::Code && !is_attribute(line) {
+            opening = None;
+        }
+        if test && let Some(name) = function {
             test = false;
             if TEST_OPENINGS.contains(&name.split('_').next().unwrap_or_default()) {
-                fault(format!("test {name}: begin with the subject"));
+                fault(number, format!("test {name}: begin with the subject"));
             }
             if name.chars().count() > LONGEST_TEST_NAME {
-                fault(format!("test {name}: longer than {LONGEST_TEST_NAME} characters"));
+                fault(number, format!("test {name}: longer than {LONGEST_TEST_NAME} characters"));
             }
         }
     }
@@ -125,6 +145,17 @@ impl Line {
     }
 }
 
+/// Returns whether a word can be a verb in the third person.
+fn is_verb(word: &str) -> bool {
+    word.starts_with(char::is_uppercase) && word.ends_with('s')
+}
+
+/// Returns whether a line belongs to an attribute; the lines of a long one are indented or close it.
+fn is_attribute(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("#[") || line.starts_with(")]")
+}
+
 fn first_word(text: &str) -> &str {
     text.trim_start().split(|c: char| !c.is_alphabetic()).next().unwrap_or_default()
 }
@@ -141,9 +172,10 @@ fn banned(line: &str) -> impl Iterator<Item = &'static str> {
 
 /// Returns the name of the function whose signature begins on the line.
 fn function(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let line = line.strip_prefix("pub ").unwrap_or(line);
-    let line = line.strip_prefix("async ").unwrap_or(line);
+    let mut line = line.trim_start();
+    for modifier in ["pub ", "pub(crate) ", "pub(super) ", "const ", "async "] {
+        line = line.strip_prefix(modifier).unwrap_or(line);
+    }
     line.strip_prefix("fn ")?.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
@@ -158,12 +190,21 @@ mod tests {
     #[test]
     fn documentation_that_opens_with_a_clause_is_found() {
         let text = "//! What a file is.\n\n/// A type.\n/// What continues is free.\nstruct A;\n/// Whether it \
-            is.\n/// It is.\nfn b() {}\n";
+            is.\n/// It is.\nstruct B;\n";
         assert_eq!(lines("a.rs", text), [1, 6]);
         assert_eq!(
             lines("a.rs", "/// Items of a list.\n/// Whatsoever\n//// What\n// What\nconst A: u8 = 0;\n"),
             [0; 0]
         );
+    }
+
+    #[test]
+    fn documentation_of_a_function_begins_with_a_verb() {
+        let text = "/// The size.\n#[must_use]\npub(crate) const fn a() {}\n/// Returns the size.\nfn b() {}\n/// The \
+            size.\nconst A: u8 = 0;\nfn c() {}\n/// Context.\n#[test]\nfn size_is_right() {}\n";
+        assert_eq!(lines("a.rs", text), [1]);
+        let text = "/// Ref §1.9.\npub(crate) fn a() {}\n";
+        assert_eq!((lines("src/a.rs", text), lines("tests/sdk/a.rs", text)), (vec![1], vec![]));
     }
 
     #[test]
