@@ -1,4 +1,4 @@
-//! The configuration's certificates and thumbprints: what is taken, and that every problem is told with field and fix.
+//! The configuration's certificates and thumbprints: what is accepted, and that every problem is reported with its field and fix.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]

@@ -1,4 +1,4 @@
-//! The configuration's reader: what it takes, and that every problem is told at once, with the field and the fix.
+//! The configuration's reader: what it accepts, and that all problems are reported together, with the field and the fix.
 
 // Tests measure real time.
 #![allow(clippy::disallowed_methods)]
@@ -203,7 +203,7 @@ fn empty_configuration_names_the_missing_fields() {
     assert_eq!(problems("{}"), ["hubs: is empty: name at least one hub, such as {hostName: localhost}"]);
 }
 
-/// A key that stands in the wrong place is not repeated.
+/// A key in the wrong place is not repeated.
 #[test]
 fn errors_repeat_no_key() {
     for text in [

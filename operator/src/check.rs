@@ -14,7 +14,7 @@ use kube::{Api, Client};
 
 use crate::arguments::Check;
 
-/// The rules of the chart, the one place where they stand.
+/// Rules of the chart, which no other file repeats.
 const RULES: &str = include_str!("../../charts/lanyard/files/operator-rules.yaml");
 /// The API whose kinds are needed.
 const KINDS: (&str, [&str; 2]) = ("lanyard.dev/v1alpha1", ["iotdevices", "provisioninggroups"]);

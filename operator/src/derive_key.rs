@@ -27,7 +27,7 @@ pub enum DeriveKeyError {
     /// Standard input cannot be read.
     #[error("cannot read the group's key from standard input: {0}")]
     Input(#[source] std::io::Error),
-    /// Nothing stands there.
+    /// The text is empty.
     #[error("{from} is empty: it must hold the enrollment group's primary or secondary key, in base64")]
     Empty {
         /// Source of the key.

@@ -1,5 +1,5 @@
 //! `lanyard-operator emulator-ca`: the CA of an emulator in the cluster, kept in a Secret and published in ConfigMaps. The
-//! emulator itself knows no Kubernetes, and no key stands in a Helm release. Writes the cluster; touches disk.
+//! emulator itself does not depend on Kubernetes, and a Helm release contains no key. Writes the cluster; touches disk.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

@@ -54,7 +54,7 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
     match phase {
         Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "missing: the lease\n".to_owned()),
         Phase::Ending => (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned()),
-        // A stand-by is ready to take over.
+        // A replica on standby is ready to take over.
         Phase::StandingBy(holder) => (StatusCode::OK, format!("standing by, {holder} works\n")),
         Phase::Leading if !pages.yielded.borrow().is_empty() => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", pages.yielded.borrow().words()))

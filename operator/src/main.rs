@@ -118,7 +118,7 @@ fn without_log(error: &dyn std::error::Error) -> ExitCode {
 }
 
 fn start_log(level: &str, format: LogFormat) -> Result<(), Failure> {
-    // The controllers' spans would stand before every line; what they say, the lines say themselves.
+    // The controllers' spans would precede every line, and the lines contain the same facts.
     let filter = format!("kube_runtime::controller=error,{level}");
     let filter: Targets = filter.parse().map_err(Failure::LogLevel)?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -52,7 +52,7 @@ impl StatusWriter {
         let body = serde_json::json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            // With the uid, so that a namesake made in between is not told what was meant for its predecessor.
+            // With the uid, so that a namesake made in between does not get what was meant for its predecessor.
             "metadata": {"name": object.name_any(), "uid": object.uid()},
             "status": status,
         });

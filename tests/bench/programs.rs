@@ -30,7 +30,7 @@ impl Operator {
             &format!("--http={http}"),
         ]);
         let process = Process::spawn("lanyard-operator", command);
-        // One that stands by is ready too; the Lease of an operator that was killed is taken after a while.
+        // One on standby is ready too; the Lease of an operator that was killed is taken after a while.
         eventually("the operator works", Duration::from_secs(60), || {
             process.log().contains("working").then_some(())
         });

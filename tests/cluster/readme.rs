@@ -1,4 +1,4 @@
-//! The README's commands, run as they stand there.
+//! The README's commands, run unchanged.
 
 use lanyard_protocol::hub::key::SymmetricKey;
 use lanyard_tests::installation::{Plant, command, repository};

@@ -99,7 +99,7 @@ fn folder_in_use_is_not_changed() {
     let agent = setup.start();
     wait_for_ramp(&emulator, 5);
     let mut second = lanyard_tests::process::Process::spawn("a second agent", second);
-    eventually("it is told", LIMIT, || second.log().contains("another agent uses it").then_some(()));
+    eventually("it is reported", LIMIT, || second.log().contains("another agent uses it").then_some(()));
     second.terminate();
     assert_eq!(of(&agent, "lanyard_buffer_problem"), 0.0);
 }

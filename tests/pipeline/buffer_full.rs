@@ -1,4 +1,4 @@
-//! A full buffer does what `whenFull` says, and the cloud side is told of what is missing.
+//! A full buffer does what `whenFull` says, and reports to the hub what is missing.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn outage(settings: &str, full: impl Fn(&Agent) -> bool) -> (Emulator, Agent, Ve
     (emulator, agent, events)
 }
 
-/// The ramp's value before a told gap, how many events are missing, and the ramp's value behind it.
+/// The ramp's value before a reported gap, how many events are missing, and the ramp's value behind it.
 type Gap = (Option<i64>, u64, Option<i64>);
 
 /// Returns every reported gap.
@@ -59,7 +59,7 @@ fn reported(events: &[Value]) -> Vec<Gap> {
                 value["v"].as_array().expect("three numbers").iter().filter_map(Value::as_i64).collect();
             assert!(numbers[1] <= numbers[2] && value["t"] == numbers[2], "{value}");
             match reported.last_mut().filter(|gap| gap.2.is_none()) {
-                // A gap that went on while it was told.
+                // A gap that grew while it was reported.
                 Some(gap) => gap.1 += numbers[0] as u64,
                 None => reported.push((last, numbers[0] as u64, None)),
             }
@@ -81,9 +81,9 @@ fn assert_told(gap: Gap) {
     assert!((2 * values).abs_diff(missing as i64) <= 1, "{gap:?}");
 }
 
-/// Waits until every dropped event is told: some are dropped while the first ones go out.
+/// Waits until every dropped event is reported: some are dropped while the first ones go out.
 fn all_told(emulator: &Emulator, agent: &Agent) -> Vec<Gap> {
-    let reported = eventually("every dropped event is told", LIMIT, || {
+    let reported = eventually("every dropped event is reported", LIMIT, || {
         let reported = reported(&emulator.events(Some("press-17")));
         let whole = reported.iter().all(|gap| gap.2.is_some());
         (whole && reported.iter().map(|gap| gap.1).sum::<u64>() as f64 == dropped(agent)).then_some(reported)

@@ -43,7 +43,10 @@ fn lives(events: &[Value]) -> Vec<Vec<i64>> {
 fn assert_same_bodies(events: &[Value]) -> usize {
     let bodies = bodies(events);
     for (id, bodies) in &bodies {
-        assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{id} stands for two messages: {bodies:?}");
+        assert!(
+            bodies.windows(2).all(|pair| pair[0] == pair[1]),
+            "{id} is the id of two messages: {bodies:?}"
+        );
     }
     bodies.values().filter(|bodies| bodies.len() > 1).count()
 }

@@ -183,7 +183,7 @@ impl Chaos {
         let bodies = bodies(events);
         for (message, bodies) in &bodies {
             let same = bodies.iter().all(|body| *body == bodies[0]);
-            assert!(same, "{id}: {message} stands for different messages: {bodies:?}");
+            assert!(same, "{id}: {message} is the id of different messages: {bodies:?}");
         }
         // How many events there are of each life, over all tags.
         let mut arrived = vec![0; self.ended.len() + 1];

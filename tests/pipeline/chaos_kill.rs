@@ -19,7 +19,7 @@ fn chaos_an_agent_that_is_killed_every_few_seconds() {
     let started = Instant::now();
     let mut kills = 0;
     while started.elapsed() < TIME {
-        // So that a life can be told from the one before.
+        // So that a life can be distinguished from the one before.
         chaos.await_load();
         chaos.pass(Duration::from_millis(chance.within(0..5000)));
         chaos.crash();

@@ -57,7 +57,10 @@ fn a_cut_connection_loses_nothing() {
     let events = wait_for_ramp(&emulator, 100);
     assert_contiguous(&values(&events, "Ramp"));
     for (id, bodies) in bodies(&events) {
-        assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{id} stands for two messages: {bodies:?}");
+        assert!(
+            bodies.windows(2).all(|pair| pair[0] == pair[1]),
+            "{id} is the id of two messages: {bodies:?}"
+        );
     }
     let lost = "lanyard_device_disconnections_total{device=\"press-17\",reason=\"ConnectionLost\"}";
     assert_eq!(agent.metrics().get(lost), Some(3.0));

@@ -9,7 +9,7 @@ use lanyard_tests::process::{LIMIT, eventually};
 
 use crate::fixture::{PRIMARY, RAMP, SECONDARY, device, document, emulator, press, setup, wait_for_ramp};
 
-/// Checks that a failure is told in `/status`, `/readyz`, the log and the metrics.
+/// Checks that a failure is reported in `/status`, `/readyz`, the log and the metrics.
 fn assert_told(agent: &Agent, reason: &str, fix: &str) {
     let status = agent.wait_for_reason("press-17", reason);
     let message = &status.connection.message;
@@ -176,7 +176,7 @@ fn invalid_key_is_reported_without_its_text() {
     assert!(!agent.log().contains("half-a-key") && !status.connection.message.contains("half-a-key"));
     agent.setup.set_key("press-17", PRIMARY);
     wait_for_ramp(&emulator, 5);
-    // While it streams, a bad key is told, and the good one goes on.
+    // While it streams, a bad key is reported, and the good one stays in use.
     agent.setup.set_key("press-17", "half-a-key!");
     let unreadable = |device: &DeviceStatus| device.credential.as_ref()?.unreadable.clone();
     let status = agent.wait_for("tells of the key", "press-17", |device| unreadable(device).is_some());
@@ -197,5 +197,5 @@ fn second_client_of_the_same_identity_is_reported() {
     wait_for_ramp(&emulator, 5);
     let _two = setup(&emulator, &config).start();
     let shown = |agent: &Agent| agent.log().contains("no other client connects with this device's id");
-    eventually("the first is told", LIMIT, || shown(&one).then_some(()));
+    eventually("the first is reported", LIMIT, || shown(&one).then_some(()));
 }

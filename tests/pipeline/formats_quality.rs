@@ -1,4 +1,4 @@
-//! Quality is never hidden: what cannot be read is told once, counted while it lasts, and told again when it is over.
+//! Quality is never hidden: what cannot be read is reported once, counted while it lasts, and reported again when it ends.
 
 use lanyard_tests::process::{LIMIT, eventually};
 use serde_json::{Value, json};

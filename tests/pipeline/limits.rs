@@ -67,7 +67,7 @@ fn a_full_buffer_drops_the_oldest_and_counts_them() {
     agent.wait_for_log("buffer.capacity");
     emulator.restart();
     let get = |name: &str| agent.metrics().get(&format!("{name}{{device=\"press-17\"}}")).unwrap();
-    // What was dropped stands in the metrics, and what was not is at the hub.
+    // The metrics count what was dropped, and the hub has the rest.
     let before = agent.metrics().get(dropped).unwrap();
     emulator.wait_for_events("press-17", 10, LIMIT);
     eventually("the buffer is empty again", LIMIT, || (get("lanyard_buffer_events") < 200.0).then_some(()));

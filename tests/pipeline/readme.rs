@@ -1,4 +1,4 @@
-//! The README's section "Without Kubernetes", run as it stands there: the default ports must be free.
+//! The README's section "Without Kubernetes", run unchanged: the default ports must be free.
 
 use std::net::SocketAddr;
 use std::process::Command;

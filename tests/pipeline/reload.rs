@@ -87,7 +87,7 @@ fn a_broken_document_leaves_the_old_one_running() {
     let agent = setup(&emulator, &press(&emulator)).start();
     wait_for_ramp(&emulator, 5);
     agent.setup.configure("version: 2\ndevices: []\n");
-    let problem = eventually("the problem is told", LIMIT, || agent.status().configuration_problem);
+    let problem = eventually("the problem is reported", LIMIT, || agent.status().configuration_problem);
     assert!(problem.contains("newer than this agent understands"), "{problem}");
     let ready = agent.get("/readyz");
     assert_eq!(ready.status, 200);
@@ -104,7 +104,7 @@ fn a_broken_document_leaves_the_old_one_running() {
         .then_some(())
     });
     agent.setup.configure("devices: [");
-    eventually("the other problem is told", LIMIT, || {
+    eventually("the other problem is reported", LIMIT, || {
         agent.status().configuration_problem.filter(|problem| problem.contains("this is not YAML"))
     });
     agent.setup.configure(&press_with(&emulator, RAMP, "interval: 200ms"));

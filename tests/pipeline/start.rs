@@ -26,7 +26,7 @@ fn all_errors_are_reported_at_once() {
         "version: 1\ndevices: [{name: a, deviceId: a}, {name: a, deviceId: b, hub: {hostname: h}}]\n",
     );
     let mut command = setup.command();
-    // The last word on the address is the harness's own, so the taken one stands in for all of it.
+    // The harness's address is replaced by one that is in use.
     let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     let arguments = arguments
         .iter()

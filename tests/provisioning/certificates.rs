@@ -107,7 +107,7 @@ async fn a_device_gets_a_certificate_as_the_portal_asks_for_it() {
     assert!((23..=24).contains(&left), "{ends}");
     // Whoever watches expiries finds it in the metrics, and finds it gone with the device.
     let series = "lanyard_operator_credential_expiry_timestamp_seconds";
-    eventually("the expiry is told", Duration::from_secs(30), || {
+    eventually("the expiry is reported", Duration::from_secs(30), || {
         (operator.metric(series, "device=\"b\"") == ends.as_second() as f64).then_some(())
     });
     namespace.api::<IoTDevice>().delete("b", &DeleteParams::default()).await.unwrap();

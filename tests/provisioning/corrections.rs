@@ -60,7 +60,7 @@ async fn each_error_of_a_group_is_reported_until_corrected() {
         })
         .await;
 
-    // A Secret that is deleted while it is in use is told, and what hangs on it stays.
+    // A Secret that is deleted while it is in use is reported, and what depends on it stays.
     namespace.api::<Secret>().delete("plant-key", &DeleteParams::default()).await.unwrap();
     stalled(&namespace, "a", "SecretNotFound").await;
     assert!(namespace.api::<Secret>().get_opt("a-credentials").await.unwrap().is_some());
@@ -157,7 +157,10 @@ async fn events_report_transitions_and_no_secret() {
         operator.page("/metrics").1,
     ];
     for text in actual {
-        assert!(!text.contains(&key) && !text.contains(K64) && !text.contains(&K64[..32]), "a key is told");
+        assert!(
+            !text.contains(&key) && !text.contains(K64) && !text.contains(&K64[..32]),
+            "a key is in the text"
+        );
     }
     let warnings: Vec<_> =
         events().await.into_iter().filter(|event| event.reason.as_deref() == Some("GroupNotFound")).collect();

@@ -1,4 +1,4 @@
-//! The examples of `crds/examples`, as they stand there.
+//! The examples of `crds/examples`, unchanged.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};

@@ -203,7 +203,7 @@ async fn devices_move_to_another_ca_in_turn_and_back_at_once() {
     let pending = waiting
         .iter()
         .filter(|device| crate::operator::is(device, "CredentialsReady", "True", "RolloverPending"));
-    assert!(pending.count() >= 1, "who waits is told so and stays as it is");
+    assert!(pending.count() >= 1, "a waiting device has the reason and stays as it is");
     namespace.wait("plant", "all have it", |group: &ProvisioningGroup| counts(group, 0, 4)).await;
     let took = Timestamp::now().duration_since(started).as_secs();
     // Four devices at one in two seconds: the last one after six.

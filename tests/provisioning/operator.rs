@@ -32,17 +32,17 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts it and waits until it works, or stands by.
+    /// Starts it and waits until it works or is on standby.
     pub(crate) async fn start(namespaces: &[&Namespace]) -> Self {
         Self::start_with(namespaces, IMAGE).await
     }
 
-    /// Starts it with another image for the agents, and waits until it works, or stands by.
+    /// Starts it with another image for the agents, and waits until it works or is on standby.
     pub(crate) async fn start_with(namespaces: &[&Namespace], image: &str) -> Self {
         Self::start_beside(namespaces, &[], image).await
     }
 
-    /// Starts it with `others` as further namespaces, where it has no rights, and waits until it works, or stands by.
+    /// Starts it with `others` as further namespaces, where it has no rights, and waits until it works or is on standby.
     pub(crate) async fn start_beside(namespaces: &[&Namespace], others: &[&str], image: &str) -> Self {
         let others: Vec<String> = others.iter().map(|name| format!("--namespace={name}")).collect();
         let operator = Self::spawn(namespaces, image, &others).await;
@@ -71,7 +71,7 @@ impl Operator {
         Self { process, http, _files: files }
     }
 
-    /// Waits until it works, or stands by.
+    /// Waits until it works or is on standby.
     pub(crate) fn until_ready(&self) {
         eventually("the operator is ready", Duration::from_secs(30), || {
             (self.page("/readyz").0 == 200).then_some(())

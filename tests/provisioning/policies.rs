@@ -134,7 +134,7 @@ async fn h2_naming_a_secret_requires_the_right_to_read_it() {
     // An administrator, as Argo CD is one, names what it likes.
     plant.apply(&at_hub("b", "hub.example", "").replace("b-key", "key")).await;
     plant.apply(&group()).await;
-    // Other edits of what stands there pass; another way for the key does not.
+    // Other edits of existing fields pass; another way for the key does not.
     engineer.patch_device("b", json!({"displayName": "B"})).await.unwrap();
     refused(
         &engineer.patch_device("b", json!({"hub": {"gatewayHostname": "evil.example"}})).await,
@@ -219,7 +219,7 @@ async fn m8_placement_stays_within_what_the_values_allow() {
     plant.apply(&group()).await;
     let template = json!({"template": {"agent": critical}});
     refused(&engineer.patch_group("plant", template.clone()).await, &["verb place on provisioninggroups"]);
-    // An administrator may, and what stands there then stays.
+    // An administrator may, and the field then stays.
     plant.change::<ProvisioningGroup>("plant", json!({"spec": template})).await;
     engineer.patch_group("plant", json!({"approval": "Manual"})).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The operator dies, stands by, hands over and is taken away; what it worked for goes on.
+//! The operator is killed, is on standby, hands over and is uninstalled; agents continue.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ async fn refused_pod_is_reported_and_created_later() {
     namespace.apply(&group()).await;
     namespace.apply(&member("a", "")).await;
     let device = namespace
-        .wait("a", "the quota is told", |device: &IoTDevice| {
+        .wait("a", "the quota is reported", |device: &IoTDevice| {
             is(device, "AgentReady", "False", "AgentPodRefused")
         })
         .await;

@@ -1,4 +1,4 @@
-//! An unchanged object costs no API write: told by resourceVersions and by the API server's own request metrics.
+//! An unchanged object costs no API write: shown by resourceVersions and by the API server's own request metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

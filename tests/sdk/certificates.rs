@@ -175,7 +175,7 @@ pub(crate) fn registering_with_another_name_fails(sdk: Sdk) {
     }
 }
 
-/// Ref §8.2: told apart from a certificate that does not count.
+/// Ref §8.2: distinguished from a certificate that is not accepted.
 pub(crate) fn registering_while_disabled_fails(sdk: Sdk) {
     let root = Ca::root("root");
     let bench = bench(&json!([]), &json!([upload("root", &root, true)]), &by_name("root"), &json!([]));

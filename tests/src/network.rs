@@ -1,5 +1,5 @@
 //! Two hosts with a long or bad line between them: network namespaces of their own, and this process carrying every
-//! packet from one to the other, as late as it is told and not all of them. TCP, its windows and its losses are the
+//! packet from one to the other, with a delay and a loss that the test chooses. TCP, its windows and its losses are the
 //! kernel's own. Linux's netem would do the same, but many kernels come without it. Needs root and `ip`.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! The README's commands, so that tests run them as they stand there. Touches disk.
+//! The README's commands, so that tests run them unchanged. Reads files.
 
 use std::process::Command;
 

@@ -94,7 +94,7 @@ fn identity() -> (Arc<ServerConfig>, String) {
     (Arc::new(config), pem)
 }
 
-/// Reads a packet: its first byte and what stands behind its length.
+/// Reads a packet: its first byte and the bytes after its length.
 ///
 /// # Errors
 /// When the connection ends.

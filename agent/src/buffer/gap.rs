@@ -13,7 +13,7 @@ pub(super) struct Gap {
     pub(super) from: i64,
     /// The time of the last, as far as it is known.
     pub(super) to: i64,
-    /// True if a marker event stands for the gap.
+    /// True if a marker event reports the gap.
     pub(super) marked: bool,
 }
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(gaps.iter().collect::<Vec<_>>(), [&gap(1, 3), &gap(3, 10), &gap(12, 14)]);
     }
 
-    /// Numbers that are missing, each by itself, and whether a marker event stands for it.
+    /// Numbers that are missing, each by itself, and whether a marker event reports it.
     type Model = BTreeMap<u64, bool>;
 
     const NUMBERS: u64 = 40;

@@ -47,7 +47,7 @@ pub(super) enum Unusable {
     )]
     Taken,
     #[error(
-        "its events were written by a newer agent (format {0}, this agent knows 1): run that agent until they are \
+        "its events were written by a newer agent (format {0}, this agent reads format 1): run that agent until they are \
             delivered, or move the folder away"
     )]
     Newer(u8),

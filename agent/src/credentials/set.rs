@@ -168,7 +168,7 @@ impl CredentialSet {
                 )
             }
         };
-        // The chain's certificates that stand above it end too, and a server refuses the whole chain then.
+        // The certificates above it in the chain end too, and a server refuses the whole chain then.
         let above = match credential.certificate().map_or(1, |certificate| certificate.ends_first) {
             position @ 2.. if matches!(rule, RetryRule::Dps) => {
                 format!("certificate {position} in {CERTIFICATE}, an intermediate CA of ")

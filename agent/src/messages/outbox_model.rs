@@ -136,7 +136,7 @@ impl Plant {
             Next::Send(message) => {
                 let (id, body) = (id(&message), message.body.clone());
                 match self.hub.insert(id.clone(), body.clone()) {
-                    Some(before) => assert!(before == body, "{id} stands for two messages"),
+                    Some(before) => assert!(before == body, "{id} is the id of two messages"),
                     None => self.arrived.push((self.lives, id)),
                 }
                 self.sent.push(message);
@@ -286,7 +286,7 @@ proptest! {
         read_anything(&[&header[..], &segment].concat(), &[&header[..], &journal].concat());
     }
 
-    /// Torn and broken files: what can be read comes, in the order in which it was read, no id stands for two messages,
+    /// Torn and broken files: what can be read is sent, in the order in which it was read, no id is the id of two messages,
     /// and no event comes twice in one life. As long as a journal is whole, the counts add up and count all that is missing.
     #[test]
     fn corrupt_files_are_skipped_and_counted(

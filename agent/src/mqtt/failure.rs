@@ -22,7 +22,7 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// So many bytes of a message are kept. What servers say of themselves, names in certificates say, stands in it.
+/// Maximum length of a message in bytes. A message can contain text that a server chose, such as names in certificates.
 const LONGEST_MESSAGE: usize = 2048;
 
 /// Failure of a connect attempt or a connection.

@@ -165,7 +165,7 @@ mod tests {
         assert!(login.checks.contains("SHA-256 thumbprint"), "{}", login.checks);
     }
 
-    /// Flags 80 become 8C, a will with QoS 1; its topic and body stand between client id and user name (MQTT 3.1.1 §3.1.3).
+    /// Flags 80 become 8C, a will with QoS 1; its topic and body are between client id and user name (MQTT 3.1.1 §3.1.3).
     #[test]
     fn a_will_stands_in_the_login() {
         let properties = [("why".to_owned(), "cable/cut".to_owned())].into();

@@ -31,7 +31,7 @@ pub trait Link: Send {
     /// Takes a message, to be written by [`Link::next`], which returns the token once the message is delivered.
     ///
     /// # Errors
-    /// [`Failure`] when MQTT knows no such topic.
+    /// [`Failure`] when MQTT does not allow the topic.
     fn publish(&mut self, topic: String, qos: QoS, body: &Bytes, token: DeliveryToken)
     -> Result<(), Failure>;
 

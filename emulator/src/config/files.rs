@@ -1,4 +1,4 @@
-//! Values that stand in the configuration or in files beside it, so that a chart can keep them in a Secret. Touches disk.
+//! Values that are in the configuration or in files beside it, so that a chart can keep them in a Secret. Touches disk.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub struct Files<'a>(pub Option<&'a Path>);
 
 /// Result of a lookup.
 pub enum Found {
-    /// The field it stands in, and the value.
+    /// The field that contains it, and the value.
     Value(String, Zeroizing<String>),
     /// Neither here nor in a file.
     Missing,

@@ -32,7 +32,7 @@ pub const MAX_BODY: usize = 96 * 1024;
 pub struct Registration {
     /// The instance, when the id scope names one.
     pub dps: Option<Arc<Dps>>,
-    /// As it stands in the user name.
+    /// As the user name contains it.
     pub registration_id: String,
     /// The enrollment, or why there is none.
     pub attested: Result<Enrolled, AttestationError>,

@@ -62,7 +62,7 @@ fn find<'a>(state: &'a EmulatorState, name: &str) -> Result<&'a Arc<Hub>, Change
 
 fn unknown(hub: &Hub, device_id: &str) -> ChangeError {
     ChangeError::NotFound(format!(
-        "hub {} knows no device {device_id:?}; GET /api/devices lists them",
+        "hub {} has no device {device_id:?}; GET /api/devices lists them",
         hub.name
     ))
 }

@@ -35,7 +35,7 @@ pub enum AdmissionError {
         user_name: String,
     },
     /// Not in the registry.
-    #[error("hub {hub} knows no device {device:?}")]
+    #[error("hub {hub} has no device {device:?}")]
     UnknownDevice {
         /// Host name of the hub.
         hub: String,
@@ -46,7 +46,7 @@ pub enum AdmissionError {
     #[error("device {0:?} is disabled")]
     Disabled(String),
     /// Modules have no identity here.
-    #[error("hub {hub} knows no module {module:?}")]
+    #[error("hub {hub} has no module {module:?}")]
     UnknownModule {
         /// Host name of the hub.
         hub: String,

@@ -3,7 +3,7 @@
 //! The packets are read and written by `mqtt-protocol-core`, whose packet layer is sans-I/O. Two codecs came into
 //! question, neither shared with the agent:
 //! - `mqtt-proto` is smaller, but its topic names and filters refuse `#` and `+` anywhere. A hub's device ids may
-//!   contain both and stand in topics as they are (ref §1.2, §14.6 row 20), so such devices could never publish.
+//!   contain both and are in topics unchanged (ref §1.2, §14.6 row 20), so such devices could never publish.
 //! - `mqtt-protocol-core` reads a topic as text, keeps the payload where it was received, is maintained, contains no
 //!   `unsafe` on the paths used here and checks every length before it slices.
 //!

@@ -100,7 +100,7 @@ fn named(web: &Web, id: &str, hub: Option<&str>) -> Result<Vec<Arc<Device>>, (St
     let hubs = hubs.filter(|found| hub.is_none_or(|name| found.name.eq_ignore_ascii_case(name)));
     let devices: Vec<_> = hubs.filter_map(|hub| hub.device(id)).collect();
     if devices.is_empty() {
-        let words = format!("no hub knows a device {id:?}; GET /api/devices lists them\n");
+        let words = format!("no hub has a device {id:?}; GET /api/devices lists them\n");
         return Err((StatusCode::NOT_FOUND, words));
     }
     Ok(devices)

@@ -16,7 +16,7 @@ pub enum CertificateError {
     /// More follows.
     #[error("{0} bytes follow the certificate")]
     Trailing(usize),
-    /// An extension that stands twice or cannot be read.
+    /// An extension that is there twice or cannot be read.
     #[error("the extension {0} cannot be read")]
     Extension(&'static str),
     /// The signed part names another algorithm than the signature.

@@ -229,5 +229,5 @@ fn the_control_command_changes_and_shows() {
     assert!(done && shown.contains("\"disabled\""), "{shown}");
     assert_eq!(control(&["delete", path], ""), (true, String::new()));
     let (done, message) = control(&["post", "/api/devices/dev9/disconnect"], "");
-    assert!(!done && message.contains("the emulator answers 404 Not Found: no hub knows"), "{message}");
+    assert!(!done && message.contains("the emulator answers 404 Not Found: no hub has"), "{message}");
 }

@@ -172,7 +172,7 @@ async fn most_specific_enrollment_is_used() {
         assert_eq!(
             (status, &answer["status"]),
             (200, &json!("disabled")),
-            "told apart from a wrong certificate"
+            "distinguished from a wrong certificate"
         );
         assert_eq!(answer["registrationState"], json!({"registrationId": "dev-01", "status": "disabled"}));
     }

@@ -238,7 +238,7 @@ async fn a_chain_that_is_not_right_is_refused() {
     }
 }
 
-/// §14.6 row 19 names the CN only; X.509 itself limits how many CAs may stand below another.
+/// §14.6 row 19 names the CN only; X.509 itself limits how many CAs may be below another.
 #[tokio::test(start_paused = true)]
 async fn a_path_length_is_a_limit() {
     let mut params = ca_params("root");

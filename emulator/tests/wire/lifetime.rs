@@ -22,7 +22,7 @@ async fn silence_ends_a_connection() {
     assert_eq!(lasts(&Emulator::new(), 1).await, 1);
 }
 
-/// §1.5: 29.45 minutes; it stands for a keep-alive of 0, too.
+/// §1.5: 29.45 minutes; it replaces a keep-alive of 0, too.
 #[tokio::test(start_paused = true)]
 async fn silence_has_a_cap() {
     assert_eq!(lasts(&Emulator::new(), 0).await, 1767);

@@ -95,7 +95,7 @@ async fn topics_and_bags_in_every_spelling() {
     assert_eq!(system["systemProperties"]["dt-subject"], "b");
 }
 
-/// §14.6 row 20: ids stand in topics as they are.
+/// §14.6 row 20: ids are in topics unchanged.
 #[tokio::test(start_paused = true)]
 async fn a_device_with_an_odd_id_sends() {
     let emulator = Emulator::new();

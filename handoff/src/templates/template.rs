@@ -1,4 +1,4 @@
-//! Templates as they stand in documents, and ready to be written: a template that cannot be used is never one of these. Pure.
+//! Templates as documents contain them, and ready to be written: a template that cannot be used is never one of these. Pure.
 
 use serde::{Deserialize, Serialize};
 

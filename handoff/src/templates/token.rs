@@ -1,4 +1,4 @@
-//! A template's text, cut at its bars: what is copied as it stands, and what is between two bars. Pure.
+//! A template's text, cut at its bars: what is copied unchanged, and what is between two bars. Pure.
 
 use crate::templates::problem::ErrorAt;
 

@@ -32,7 +32,7 @@ impl Endpoints {
         Self(patterns)
     }
 
-    /// Checks that an endpoint is on the list; `field` is where it stands.
+    /// Checks that an endpoint is on the list; `field` is its place.
     ///
     /// # Errors
     /// [`Fault`], when it is not.

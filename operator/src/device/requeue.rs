@@ -59,7 +59,7 @@ pub fn next_reconcile(outcome: &Outcome, seen: &LastSeen, now: Timestamp, spread
 fn next_for_outcome(outcome: &Outcome, agent: &AgentSeen, now: Timestamp) -> Duration {
     let ends = agent.pod.as_ref().and_then(|pod| overdue_in(pod, now));
     match (outcome.waits(), ends, &agent.pod) {
-        // The user has been told; a watch reports the end.
+        // The condition names it already; a watch reports the end.
         (_, Some(Duration::ZERO), _) => RESYNC_FAULTY,
         (Some(wait), _, _) => wait.max(WAIT),
         // No watch reports the end of a period.

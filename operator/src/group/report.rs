@@ -112,7 +112,7 @@ fn counts(observed: &GroupObservation) -> DeviceCounts {
 /// Returns the events between two statuses; none if only counts changed.
 #[must_use]
 pub fn happened(before: &ProvisioningGroupStatus, after: &ProvisioningGroupStatus) -> Option<UserEvent> {
-    // How far an import is stands in the status; each step of it is no event.
+    // The progress of an import is in the status; a step of it is not an event.
     let ready_state = |status: &ProvisioningGroupStatus| {
         find(&status.conditions, READY).map(|ready| {
             let message = if ready.reason == Reason::Importing.as_str() {

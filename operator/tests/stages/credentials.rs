@@ -246,7 +246,7 @@ fn expiry_event_is_sent_once_and_without_the_ca() {
     let ended = status(&observed, &near, &outcome, after(101));
     let events: Vec<_> = happened(&near, &ended, &outcome).into_iter().map(|event| event.reason).collect();
     assert_eq!(events, [Reason::CredentialsExpired]);
-    // Nothing could be made: what is there is told of all the same.
+    // Nothing could be made: what exists is reported nevertheless.
     observed.stored = Some(StoredCredentials::from(holding.holding));
     let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));
     let blocked_status = status(&observed, &before, &faulty, after(91));

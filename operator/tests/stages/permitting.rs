@@ -36,7 +36,7 @@ fn h2_a_groups_key_is_no_devices_key() {
     assert_eq!(reason, "SecretUseMissing");
     assert!(message.contains("`kubectl -n plant label secret own lanyard.dev/use=device-key`"), "{message}");
 
-    // An IoT Hub device has two keys as well; with the owner's word both may stand in its Secret.
+    // An IoT Hub device has two keys as well; with the owner's consent both may be in its Secret.
     let mut observed = at_hub(&[]);
     let both = secret(&[("primaryKey", K32), ("secondaryKey", K64)]);
     observed.key = Some(both.marked(declared("device-key")));

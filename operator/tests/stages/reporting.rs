@@ -375,7 +375,7 @@ fn stuck_pod_is_reported_with_the_fix() {
         assert_eq!(summary(&result), (summary_words.into(), reason.into()));
         assert!(result.conditions[0].message.contains(words), "{}", result.conditions[0].message);
     }
-    // The same for one that stands in the way of a new agent.
+    // The same for one that blocks a new agent.
     let mut observed = in_group("{groupRef: {name: a}}");
     observed.agent.pod = Some(deleted(second - 60, on_node).into());
     let Outcome::Applied(valid, applied) = applied(&observed) else { unreachable!() };

@@ -84,7 +84,7 @@ fn waiting_and_contested_objects_are_tried_again() {
 fn ending_pod_is_checked_when_it_should_have_ended() {
     let seconds =
         |ends: &str| wait(&applied(|_| ()), &with_pod(&format!(", deletionTimestamp: {ends}"))) / 1_000;
-    // It was to end two minutes ago: the user has been told, and a watch reports the end.
+    // It should have ended two minutes ago: the condition names it, and a watch reports the end.
     assert_eq!(seconds("2023-11-14T22:11:20Z"), 300);
     // It ends now, and has another minute.
     assert_eq!(seconds("2023-11-14T22:13:20Z"), 62);

@@ -36,10 +36,10 @@ pub enum AddressError {
     /// The bounds are the wrong way around.
     #[error("the low limit must not be above the high limit")]
     Bounds,
-    /// The ramp would stand still.
+    /// The ramp would not change.
     #[error("the increment must not be 0")]
     Increment,
-    /// The sine would stand still or alias.
+    /// The sine would not change, or alias.
     #[error("the frequency must be above 0 and at most 1000 Hz")]
     Frequency,
     /// More than a full turn.

@@ -212,7 +212,7 @@ fn in_group(
         Some(_) => device_id.as_str().to_ascii_lowercase(),
         None => device_id.as_str().to_owned(),
     };
-    // DPS registers fewer ids than hubs take, and metadata.name may stand for the id.
+    // DPS registers fewer ids than hubs take, and metadata.name may be the id.
     let id = RegistrationId::new(text).map_err(|error| invalid("deviceId", error))?;
     let origin = origin::of_group(name, group, id.as_str())?;
     let field = |field: &str| format!("dps.{field} of ProvisioningGroup {name}");

@@ -27,7 +27,7 @@ pub struct List {
     pub entries: Vec<Entry>,
     /// Its bad rows.
     pub mistakes: Vec<ImportMistake>,
-    /// Ids of bad rows that stand in a good row too, in other letters perhaps: their devices are not missing from the list.
+    /// Ids of bad rows that are in a good row too, possibly in another case: their devices are not missing from the list.
     pub repeated: Vec<String>,
     /// True if the device of every row is known. Otherwise no device can be identified as missing.
     pub complete: bool,
@@ -299,7 +299,7 @@ mod tests {
             assert!(line == *mistake_line && message.contains(words), "{line} {mistake_line} {message}");
         }
         assert_eq!((mistakes.len(), list.rows(), list.complete), (8, 10, false));
-        // A device that stands there twice is there.
+        // A device that is in the list twice is in the list.
         let list = read("IOTC_DEVICEID\na\nA\n").unwrap();
         assert_eq!((list.complete, list.repeated), (true, vec!["A".to_owned()]));
     }

@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Paces(Mutex<HashMap<String, Last>>);
 
-/// A list, with nothing of what stands in it.
+/// A list, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// Name of its Secret.

@@ -12,7 +12,7 @@ pub(crate) struct Path {
     pub(crate) line: usize,
 }
 
-/// A name that `use` brings into a module; `None` stands for `*`.
+/// A name that `use` brings into a module; `None` is `*`.
 #[derive(Debug)]
 pub(crate) struct Import {
     pub(crate) name: Option<String>,
