@@ -24,7 +24,7 @@ use crate::device::apply::cache::Remembered;
 use crate::device::plan::defaults::AgentDefaults;
 use crate::kubernetes::error::ReconcileError;
 use crate::kubernetes::key::Key;
-use crate::kubernetes::queues::{Queues, gather};
+use crate::kubernetes::queues::{Queues, debounce};
 use crate::kubernetes::scope::Scope;
 use crate::kubernetes::watch::{Listeners, follow};
 use crate::kubernetes::written_status::WrittenStatuses;
@@ -87,8 +87,8 @@ impl Controller {
         let Self { client, scope, defaults, rules, identity, metrics, yielded, view: _ } = self;
         let (devices, device_queue) = unbounded();
         let (groups, group_queue) = unbounded();
-        let (crowd, crowded) = unbounded();
-        let queues = Queues { devices, groups, crowd };
+        let (debounced, debounced_names) = unbounded();
+        let queues = Queues { devices, groups, debounced };
         let (agents, moved) = Agents::new();
         let remembered: Arc<Remembered> = Arc::default();
         let (waker, waking) = (queues.clone(), queues.clone());
@@ -103,7 +103,7 @@ impl Controller {
             metrics: metrics.clone(),
         };
         let view = follow(&client, &scope, &listeners, tasks);
-        tasks.spawn(gather(crowded, queues.clone()));
+        tasks.spawn(debounce(debounced_names, queues.clone()));
         tasks.spawn(rounds(agents.clone(), moved, queues, metrics.clone()));
         let (status_writer, events) = StatusWriter::new(client.clone(), metrics.clone());
         tasks.spawn(write_events(events, client.clone(), identity, metrics.clone()));

@@ -13,7 +13,7 @@ use crate::kubernetes::key::Key;
 use crate::kubernetes::key::device_of;
 use crate::kubernetes::key::key_of;
 use crate::kubernetes::key::owner;
-use crate::kubernetes::queues::Crowd;
+use crate::kubernetes::queues::Debounced;
 use crate::kubernetes::queues::Queues;
 use crate::kubernetes::reference::Referent;
 use crate::kubernetes::store::Change;
@@ -45,7 +45,7 @@ pub fn device_changed(view: &View, queues: &Queues, change: &Change<'_, IoTDevic
         for device in before.into_iter().chain(now) {
             if let Some(group) = &device.spec.group_ref {
                 let key = Key::new(&device.namespace().unwrap_or_default(), &group.name);
-                queues.soon(Crowd::Group(key));
+                queues.soon(Debounced::Group(key));
             }
         }
     }
@@ -158,7 +158,7 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
     if change.before.as_deref().map(relevant) != change.now.as_deref().map(relevant)
         && let Some(owner) = owner(change.meta, &IoTDevice::kind(&()))
     {
-        queues.soon(Crowd::Device(owner));
+        queues.soon(Debounced::Device(owner));
     }
 }
 
@@ -167,7 +167,7 @@ pub fn workload_changed(queues: &Queues, change: &Change<'_, StatefulSet>) {
 pub fn volume_claim_changed(view: &View, queues: &Queues, meta: &ObjectMeta) {
     let key = key_of(meta);
     match device_of(meta) {
-        Some(device) => queues.soon(Crowd::Device(device)),
+        Some(device) => queues.soon(Debounced::Device(device)),
         None => queues.devices(&view.referring(DeviceTarget::OwnClaim, &key)),
     }
     queues.devices(&view.referring(DeviceTarget::ExistingClaim, &key));

@@ -1,4 +1,4 @@
-//! Queues of objects to reconcile, and the debouncer for changes that come in crowds.
+//! Queues of objects to reconcile, and the debouncer for changes that come in large numbers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ pub struct Queues {
     pub devices: UnboundedSender<ObjectRef<IoTDevice>>,
     /// Groups to reconcile.
     pub groups: UnboundedSender<ObjectRef<ProvisioningGroup>>,
-    /// Groups that must count again, and devices whose agent moves: such changes come in crowds, and [`gather`] makes one
-    /// of many.
-    pub crowd: UnboundedSender<Crowd>,
+    /// Groups that must count again, and devices whose agent moves: such changes come in large numbers, and
+    /// [`debounce`] makes one of many.
+    pub debounced: UnboundedSender<Debounced>,
 }
 
-/// One of many changes within a moment.
+/// One of many changes within a short time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Crowd {
+pub enum Debounced {
     /// A device's pod or `StatefulSet` changed.
     Device(Key),
     /// A device of the group changed.
@@ -33,20 +33,20 @@ pub enum Crowd {
 }
 
 /// Time for which such a change is collected with others.
-const GATHER: Duration = Duration::from_millis(500);
+const DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// Passes each of a crowd on once.
-pub async fn gather(mut crowd: UnboundedReceiver<Crowd>, queues: Queues) {
-    while let Some(first) = crowd.next().await {
-        tokio::time::sleep(GATHER).await;
+/// Queues each changed object once for all its changes within [`DEBOUNCE`].
+pub async fn debounce(mut debounced: UnboundedReceiver<Debounced>, queues: Queues) {
+    while let Some(first) = debounced.next().await {
+        tokio::time::sleep(DEBOUNCE).await;
         let mut gathered = HashSet::from([first]);
-        while let Ok(next) = crowd.try_recv() {
+        while let Ok(next) = debounced.try_recv() {
             gathered.insert(next);
         }
         for one in gathered {
             match one {
-                Crowd::Device(key) => queues.device(&key),
-                Crowd::Group(key) => queues.group(&key),
+                Debounced::Device(key) => queues.device(&key),
+                Debounced::Group(key) => queues.group(&key),
             }
         }
     }
@@ -63,9 +63,9 @@ impl Queues {
         let _ = self.groups.unbounded_send(to_ref(key));
     }
 
-    /// Queues a device or group for a reconcile; its changes within a moment are passed on as one.
-    pub fn soon(&self, one: Crowd) {
-        let _ = self.crowd.unbounded_send(one);
+    /// Queues a device or group for a reconcile; its changes within a short time count as one.
+    pub fn soon(&self, one: Debounced) {
+        let _ = self.debounced.unbounded_send(one);
     }
 
     pub(crate) fn devices(&self, devices: &[Arc<IoTDevice>]) {

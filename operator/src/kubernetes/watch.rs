@@ -18,7 +18,7 @@ use crate::device::apply::cache::Remembered;
 use crate::kubernetes::key::{Key, device_of, key_of};
 use crate::kubernetes::labels::SHARED_LABEL;
 use crate::kubernetes::labels::{DEVICE_LABEL, REVISION_LABEL};
-use crate::kubernetes::queues::{Crowd, Queues};
+use crate::kubernetes::queues::{Debounced, Queues};
 use crate::kubernetes::reference::Referent;
 use crate::kubernetes::scope::Scope;
 use crate::kubernetes::store::{Change, Mirror, prune};
@@ -194,7 +194,7 @@ impl Start<'_> {
         mirror.follow(self.scope.apis::<Pod>(self.client), ours, facts_only, move |change| {
             if let Some(device) = device_of(change.meta) {
                 listeners.agent_moved(&view, &device);
-                listeners.queues.soon(Crowd::Device(device));
+                listeners.queues.soon(Debounced::Device(device));
             }
         })
     }
@@ -417,7 +417,7 @@ mod tests {
             tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
             let client = Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap();
             let (agents, mut news_queue) = Agents::new();
-            let queues = Queues { devices: unbounded().0, groups: unbounded().0, crowd: unbounded().0 };
+            let queues = Queues { devices: unbounded().0, groups: unbounded().0, debounced: unbounded().0 };
             let listeners = Listeners {
                 queues,
                 agents,

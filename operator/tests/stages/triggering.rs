@@ -12,7 +12,7 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use lanyard_crds::{IoTDevice, ProvisioningGroup};
 use lanyard_operator::kubernetes::key::Key;
-use lanyard_operator::kubernetes::queues::{Crowd, Queues};
+use lanyard_operator::kubernetes::queues::{Debounced, Queues};
 use lanyard_operator::kubernetes::reference::Referent;
 use lanyard_operator::kubernetes::store::Change;
 use lanyard_operator::snapshot::View;
@@ -24,7 +24,7 @@ use lanyard_operator::triggers::{
 struct Queued {
     devices: UnboundedReceiver<ObjectRef<IoTDevice>>,
     groups: UnboundedReceiver<ObjectRef<ProvisioningGroup>>,
-    crowd: UnboundedReceiver<Crowd>,
+    debounced: UnboundedReceiver<Debounced>,
 }
 
 impl Queued {
@@ -38,9 +38,9 @@ impl Queued {
         names.collect::<Vec<_>>().join(" ")
     }
 
-    /// Takes what one change adds to the crowd.
-    fn take_crowd(&mut self) -> Vec<Crowd> {
-        std::iter::from_fn(|| self.crowd.try_recv().ok()).collect()
+    /// Takes what one change adds to the debounced changes.
+    fn take_debounced(&mut self) -> Vec<Debounced> {
+        std::iter::from_fn(|| self.debounced.try_recv().ok()).collect()
     }
 }
 
@@ -78,9 +78,9 @@ impl Cluster {
         };
         let (device_queue, device_names) = unbounded();
         let (group_queue, group_names) = unbounded();
-        let (crowd, crowded) = unbounded();
-        let queues = Queues { devices: device_queue, groups: group_queue, crowd };
-        let queued = Queued { devices: device_names, groups: group_names, crowd: crowded };
+        let (debounced, debounced_names) = unbounded();
+        let queues = Queues { devices: device_queue, groups: group_queue, debounced };
+        let queued = Queued { devices: device_names, groups: group_names, debounced: debounced_names };
         Self { view, devices, groups, queues, queued }
     }
 
@@ -91,7 +91,7 @@ impl Cluster {
         let change = Change { meta: &device.metadata, before: None, now, gone: false };
         device_changed(&self.view, &self.queues, &change);
         self.queued.take();
-        self.queued.take_crowd();
+        self.queued.take_debounced();
     }
 
     /// Changes a device, and returns what that triggers.
@@ -107,13 +107,13 @@ impl Cluster {
     }
 
     /// Returns what a StatefulSet triggers that was as `before` and is as `now`.
-    fn workload(&mut self, before: &str, now: &str) -> Vec<Crowd> {
+    fn workload(&mut self, before: &str, now: &str) -> Vec<Debounced> {
         let read = |text: &str| -> Arc<StatefulSet> { Arc::new(serde_saphyr::from_str(text).unwrap()) };
         let (before, now) = (read(before), read(now));
         let meta = now.metadata.clone();
         let change = Change { meta: &meta, before: Some(before), now: Some(now), gone: false };
         workload_changed(&self.queues, &change);
-        self.queued.take_crowd()
+        self.queued.take_debounced()
     }
 
     /// Adds or replaces a group, and returns what that triggers.
@@ -304,14 +304,14 @@ fn status_of_a_device_triggers_its_rivals_and_its_group_only() {
     assert_eq!(cluster.device_becomes("press", again), "", "who waits for the identity learns nothing new");
     let edited = cluster.device_becomes("press", |device| device.metadata.generation = Some(2));
     assert_eq!(edited, "press rival");
-    assert_eq!(cluster.queued.take_crowd(), [], "it has no group");
+    assert_eq!(cluster.queued.take_debounced(), [], "it has no group");
     let counted = status("{observedGeneration: 1, provisioningState: Provisioned}");
     assert_eq!(cluster.device_becomes("pump", counted), "");
-    let line = || Crowd::Group(Key::new("n", "line"));
-    assert_eq!(cluster.queued.take_crowd(), [line(), line()], "the group before and the group now");
+    let line = || Debounced::Group(Key::new("n", "line"));
+    assert_eq!(cluster.queued.take_debounced(), [line(), line()], "the group before and the group now");
     let more = status("{observedGeneration: 1, provisioningState: Provisioned, deviceId: pump}");
     assert_eq!(cluster.device_becomes("pump", more), "");
-    assert_eq!(cluster.queued.take_crowd(), [], "the group counts nothing else");
+    assert_eq!(cluster.queued.take_debounced(), [], "the group counts nothing else");
 }
 
 #[test]
@@ -325,6 +325,6 @@ fn workload_triggers_its_device_when_its_pod_may_change() {
     let ready = workload(owner, ", status: {replicas: 1, updateRevision: a, readyReplicas: 1}");
     let rolled = workload(owner, ", status: {replicas: 1, updateRevision: b}");
     assert_eq!(cluster.workload(&first, &ready), []);
-    assert_eq!(cluster.workload(&first, &rolled), [Crowd::Device(Key::new("n", "press"))]);
+    assert_eq!(cluster.workload(&first, &rolled), [Debounced::Device(Key::new("n", "press"))]);
     assert_eq!(cluster.workload(&first, &workload("", "")), [], "it belongs to no device");
 }
