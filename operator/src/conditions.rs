@@ -29,7 +29,7 @@ const MAX_MESSAGE: usize = 32 * 1024;
 
 /// A condition's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Truth {
+pub enum ConditionStatus {
     /// Condition status `True`.
     True,
     /// Condition status `False`.
@@ -38,7 +38,7 @@ pub enum Truth {
     Unknown,
 }
 
-impl Truth {
+impl ConditionStatus {
     /// Returns the name that Kubernetes uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -50,7 +50,7 @@ impl Truth {
     }
 }
 
-impl From<bool> for Truth {
+impl From<bool> for ConditionStatus {
     fn from(value: bool) -> Self {
         if value { Self::True } else { Self::False }
     }
@@ -60,7 +60,7 @@ impl From<bool> for Truth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aspect {
     /// Status of the condition.
-    pub truth: Truth,
+    pub status: ConditionStatus,
     /// Reason, in CamelCase.
     pub reason: Reason,
     /// Message for people.
@@ -69,8 +69,8 @@ pub struct Aspect {
 
 impl Aspect {
     /// Creates an aspect.
-    pub fn new(truth: impl Into<Truth>, reason: Reason, message: impl Into<String>) -> Self {
-        Self { truth: truth.into(), reason, message: message.into() }
+    pub fn new(status: impl Into<ConditionStatus>, reason: Reason, message: impl Into<String>) -> Self {
+        Self { status: status.into(), reason, message: message.into() }
     }
 
     /// Returns the aspect of an error that a user must fix.
@@ -88,7 +88,7 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let condition = |(type_, aspect): (&str, Aspect)| {
-        let status = aspect.truth.as_str();
+        let status = aspect.status.as_str();
         let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
         let mut message = aspect.message;
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
@@ -114,8 +114,8 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 /// Returns `Reconciling` and `Stalled`, from the readiness of the object and whether it waits for a user.
 #[must_use]
 pub fn progress(ready: &Aspect, stalled: bool) -> [(&'static str, Aspect); 2] {
-    let (reconciling, stalled) = match (ready.truth, stalled) {
-        (Truth::True, _) => {
+    let (reconciling, stalled) = match (ready.status, stalled) {
+        (ConditionStatus::True, _) => {
             (Aspect::new(false, Reason::UpToDate, ""), Aspect::new(false, Reason::UpToDate, ""))
         }
         (_, true) => {
@@ -180,7 +180,7 @@ mod tests {
     fn object_is_reconciling_stalled_or_current() {
         let not = Aspect::new(false, Reason::Waiting, "y");
         let word =
-            |ready: &Aspect, stalled| progress(ready, stalled).map(|(_, aspect)| aspect.truth.as_str());
+            |ready: &Aspect, stalled| progress(ready, stalled).map(|(_, aspect)| aspect.status.as_str());
         assert_eq!(word(&not, true), ["False", "True"]);
         assert_eq!(word(&not, false), ["True", "False"]);
         assert_eq!(word(&Aspect::new(true, Reason::Running, "y"), false), ["False", "False"]);

@@ -29,7 +29,7 @@ use crate::kubernetes::scope::Scope;
 use crate::kubernetes::watch::{Listeners, follow};
 use crate::kubernetes::written_status::WrittenStatuses;
 use crate::metrics::Metrics;
-use crate::overlap::Yielded;
+use crate::overlap::YieldedNamespaces;
 use crate::permit::Rules;
 use crate::reader::Reads;
 use crate::snapshot::View;
@@ -56,7 +56,7 @@ pub struct Controller {
     /// Its counters.
     pub metrics: Metrics,
     /// Namespaces of older installations.
-    pub yielded: watch::Receiver<Yielded>,
+    pub yielded: watch::Receiver<YieldedNamespaces>,
     /// Filled with the mirrors for those who ask.
     pub view: Arc<OnceLock<Arc<View>>>,
 }
@@ -155,11 +155,11 @@ struct Controllers {
     device_queue: UnboundedReceiver<ObjectRef<IoTDevice>>,
     groups: Arc<group::context::GroupContext>,
     group_queue: UnboundedReceiver<ObjectRef<ProvisioningGroup>>,
-    yielded: watch::Receiver<Yielded>,
+    yielded: watch::Receiver<YieldedNamespaces>,
 }
 
 /// Reconciles all objects when an older installation has ended.
-async fn look_at_all(mut yielded: watch::Receiver<Yielded>, view: Arc<View>, queues: Queues) {
+async fn look_at_all(mut yielded: watch::Receiver<YieldedNamespaces>, view: Arc<View>, queues: Queues) {
     while yielded.changed().await.is_ok() {
         view.devices.state().iter().for_each(|device| queues.device(&Key::of(&**device)));
         view.groups.state().iter().for_each(|group| queues.group(&Key::of(&**group)));
@@ -205,7 +205,7 @@ async fn control<K, F>(
     queue: UnboundedReceiver<ObjectRef<K>>,
     config: Config,
     end: CancellationToken,
-    yielded: &watch::Receiver<Yielded>,
+    yielded: &watch::Receiver<YieldedNamespaces>,
     reconcile: impl Fn(Arc<K>) -> F,
     after_error: impl Fn(Arc<K>, &ReconcileError) -> Action,
 ) where

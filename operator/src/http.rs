@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
-use crate::overlap::Yielded;
+use crate::overlap::YieldedNamespaces;
 use crate::snapshot::View;
 
 /// Phase of the process.
@@ -36,7 +36,7 @@ pub struct Pages {
     /// The counters.
     pub metrics: Metrics,
     /// Namespaces of older installations.
-    pub yielded: watch::Receiver<Yielded>,
+    pub yielded: watch::Receiver<YieldedNamespaces>,
 }
 
 /// Serves until the process ends.
@@ -86,7 +86,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_phase, phase) = watch::channel(Phase::StandingBy("other".to_owned()));
-        let (_told, yielded) = watch::channel(Yielded::default());
+        let (_sender, yielded) = watch::channel(YieldedNamespaces::default());
         let pages = Pages { phase, view: Arc::default(), metrics: Metrics::new().unwrap(), yielded };
         tokio::spawn(serve(listener, pages));
         let mut held = Vec::new();

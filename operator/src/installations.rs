@@ -9,7 +9,7 @@ use kube::{Api, Client, Resource};
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::overlap::{LABEL, Yielded, installation, yielded};
+use crate::overlap::{LABEL, YieldedNamespaces, installation, yielded};
 use crate::random;
 use crate::reason::Reason;
 
@@ -22,7 +22,7 @@ pub struct Installations {
     namespace: String,
     lease: String,
     recorder: Recorder,
-    yielded: watch::Sender<Yielded>,
+    yielded: watch::Sender<YieldedNamespaces>,
     forbidden: bool,
 }
 
@@ -34,11 +34,11 @@ impl Installations {
         namespace: &str,
         lease: &str,
         identity: &str,
-    ) -> (Self, watch::Receiver<Yielded>) {
+    ) -> (Self, watch::Receiver<YieldedNamespaces>) {
         let reporter =
             Reporter { controller: "lanyard.dev/operator".to_owned(), instance: Some(identity.to_owned()) };
         let recorder = Recorder::new(client.clone(), reporter);
-        let (yielded, receiver) = watch::channel(Yielded::default());
+        let (yielded, receiver) = watch::channel(YieldedNamespaces::default());
         let (namespace, lease) = (namespace.to_owned(), lease.to_owned());
         (Self { client, namespace, lease, recorder, yielded, forbidden: false }, receiver)
     }
@@ -91,7 +91,7 @@ impl Installations {
         true
     }
 
-    async fn tell(&self, leases: &[Lease], found: &Yielded) {
+    async fn tell(&self, leases: &[Lease], found: &YieldedNamespaces) {
         if found.is_empty() {
             tracing::info!("no other installation works on these namespaces any more; this one starts");
             return;

@@ -33,7 +33,7 @@ pub struct Installation {
 
 /// Namespaces of older installations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Yielded {
+pub struct YieldedNamespaces {
     /// Everything.
     pub everything: bool,
     /// These namespaces.
@@ -42,7 +42,7 @@ pub struct Yielded {
     pub to: BTreeSet<String>,
 }
 
-impl Yielded {
+impl YieldedNamespaces {
     /// Returns whether an older installation works on this namespace.
     #[must_use]
     pub fn has(&self, namespace: Option<&str>) -> bool {
@@ -115,8 +115,8 @@ fn text(scope: &Scope) -> String {
 
 /// Returns the namespaces of older installations. If two have the same age, the name of the Lease decides.
 #[must_use]
-pub fn yielded(own: &Installation, others: &[Installation]) -> Yielded {
-    let mut yielded = Yielded::default();
+pub fn yielded(own: &Installation, others: &[Installation]) -> YieldedNamespaces {
+    let mut yielded = YieldedNamespaces::default();
     let older = others
         .iter()
         .filter(|other| other.lease != own.lease && (other.since, &other.lease) < (own.since, &own.lease));

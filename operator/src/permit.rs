@@ -3,7 +3,7 @@
 use lanyard_crds::slot::InUse;
 use lanyard_protocol::hub::host::HostPort;
 
-use crate::credential::bounds::{self, Endpoints, Way};
+use crate::credential::bounds::{self, Endpoints, KeyDestination};
 use crate::credential::consent::{self, Use, UseRequest};
 use crate::device::observe::observation::DeviceObservation;
 use crate::device::validate::effective::{Destination, EffectiveDevice};
@@ -29,15 +29,17 @@ pub struct Rules {
 /// # Errors
 /// [`Fault`]: what its owner, or the owner of the Secret or claim, has to change.
 pub fn device(observed: &DeviceObservation, valid: &EffectiveDevice, rules: &Rules) -> Result<(), Fault> {
-    let way = match &valid.destination {
-        Destination::Hub(hub) => Way::Hub { hostname: &hub.hostname, gateway: hub.gateway_hostname.as_ref() },
+    let destination = match &valid.destination {
+        Destination::Hub(hub) => {
+            KeyDestination::Hub { hostname: &hub.hostname, gateway: hub.gateway_hostname.as_ref() }
+        }
         Destination::Dps(dps) => {
             let field = match &observed.device.spec.group_ref {
                 Some(group) => format!("dps.endpoint of ProvisioningGroup {}", group.name),
                 None => "dps.endpoint".to_owned(),
             };
             rules.endpoints.check(&dps.endpoint, &field)?;
-            Way::Dps { endpoint: &dps.endpoint, id_scope: dps.id_scope.as_str() }
+            KeyDestination::Dps { endpoint: &dps.endpoint, id_scope: dps.id_scope.as_str() }
         }
     };
     let request = match &valid.origin {
@@ -51,7 +53,7 @@ pub fn device(observed: &DeviceObservation, valid: &EffectiveDevice, rules: &Rul
     if let (Some((secret, purpose)), Some(data)) = (request, &observed.key) {
         let group = observed.key_of_group.as_deref();
         consent::check(UseRequest { namespace, secret, purpose, group, explicit: rules.explicit_use }, data)?;
-        bounds::check(secret, data, way, Some(valid.device_id.as_str()))?;
+        bounds::check(secret, data, destination, Some(valid.device_id.as_str()))?;
     }
     trusted_ca(namespace, observed.ca_secret.as_ref(), rules)?;
     claim(valid, observed.existing_claim)
@@ -100,8 +102,8 @@ pub fn group(observed: &group::observe::GroupObservation, rules: &Rules) -> Resu
             UseRequest { namespace, secret, purpose: Use::GroupKey, group: None, explicit },
             data,
         )?;
-        let way = Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope };
-        bounds::check(secret, data, way, None)?;
+        let destination = KeyDestination::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope };
+        bounds::check(secret, data, destination, None)?;
     }
     trusted_ca(namespace, observed.ca_secret.as_ref(), rules)
 }
@@ -117,9 +119,12 @@ pub fn issuer(observed: &group::observe::GroupObservation, slot: InUse, rules: &
     let namespace = namespace(observed);
     consent::check(UseRequest { namespace, secret, purpose: Use::Issuer, group: None, explicit }, data)?;
     match HostPort::parse(&spec.dps.endpoint) {
-        Ok(endpoint) => {
-            bounds::check(secret, data, Way::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope }, None)
-        }
+        Ok(endpoint) => bounds::check(
+            secret,
+            data,
+            KeyDestination::Dps { endpoint: &endpoint, id_scope: &spec.dps.id_scope },
+            None,
+        ),
         // Told of the group itself.
         Err(_) => Ok(()),
     }

@@ -40,12 +40,12 @@ const MAX_UNKNOWN_REASONS: usize = 16;
 pub struct Agents {
     reports: Arc<Mutex<HashMap<Key, Report>>>,
     untried: Arc<Mutex<HashSet<Key>>>,
-    news: UnboundedSender<(Key, News)>,
+    news: UnboundedSender<(Key, AgentChange)>,
 }
 
 /// Change that affects the polling of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub enum AgentChange {
     /// Its pods changed: it is here now, or nowhere.
     Address(Option<IpAddr>),
     /// The agent has a credential that it has not tried yet.
@@ -55,7 +55,7 @@ pub enum News {
 impl Agents {
     /// Returns a poller without agents; the second part is for [`rounds`].
     #[must_use]
-    pub fn new() -> (Self, UnboundedReceiver<(Key, News)>) {
+    pub fn new() -> (Self, UnboundedReceiver<(Key, AgentChange)>) {
         let (news, changes) = unbounded();
         (Self { reports: Arc::default(), untried: Arc::default(), news }, changes)
     }
@@ -74,7 +74,7 @@ impl Agents {
             let own = status.pod_ip.as_ref().filter(|own| status.host_ip.as_ref() != Some(*own));
             if runs { own?.parse().ok() } else { None }
         });
-        let _ = self.news.unbounded_send((device.clone(), News::Address(address)));
+        let _ = self.news.unbounded_send((device.clone(), AgentChange::Address(address)));
     }
 
     /// Sets whether the device waits for the proof of a credential; its agent is then polled more often.
@@ -83,7 +83,7 @@ impl Agents {
         if !untried {
             all.remove(device);
         } else if all.insert(device.clone()) {
-            let _ = self.news.unbounded_send((device.clone(), News::Credential));
+            let _ = self.news.unbounded_send((device.clone(), AgentChange::Credential));
         }
     }
 
@@ -122,7 +122,7 @@ struct PolledAgent {
 /// Asks agents for ever, and wakes their devices when there is news.
 pub async fn rounds(
     agents: Agents,
-    mut changes: UnboundedReceiver<(Key, News)>,
+    mut changes: UnboundedReceiver<(Key, AgentChange)>,
     queues: Queues,
     metrics: Metrics,
 ) {
@@ -138,8 +138,8 @@ pub async fn rounds(
     loop {
         tokio::select! {
             Some((device, news)) = changes.next() => match news {
-                News::Address(address) => round.moved(device, address),
-                News::Credential => round.hurry(&device),
+                AgentChange::Address(address) => round.moved(device, address),
+                AgentChange::Credential => round.hurry(&device),
             },
             Some(due) = round.due.next(), if round.answers.len() < AT_ONCE => round.ask(due.into_inner()),
             Some(Ok((device, address, answer))) = round.answers.join_next() => round.answered(&device, address, answer),

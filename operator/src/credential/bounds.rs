@@ -55,7 +55,7 @@ impl Endpoints {
 
 /// Destination of a key.
 #[derive(Debug, Clone, Copy)]
-pub enum Way<'a> {
+pub enum KeyDestination<'a> {
     /// To a hub, or to a gateway in front of it.
     Hub {
         /// The hub.
@@ -80,7 +80,12 @@ pub enum Way<'a> {
 ///
 /// # Errors
 /// [`Fault`], which names the first field that differs.
-pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&str>) -> Result<(), Fault> {
+pub fn check(
+    secret: &str,
+    data: &SecretData,
+    destination: KeyDestination<'_>,
+    device_id: Option<&str>,
+) -> Result<(), Fault> {
     let limit = |key: &str| data.text(key).map(|text| text.trim().to_owned());
     let refuse = |key: &str, destination: &str| {
         let message = format!(
@@ -95,8 +100,8 @@ pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&s
     {
         return refuse("deviceId", &format!("device id {id}"));
     }
-    match way {
-        Way::Hub { hostname, gateway } => {
+    match destination {
+        KeyDestination::Hub { hostname, gateway } => {
             if let Some(key) = ["idScope", "endpoint"].into_iter().find(|key| limit(key).is_some()) {
                 return refuse(key, "a hub without DPS");
             }
@@ -115,7 +120,7 @@ pub fn check(secret: &str, data: &SecretData, way: Way<'_>, device_id: Option<&s
                 if named.is_none() && string.is_some() { "connectionString" } else { "gatewayHostname" };
             if allowed { Ok(()) } else { refuse(key, &format!("hub.gatewayHostname {gateway}")) }
         }
-        Way::Dps { endpoint, id_scope } => {
+        KeyDestination::Dps { endpoint, id_scope } => {
             if limit("hostname").is_some() {
                 return refuse("hostname", "DPS");
             }
@@ -177,8 +182,8 @@ mod tests {
 
     fn hub(entries: &[(&str, &str)], gateway: Option<&str>) -> Option<String> {
         let (hostname, gateway) = (host("hub.example"), gateway.map(host));
-        let way = Way::Hub { hostname: &hostname, gateway: gateway.as_ref() };
-        check("s", &data(entries), way, Some("press")).err().map(|fault| fault.message)
+        let destination = KeyDestination::Hub { hostname: &hostname, gateway: gateway.as_ref() };
+        check("s", &data(entries), destination, Some("press")).err().map(|fault| fault.message)
     }
 
     #[test]
@@ -225,9 +230,9 @@ mod tests {
     #[test]
     fn a_key_for_dps_goes_only_where_its_secret_allows() {
         let endpoint = host("global.azure-devices-provisioning.net");
-        let way = Way::Dps { endpoint: &endpoint, id_scope: "0neA" };
+        let destination = KeyDestination::Dps { endpoint: &endpoint, id_scope: "0neA" };
         let field = |entries: &[(&str, &str)]| {
-            let fault = check("s", &data(entries), way, None).err()?;
+            let fault = check("s", &data(entries), destination, None).err()?;
             fault.message.split("its ").nth(2)?.split(' ').next().map(str::to_owned)
         };
         assert_eq!(

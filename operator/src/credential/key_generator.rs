@@ -10,14 +10,14 @@ use tokio::sync::Semaphore;
 use crate::credential::pair::{KeyKind, Pair, PairError};
 use crate::kubernetes::key::Key;
 
-/// Told when a device's key is there.
-type Tell = Box<dyn Fn(&Key) + Send + Sync>;
+/// Callback for a device whose key was generated.
+type OnKey = Box<dyn Fn(&Key) + Send + Sync>;
 
 /// Generator of private keys.
 pub struct KeyGenerator {
     works: Mutex<HashMap<Key, KeyRequest>>,
     at_once: Semaphore,
-    tell: Tell,
+    on_key: OnKey,
 }
 
 enum KeyRequest {
@@ -30,9 +30,13 @@ enum KeyRequest {
 impl KeyGenerator {
     /// Creates a generator without keys; `tell` is called with each device whose key is ready.
     #[must_use]
-    pub fn new(tell: impl Fn(&Key) + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(on_key: impl Fn(&Key) + Send + Sync + 'static) -> Arc<Self> {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Arc::new(Self { works: Mutex::default(), at_once: Semaphore::new(processors), tell: Box::new(tell) })
+        Arc::new(Self {
+            works: Mutex::default(),
+            at_once: Semaphore::new(processors),
+            on_key: Box::new(on_key),
+        })
     }
 
     /// Returns a key for a device; `None` while it is being generated. A slow key stays the same until it is
@@ -74,7 +78,7 @@ impl KeyGenerator {
             let mut works = self.works.lock();
             works.insert(device.clone(), KeyRequest::Made(kind, made));
             drop(works);
-            (self.tell)(&device);
+            (self.on_key)(&device);
         }
     }
 
@@ -118,8 +122,8 @@ mod tests {
 
     #[tokio::test]
     async fn key_of_another_kind_replaces_the_first_one() {
-        let (tell, mut generated) = unbounded_channel();
-        let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
+        let (on_key, mut generated) = unbounded_channel();
+        let key_generator = KeyGenerator::new(move |device| drop(on_key.send(device.clone())));
         let device = Key::new("n", "a");
         made(&key_generator, &mut generated, &device).await;
         assert!(key_generator.pair(&device, KeyKind::Rsa3072).unwrap().is_none());
@@ -132,8 +136,8 @@ mod tests {
 
     #[tokio::test]
     async fn unstored_key_is_used_again_at_the_next_attempt() {
-        let (tell, mut generated) = unbounded_channel();
-        let key_generator = KeyGenerator::new(move |device| drop(tell.send(device.clone())));
+        let (on_key, mut generated) = unbounded_channel();
+        let key_generator = KeyGenerator::new(move |device| drop(on_key.send(device.clone())));
         let device = Key::new("n", "a");
         let first = made(&key_generator, &mut generated, &device).await;
         for _ in 0..2 {

@@ -8,7 +8,7 @@ use lanyard_crds::ProvisioningGroup;
 
 use super::observe::observe;
 use super::report;
-use super::report::Looked;
+use super::report::GroupOutcome;
 use super::validate::{ends, issuers, validate};
 use super::verify::verify;
 use crate::backoff::spread_over;
@@ -45,11 +45,11 @@ pub async fn reconcile(
         return Ok(Action::await_change());
     }
     match reconcile_once(group, &context, &key).await {
-        Ok(looked) => {
-            let fault = looked.fault().map(|fault| fault.reason);
+        Ok(outcome) => {
+            let fault = outcome.fault().map(|fault| fault.reason);
             context.metrics.reconciled("ProvisioningGroup", started.elapsed(), fault);
             context.backoff.succeeded(&key);
-            Ok(Action::requeue(next_look(&looked)))
+            Ok(Action::requeue(next_look(&outcome)))
         }
         Err(error) => {
             let error = ReconcileError(error);
@@ -60,22 +60,22 @@ pub async fn reconcile(
 }
 
 /// Returns the time until the next reconcile of a group without changes.
-fn next_look(looked: &Looked) -> Duration {
-    let work = next_work(looked);
-    looked.lists.later().map_or(work, |later| later.min(work))
+fn next_look(outcome: &GroupOutcome) -> Duration {
+    let work = next_work(outcome);
+    outcome.lists.later().map_or(work, |later| later.min(work))
 }
 
-fn next_work(looked: &Looked) -> Duration {
-    let refused = looked.lists.fault().is_some_and(|fault| fault.reason == Reason::Refused);
-    match &looked.lists.import {
+fn next_work(outcome: &GroupOutcome) -> Duration {
+    let refused = outcome.lists.fault().is_some_and(|fault| fault.reason == Reason::Refused);
+    match &outcome.lists.import {
         Some(Ok(imported)) if imported.more => NEXT_PART,
         Some(Ok(imported)) if imported.left > 0 => WAIT,
-        _ if looked.lists.works() => WAIT,
+        _ if outcome.lists.works() => WAIT,
         Some(Ok(imported)) if imported.refused => spread_over(RETRY_REFUSED, random::random()),
         _ if refused => spread_over(RETRY_REFUSED, random::random()),
         _ => {
             let again =
-                looked.verification.again_at.map(|again_at| again_at.duration_since(clock::timestamp()));
+                outcome.verification.again_at.map(|again_at| again_at.duration_since(clock::timestamp()));
             let again = again.map(|again| Duration::try_from(again).unwrap_or_default().max(WAIT));
             let resync = spread_over(RESYNC, random::random());
             again.map_or(resync, |again| again.min(resync))
@@ -87,7 +87,7 @@ async fn reconcile_once(
     group: Arc<ProvisioningGroup>,
     context: &GroupContext,
     key: &Key,
-) -> Result<Looked, kube::Error> {
+) -> Result<GroupOutcome, kube::Error> {
     let observed = observe(&context.reads, &context.view, group).await?;
     let now = clock::timestamp();
     context.metrics.issuers(key, &ends(&observed));
@@ -103,7 +103,7 @@ async fn reconcile_once(
     };
     let verification = verify(&observed, &usables, &applier, now).await?;
     let lists = process::work(&observed, valid.as_ref().err(), context).await?;
-    let looked = Looked { valid, verification, lists };
+    let outcome = GroupOutcome { valid, verification, lists };
     let group = &observed.group;
     let version = group.metadata.resource_version.clone();
     let before = context
@@ -111,14 +111,14 @@ async fn reconcile_once(
         .before(key, version.as_ref())
         .or_else(|| group.status.clone())
         .unwrap_or_default();
-    let after = report::status(&observed, &before, &looked, clock::timestamp());
+    let after = report::status(&observed, &before, &outcome, clock::timestamp());
     if after != before && context.status_writer.status(&**group, &after).await? {
         context.written_statuses.put(key.clone(), version, after.clone());
         if let Some(event) = report::happened(&before, &after) {
             context.status_writer.event(&**group, event);
         }
     }
-    Ok(looked)
+    Ok(outcome)
 }
 
 /// Returns the delay after a failed reconcile.

@@ -6,8 +6,8 @@ use lanyard_crds::status::{
 };
 
 use super::rollover;
-use super::validate::Usable;
-use crate::conditions::{Aspect, READY, Truth, conditions, find, progress};
+use super::validate::GroupCredential;
+use crate::conditions::{Aspect, ConditionStatus, READY, conditions, find, progress};
 use crate::fault::Fault;
 use crate::group::lists::status::{Lists, export_status, import_status};
 use crate::group::observe::GroupObservation;
@@ -27,16 +27,16 @@ pub struct Verified {
 
 /// Result of a group's reconcile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct GroupOutcome {
     /// Key or CA of the devices' credentials.
-    pub valid: Result<Usable, Fault>,
+    pub valid: Result<GroupCredential, Fault>,
     /// Results of verification codes.
     pub verification: Verified,
     /// State of its lists.
     pub lists: Lists,
 }
 
-impl Looked {
+impl GroupOutcome {
     /// Returns the first error that a user must fix.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
@@ -54,37 +54,37 @@ impl Looked {
 pub fn status(
     observed: &GroupObservation,
     before: &ProvisioningGroupStatus,
-    looked: &Looked,
+    outcome: &GroupOutcome,
     now: Timestamp,
 ) -> ProvisioningGroupStatus {
     let generation = observed.group.metadata.generation.unwrap_or_default();
-    let usable = match &looked.valid {
+    let usable = match &outcome.valid {
         Ok(usable) => Aspect::new(true, usable.reason, usable.message.clone()),
         Err(fault) => Aspect::from_fault(fault),
     };
-    let beside = looked.spare().or(looked.verification.fault.as_ref());
+    let beside = outcome.spare().or(outcome.verification.fault.as_ref());
     let verified = beside.map(Aspect::from_fault);
-    let lists = looked.lists.worst();
+    let lists = outcome.lists.worst();
     let worst = [Some(&usable), verified.as_ref(), lists.as_ref()]
         .into_iter()
         .flatten()
-        .find(|aspect| aspect.truth != Truth::True);
+        .find(|aspect| aspect.status != ConditionStatus::True);
     let ready = worst.unwrap_or(&usable).clone();
-    let faulty = looked.valid.is_err() || beside.is_some();
-    let [reconciling, stalled] = progress(&ready, faulty || !looked.lists.works());
+    let faulty = outcome.valid.is_err() || beside.is_some();
+    let [reconciling, stalled] = progress(&ready, faulty || !outcome.lists.works());
     let mut aspects = vec![(READY, ready)];
-    aspects.extend(looked.lists.aspects());
+    aspects.extend(outcome.lists.aspects());
     aspects.extend([reconciling, stalled]);
     ProvisioningGroupStatus {
         observed_generation: generation,
         devices: Some(counts(observed)),
-        rollover: match &looked.valid {
+        rollover: match &outcome.valid {
             Ok(usable) => Some(rollover::status(&observed.devices, &usable.issuer)),
             Err(_) => before.rollover.clone(),
         },
-        verification: looked.verification.status.clone(),
-        import: import_status(&looked.lists, before),
-        export: export_status(&looked.lists, before),
+        verification: outcome.verification.status.clone(),
+        import: import_status(&outcome.lists, before),
+        export: export_status(&outcome.lists, before),
         conditions: conditions(aspects, &before.conditions, generation, now),
     }
 }

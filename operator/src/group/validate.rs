@@ -17,7 +17,7 @@ use crate::reason::Reason;
 
 /// Key or CA of the devices' credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usable {
+pub struct GroupCredential {
     /// In one word.
     pub reason: Reason,
     /// In words.
@@ -30,14 +30,14 @@ pub struct Usable {
 
 /// The CAs of a group with their slots.
 #[derive(Debug)]
-pub struct Usables {
+pub struct GroupCas {
     /// Every CA that can be used.
     pub issuers: Vec<(InUse, Issuer)>,
     /// Errors of the unusable ones.
     pub faults: Vec<(InUse, Fault)>,
 }
 
-impl Usables {
+impl GroupCas {
     /// Keeps the CAs whose Secrets permit it.
     pub fn only_permitted(&mut self, permitted: impl Fn(InUse) -> Result<(), Fault>) {
         let refused: Vec<_> = [InUse::Primary, InUse::Secondary]
@@ -53,8 +53,8 @@ impl Usables {
 
 /// Checks every CA of the group.
 #[must_use]
-pub fn issuers(observed: &GroupObservation, now: Timestamp) -> Usables {
-    let mut usable = Usables { issuers: Vec::new(), faults: Vec::new() };
+pub fn issuers(observed: &GroupObservation, now: Timestamp) -> GroupCas {
+    let mut usable = GroupCas { issuers: Vec::new(), faults: Vec::new() };
     for seen in &observed.issuers {
         match Issuer::read(&seen.secret, seen.data.as_ref(), now) {
             Ok(issuer) => usable.issuers.push((seen.slot, issuer)),
@@ -79,7 +79,7 @@ pub fn ends(observed: &GroupObservation) -> Vec<(InUse, Timestamp)> {
 ///
 /// # Errors
 /// [`Fault`]: an error that a user must fix; it never contains a part of a key.
-pub fn validate(observed: &GroupObservation, usables: &Usables) -> Result<Usable, Fault> {
+pub fn validate(observed: &GroupObservation, cas: &GroupCas) -> Result<GroupCredential, Fault> {
     let spec = &observed.group.spec;
     let invalid = |field: &str, error: &dyn std::fmt::Display| {
         Fault::new(Reason::InvalidSpec, format!("{field}: {error}"))
@@ -88,24 +88,29 @@ pub fn validate(observed: &GroupObservation, usables: &Usables) -> Result<Usable
     HostPort::parse(&spec.dps.endpoint).map_err(|error| invalid("dps.endpoint", &error))?;
     let usable = match (&spec.attestation.symmetric_key, &spec.attestation.x509) {
         (Some(key), None) => with_key(key, observed)?,
-        (None, Some(x509)) => with_ca(x509.in_use, usables)?,
+        (None, Some(x509)) => with_ca(x509.in_use, cas)?,
         _ => return Err(invalid("attestation", &"set exactly one of symmetricKey and x509")),
     };
     trusted_ca(&observed.trusted_ca)?;
     Ok(usable)
 }
 
-fn with_key(key: &GroupKey, observed: &GroupObservation) -> Result<Usable, Fault> {
+fn with_key(key: &GroupKey, observed: &GroupObservation) -> Result<GroupCredential, Fault> {
     let group = group_key(&key.secret_ref.name, key.in_use.secret_key(), observed.key.as_ref())?;
     let message = format!(
         "the devices' keys are derived from {} in Secret {}",
         key.in_use.secret_key(),
         key.secret_ref.name
     );
-    Ok(Usable { reason: Reason::KeyUsable, message, issuer: Fingerprint::of_key(&group), spare: None })
+    Ok(GroupCredential {
+        reason: Reason::KeyUsable,
+        message,
+        issuer: Fingerprint::of_key(&group),
+        spare: None,
+    })
 }
 
-fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
+fn with_ca(in_use: InUse, cas: &GroupCas) -> Result<GroupCredential, Fault> {
     let in_slot = |slot: InUse, fault: &Fault, rest: &str| {
         let field = match slot {
             InUse::Primary => "issuer",
@@ -114,11 +119,11 @@ fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
         Fault::new(fault.reason, format!("{field}: {}{rest}", fault.message))
     };
     let fault =
-        |searched: InUse| usables.faults.iter().find(|(slot, _)| *slot == searched).map(|(_, fault)| fault);
+        |searched: InUse| cas.faults.iter().find(|(slot, _)| *slot == searched).map(|(_, fault)| fault);
     if let Some(fault) = fault(in_use) {
         return Err(in_slot(in_use, fault, ""));
     }
-    let used = usables.issuers.iter().find(|(slot, _)| *slot == in_use);
+    let used = cas.issuers.iter().find(|(slot, _)| *slot == in_use);
     let (_, issuer) = used.ok_or_else(|| {
         Fault::new(Reason::InvalidSpec, "attestation.x509: use: Secondary needs secondaryIssuer")
     })?;
@@ -130,5 +135,5 @@ fn with_ca(in_use: InUse, usables: &Usables) -> Result<Usable, Fault> {
     let other = if in_use == InUse::Primary { InUse::Secondary } else { InUse::Primary };
     let spare = fault(other)
         .map(|fault| in_slot(other, fault, "; it is not in use, devices get certificates of the other"));
-    Ok(Usable { reason: Reason::IssuerUsable, message, issuer: issuer.fingerprint(), spare })
+    Ok(GroupCredential { reason: Reason::IssuerUsable, message, issuer: issuer.fingerprint(), spare })
 }

@@ -8,7 +8,7 @@ use lanyard_crds::status::{Verification, VerificationStatus};
 
 use super::possession;
 use super::report::Verified;
-use super::validate::Usables;
+use super::validate::GroupCas;
 use crate::credential::issuer::Issuer;
 use crate::device::apply::error::ApplyError;
 use crate::device::apply::write::Applier;
@@ -18,7 +18,7 @@ use crate::kubernetes::owner::Owner;
 use crate::random;
 
 /// Result of one code.
-enum Answered {
+enum CodeResult {
     /// The certificate exists; it is reissued at this time.
     Until(Timestamp),
     /// There is no code.
@@ -35,7 +35,7 @@ enum Answered {
 /// An error of the API server that a retry may fix.
 pub async fn verify(
     observed: &GroupObservation,
-    usables: &Usables,
+    cas: &GroupCas,
     applier: &Applier<'_>,
     now: Timestamp,
 ) -> Result<Verified, kube::Error> {
@@ -44,18 +44,18 @@ pub async fn verify(
     let mut verified = Verified::default();
     let mut slots = [(InUse::Primary, before.primary), (InUse::Secondary, before.secondary)];
     for (slot, status) in &mut slots {
-        let issuer = usables.issuers.iter().find(|(other, _)| other == slot).map(|(_, issuer)| issuer);
+        let issuer = cas.issuers.iter().find(|(other, _)| other == slot).map(|(_, issuer)| issuer);
         match answer(observed, *slot, issuer, applier, now).await? {
-            Answered::Until(again_at) => {
+            CodeResult::Until(again_at) => {
                 verified.again_at = verified.again_at.into_iter().chain([again_at]).min();
                 *status = possession::code(group, *slot).map(|code| Verification {
                     code: code.to_owned(),
                     secret_name: possession::secret_name(&group.name_any(), *slot),
                 });
             }
-            Answered::NotAsked => *status = None,
-            Answered::NoIssuer => {}
-            Answered::Faulty(fault) => {
+            CodeResult::NotAsked => *status = None,
+            CodeResult::NoIssuer => {}
+            CodeResult::Faulty(fault) => {
                 *status = None;
                 verified.fault = verified.fault.or(Some(fault));
             }
@@ -73,21 +73,21 @@ async fn answer(
     issuer: Option<&Issuer>,
     applier: &Applier<'_>,
     now: Timestamp,
-) -> Result<Answered, kube::Error> {
+) -> Result<CodeResult, kube::Error> {
     let (group, owner) = (&observed.group, Owner::of(&*observed.group));
     let Some(code) = possession::code(group, slot) else {
         applier.remove::<Secret>(&owner, &possession::secret_name(&group.name_any(), slot)).await?;
-        return Ok(Answered::NotAsked);
+        return Ok(CodeResult::NotAsked);
     };
-    let Some(issuer) = issuer else { return Ok(Answered::NoIssuer) };
+    let Some(issuer) = issuer else { return Ok(CodeResult::NoIssuer) };
     let found = observed.issuers.iter().find(|seen| seen.slot == slot).and_then(|seen| seen.answer.as_ref());
     let answer = match possession::answer(code, issuer, found, random::random(), now) {
         Ok(answer) => answer,
-        Err(fault) => return Ok(Answered::Faulty(fault)),
+        Err(fault) => return Ok(CodeResult::Faulty(fault)),
     };
     let written = applier.put(&owner, &possession::secret(group, slot, &answer)).await;
     Ok(match ApplyError::separate(written)? {
-        Ok(_) => Answered::Until(possession::again_at(&answer, issuer)),
-        Err(fault) => Answered::Faulty(fault),
+        Ok(_) => CodeResult::Until(possession::again_at(&answer, issuer)),
+        Err(fault) => CodeResult::Faulty(fault),
     })
 }

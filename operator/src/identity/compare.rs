@@ -158,15 +158,15 @@ fn is_refused(reported: &DeviceStatus) -> bool {
 /// considered.
 fn is_usable(observed: &DeviceObservation) -> bool {
     let observed = DeviceObservation { contest: Contest::default(), ..observed.clone() };
-    let issued = validate(&observed)
-        .and_then(|valid| issue(&valid, &observed, KnownCredential::default(), &Rehearsal));
+    let issued =
+        validate(&observed).and_then(|valid| issue(&valid, &observed, KnownCredential::default(), &DryRun));
     issued.is_ok()
 }
 
 /// Environment that make and count nothing.
-struct Rehearsal;
+struct DryRun;
 
-impl Environment for Rehearsal {
+impl Environment for DryRun {
     fn pair(&self, _: KeyKind) -> Result<Option<Pair>, PairError> {
         Ok(None)
     }

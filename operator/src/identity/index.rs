@@ -93,7 +93,7 @@ fn registered(device: &IoTDevice) -> &str {
 
 /// A device that was deleted, while its agent may still be connected.
 #[derive(Debug)]
-struct Gone {
+struct DeletedDevice {
     key: Key,
     identities: Vec<Identity>,
     at: Instant,
@@ -107,7 +107,7 @@ const REMEMBERED: Duration = Duration::from_secs(180);
 pub struct IdentityIndex {
     /// Nearly every id has one device; a set would take half a kilobyte for it.
     by_id: HashMap<String, Vec<Key>>,
-    gone: Vec<Gone>,
+    gone: Vec<DeletedDevice>,
 }
 
 /// Returns the ids by which a device is found, in lower case: at hubs and at DPS.
@@ -147,7 +147,7 @@ impl IdentityIndex {
     /// Records a deleted device: its agent may be connected a while longer.
     pub fn deleted(&mut self, key: Key, identities: Vec<Identity>, now: Instant) {
         self.gone.retain(|gone| now.duration_since(gone.at) < REMEMBERED);
-        self.gone.push(Gone { key, identities, at: now });
+        self.gone.push(DeletedDevice { key, identities, at: now });
     }
 
     /// Returns the devices of other names that had one of these identities and were deleted a moment ago.

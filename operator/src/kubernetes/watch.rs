@@ -339,7 +339,7 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::sync::Semaphore;
 
-    use crate::agents::poller::News;
+    use crate::agents::poller::AgentChange;
 
     /// Server that returns the list of each kind when the test allows it, and watches without changes.
     struct Lists {
@@ -390,9 +390,9 @@ mod tests {
     async fn address_told(
         lists: &Lists,
         view: &View,
-        news_queue: &mut UnboundedReceiver<(Key, News)>,
+        news_queue: &mut UnboundedReceiver<(Key, AgentChange)>,
         order: [usize; 3],
-    ) -> Option<News> {
+    ) -> Option<AgentChange> {
         for next in order {
             let (kind, allowed, _) = &lists.kinds[next];
             allowed.add_permits(1);
@@ -428,7 +428,7 @@ mod tests {
             };
             let view = follow(&client, &Scope::Everywhere, &listeners, &mut tasks);
             let last = address_told(&lists, &view, &mut news_queue, order).await;
-            assert_eq!(last, Some(News::Address(Some([10, 0, 0, 7].into()))), "{order:?}");
+            assert_eq!(last, Some(AgentChange::Address(Some([10, 0, 0, 7].into()))), "{order:?}");
         }
     }
 

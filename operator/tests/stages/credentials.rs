@@ -180,8 +180,8 @@ fn expiry_is_reported_without_an_earlier_change() {
         (101, None, ("True", "Expired")),
     ] {
         let status = tell(&observed("{}"), with(renewal), after(hour));
-        let (truth, reason, message) = condition(&status, "CredentialsExpiring").unwrap();
-        assert_eq!((truth, reason), expected, "{hour} {renewal:?} {message}");
+        let (status, reason, message) = condition(&status, "CredentialsExpiring").unwrap();
+        assert_eq!((status, reason), expected, "{hour} {renewal:?} {message}");
     }
     // A key does not end.
     let key = lanyard_protocol::hub::key::SymmetricKey::from_base64(crate::given::K32).unwrap();
@@ -203,8 +203,8 @@ fn the_end_that_counts_is_that_of_the_certificate_in_use() {
         (CredentialsProof::Untried, 70, "False"),
     ] {
         let status = tell(&observed("{}"), issued(&new, Some(&old), proof), after(hour));
-        let (truth, _, message) = condition(&status, "CredentialsExpiring").unwrap();
-        assert_eq!(truth, expected, "{proof:?} {hour} {message}");
+        let (status, _, message) = condition(&status, "CredentialsExpiring").unwrap();
+        assert_eq!(status, expected, "{proof:?} {hour} {message}");
     }
 }
 

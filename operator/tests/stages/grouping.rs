@@ -10,7 +10,7 @@ use lanyard_operator::fault::Fault;
 use lanyard_operator::group::lists::apply::Imported;
 use lanyard_operator::group::lists::status::Lists;
 use lanyard_operator::group::observe::{GroupObservation, IssuerSeen};
-use lanyard_operator::group::report::{Looked, Verified, happened, status};
+use lanyard_operator::group::report::{GroupOutcome, Verified, happened, status};
 use lanyard_operator::group::validate::{ends, issuers, validate};
 use lanyard_operator::kubernetes::secret::{Marks, SecretData};
 use lanyard_operator::permit::{self, Rules};
@@ -43,9 +43,9 @@ spec:
     GroupObservation { group: Arc::new(group), issuers, ..GroupObservation::default() }
 }
 
-fn looked(observed: &GroupObservation) -> Looked {
+fn outcome(observed: &GroupObservation) -> GroupOutcome {
     let valid = validate(observed, &issuers(observed, noon()));
-    Looked { valid, verification: Verified::default(), lists: Default::default() }
+    GroupOutcome { valid, verification: Verified::default(), lists: Default::default() }
 }
 
 /// Returns `Ready Reconciling Stalled`, and the reason of Ready.
@@ -55,8 +55,8 @@ fn summary(status: &ProvisioningGroupStatus) -> (String, &str) {
     (words, &find("Ready").reason)
 }
 
-fn tell(observed: &GroupObservation, looked: &Looked) -> ProvisioningGroupStatus {
-    status(observed, &ProvisioningGroupStatus::default(), looked, noon())
+fn tell(observed: &GroupObservation, outcome: &GroupOutcome) -> ProvisioningGroupStatus {
+    status(observed, &ProvisioningGroupStatus::default(), outcome, noon())
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn group_with_a_key_or_a_ca_is_ready() {
             "the devices' certificates are signed by CN=Other, which ends at 4096-01-01T00:00:00Z",
         ),
     ] {
-        let result = tell(&observed, &looked(&observed));
+        let result = tell(&observed, &outcome(&observed));
         assert_eq!(summary(&result), ("True False False".to_owned(), reason));
         assert_eq!(result.conditions[0].message, message);
         assert_eq!((result.observed_generation, &result.verification), (1, &None));
@@ -98,10 +98,10 @@ fn ca_is_reported_with_its_slot() {
         ("Secondary", None, Some(root("Other")), true, format!("issuer: {}{spare}", missing("ca"))),
     ] {
         let observed = with_cas(in_use, primary, secondary);
-        let looked = looked(&observed);
-        assert_eq!(looked.valid.is_ok(), is_usable, "{in_use}");
-        assert_eq!(looked.fault().unwrap().message, message);
-        let result = tell(&observed, &looked);
+        let outcome = outcome(&observed);
+        assert_eq!(outcome.valid.is_ok(), is_usable, "{in_use}");
+        assert_eq!(outcome.fault().unwrap().message, message);
+        let result = tell(&observed, &outcome);
         assert_eq!(summary(&result), ("False False True".to_owned(), "SecretNotFound"));
         assert_eq!(result.conditions[0].message, message);
         assert_eq!(result.rollover.is_some(), is_usable, "{in_use}");
@@ -141,32 +141,32 @@ fn ends_of_cas_are_known_whatever_else_is_wrong() {
 #[test]
 fn missing_answer_to_a_code_is_reported() {
     let observed = with_key();
-    let mut looked = looked(&observed);
-    looked.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
-    assert_eq!(looked.fault().map(|fault| fault.reason), Some(Reason::Conflict));
-    assert_eq!(summary(&tell(&observed, &looked)), ("False False True".to_owned(), "Conflict"));
+    let mut outcome = outcome(&observed);
+    outcome.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
+    assert_eq!(outcome.fault().map(|fault| fault.reason), Some(Reason::Conflict));
+    assert_eq!(summary(&tell(&observed, &outcome)), ("False False True".to_owned(), "Conflict"));
 }
 
 #[test]
 fn import_in_progress_is_reconciling_unless_a_user_must_act() {
     let observed = with_key();
-    let mut looked = looked(&observed);
+    let mut outcome = outcome(&observed);
     let lists = |import| Lists { import: Some(import), export: None };
-    looked.lists = lists(Ok(Imported { rows: 9, done: 2, left: 7, ..Imported::default() }));
-    let first = tell(&observed, &looked);
+    outcome.lists = lists(Ok(Imported { rows: 9, done: 2, left: 7, ..Imported::default() }));
+    let first = tell(&observed, &outcome);
     assert_eq!(summary(&first), ("False True False".to_owned(), "Importing"));
-    looked.lists = lists(Ok(Imported { rows: 9, done: 3, left: 6, ..Imported::default() }));
-    let second = tell(&observed, &looked);
+    outcome.lists = lists(Ok(Imported { rows: 9, done: 3, left: 6, ..Imported::default() }));
+    let second = tell(&observed, &outcome);
     assert_ne!(first.conditions[0].message, second.conditions[0].message);
     assert!(happened(&first, &second).is_none(), "a step of an import is no event");
     let lost = |message: &str| Err(Fault::new(Reason::ImportNotFound, message));
-    looked.lists = lists(lost("m"));
-    assert_eq!(looked.fault().map(|fault| fault.reason), Some(Reason::ImportNotFound));
-    let third = tell(&observed, &looked);
-    looked.lists = lists(lost("n"));
-    assert!(happened(&third, &tell(&observed, &looked)).is_some(), "another message is one");
-    looked.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
-    assert_eq!(summary(&tell(&observed, &looked)), ("False False True".to_owned(), "Conflict"));
+    outcome.lists = lists(lost("m"));
+    assert_eq!(outcome.fault().map(|fault| fault.reason), Some(Reason::ImportNotFound));
+    let third = tell(&observed, &outcome);
+    outcome.lists = lists(lost("n"));
+    assert!(happened(&third, &tell(&observed, &outcome)).is_some(), "another message is one");
+    outcome.verification.fault = Some(Fault::new(Reason::Conflict, "m"));
+    assert_eq!(summary(&tell(&observed, &outcome)), ("False False True".to_owned(), "Conflict"));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn devices_are_counted_by_state_and_connection() {
         unassociated: 6,
         connected: 2,
     };
-    assert_eq!(tell(&observed, &looked(&observed)).devices, Some(expected));
+    assert_eq!(tell(&observed, &outcome(&observed)).devices, Some(expected));
 }
 
 /// The owner of a Secret decides what its key or CA is used for, and where its signatures go.

@@ -28,12 +28,12 @@ pub struct Remembered {
     waiting: Mutex<HashMap<Key, Instant>>,
     repairs: Mutex<HashMap<(String, Key), Repairs>>,
     holdings: Mutex<HashMap<Key, Kept>>,
-    intents: Mutex<HashMap<Key, Intent>>,
+    pending: Mutex<HashMap<Key, PendingSecret>>,
 }
 
 /// Content of a credentials Secret that is being recreated: between deletion and creation it exists only here.
 #[derive(Debug)]
-struct Intent {
+struct PendingSecret {
     device: Key,
     device_uid: Option<String>,
     stored: StoredCredentials,
@@ -114,10 +114,12 @@ impl Remembered {
         mirrored: Option<&ObjectMeta>,
     ) -> Option<StoredCredentials> {
         let (own, uid) = (Key::of(device), &device.metadata.uid);
-        let intents = self.intents.lock();
-        let intent = intents.get(key).filter(|intent| intent.device == own && intent.device_uid == *uid);
-        if let Some(intent) = intent {
-            return Some(intent.stored.clone());
+        let pending = self.pending.lock();
+        let pending_secret = pending
+            .get(key)
+            .filter(|pending_secret| pending_secret.device == own && pending_secret.device_uid == *uid);
+        if let Some(pending_secret) = pending_secret {
+            return Some(pending_secret.stored.clone());
         }
         let holdings = self.holdings.lock();
         let kept = holdings.get(key).filter(|kept| kept.device == own && kept.device_uid == *uid)?;
@@ -153,13 +155,14 @@ impl Remembered {
     /// Records the content of a credentials Secret that is deleted in order to be recreated. It is kept until it was
     /// written, however often that fails.
     pub(super) fn intend(&self, device: &IoTDevice, key: &Key, stored: StoredCredentials) {
-        let intent = Intent { device: Key::of(device), device_uid: device.metadata.uid.clone(), stored };
-        self.intents.lock().insert(key.clone(), intent);
+        let pending_secret =
+            PendingSecret { device: Key::of(device), device_uid: device.metadata.uid.clone(), stored };
+        self.pending.lock().insert(key.clone(), pending_secret);
     }
 
     /// Drops the recorded content: the Secret is not recreated, or was.
     pub(super) fn abandon(&self, key: &Key) {
-        self.intents.lock().remove(key);
+        self.pending.lock().remove(key);
     }
 
     /// Notes a deleted Secret. Its content is not restored from memory: a user who deletes a certificate wants another one.
@@ -194,7 +197,7 @@ impl Remembered {
     pub fn forget_device(&self, device: &Key) {
         self.objects.lock().retain(|_, known| known.device != *device);
         self.holdings.lock().retain(|_, kept| kept.device != *device);
-        self.intents.lock().retain(|_, intent| intent.device != *device);
+        self.pending.lock().retain(|_, pending_secret| pending_secret.device != *device);
         self.waiting.lock().remove(device);
         self.repairs.lock().retain(|_, repairs| repairs.device != *device);
     }

@@ -7,7 +7,7 @@ use crate::agents::client::MAX_ENTRIES;
 use crate::agents::pod::{of_pod, replaced, starting};
 use crate::agents::report::AgentSeen;
 use crate::agents::report::Report;
-use crate::conditions::{Aspect, Truth};
+use crate::conditions::{Aspect, ConditionStatus};
 use crate::device::apply::written::{Applied, Written};
 use crate::device::observe::observation::DeviceObservation;
 use crate::device::report::outcome::Outcome;
@@ -89,10 +89,10 @@ fn running_aspect(agent: &AgentSeen, reported: Option<&handoff::DeviceStatus>, o
         },
         (_, Some(pod)) => of_pod(pod),
     };
-    match (aspect.truth, &agent.report) {
-        (Truth::True, _) if outdated => replaced(),
+    match (aspect.status, &agent.report) {
+        (ConditionStatus::True, _) if outdated => replaced(),
         // It has not been asked yet.
-        (Truth::True, None) => starting(),
+        (ConditionStatus::True, None) => starting(),
         _ => aspect,
     }
 }

@@ -7,7 +7,7 @@ use lanyard_crds::{IoTDevice, ProvisioningGroup};
 
 /// Provisioning state before this reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before {
+pub struct PreviousState {
     /// Its state; none before the first reconciliation.
     pub state: Option<State>,
     /// The state to return to, if it was blocked.
@@ -32,7 +32,7 @@ pub struct StateInputs {
 /// Returns the state after this reconciliation, and the state to return to after unblocking, which is kept until the
 /// device has credentials again.
 #[must_use]
-pub fn next(before: Before, seen: StateInputs) -> (State, Option<State>) {
+pub fn next(before: PreviousState, seen: StateInputs) -> (State, Option<State>) {
     let unblocked = if seen.waits {
         State::WaitingForApproval
     } else if !seen.template {
@@ -113,7 +113,7 @@ mod tests {
                 for (what, waits, template, was_at_hub, unblocked) in SEEN {
                     let result_of = |blocked, issued| {
                         let seen = StateInputs { blocked, waits, template, was_at_hub, issued };
-                        next(Before { state: before, before_block }, seen)
+                        next(PreviousState { state: before, before_block }, seen)
                     };
                     let result = |blocked| result_of(blocked, false);
                     assert_eq!(result_of(false, true), (unblocked, None), "{before:?} {what}");
@@ -136,12 +136,12 @@ mod tests {
     fn unblocking_returns_to_every_state() {
         for (what, waits, template, was_at_hub, state) in SEEN {
             let seen = StateInputs { blocked: false, waits, template, was_at_hub, issued: false };
-            let first = next(Before { state: None, before_block: None }, seen);
+            let first = next(PreviousState { state: None, before_block: None }, seen);
             assert_eq!(first.0, state, "{what}");
             let mut result = first;
             for blocked in [true, true, false] {
                 let seen = StateInputs { blocked, issued: !blocked, ..seen };
-                result = next(Before { state: Some(result.0), before_block: result.1 }, seen);
+                result = next(PreviousState { state: Some(result.0), before_block: result.1 }, seen);
                 assert_eq!(result.1, blocked.then_some(state), "{what}");
             }
             assert_eq!(result, first, "{what}");

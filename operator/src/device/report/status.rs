@@ -16,8 +16,8 @@ use crate::agents::report::Report;
 use crate::agents::report::device_report;
 use crate::agents::report::is_accepted;
 use crate::conditions::{
-    AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, READY, Truth, conditions, find,
-    progress, whole_seconds,
+    AGENT_READY, Aspect, CONNECTED, CREDENTIALS_EXPIRING, CREDENTIALS_READY, ConditionStatus, READY,
+    conditions, find, progress, whole_seconds,
 };
 use crate::device::apply::written::Written;
 use crate::device::observe::observation::DeviceObservation;
@@ -50,19 +50,20 @@ pub fn status(
         || credentials.reason == Reason::CredentialRefused;
     let agent = agent_ready(observed, outcome, reported, stuck);
     let connected = Aspect {
-        truth: match connection.state {
-            ConnectionState::Connected => Truth::True,
-            ConnectionState::Disconnected => Truth::False,
-            ConnectionState::Unknown => Truth::Unknown,
+        status: match connection.state {
+            ConnectionState::Connected => ConditionStatus::True,
+            ConnectionState::Disconnected => ConditionStatus::False,
+            ConnectionState::Unknown => ConditionStatus::Unknown,
         },
         reason: connection_reason(observed, outcome, reported),
         message: connection.message.clone(),
     };
-    let ready = [&credentials, &agent, &connected].into_iter().find(|aspect| aspect.truth != Truth::True);
+    let ready =
+        [&credentials, &agent, &connected].into_iter().find(|aspect| aspect.status != ConditionStatus::True);
     let ready = match ready {
         // The connection state is unknown without an agent.
         Some(worst) if worst.reason == NO_AGENT => credentials.clone(),
-        Some(worst) => Aspect { truth: Truth::False, ..worst.clone() },
+        Some(worst) => Aspect { status: ConditionStatus::False, ..worst.clone() },
         None => connected.clone(),
     };
     let [reconciling, stalled] =
@@ -163,7 +164,8 @@ fn provisioning_state(
     issued: bool,
 ) -> (ProvisioningState, Option<ProvisioningState>) {
     let (device, group) = (&observed.device, observed.group.as_deref());
-    let was = state::Before { state: before.provisioning_state, before_block: before.state_before_block };
+    let was =
+        state::PreviousState { state: before.provisioning_state, before_block: before.state_before_block };
     let seen = state::StateInputs {
         blocked: device.spec.blocked,
         waits: approval::waits_for_approval(device, group),

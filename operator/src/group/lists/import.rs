@@ -81,7 +81,7 @@ fn ends_as_hash(id: &str) -> bool {
 /// Returns the plan for a list and the devices in the namespace.
 #[must_use]
 pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) -> ImportWork {
-    let there = There::of(group, devices);
+    let existing = ExistingDevices::of(group, devices);
     let mut work = ImportWork { mistakes: list.mistakes.clone(), ..ImportWork::default() };
     let desired: Vec<DesiredDevice> = list
         .entries
@@ -95,8 +95,8 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
     let removed = |device: &IoTDevice| {
         policy == OnRemoval::Delete && list.complete && !names.contains(&device.name_any())
     };
-    for (device, standing) in there.by_name.values() {
-        if *standing == RowOwnership::Ours && removed(device) {
+    for (device, row_ownership) in existing.by_name.values() {
+        if *row_ownership == RowOwnership::Ours && removed(device) {
             work.delete.push((device.name_any(), device.uid().unwrap_or_default()));
         }
     }
@@ -104,14 +104,15 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
     let import = group.spec.import.as_ref();
     let percent = import.and_then(|import| import.max_removed_percent);
     let percent = percent.unwrap_or(Import::DEFAULT_MAX_REMOVED_PERCENT);
-    let ours = there.by_name.values().filter(|(_, standing)| *standing == RowOwnership::Ours).count();
+    let ours =
+        existing.by_name.values().filter(|(_, row_ownership)| *row_ownership == RowOwnership::Ours).count();
     if work.delete.len() > ALWAYS_REMOVED && work.delete.len() * 100 > ours * percent as usize {
         work.spared = std::mem::take(&mut work.delete).len();
     }
     let max = import.and_then(|import| import.max_devices).unwrap_or(Import::DEFAULT_MAX_DEVICES);
     let mut room = (max as usize).saturating_sub(ours - work.delete.len());
     for desired in desired {
-        match there.by_name.get(desired.name.as_str()) {
+        match existing.by_name.get(desired.name.as_str()) {
             Some((_, RowOwnership::Ending)) => work.ending += 1,
             Some((device, RowOwnership::Ours)) if agrees(group, device, &desired) => work.settled += 1,
             Some((device, RowOwnership::Ours)) => {
@@ -120,7 +121,7 @@ pub fn plan(group: &ProvisioningGroup, list: &List, devices: &[Arc<IoTDevice>]) 
             Some((_, RowOwnership::Foreign(whose))) => {
                 work.mistakes.push(clash(&desired.entry, &desired.name, whose));
             }
-            None => match there.rival(&desired.entry, removed) {
+            None => match existing.rival(&desired.entry, removed) {
                 Some((name, whose)) => work.mistakes.push(clash(&desired.entry, &name, &whose)),
                 None if room == 0 => work.mistakes.push(ImportMistake {
                     line: desired.entry.line,
@@ -159,23 +160,23 @@ enum RowOwnership {
 }
 
 /// The devices of the namespace.
-struct There<'a> {
+struct ExistingDevices<'a> {
     by_name: HashMap<&'a str, (&'a IoTDevice, RowOwnership)>,
     /// Those of the group, by their id in lower case, as DPS compares them.
     by_id: HashMap<String, Vec<&'a str>>,
 }
 
-impl<'a> There<'a> {
+impl<'a> ExistingDevices<'a> {
     fn of(group: &ProvisioningGroup, devices: &'a [Arc<IoTDevice>]) -> Self {
-        let mut there = Self { by_name: HashMap::new(), by_id: HashMap::new() };
+        let mut existing = Self { by_name: HashMap::new(), by_id: HashMap::new() };
         for device in devices {
             let name = device.metadata.name.as_deref().unwrap_or_default();
             if refers(device, group) {
-                there.by_id.entry(device.device_id().to_ascii_lowercase()).or_default().push(name);
+                existing.by_id.entry(device.device_id().to_ascii_lowercase()).or_default().push(name);
             }
-            there.by_name.insert(name, (device, standing(group, &device.metadata)));
+            existing.by_name.insert(name, (device, row_ownership(group, &device.metadata)));
         }
-        there
+        existing
     }
 
     /// Returns the name of another device of the group that has the entry's id and keeps it, and the reason.
@@ -200,7 +201,7 @@ fn refers(device: &IoTDevice, group: &ProvisioningGroup) -> bool {
         .is_some_and(|reference| Some(&reference.name) == group.metadata.name.as_ref())
 }
 
-fn standing(group: &ProvisioningGroup, device: &ObjectMeta) -> RowOwnership {
+fn row_ownership(group: &ProvisioningGroup, device: &ObjectMeta) -> RowOwnership {
     let mut owners = device.owner_references.iter().flatten();
     let owner = owners.find(|owner| owner.controller == Some(true));
     match owner {
@@ -224,7 +225,7 @@ fn standing(group: &ProvisioningGroup, device: &ObjectMeta) -> RowOwnership {
 #[must_use]
 pub fn is_created(group: &ProvisioningGroup, device: &ObjectMeta, desired: &DesiredDevice) -> bool {
     let created_from = device.annotations.as_ref().and_then(|annotations| annotations.get(ROW));
-    standing(group, device) == RowOwnership::Ours && created_from == Some(&row(&desired.entry))
+    row_ownership(group, device) == RowOwnership::Ours && created_from == Some(&row(&desired.entry))
 }
 
 /// Returns whether a device is as its row requires. Other fields belong to users.

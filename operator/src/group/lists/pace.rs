@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// The lists that were written a short while ago, by the uid of their group.
 #[derive(Debug, Default)]
-pub struct Paces(Mutex<HashMap<String, Last>>);
+pub struct Paces(Mutex<HashMap<String, LastWrite>>);
 
 /// A list, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Listing {
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastWrite {
     listing: Listing,
     at: Instant,
 }
@@ -42,8 +42,8 @@ impl Paces {
     /// at once.
     #[must_use]
     pub fn early(&self, group: &str, next: &Listing, now: Instant) -> Option<(Listing, Duration)> {
-        let lasts = self.0.lock();
-        let Last { listing, at } = lasts.get(group)?;
+        let last_writes = self.0.lock();
+        let LastWrite { listing, at } = last_writes.get(group)?;
         let left = EVERY.checked_sub(now.saturating_duration_since(*at)).filter(|left| !left.is_zero())?;
         let differs = listing != next && listing.secret_name == next.secret_name;
         differs.then(|| (listing.clone(), left))
@@ -51,9 +51,9 @@ impl Paces {
 
     /// Records that a list was written.
     pub fn written(&self, group: &str, listing: Listing, now: Instant) {
-        let mut lasts = self.0.lock();
-        lasts.retain(|_, last| now.saturating_duration_since(last.at) < EVERY);
-        lasts.insert(group.to_owned(), Last { listing, at: now });
+        let mut last_writes = self.0.lock();
+        last_writes.retain(|_, last| now.saturating_duration_since(last.at) < EVERY);
+        last_writes.insert(group.to_owned(), LastWrite { listing, at: now });
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_crds::status::{ExportStatus, ImportStatus, ProvisioningGroupStatus};
 
-use crate::conditions::{Aspect, EXPORTED, IMPORTED, Truth};
+use crate::conditions::{Aspect, ConditionStatus, EXPORTED, IMPORTED};
 use crate::fault::Fault;
 use crate::group::lists::apply::Imported;
 use crate::reason::Reason;
@@ -66,7 +66,10 @@ impl Lists {
     /// Returns the first condition of a list that is not true.
     #[must_use]
     pub fn worst(&self) -> Option<Aspect> {
-        self.aspects().into_iter().map(|(_, aspect)| aspect).find(|aspect| aspect.truth != Truth::True)
+        self.aspects()
+            .into_iter()
+            .map(|(_, aspect)| aspect)
+            .find(|aspect| aspect.status != ConditionStatus::True)
     }
 }
 
