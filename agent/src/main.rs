@@ -33,7 +33,7 @@ enum AgentError {
     TrustedCa(String, #[source] TrustError),
     #[error("failed to listen on {0}: {1}; stop what listens there, or name another address with --http")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
-    #[error("failed to hear signals: {0}")]
+    #[error("failed to listen for signals: {0}")]
     Signal(#[source] std::io::Error),
     #[error("failed to set up metrics: {0}")]
     Metrics(#[source] prometheus::Error),

@@ -126,7 +126,7 @@ async fn untrusted_certificate_is_reported_as_refusal() {
         let cases = [
             (Ca::new().device(2000..4000), ConnectionReason::Unauthorized, "has verified the CA"),
             (clients.device(2000..2001), ConnectionReason::CredentialExpired, "renew it"),
-            (Credential::of_key(key.clone()), ConnectionReason::Unauthorized, "it wants a certificate"),
+            (Credential::of_key(key.clone()), ConnectionReason::Unauthorized, "it requires a certificate"),
         ];
         for (credential, reason, words) in cases {
             let failure = log_in(&peer, &server, &credential).await.err().unwrap();

@@ -238,7 +238,7 @@ pub struct DeviceCounts {
     pub provisioned: u32,
     /// Blocked devices.
     pub blocked: u32,
-    /// Devices without a template.
+    /// Devices that have neither tags nor a model.
     pub unassociated: u32,
     /// Devices that are connected now.
     pub connected: u32,

@@ -106,13 +106,13 @@ pub struct Events {
     /// The emulator's --web address.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8880")]
     pub server: String,
-    /// Go on with what arrives from now on.
+    /// Keep running, and show new messages as they arrive.
     #[arg(long, short)]
     pub follow: bool,
-    /// Only of this device.
+    /// Show only messages of this device.
     #[arg(long, value_name = "ID")]
     pub device: Option<String>,
-    /// At most this many of those that arrived already.
+    /// Maximum number of earlier messages to show.
     #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     pub limit: usize,
     /// Output format.
@@ -132,7 +132,7 @@ pub struct Control {
     /// HTTP method.
     #[arg(value_parser = method)]
     pub method: Method,
-    /// With what, such as /api/enrollmentGroups/plant-a.
+    /// Path of the request, such as /api/enrollmentGroups/plant-a.
     pub path: String,
 }
 

@@ -9,7 +9,7 @@ use lanyard_crds::agent::Agent;
 
 use crate::credential::bounds::AZURE_ENDPOINTS;
 
-/// From IoTDevices and ProvisioningGroups to credentials and agents.
+/// Creates credentials and agents for IoTDevices and ProvisioningGroups.
 #[derive(Debug, Parser)]
 #[command(name = "lanyard-operator", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -21,11 +21,11 @@ pub struct Arguments {
 /// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Work until SIGTERM or SIGINT.
+    /// Run the operator until SIGTERM or SIGINT.
     Run(Box<Run>),
     /// Derive devices' keys from the key of their enrollment group, as dps-keygen does.
     DeriveKey(DeriveKey),
-    /// Ask the API server for the kinds and for every right that the operator needs, and say what is missing.
+    /// Check that the CRDs are installed and that the operator has every permission; print what is missing.
     Check(Check),
     /// Keep the CA of an emulator in a Secret, and publish its certificate in ConfigMaps; ends when it is done.
     EmulatorCa(EmulatorCa),
@@ -63,13 +63,13 @@ pub struct EmulatorCa {
     /// Secret with an existing CA, which is never written: ca.crt and ca.key, or tls.crt and tls.key.
     #[arg(long, value_name = "SECRET", conflicts_with = "secret")]
     pub existing_secret: Option<String>,
-    /// A domain that a new CA may vouch for, with all names below it; may be repeated.
+    /// Domain for which a new CA may sign, with its subdomains; may be repeated.
     #[arg(long = "permitted-domain", value_name = "DOMAIN", default_values = ["svc", "svc.cluster.local", "localhost"])]
     pub permitted_domains: Vec<String>,
     /// Name of the ConfigMaps that get the certificate.
     #[arg(long, value_name = "NAME")]
     pub config_map: String,
-    /// A namespace with such a ConfigMap; may be repeated.
+    /// Namespace in which to create the ConfigMap; may be repeated.
     #[arg(long = "trust-namespace", value_name = "NAMESPACE")]
     pub trust_namespaces: Vec<String>,
 }
@@ -81,7 +81,7 @@ pub struct EmulatorCa {
   kubectl get secret plant-a-group-key -o jsonpath='{.data.primaryKey}' | base64 -d | lanyard-operator derive-key --device-id press-17
 
 With one --device-id the key alone is written,
-    with several a line `id,key` for each. The id is taken letter by letter: Press-17 has another key than press-17.")]
+    with several a line `id,key` for each. Ids are case-sensitive: the keys of Press-17 and press-17 differ.")]
 pub struct DeriveKey {
     /// Id with which the device registers; may be repeated.
     #[arg(long = "device-id", value_name = "ID", required = true)]
@@ -103,7 +103,7 @@ pub struct Run {
     /// Secrets, in the devices' own namespaces, for pulling the agents' image; may be repeated.
     #[arg(long = "agent-image-pull-secret", value_name = "SECRET")]
     pub agent_image_pull_secrets: Vec<String>,
-    /// Fields of spec.agent, in JSON, for devices that do not say them.
+    /// Fields of spec.agent, in JSON, for devices that do not set them.
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = agent_defaults)]
     pub agent_defaults: Agent,
     /// Adds the annotations prometheus.io/scrape and prometheus.io/port to agent pods. Disable them if a PodMonitor

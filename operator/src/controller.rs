@@ -63,7 +63,7 @@ pub struct Controller {
 
 /// A task that should run for ever ended.
 #[derive(Debug, thiserror::Error)]
-#[error("a part of the operator ended early")]
+#[error("a task of the operator ended unexpectedly; this is a defect of the operator")]
 pub struct EndedEarly;
 
 impl Controller {

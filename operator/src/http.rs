@@ -52,7 +52,9 @@ pub async fn serve(listener: TcpListener, pages: Pages) {
 async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
     let phase = pages.phase.borrow().clone();
     match phase {
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "missing: the lease\n".to_owned()),
+        Phase::Starting => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: no replica has acquired the lease yet\n".to_owned())
+        }
         Phase::Ending => (StatusCode::SERVICE_UNAVAILABLE, "ending\n".to_owned()),
         // A replica on standby is ready to take over.
         Phase::StandingBy(holder) => (StatusCode::OK, format!("standing by, {holder} works\n")),
@@ -61,10 +63,11 @@ async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
         }
         Phase::Leading => match pages.view.get().map(|view| view.missing()) {
             Some(missing) if missing.is_empty() => (StatusCode::OK, "working\n".to_owned()),
-            Some(missing) => {
-                (StatusCode::SERVICE_UNAVAILABLE, format!("missing: first lists of {}\n", missing.join(", ")))
-            }
-            None => (StatusCode::SERVICE_UNAVAILABLE, "missing: first lists\n".to_owned()),
+            Some(missing) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not ready: still listing {}\n", missing.join(", ")),
+            ),
+            None => (StatusCode::SERVICE_UNAVAILABLE, "not ready: still listing objects\n".to_owned()),
         },
     }
 }

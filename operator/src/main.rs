@@ -44,9 +44,9 @@ enum Failure {
         "--http {address}: cannot listen ({source}): end the program that uses the port, or give another address"
     )]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("cannot hear signals: {0}")]
+    #[error("failed to listen for signals: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("the pages broke: {0}")]
+    #[error("the HTTP server for /metrics, /livez and /readyz failed: {0}")]
     Pages(#[source] std::io::Error),
     #[error("{0}; ending, so that two operators never work at once")]
     Leader(#[source] LeaderError),
@@ -262,7 +262,7 @@ async fn agent_defaults(client: &kube::Client, arguments: &Run) -> Result<AgentD
         }
     };
     if openshift {
-        tracing::info!("the platform chooses the users of pods");
+        tracing::info!("OpenShift mode: agent pods set no user and no group");
     }
     Ok(AgentDefaults {
         pull_secrets: arguments.agent_image_pull_secrets.clone(),

@@ -79,7 +79,7 @@ fn claim(valid: &EffectiveDevice, seen: ClaimSeen) -> Result<(), Fault> {
                 {SHARED_LABEL}: {SHARED_VALUE}, or correct buffer.storage.existingClaim"
         ),
         ClaimSeen::Unlabelled => format!(
-            "PersistentVolumeClaim {claim:?} is not given to buffers: if it is meant for them, its owner says so with {command}"
+            "PersistentVolumeClaim {claim:?} does not have the label that permits buffers: ask its owner to run {command}"
         ),
     };
     Err(Fault::new(Reason::ClaimNotShared, message))

@@ -43,11 +43,11 @@ fn volume(purpose: &str) -> Option<Volume> {
 
 /// Event counts from the agent's metrics.
 #[derive(Debug, Clone)]
-struct Books {
+struct AgentMetrics {
     text: String,
 }
 
-impl Books {
+impl AgentMetrics {
     /// Reads the metrics of the agent that runs now; an agent that does not answer is an error.
     fn of(plant: &Plant, device: &str) -> Result<Self, String> {
         let path = format!("/api/v1/namespaces/{}/pods/{device}-agent-0:9090/proxy/metrics", plant.namespace);
@@ -67,7 +67,7 @@ impl Books {
         format!("{all:.0}").parse().expect("counters are numbers")
     }
 
-    fn attempts_in_vain(&self) -> u64 {
+    fn failed_attempts(&self) -> u64 {
         self.sum("lanyard_device_connection_attempts_total", "result=\"HostUnreachable\"")
     }
 
@@ -99,15 +99,15 @@ impl Away {
     /// Returns the counts after the device was cut off and has not reached the hub since.
     fn from(plant: &Plant, device: &str) -> Self {
         let away = Self;
-        let before = Books::of(plant, device).expect("its agent runs").attempts_in_vain();
+        let before = AgentMetrics::of(plant, device).expect("its agent runs").failed_attempts();
         println!("{}", Self::port("1"));
         plant.eventually("the device finds no hub", 60, || {
             // Who is connected stays so until it is cut; who has none need not be.
             let _ = try_disconnect(device);
-            let books = Books::of(plant, device)?;
+            let metrics = AgentMetrics::of(plant, device)?;
             // After a refusal no connection is accepted.
-            let refused = books.attempts_in_vain() > before && books.get("lanyard_device_connected") == 0;
-            if refused { Ok(()) } else { Err(books.text) }
+            let refused = metrics.failed_attempts() > before && metrics.get("lanyard_device_connected") == 0;
+            if refused { Ok(()) } else { Err(metrics.text) }
         });
         away
     }
@@ -143,8 +143,8 @@ fn outlives(name: &str, replace: impl FnOnce(&Plant, &str)) {
     });
     let away = Away::from(&plant, name);
     let before = plant.eventually("events that wait", 60, || {
-        let books = Books::of(&plant, name)?;
-        if books.get("lanyard_buffer_events") >= WAITING { Ok(books) } else { Err(books.text) }
+        let metrics = AgentMetrics::of(&plant, name)?;
+        if metrics.get("lanyard_buffer_events") >= WAITING { Ok(metrics) } else { Err(metrics.text) }
     });
     assert!(before.close(), "{}", before.text);
     let pod =
@@ -155,18 +155,18 @@ fn outlives(name: &str, replace: impl FnOnce(&Plant, &str)) {
         if pod(&plant) == first {
             return Err("the same pod".to_owned());
         }
-        let books = Books::of(&plant, name)?;
-        let recovered = books.get("lanyard_events_recovered_total");
-        if recovered > 0 { Ok(recovered) } else { Err(books.text) }
+        let metrics = AgentMetrics::of(&plant, name)?;
+        let recovered = metrics.get("lanyard_events_recovered_total");
+        if recovered > 0 { Ok(recovered) } else { Err(metrics.text) }
     });
     // Whatever the first one has read since is among them.
     assert!(before.acknowledged() + recovered >= before.read(), "{recovered} of\n{}", before.text);
     drop(away);
     plant.eventually("everything at the hub", 120, || {
-        let books = Books::of(&plant, name)?;
-        if books.acknowledged() > recovered { Ok(()) } else { Err(books.text) }
+        let metrics = AgentMetrics::of(&plant, name)?;
+        if metrics.acknowledged() > recovered { Ok(()) } else { Err(metrics.text) }
     });
-    let after = Books::of(&plant, name).expect("it answered before");
+    let after = AgentMetrics::of(&plant, name).expect("it answered before");
     assert!(after.close(), "{}", after.text);
     let at_hub = at_hub();
     let runs = runs(&at_hub);

@@ -112,7 +112,7 @@ impl Chaos {
         self.network.as_ref().map_or_else(look, |network| network.on(Host::Cloud, look))
     }
 
-    /// Lets time pass, in which the books are looked at again and again.
+    /// Lets time pass, and checks the event counts repeatedly meanwhile.
     pub(crate) fn pass(&self, time: Duration) {
         let started = Instant::now();
         while started.elapsed() < time {
@@ -121,7 +121,7 @@ impl Chaos {
         }
     }
 
-    /// Waits for a condition of every device's counts, and sees that the books balance meanwhile.
+    /// Waits for a condition of every device's counts, and checks meanwhile that each event is counted once.
     pub(crate) fn await_all(&self, what: &str, condition: impl Fn(&Counts, &str) -> bool) {
         eventually(what, CHAOS_LIMIT, || {
             std::thread::sleep(Duration::from_millis(100));

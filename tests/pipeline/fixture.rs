@@ -146,7 +146,7 @@ pub(crate) fn assert_streams(emulator: &Emulator, agent: &Agent, id: &str) {
     assert_eq!(emulator.device(id).map(|device| device["takeovers"].clone()), Some(0.into()), "{id}");
 }
 
-/// Checks a device's books: read = acknowledged + buffered, and nothing dropped.
+/// Checks a device's event counts: read = acknowledged + buffered, and nothing dropped.
 pub(crate) fn assert_account(agent: &Agent, id: &str) {
     let metrics = agent.metrics();
     let of = |name: &str| metrics.sum(&format!("lanyard_{name}{{device=\"{id}\""));

@@ -80,7 +80,7 @@ fn undelivered_events_are_reported_at_the_end() {
     let shown = agent
         .log()
         .lines()
-        .any(|line| line.contains("press-17") && line.contains("events are not delivered"));
+        .any(|line| line.contains("press-17") && line.contains("events were not delivered"));
     assert!(shown, "{}", agent.log());
 }
 

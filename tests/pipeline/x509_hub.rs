@@ -174,7 +174,7 @@ fn certificate_is_used_once_it_becomes_valid() {
     wait_for_ramp(&emulator, 5);
     agent.setup.set_certificate("press-17", &new.chain, &new.key);
     let message = crate::fixture::wait_for_refused(&agent, "press-17", &new.fingerprint);
-    assert!(message.contains("is valid from"), "{message}");
+    assert!(message.contains("is not valid before"), "{message}");
     wait_for_accepted(&agent, "press-17", &new.fingerprint);
     assert_streams(&emulator, &agent, "press-17");
     let device = emulator.device("press-17").unwrap();

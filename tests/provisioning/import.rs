@@ -182,7 +182,7 @@ async fn bad_rows_are_reported_and_good_rows_imported() {
     assert!(
         shown.mistakes[0]
             .message
-            .contains("IoTDevice by-hand has device id \"by-hand\" already; it was made by hand")
+            .contains("IoTDevice by-hand has device id \"by-hand\" already; this list did not create it")
     );
     let group = namespace.api::<ProvisioningGroup>().get("plant").await.unwrap();
     assert!(

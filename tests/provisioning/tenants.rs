@@ -303,7 +303,7 @@ async fn m1_approval_counts_for_one_group() {
     namespace.apply(&member("b", "  approved: true")).await;
     issued(&namespace, "b").await;
     patch(&mallory, "b", json!({"spec": {"groupRef": {"name": "other"}}})).await.unwrap();
-    waits("b", "approved for another group").await;
+    waits("b", "approval is for another group").await;
     namespace.change::<IoTDevice>("b", json!({"spec": {"approved": false}})).await;
     waits("b", "approve the device").await;
     namespace.change::<IoTDevice>("b", json!({"spec": {"approved": true}})).await;

@@ -140,7 +140,7 @@ async fn certificates_are_judged_with_their_whole_chain() {
     namespace.apply(&device("ca", "Plant root").replace("Plant root", "ca")).await;
     let own = Authority::root(usual("ca"));
     namespace.apply(&tls_secret("ca-tls", &own.pem, &own.key)).await;
-    refused(&namespace, "ca", "CertificateUsage", "is a CA's").await;
+    refused(&namespace, "ca", "CertificateUsage", "is a CA certificate").await;
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn damaged_ca_bundle_is_reported_and_changes_nothing() {
     ] {
         namespace.change::<ConfigMap>("ca", json!({"data": {"ca.crt": text}})).await;
         let message = refused(&namespace, "a", "TrustedCAInvalid", words).await;
-        assert!(message.contains("the agent goes on with the files that it has"), "{message}");
+        assert!(message.contains("the agent continues with its current credentials"), "{message}");
         let now = namespace.api::<Secret>().get("a-credentials").await.unwrap();
         assert_eq!(secret_text(&now, "ca.crt"), before);
     }

@@ -106,7 +106,7 @@ impl Disk {
         self.refuse(
             format!(
                 "the buffer cannot write in {}: {error}; until it can, at most {} MiB of events are kept in memory and \
-                 end with the agent: make room on the disk, or make the folder writable",
+                 are lost when the agent ends: make room on the disk, or make the folder writable",
                 folder.unwrap_or_default(),
                 IN_MEMORY >> 20
             ),
@@ -126,7 +126,7 @@ impl Disk {
             Ok(()) => {
                 self.retry_at = None;
                 self.problem = None;
-                tracing::info!("the buffer is on the disk again");
+                tracing::info!("the buffer writes to the disk again");
             }
             Err(error) => {
                 self.retry_at = Some(now + RETRY);

@@ -42,7 +42,7 @@ pub enum CertificateError {
     KeyKind,
     /// Each is right, together they are not.
     #[error(
-        "it is not the key of the first certificate: put certificate and key there that belong together, the device's own certificate first"
+        "it is not the key of the first certificate: store the key of that certificate, with the device's own certificate first in tls.crt"
     )]
     Mismatch,
 }

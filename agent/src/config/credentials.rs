@@ -32,7 +32,7 @@ pub struct Credentials {
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The directory of all devices cannot be read.
-    #[error("failed to read the credentials directory {}: {error}; make it, readable for the agent, or name another \
+    #[error("failed to read the credentials directory {}: {error}; create it and make it readable for the agent, or name another \
         with --credentials", path.display())]
     Directory {
         /// The directory.

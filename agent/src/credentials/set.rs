@@ -162,7 +162,7 @@ impl CredentialSet {
                 let Some(left) = left else { return Ok(()) };
                 (
                     format!(
-                        "is valid from {begins} on: check this machine's clock, which says {now:.0}, if that is not what is meant"
+                        "is not valid before {begins}, and this machine's clock says {now:.0}: correct the clock, or wait"
                     ),
                     RetryRule::For(left),
                 )

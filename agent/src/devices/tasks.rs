@@ -168,7 +168,10 @@ impl DeviceTasks {
             );
         }
         if lost > 0 {
-            tracing::warn!(device, "{lost} events are not delivered and are lost: the buffer is not on disk");
+            tracing::warn!(
+                device,
+                "{lost} events were not delivered and are lost, because they were in memory only"
+            );
         }
     }
 }

@@ -137,7 +137,7 @@ impl<T: Transport> Registration<'_, T> {
             return Err(self.service_error(status, code, &text, wait));
         }
         let answer: OperationStatus = serde_json::from_slice(body)
-            .map_err(|error| self.failed(&format!("answers something unreadable: {error}")))?;
+            .map_err(|error| self.failed(&format!("sends an answer that cannot be parsed: {error}")))?;
         if answer.operation_id.len() > LONGEST_OPERATION_ID {
             let length = answer.operation_id.len();
             return Err(
@@ -177,9 +177,9 @@ impl<T: Transport> Registration<'_, T> {
     fn assigned(&self, state: Option<RegistrationState>) -> Result<Assignment, Failure> {
         let (hub, id) = state.map(|state| (state.assigned_hub, state.device_id)).unwrap_or_default();
         let assigned_hub = HostPort::parse(&hub.unwrap_or_default())
-            .map_err(|error| self.failed(&format!("names a wrong hub: {error}")))?;
+            .map_err(|error| self.failed(&format!("assigns a hub with an invalid name: {error}")))?;
         let device_id = DeviceId::new(id.unwrap_or_else(|| self.registration_id.to_owned()))
-            .map_err(|error| self.failed(&format!("names a wrong device id: {error}")))?;
+            .map_err(|error| self.failed(&format!("assigns an invalid device id: {error}")))?;
         Ok(Assignment { assigned_hub, device_id })
     }
 
@@ -187,7 +187,7 @@ impl<T: Transport> Registration<'_, T> {
         let (peer, id) = (self.peer(), self.registration_id);
         Failure::new(
             ConnectionReason::RegistrationFailed,
-            format!("{peer}, asked for the hub of {id:?}, {what}"),
+            format!("for registration id {id:?}, {peer} {what}"),
         )
     }
 

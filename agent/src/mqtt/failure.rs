@@ -61,7 +61,7 @@ impl Failure {
     pub fn unreachable(peer: &Peer, error: &std::io::Error) -> Self {
         let message = match error.kind() {
             std::io::ErrorKind::ConnectionRefused => {
-                format!("{peer} refuses connections: check the port, and that it is running")
+                format!("{peer} refuses connections: check the port, and that the server is running")
             }
             _ => format!(
                 "{peer} cannot be reached ({error}): check that network and firewalls let TCP port {} through",
@@ -87,7 +87,9 @@ impl Failure {
             }
             mqttbytes::Error::Io(error) => Self::new(
                 ConnectionReason::ConnectionLost,
-                format!("the connection to {peer} broke: {error}"),
+                format!(
+                    "the connection to {peer} broke ({error}): check the network if this repeats; the agent reconnects"
+                ),
             ),
             other => Self::not_mqtt(peer, other),
         }
@@ -106,7 +108,9 @@ impl Failure {
     /// Creates the failure for a server that sent something other than MQTT.
     #[must_use]
     pub fn not_mqtt(peer: &Peer, what: &dyn std::fmt::Display) -> Self {
-        let message = format!("{peer} speaks another protocol than MQTT 3.1.1: {what}");
+        let message = format!(
+            "{peer} does not follow MQTT 3.1.1 ({what}): check that host and port are those of an IoT Hub or DPS"
+        );
         Self::new(ConnectionReason::ConnectionLost, message)
     }
 
@@ -141,11 +145,14 @@ fn refused(peer: &Peer, code: ConnectReturnCode, checks: &str) -> Failure {
         ),
         ConnectReturnCode::ServiceUnavailable => Failure::new(
             R::HubUnavailable,
-            format!("{peer} is not available: it is busy, or it does not go by the name in hub.hostname"),
+            format!(
+                "{peer} is not available: it is overloaded, or hub.hostname is not its name; the agent retries"
+            ),
         ),
-        ConnectReturnCode::RefusedProtocolVersion => {
-            Failure::new(R::ProtocolRefused, format!("{peer} refuses MQTT 3.1.1: is it an IoT Hub?"))
-        }
+        ConnectReturnCode::RefusedProtocolVersion => Failure::new(
+            R::ProtocolRefused,
+            format!("{peer} refuses MQTT 3.1.1: check that the host is an IoT Hub"),
+        ),
         ConnectReturnCode::BadClientId => Failure::new(
             R::ProtocolRefused,
             format!("{peer} refuses the device id as MQTT client id: check deviceId"),
@@ -170,8 +177,8 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
             )),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 trusted(format!(
-                    "the certificate of {peer} is not for the name {host:?}: dial it by a name in the certificate, \
-                        or give it a certificate for this one ({cause})"
+                    "the certificate of {peer} is not for the name {host:?}: use a host name that is in the certificate, \
+                        or install a certificate for this name there ({cause})"
                 ))
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => trusted(format!(
@@ -184,7 +191,7 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
         },
         Some(rustls::Error::InvalidMessage(_)) => Failure::new(
             ConnectionReason::TlsFailed,
-            format!("{peer} does not speak TLS: is this the port of MQTT over TLS, 8883 in general?"),
+            format!("{peer} does not speak TLS: use the port of MQTT over TLS, usually 8883"),
         ),
         Some(rustls::Error::AlertReceived(alert)) if is_of_certificate(*alert) => {
             refused_certificate(peer, *alert)
@@ -193,7 +200,7 @@ fn tls(peer: &Peer, error: &std::io::Error) -> Failure {
         None => Failure::new(
             ConnectionReason::TlsFailed,
             format!(
-                "{peer} ended the connection during the TLS handshake ({error}): is this the port of MQTT over TLS?"
+                "{peer} ended the connection during the TLS handshake ({error}): check that the port is that of MQTT over TLS"
             ),
         ),
     }
@@ -223,7 +230,7 @@ fn refused_certificate(peer: &Peer, alert: AlertDescription) -> Failure {
     let (reason, fix) = match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => (
             ConnectionReason::Unauthorized,
-            "it wants a certificate: put one into tls.crt and tls.key in place of the key",
+            "it requires a certificate: provide tls.crt and tls.key instead of sharedAccessKey",
         ),
         AlertDescription::CertificateExpired => {
             (ConnectionReason::CredentialExpired, "renew it, or check the clocks of both machines")

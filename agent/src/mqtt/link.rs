@@ -161,7 +161,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
             (Some(Ok(Packet::ConnAck(answer))), _) => {
                 Err(Failure::refused(&self.peer, answer.code, &login.checks))
             }
-            (Some(Ok(_)), _) => Err(Failure::not_mqtt(&self.peer, &"it did not answer the login")),
+            (Some(Ok(_)), _) => Err(Failure::not_mqtt(&self.peer, &"its first packet is not CONNACK")),
             (Some(Err(error)), _) | (None, Err(error)) => Err(Failure::of_line(&self.peer, &error)),
             (None, Ok(())) => Err(Failure::closed(&self.peer)),
         }
@@ -203,7 +203,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
                 _ => {
                     return Poll::Ready(Err(Failure::not_mqtt(
                         &self.peer,
-                        &"it sent what only clients send",
+                        &"it sent a packet that only clients may send",
                     )));
                 }
             }
@@ -229,7 +229,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
 
     fn subscribed(&self, answer: &SubAck) -> Result<Arrival, Failure> {
         if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-            let message = format!("{} refuses a subscription", self.peer);
+            let message = format!(
+                "{} refuses the subscription to the answers of DPS: check that the host is a DPS",
+                self.peer
+            );
             return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
         }
         Ok(Arrival::Subscribed)
@@ -239,7 +242,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin + Send> MqttLink<L> {
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while self.ping.as_mut().poll(cx).is_ready() {
             if std::mem::replace(&mut self.pong_expected, true) {
-                let message = format!("{} did not answer a ping: the network is gone", self.peer);
+                let message = format!(
+                    "{} did not answer a ping in time: check the network; the agent reconnects",
+                    self.peer
+                );
                 return Err(Failure::new(ConnectionReason::Timeout, message));
             }
             self.waiting.push_back(Packet::PingReq);

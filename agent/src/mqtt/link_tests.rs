@@ -186,7 +186,7 @@ async fn m3_oversized_packet_is_refused_by_its_header() {
     let (peer, pem) = serve(leaf("localhost"), b"\x20\x02\x00\x00\x32\xff\xff\xff\x7f").await;
     let mut link = open(&peer, &pem, &MqttTransport::new(1)).await.unwrap();
     let failure = link.next().await.unwrap_err();
-    assert!(failure.message.contains("another protocol than MQTT"), "{failure:?}");
+    assert!(failure.message.contains("does not follow MQTT"), "{failure:?}");
 }
 
 #[tokio::test]

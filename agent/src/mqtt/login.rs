@@ -88,7 +88,10 @@ impl Login {
     ) -> Self {
         let resource = registration_resource(id_scope, registration_id);
         let checks = match &credential.proof {
-            Proof::Key(_) => "that the key is its, or derived from its group's".to_owned(),
+            Proof::Key(_) => {
+                "that the key is the one of the enrollment, or is derived from the key of its group"
+                    .to_owned()
+            }
             Proof::Certificate(certificate) => format!(
                 "that it knows the certificate, whose SHA-256 thumbprint is {}, or its group has a verified CA that \
                     signed it for the name {registration_id:?}, and that tls.crt has every CA between the two",

@@ -100,7 +100,7 @@ impl<T: Transport> Connector<T> {
         let (host, device_id) = (target.hub.host(), target.device_id.as_str());
         if device_id.contains(['+', '#']) {
             let message = format!(
-                "MQTT cannot publish as {device_id:?}: register the device under an id without '+' and '#'"
+                "device id {device_id:?} cannot be part of an MQTT topic: register the device under an id without '+' and '#'"
             );
             return Err(Failure::new(ConnectionReason::ProtocolRefused, message));
         }

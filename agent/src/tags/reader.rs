@@ -62,9 +62,7 @@ impl Field {
         let address = Address::parse(&tag.address);
         match address.and_then(|address| check(&address, tag.data_type).map(|()| address)) {
             Ok(address) => Ok(TagIndex::Simulator { controller, address, data_type: tag.data_type }),
-            Err(error) => {
-                Err(format!("tag {:?}: address {:?} cannot be read: {error}", tag.name, tag.address))
-            }
+            Err(error) => Err(format!("tag {:?}: address {:?} is invalid: {error}", tag.name, tag.address)),
         }
     }
 

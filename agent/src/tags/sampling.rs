@@ -382,7 +382,7 @@ mod tests {
         let problems = sampling.reconfigure(&device(&tags, ""), ms(0));
         assert_eq!(
             problems,
-            ["tag \"Bad\": address \"RAMP(1, 2)\" cannot be read: the number of arguments is 2: write \
+            ["tag \"Bad\": address \"RAMP(1, 2)\" is invalid: the number of arguments is 2: write \
                     RAMP(rate, low, high, increment)"]
         );
         let events = flat(&scan(&mut sampling, ms(0)));

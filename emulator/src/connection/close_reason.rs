@@ -21,7 +21,7 @@ pub enum CloseReason {
     #[error("the device is gone: {0}")]
     Gone(String),
     /// Not MQTT 3.1.1, or not what a device sends.
-    #[error("the device sent what cannot be read: {0}")]
+    #[error("the device sent a packet that cannot be parsed: {0}")]
     Malformed(String),
     /// Ref §1.10: CONNACK 1.
     #[error("the client does not speak MQTT 3.1.1")]
@@ -36,7 +36,7 @@ pub enum CloseReason {
     #[error("no CONNECT came within {0} seconds")]
     NoConnect(u64),
     /// Half-open connections must keep no device out.
-    #[error("it had not logged in, and a newer connection needed its place")]
+    #[error("it had not logged in, and a newer connection replaced it: there are too many")]
     Displaced,
     /// Ref §1.6.
     #[error("a message of QoS 2; a hub takes 0 and 1")]

@@ -120,7 +120,7 @@ fn service(entry: &FaultEntry, effect: Option<&Effect>, problems: &mut Problems)
         return None;
     }
     if service == Service::Dps && entry.hub.is_some() {
-        problems.note("hub", "a fault of dps has none: remove it, or use service hub");
+        problems.note("hub", "a fault with service dps cannot have a hub: remove it, or use service hub");
         return None;
     }
     Some(service)
@@ -205,7 +205,7 @@ fn refuse_registrations(entry: &RefuseRegistrations, problems: &mut Problems) ->
     };
     let retry_after = entry.retry_after_seconds;
     if retry_after.is_some() && !matches!(error_code / 1000, 429 | 500..) {
-        let message = "only an error code from 429000 to 429999, or from 500000, has it: remove it";
+        let message = "only errorCode 429000 to 429999 and 500000 to 599999 may have it: remove it";
         problems.note("refuseRegistrations.retryAfterSeconds", message);
         return None;
     }

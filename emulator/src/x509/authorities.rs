@@ -58,7 +58,7 @@ pub enum AuthorityError {
     #[error("the proof is not signed by the key of {0:?}")]
     Signature(String),
     /// Too late or too early.
-    #[error("the proof does not count: {0}")]
+    #[error("the proof of possession is not valid: {0}")]
     Dates(ChainError),
 }
 

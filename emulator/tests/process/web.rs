@@ -114,7 +114,7 @@ fn every_problem_of_a_fault_is_named() {
         (r#"{"dropConnections": {}, "service": "web"}"#, "use hub or dps"),
         (
             r#"{"dropConnections": {}, "service": "dps", "hub": "contoso.azure-devices.net"}"#,
-            "hub: a fault of dps",
+            "hub: a fault with service dps",
         ),
         (r#"{"refuseConnections": {"returnCode": 0}}"#, "use 1 to 5"),
         (r#"{"delayAnswers": {}}"#, "delayAnswers.milliseconds: is missing"),

@@ -45,13 +45,15 @@ pub fn stuck(pod: &Pod, now: Timestamp) -> Option<Aspect> {
     let until = pod.metadata.deletion_timestamp.as_ref()?.0;
     let fix = match pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
         Some(node) => format!(
-            "bring node {node} back, or, when it is surely off, say so with `kubectl delete node {node}` or \
+            "restart node {node}; or, if you are sure that it is shut down, run `kubectl delete node {node}` or \
              `kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`"
         ),
-        None => "look for finalizers on it, and at who set them".to_owned(),
+        None => {
+            "check which program set the finalizers of the pod, and why it has not removed them".to_owned()
+        }
     };
     let message = format!(
-        "pod {} was to end by {until} and is still there; a new one starts only when it is gone, so that the device is \
+        "pod {} should have ended by {until} and still exists; a new pod starts only after it, so that the device is \
          never connected twice: {fix}",
         pod.name_any()
     );

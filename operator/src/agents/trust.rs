@@ -21,19 +21,19 @@ fn contradiction(reported: &DeviceStatus, device: &IoTDevice) -> Option<String> 
     if reported.uid != device.metadata.uid {
         let reported = reported.uid.as_deref().unwrap_or("none");
         let own = device.metadata.uid.as_deref().unwrap_or_default();
-        return Some(format!("it answers for the object with uid {reported}, and this one has {own}"));
+        return Some(format!("it reports the uid {reported}, but the uid of the IoTDevice is {own}"));
     }
     let hub = device.spec.hub.as_ref()?;
     if reported.device_id != device.device_id() {
         return Some(format!(
-            "it answers for device id {:?}, and this is {:?}",
+            "it reports device id {:?}, but the device id of the IoTDevice is {:?}",
             reported.device_id,
             device.device_id()
         ));
     }
     let host = |text: &str| text.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let at = reported.assigned_hub.as_deref().filter(|at| host(at) != host(&hub.hostname))?;
-    Some(format!("it says that it is at hub {at:?}, and hub.hostname is {:?}", hub.hostname))
+    Some(format!("it reports hub {at:?}, but hub.hostname is {:?}", hub.hostname))
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub fn check(
     let limit = |key: &str| data.text(key).map(|text| text.trim().to_owned());
     let refuse = |key: &str, destination: &str| {
         let message = format!(
-            "Secret {secret:?} does not let its key go there: its {key} does not allow {destination}; correct the \
+            "Secret {secret:?} limits the destinations of its key: its {key} does not allow {destination}; correct the \
                 object, or have the owner of the Secret change {key}"
         );
         Err(Fault::new(Reason::DestinationNotAllowed, message))
@@ -233,7 +233,7 @@ mod tests {
         let destination = KeyDestination::Dps { endpoint: &endpoint, id_scope: "0neA" };
         let field = |entries: &[(&str, &str)]| {
             let fault = check("s", &data(entries), destination, None).err()?;
-            fault.message.split("its ").nth(2)?.split(' ').next().map(str::to_owned)
+            fault.message.split(": its ").nth(1)?.split(' ').next().map(str::to_owned)
         };
         assert_eq!(
             field(&[("idScope", "0neA"), ("endpoint", "Global.azure-devices-provisioning.net")]),

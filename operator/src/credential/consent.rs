@@ -117,7 +117,7 @@ pub fn check(request: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
     }
     let command = || {
         format!(
-            "if it is meant for that, its owner says so with `kubectl -n {} label secret {secret} {USE_LABEL}={}`",
+            "if you want this use, ask the owner of the Secret to run `kubectl -n {} label secret {secret} {USE_LABEL}={}`",
             request.namespace,
             purpose.as_str()
         )
@@ -135,8 +135,10 @@ pub fn check(request: UseRequest<'_>, data: &SecretData) -> Result<(), Fault> {
     }
     let has = |key: &str| data.bytes(key).is_some();
     match purpose {
-        Use::DeviceKey if !has("connectionString") && has("secondaryKey") => missing("looks like a group's"),
-        Use::GroupKey if has("connectionString") => missing("looks like a device's"),
+        Use::DeviceKey if !has("connectionString") && has("secondaryKey") => {
+            missing("looks like the Secret of a group")
+        }
+        Use::GroupKey if has("connectionString") => missing("looks like the Secret of a device"),
         _ => Ok(()),
     }
 }

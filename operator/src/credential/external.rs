@@ -81,11 +81,11 @@ fn check(
         return Err((Reason::CertificateNameMismatch, message));
     }
     if leaf.ca.is {
-        let message = "is a CA's, and its key would be mounted into an agent: have it sign a certificate with CA:FALSE for the device";
+        let message = "is a CA certificate, and an agent must not get a CA's key: store a certificate with CA:FALSE for the device";
         return Err((Reason::CertificateUsage, message.to_owned()));
     }
     if !leaf.for_clients {
-        let message = "may not be shown by a client: make it with keyUsage digitalSignature and extendedKeyUsage \
+        let message = "does not allow client authentication: issue it with keyUsage digitalSignature and extendedKeyUsage \
             clientAuth (cert-manager: usages: [digital signature, client auth])";
         return Err((Reason::CertificateUsage, message.to_owned()));
     }

@@ -62,7 +62,8 @@ impl Issuer {
             return Err((Reason::IssuerNotCA, message.to_owned()));
         }
         if !own.ca.may_sign {
-            let message = "the keyUsage of its certificate lacks keyCertSign: make one with it";
+            let message =
+                "the keyUsage of its certificate lacks keyCertSign: issue a CA certificate with keyCertSign";
             return Err((Reason::IssuerMayNotSign, message.to_owned()));
         }
         if own.public_key != self.pair.public_key() {
@@ -112,7 +113,7 @@ impl Issuer {
 fn missing(secret: &str, key: &str) -> Fault {
     Fault::new(
         Reason::SecretKeyMissing,
-        format!("Secret {secret:?} has no key {key}: make it with kubectl create secret tls"),
+        format!("Secret {secret:?} has no key {key}: create the Secret with `kubectl create secret tls`"),
     )
 }
 
@@ -128,7 +129,7 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
     }
     if !upper.ca.is || !upper.ca.may_sign {
         let message = format!(
-            "{} in its chain is not a CA or lacks keyCertSign: clients do not trust certificates below it",
+            "{} in its chain is not a CA or lacks keyCertSign, so no server accepts its certificates: replace it in the chain",
             upper.name
         );
         return Err((Reason::IssuerNotCA, message));
@@ -137,8 +138,8 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
     let followers = below + 1;
     if upper.ca.path_length.is_some_and(|allowed| (allowed as usize) < followers) {
         let message = format!(
-            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: let a CA sign that is \
-                nearer to it, or make it with a longer path",
+            "{} allows {} CAs below it (pathLenConstraint) and there are {followers}: sign with a CA that is \
+                closer to it in the chain, or issue it again with a larger pathLenConstraint",
             upper.name,
             upper.ca.path_length.unwrap_or_default()
         );
@@ -150,7 +151,7 @@ fn link(lower: &Certificate, upper: &Certificate, below: usize) -> Result<(), (R
 fn in_time(certificate: &Certificate, now: Timestamp) -> Result<(), (Reason, String)> {
     if now >= certificate.not_after {
         let message = format!(
-            "{} expired at {}: renew it, or change use to the other issuer; devices keep what they have",
+            "{} expired at {}: renew it, or set use to the other slot; devices keep their current certificates",
             certificate.name, certificate.not_after
         );
         return Err((Reason::IssuerExpired, message));

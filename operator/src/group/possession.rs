@@ -64,7 +64,7 @@ pub fn answer(
         return Ok(found);
     }
     leaf::possession(code, issuer, &leaf::serial(serial), now, VALID).map_err(|error: LeafError| {
-        Fault::new(Reason::SigningFailed, format!("no answer to verificationCode can be made: {error}"))
+        Fault::new(Reason::SigningFailed, format!("cannot issue the verification certificate: {error}"))
     })
 }
 

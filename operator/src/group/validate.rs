@@ -128,7 +128,7 @@ fn with_ca(in_use: InUse, cas: &GroupCas) -> Result<GroupCredential, Fault> {
         Fault::new(Reason::InvalidSpec, "attestation.x509: use: Secondary needs secondaryIssuer")
     })?;
     let message = format!(
-        "the devices' certificates are signed by {}, which ends at {}",
+        "the devices' certificates are signed by {}, which expires at {}",
         issuer.certificate().name,
         whole_seconds(issuer.not_after())
     );

@@ -3,7 +3,7 @@
 use crate::reason::Reason;
 /// A reconciliation that is retried.
 #[derive(Debug, thiserror::Error)]
-#[error("the API server did not do what was asked: {0}")]
+#[error("the request to the API server failed: {0}")]
 pub struct ReconcileError(#[source] pub kube::Error);
 
 impl ReconcileError {

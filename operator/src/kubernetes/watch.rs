@@ -253,8 +253,8 @@ fn readable<K: kube::Resource<DynamicType = ()>>(
             let (kind, meta) = (K::kind(&()), invalid.metadata);
             let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
             metrics.unreadable(&kind);
-            tracing::warn!(%kind, namespace, name, error = invalid.error, "cannot read an object, leaving it alone: \
-                does it fit the installed CRD?");
+            tracing::warn!(%kind, namespace, name, error = invalid.error, "skipping an object that cannot be parsed: \
+                check that operator and CRDs have the same version");
             None
         }
     }

@@ -114,7 +114,7 @@ fn refused_device_continues_and_names_what_to_register() {
     assert_eq!((ready, reason), ("False", "CredentialRefused"));
     let thumbprints = new.certified().unwrap().leaf().status();
     for words in [
-        "goes on with the one before: the hub says no",
+        "continues with the previous one: the hub says no",
         "register its secondary thumbprint",
         &thumbprints.sha256_thumbprint,
         &thumbprints.sha1_thumbprint,
@@ -225,7 +225,7 @@ fn new_certificate_has_time_for_its_proof() {
                 "the device still uses the previous certificate, which expires at {ends}: have the hub accept the new one"
             )
         } else {
-            format!("it ends at {}", after(70 + hours as i64))
+            format!("the certificate expires at {}", after(70 + hours as i64))
         };
         assert_eq!(message, expected, "{hours} {seconds}");
     }

@@ -66,12 +66,12 @@ fn group_with_a_key_or_a_ca_is_ready() {
         (
             with_cas("Primary", Some(root("One")), Some(root("Other"))),
             "IssuerUsable",
-            "the devices' certificates are signed by CN=One, which ends at 4096-01-01T00:00:00Z",
+            "the devices' certificates are signed by CN=One, which expires at 4096-01-01T00:00:00Z",
         ),
         (
             with_cas("Secondary", Some(root("One")), Some(root("Other"))),
             "IssuerUsable",
-            "the devices' certificates are signed by CN=Other, which ends at 4096-01-01T00:00:00Z",
+            "the devices' certificates are signed by CN=Other, which expires at 4096-01-01T00:00:00Z",
         ),
     ] {
         let result = tell(&observed, &outcome(&observed));

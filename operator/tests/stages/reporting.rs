@@ -262,7 +262,7 @@ fn connection_has_a_reason_and_a_message() {
     let mut stranger = report("Connected", "Connected");
     let Some(Report::Status(status)) = &mut stranger else { unreachable!() };
     status.devices.clear();
-    let ignored = "the answer of the agent's pod is ignored: why; if this continues, delete the pod and find what else changes it";
+    let ignored = "the answer of the agent's pod is ignored: why; if this continues, delete the pod and find the program that changes it";
     let hub = Some("hub.example");
     for (report, expected) in [
         (None, ("Unknown", "AgentNotRunning", "no agent answers")),
@@ -320,7 +320,7 @@ fn credential_is_reported_with_its_origin() {
     let before = tell(&observed, &applied(&observed));
     let faulty = Outcome::Faulty(Fault::new(Reason::SecretNotFound, "m"));
     for (before, words) in
-        [(IoTDeviceStatus::default(), "m"), (before, "m; the agent goes on with the files that it has")]
+        [(IoTDeviceStatus::default(), "m"), (before, "m; the agent continues with its current credentials")]
     {
         let result = status(&observed, &before, &faulty, now());
         assert_eq!(condition(&result, "CredentialsReady"), ("False", "SecretNotFound", words));
@@ -487,7 +487,7 @@ fn blocking_remembers_where_the_device_was() {
     assert_eq!(events, [(false, Reason::Blocked)], "a user requested it");
     let (ready, reason, message) = condition(&result, "AgentReady");
     assert_eq!((ready, reason), ("False", "Blocked"));
-    assert!(message.starts_with("spec.blocked is set: the agent is stopped"), "{message}");
+    assert!(message.starts_with("spec.blocked is set: the operator removes the agent"), "{message}");
     assert_eq!(
         (result.credentials.clone(), result.connection.as_ref().unwrap().state),
         (None, ConnectionState::Disconnected)

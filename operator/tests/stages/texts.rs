@@ -94,7 +94,7 @@ fn ca_certificate_is_no_device_certificate() {
     let (certificate, key, _) = made("dev1", 2040, true, None);
     let (reason, message) = refused(&with_certificate(&certificate, &key));
     assert_eq!(reason, "CertificateUsage");
-    assert!(message.contains("is a CA's"), "{message}");
+    assert!(message.contains("is a CA certificate"), "{message}");
 }
 
 #[test]

@@ -46,7 +46,9 @@ pub(super) fn answer<K>(
     let kube::Error::Api(status) = &error else { return Err(ApplyError::Api(error)) };
     match status.code {
         // The next reconciliation reads its owner.
-        409 if creating => Ok(Answer::Waiting(format!("{kind} {} was made a moment ago", key.name))),
+        409 if creating => {
+            Ok(Answer::Waiting(format!("{kind} {} exists and is not in the cache yet", key.name)))
+        }
         403 if status.message.contains("being terminated") => {
             Ok(Answer::Waiting(format!("namespace {} is being deleted", key.namespace)))
         }

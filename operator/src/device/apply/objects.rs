@@ -114,7 +114,10 @@ impl Applier<'_> {
         }
         // The plan was made without this Secret, which may hold a working credential: the next reconcile reads it.
         if !observed.own_seen && !self.is_settled(&object, &found) {
-            return Ok(Written::Waiting(format!("Secret {} is there and was not seen yet", object.key.name)));
+            return Ok(Written::Waiting(format!(
+                "Secret {} exists and is not in the cache yet",
+                object.key.name
+            )));
         }
         let intend = || self.remembered.intend(&observed.device, &object.key, content.clone());
         self.update_or_recreate(&object, &found, intend).await

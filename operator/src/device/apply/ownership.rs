@@ -88,7 +88,7 @@ pub(super) fn blocked<K: Resource<DynamicType = ()>>(
 /// # Errors
 /// [`Fault`]: the claim belongs to another program.
 pub(super) fn blocked_claim(owner: &Owner, found: &PersistentVolumeClaim) -> Result<Option<Written>, Fault> {
-    let ending = ", which waits for its pod to end: delete the pod too, unless it ends already";
+    let ending = ", which waits for its pod to end: delete the pod too, unless it is already terminating";
     unless_ours(owner, found, claim_ownership(owner, found), ending)
 }
 
@@ -184,7 +184,7 @@ mod tests {
         assert!(waits(controller("IoTDevice", "former")).contains("is being deleted"));
         assert!(
             waits(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))
-                .ends_with("delete the pod too, unless it ends already")
+                .ends_with("delete the pod too, unless it is already terminating")
         );
     }
 

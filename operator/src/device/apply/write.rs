@@ -170,7 +170,7 @@ impl Applier<'_> {
         let wait = self.remembered.before_repair(&owner.key, kind, key, *digest, clock::instant());
         let message = || {
             format!(
-                "{kind} {} is changed repeatedly by another program; it is repaired after a delay",
+                "another program changes {kind} {} repeatedly: stop it; the operator restores the object after a delay",
                 key.name
             )
         };

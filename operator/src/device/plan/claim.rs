@@ -112,8 +112,8 @@ pub(crate) fn fitted(mut planned: Value, found: &Value) -> Result<Value, Fault> 
 fn unbound(planned: &Value, there: &Value) -> Fault {
     let claim = planned["metadata"]["name"].as_str().unwrap_or_default();
     let message = format!(
-        "PersistentVolumeClaim {claim} requests {there} and has no volume yet, so it cannot be changed: it grows when it has \
-         one; or delete it with `kubectl delete pvc {claim}`, and another one is made"
+        "PersistentVolumeClaim {claim} requests {there} and has no volume yet, so Kubernetes cannot resize it: wait until it has \
+         one; or delete it with `kubectl delete pvc {claim}`, and the operator creates a new claim"
     );
     Fault::new(Reason::ClaimImmutable, message)
 }
@@ -122,9 +122,9 @@ fn immutable(planned: &Value, field: &str, requested: &Value, there: &Value) -> 
     let (claim, field) = (&planned["metadata"]["name"], field.trim_start_matches("/spec/"));
     let claim = claim.as_str().unwrap_or_default();
     let message = format!(
-        "PersistentVolumeClaim {claim} has {field} {there}, and {requested} is requested, which is immutable: revert it in \
-         buffer.storage.claim; or, when the hub has all events, or they may go, delete the claim with `kubectl delete pvc \
-         {claim} --wait=false` and then the agent's pod, and another one is made"
+        "PersistentVolumeClaim {claim} has {field} {there}, and {requested} is requested, but it is immutable: revert it in \
+         buffer.storage.claim; or, if the hub has all events or you accept their loss, delete the claim with `kubectl delete pvc \
+         {claim} --wait=false` and then the agent's pod; the operator then creates a new claim"
     );
     Fault::new(Reason::ClaimImmutable, message)
 }

@@ -116,6 +116,6 @@ fn tags_aspect(reported: &handoff::DeviceStatus) -> Option<Aspect> {
 /// Returns the message about an answer of the agent's pod that is ignored.
 pub(super) fn ignored(why: &str) -> String {
     format!(
-        "the answer of the agent's pod is ignored: {why}; if this continues, delete the pod and find what else changes it"
+        "the answer of the agent's pod is ignored: {why}; if this continues, delete the pod and find the program that changes it"
     )
 }

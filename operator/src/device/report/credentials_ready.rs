@@ -35,7 +35,7 @@ pub(super) fn ready(
 ) -> Aspect {
     let (valid, applied) = match outcome {
         Outcome::Faulty(fault) if issued_before => {
-            let message = format!("{}; the agent goes on with the files that it has", fault.message);
+            let message = format!("{}; the agent continues with its current credentials", fault.message);
             return Aspect::new(false, fault.reason, message);
         }
         Outcome::Faulty(fault) | Outcome::Withdrawn(fault) => return Aspect::from_fault(fault),
@@ -78,7 +78,7 @@ fn issued(valid: &EffectiveDevice, issued: &Issued, reported: Option<&handoff::D
         let refused = reported.and_then(|reported| reported.credential.as_ref()?.refused.as_ref());
         let why = refused.map(|refused| format!(": {}", refused.message)).unwrap_or_default();
         let message = format!(
-            "the device was refused with its new credential and goes on with the one before{why}{register}"
+            "the hub or DPS refused the new credential, and the device continues with the previous one{why}{register}"
         );
         return Aspect::new(false, Reason::CredentialRefused, message);
     }
@@ -188,8 +188,11 @@ pub(super) fn expiring(
     let next = renewal_at.filter(|renewal_at| is_current && now < *renewal_at);
     let ends = whole_seconds(shown.not_after);
     let message = match next {
-        Some(next) => format!("it ends at {ends}; the next one is made at {}", whole_seconds(next)),
-        None if is_current => format!("it ends at {ends}"),
+        Some(next) => format!(
+            "the certificate expires at {ends}; the operator issues the next one at {}",
+            whole_seconds(next)
+        ),
+        None if is_current => format!("the certificate expires at {ends}"),
         None => format!(
             "the device still uses the previous certificate, which expires at {ends}: have the hub accept the new one"
         ),

@@ -67,14 +67,14 @@ pub fn validate(observed: &DeviceObservation) -> Result<EffectiveDevice, Fault> 
     if spec.blocked {
         return Err(Fault::new(
             Reason::Blocked,
-            "spec.blocked is set: the agent is stopped and the credentials Secret deleted until it is unset",
+            "spec.blocked is set: the operator removes the agent and the credentials Secret until you unset it",
         ));
     }
     if approval::waits_for_approval(device, observed.group.as_deref()) {
         let (group, command) = (reference_of(spec), approval::approval_command(device));
         let how = if spec.approved {
             format!(
-                "it was approved for another group: take that back with `{command}`, then approve it again"
+                "the approval is for another group: withdraw it with `{command}`, then set approved: true again"
             )
         } else {
             format!("approve the device with `{command}`")

@@ -112,8 +112,8 @@ pub fn is_taken(group: &ProvisioningGroup, name: &str) -> bool {
 pub fn taken(group: &ProvisioningGroup, name: &str) -> Fault {
     let group = group.name_any();
     let message = format!(
-        "export.secretName: the operator keeps Secret {name} for the answer to a verification code, and the list is \
-            not written: take another name, such as {group}-export"
+        "export.secretName: Secret {name} is the one of a verification certificate, so the list is \
+            not written: use another name, such as {group}-export"
     );
     Fault::new(Reason::InvalidSpec, message)
 }

@@ -185,9 +185,10 @@ impl<'a> ExistingDevices<'a> {
         names.iter().find_map(|name| match self.by_name.get(name)? {
             (device, RowOwnership::Ours) if removed(device) => None,
             (_, RowOwnership::Ending) => None,
-            (_, RowOwnership::Ours) => {
-                Some(((*name).to_owned(), "its row was written in other letters before".to_owned()))
-            }
+            (_, RowOwnership::Ours) => Some((
+                (*name).to_owned(),
+                "an earlier version of the list had this id in other upper and lower case".to_owned(),
+            )),
             (_, RowOwnership::Foreign(whose)) => Some(((*name).to_owned(), whose.clone())),
         })
     }
@@ -205,7 +206,7 @@ fn row_ownership(group: &ProvisioningGroup, device: &ObjectMeta) -> RowOwnership
     let mut owners = device.owner_references.iter().flatten();
     let owner = owners.find(|owner| owner.controller == Some(true));
     match owner {
-        None => RowOwnership::Foreign("it was made by hand".to_owned()),
+        None => RowOwnership::Foreign("this list did not create it".to_owned()),
         Some(owner) if Some(&owner.uid) == group.metadata.uid.as_ref() => {
             let ends = device.deletion_timestamp.is_some();
             if ends { RowOwnership::Ending } else { RowOwnership::Ours }
@@ -406,8 +407,8 @@ spec:
             work.mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
         assert_eq!(mistakes.len(), 3);
         for ((line, words), (mistake_line, message)) in [
-            (2, "IoTDevice a has device id \"a\" already; it was made by hand"),
-            (3, "IoTDevice by-hand has device id \"b\" already; it was made by hand"),
+            (2, "IoTDevice a has device id \"a\" already; this list did not create it"),
+            (3, "IoTDevice by-hand has device id \"b\" already; this list did not create it"),
             (4, "it belongs to ProvisioningGroup other"),
         ]
         .into_iter()

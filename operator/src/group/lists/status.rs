@@ -84,7 +84,7 @@ fn import_aspect(import: &Result<Imported, Fault>) -> Aspect {
     }
     if *spared > 0 {
         let message = format!(
-            "{spared} devices have no row any more, which is too large a part to delete at once, so all of them stay: put the rows \
+            "the list has lost the rows of {spared} devices, more than import.maxRemovedPercent allows, so none is deleted: put the rows \
              back, remove rows in smaller parts, or raise import.maxRemovedPercent"
         );
         return Aspect::new(false, Reason::RemovalRefused, message);
