@@ -164,7 +164,7 @@ impl DeviceTasks {
         if kept > 0 {
             tracing::info!(
                 device,
-                "{kept} events are not delivered: they are kept on disk for the next start"
+                "{kept} events were not delivered: they are kept on disk for the next start"
             );
         }
         if lost > 0 {
