@@ -3,10 +3,11 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use lanyard_tests::authority::Authority;
 use lanyard_tests::installation::{
-    DEMO, HUB, Installation, Plant, SYSTEM, command, disconnect, kubectl, repository, try_kubectl,
+    DEMO, HUB, Installation, Plant, SYSTEM, command, disconnect, eventually, kubectl, repository, try_kubectl,
 };
 use serde_json::Value;
 
@@ -139,7 +140,7 @@ fn healthy_targets(prometheus: &Prometheus) -> Vec<String> {
     found
 }
 
-/// Holds a page of metrics to promtool.
+/// Checks a page of metrics with promtool.
 fn assert_lints(program: &str, page: &str) {
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -155,12 +156,14 @@ fn assert_lints(program: &str, page: &str) {
     assert!(page.contains(&format!("lanyard_build_info{{program=\"{program}\"")), "{program}: no build info");
 }
 
-fn page(namespace: &str, pod: &str, port: u16) -> String {
-    kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics")])
-}
-
-fn pod(namespace: &str, selector: &str) -> String {
-    kubectl(&["-n", namespace, "get", "pods", "-l", selector, "-o", "jsonpath={.items[0].metadata.name}"])
+/// Returns the metrics of a pod with these labels. A test before this one may have replaced the pod a moment ago.
+fn page(namespace: &str, selector: &str, port: u16) -> String {
+    eventually("its metrics can be read", Duration::from_secs(60), namespace, || {
+        let name = "jsonpath={.items[0].metadata.name}";
+        let pod = try_kubectl(&["-n", namespace, "get", "pods", "-l", selector, "-o", name])?;
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics");
+        try_kubectl(&["get", "--raw", &path])
+    })
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn pages_of_every_program_pass_promtool() {
         (SYSTEM, "app.kubernetes.io/component=operator", "lanyard-operator", 8080),
         (SYSTEM, "app.kubernetes.io/component=emulator", "lanyard-emulator", 8880),
     ] {
-        assert_lints(program, &page(namespace, &pod(namespace, selector), port));
+        assert_lints(program, &page(namespace, selector, port));
     }
 }
 
